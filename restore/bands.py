@@ -1,0 +1,73 @@
+"""The thread pool: one function mapped over bands of work, results in order.
+
+This is the only place where threads are started. Bands are cut by the data alone,
+never by the number of threads, and their results are handed back in order, so a
+result does not depend on how many threads computed it.
+"""
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
+from threadpoolctl import threadpool_limits
+
+#: Patches per band: enough to amortise a call, few enough to stay in the cache and
+#: to let Ctrl-C through within half a second.
+BAND = 16384
+
+
+def usable_cpus():
+    """Processors this process may use: affinity and container quota counted."""
+    import loky
+
+    return loky.cpu_count()
+
+
+def map_bands(function, bands, threads=None, progress=None, stage=""):
+    """Apply `function` to each band on a pool of threads and yield the results in order.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one band; must release the interpreter lock to run in parallel.
+    bands : sequence
+        The work, e.g. slices of patch rows.
+    threads : int, optional
+        Threads to use; all usable processors by default. The results are the same
+        for any number.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)`` after each band, on the caller's thread.
+    stage : str
+        A word for the progress bar, e.g. ``"coding"``.
+
+    Yields
+    ------
+    object
+        ``function(band)`` for each band, in the order of `bands`. At most twice
+        `threads` results are held at a time, which bounds the memory.
+    """
+    bands = list(bands)
+    threads = threads or usable_cpus()
+    done = 0
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+        waiting = deque()
+        try:
+            for band in bands:
+                waiting.append(pool.submit(function, band))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(stage, done, len(bands))
+            while waiting:
+                yield waiting.popleft().result()
+                done += 1
+                if progress:
+                    progress(stage, done, len(bands))
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def slices(count, size=BAND):
+    """Cut ``range(count)`` into slices of `size`, the last one shorter."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
