@@ -1,0 +1,59 @@
+# `make demo` and `make test` need python3 (with venv) and a package index, nothing else.
+
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
+
+.PHONY: demo test lint format benchmark dictionaries figures sample-images clean help
+.DELETE_ON_ERROR:
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
+
+demo: .venv/installed-demo ## restore a sample picture and draw before / after in demo/
+	@$(BIN)/python sample_images/demo.py demo
+
+test: .venv/installed-test ## run the whole test suite
+	@$(BIN)/python -m pytest
+
+lint: .venv/installed-lint ## check style, format and the floors of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache --no-logo
+
+format: .venv/installed-lint ## format the sources
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+benchmark: .venv/installed-peers ## measure against the peers; DATA=folder for the standard sets
+	@$(BIN)/python -m benchmarks $(if $(DATA),--data "$(DATA)")
+
+dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
+	@test -n "$(PHOTOS)" || { echo "say where the photos are: make dictionaries PHOTOS=folder" >&2; exit 2; }
+	@$(BIN)/python -m restore.data.make "$(PHOTOS)"
+
+figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
+	@$(BIN)/python docs/figures.py
+
+sample-images: .venv/installed-demo ## make sample_images/ anew
+	@$(BIN)/python sample_images/make.py
+
+clean: ## remove everything that make made
+	rm -rf .venv demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache .benchmarks
+
+# The environment: made once, extended by each target that needs more, renewed with pyproject.toml.
+.venv/made:
+	@echo "making the virtual environment .venv (once)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "restore needs Python 3.10 or newer; name one with: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -m venv --clear .venv
+	@touch $@
+
+.venv/installed-demo: .venv/made pyproject.toml
+	@echo "installing restore into .venv"
+	@$(PIP) install --editable .
+	@touch $@
+
+.venv/installed-%: .venv/installed-demo
+	@echo "installing what 'make $(MAKECMDGOALS)' needs into .venv"
+	@$(PIP) install --editable '.[$*]'
+	@touch $@
