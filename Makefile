@@ -25,8 +25,8 @@ format: .venv/installed-lint ## format the sources
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-benchmark: .venv/installed-peers ## measure against the peers; DATA=folder for the standard sets
-	@$(BIN)/python -m benchmarks $(if $(DATA),--data "$(DATA)")
+benchmark: .venv/installed-peers ## measure against the peers: DATA=folder ONLY="denoising"
+	@$(BIN)/python -m benchmarks $(if $(DATA),--data "$(DATA)") $(ONLY)
 
 dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
 	@test -n "$(PHOTOS)" || { echo "say where the photos are: make dictionaries PHOTOS=folder" >&2; exit 2; }

@@ -1,0 +1,1 @@
+"""One benchmark that anyone can run: ``make benchmark``. See README.md in this folder."""

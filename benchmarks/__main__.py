@@ -1,0 +1,47 @@
+"""Run the benchmark: ``python -m benchmarks [--data FOLDER] [--threads N] [TASK ...]``."""
+
+import argparse
+import importlib
+import pkgutil
+import sys
+import time
+from pathlib import Path
+
+from benchmarks import harness
+
+
+def main():
+    """Measure, store, print and put the tables on their pages."""
+    shared = {"harness", "__main__"}
+    tasks = sorted({m.name for m in pkgutil.iter_modules([Path(__file__).parent])} - shared)
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("tasks", nargs="*", help=f"some of: {', '.join(tasks)}; all by default")
+    parser.add_argument("--data", type=Path, help="folder of the standard sets (see README.md)")
+    parser.add_argument("--threads", type=int, help="threads for all; all processors by default")
+    parser.add_argument("--repetitions", type=int, default=5, help="timed rounds (default: 5)")
+    parser.add_argument("--pages", action="store_true", help="only put stored tables on pages")
+    asked = parser.parse_args()
+    unknown = set(asked.tasks) - set(tasks)
+    if unknown:
+        parser.error(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(tasks)}")
+    if asked.data and not asked.data.is_dir():
+        parser.error(f"no folder {asked.data}")
+    if asked.pages:
+        return harness.write_pages()
+
+    from restore.bands import usable_cpus
+
+    run = harness.Run(asked.data, asked.threads or usable_cpus(), asked.repetitions)
+    # Before the libraries that read it are imported.
+    harness.set_threads(run.threads)
+    for task in asked.tasks or tasks:
+        start = time.perf_counter()
+        for table in importlib.import_module(f"benchmarks.{task}").tables(run):
+            table.store()
+            print(f"\n{table.markdown()}", flush=True)
+        print(f"{task}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
+    return harness.write_pages()
+
+
+if __name__ == "__main__":
+    main()

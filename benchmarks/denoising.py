@@ -1,0 +1,170 @@
+"""Denoising against BM3D and non-local means: quality, time, memory."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+import restore
+from benchmarks.harness import (
+    SAMPLES,
+    Table,
+    in_turns,
+    machine,
+    measure_process,
+    noisy,
+    peer,
+    psnr,
+    read_folder,
+    restore_command,
+    ssim,
+)
+
+SIGMAS = (15, 25, 50)
+#: The noise level at which times are taken.
+TIMED = 25
+
+
+def tables(run):
+    """Grey and colour under Gaussian noise, camera noise, growth with the pixels."""
+    yield gaussian(run, "grey", *run.pictures("test/set12", "camera-clean.png", grey=True))
+    yield gaussian(run, "colour", *run.pictures("test/mcmaster18", "chelsea-clean.png"))
+    if run.data and (run.data / "real").is_dir():
+        yield camera_noise(run)
+    yield growth(run)
+
+
+def methods(kind, threads):
+    """{name: function of a float32 picture and sigma in [0, 1]}, without the peers not here."""
+    found = {
+        "restore, dictionary learned on the picture": lambda picture, sigma: restore.denoise(
+            picture, sigma=sigma, threads=threads
+        ),
+        "restore, packaged dictionary": lambda picture, sigma: restore.denoise(
+            picture, sigma=sigma, dictionary=kind, threads=threads
+        ),
+    }
+    if peer("bm3d"):
+        found["BM3D"] = lambda picture, sigma: bm3d(picture, sigma, threads)
+    found["non-local means"] = non_local_means
+    return found
+
+
+def bm3d(picture, sigma, threads):
+    """Dabov et al. 2007, as published by its authors."""
+    package = peer("bm3d")
+    profile = package.BM3DProfile()
+    profile.num_threads = threads
+    denoise = package.bm3d if picture.ndim == 2 else package.bm3d_rgb
+    return denoise(picture.astype(np.float64), sigma, profile)
+
+
+def non_local_means(picture, sigma):
+    """scikit-image's, with the settings of its documentation."""
+    from skimage.restoration import denoise_nl_means
+
+    settings = {"patch_size": 5, "patch_distance": 6, "fast_mode": True}
+    axis = 2 if picture.ndim == 3 else None
+    return denoise_nl_means(picture, h=0.6 * sigma, sigma=sigma, channel_axis=axis, **settings)
+
+
+def gaussian(run, kind, name, pictures):
+    """PSNR at each sigma, SSIM and time at one of them, means over the pictures."""
+    compared = methods(kind, run.threads)
+    quality = {method: {sigma: [] for sigma in SIGMAS} for method in compared}
+    similarity = {method: [] for method in compared}
+    seconds = dict.fromkeys(compared, 0.0)
+    for index, (title, clean) in enumerate(pictures.items()):
+        for sigma in SIGMAS:
+            picture = noisy(clean, sigma, index)
+            results, times = in_turns(
+                {
+                    method: lambda denoise=denoise, picture=picture, sigma=sigma: denoise(
+                        picture, sigma / 255
+                    )
+                    for method, denoise in compared.items()
+                },
+                run.repetitions if sigma == TIMED else 1,
+            )
+            for method, result in results.items():
+                quality[method][sigma].append(psnr(clean, result))
+                if sigma == TIMED:
+                    similarity[method].append(ssim(clean, result))
+                    seconds[method] += times[method]
+        print(f"  {title}: done {index + 1} of {len(pictures)}", file=sys.stderr)
+    megapixels = sum(clean.shape[0] * clean.shape[1] for clean in pictures.values()) / 1e6
+    base = seconds.get("BM3D")
+    return Table(
+        name=f"denoise-{kind}-{name}",
+        title=f"Denoising, {kind}, {name} ({len(pictures)} pictures), Gaussian noise",
+        columns=[
+            ("method", ""),
+            *((f"PSNR, sigma {sigma} (dB)", ".2f") for sigma in SIGMAS),
+            (f"SSIM, sigma {TIMED}", ".4f"),
+            ("s/Mpx", ".2f"),
+            ("time / BM3D", ".3f"),
+        ],
+        rows=[
+            [
+                method,
+                *(float(np.mean(quality[method][sigma])) for sigma in SIGMAS),
+                float(np.mean(similarity[method])),
+                seconds[method] / megapixels,
+                seconds[method] / base if base else None,
+            ]
+            for method in compared
+        ],
+        notes=f"Sigma known; medians of {run.repetitions} runs in turns at sigma {TIMED}.",
+        details={"pictures": list(pictures), "psnr": quality, "seconds": seconds},
+        machine=machine("bm3d", "scikit-image", threads=run.threads),
+    )
+
+
+def camera_noise(run):
+    """Photographs under the noise of their camera, its level unknown; 8 bits in and out."""
+    references = read_folder(run.data / "real", "*_mean.png")
+    pictures = read_folder(run.data / "real", "*_real.png")
+    quality = {"noisy": [], "restore, blind": []}
+    for clean, picture in zip(references.values(), pictures.values(), strict=True):
+        quality["noisy"].append(psnr(clean, picture))
+        result = np.clip(restore.denoise(picture, threads=run.threads), 0, 1)
+        quality["restore, blind"].append(psnr(clean, np.rint(255 * result).astype(np.uint8)))
+    return Table(
+        name="denoise-camera",
+        title=f"Denoising, noise of cameras ({len(pictures)} crops of Nam et al. 2016), blind",
+        columns=[("method", ""), ("PSNR (dB)", ".2f")],
+        rows=[[method, float(np.mean(values))] for method, values in quality.items()],
+        details={"pictures": list(pictures), "psnr": quality},
+        machine=machine(threads=run.threads),
+    )
+
+
+def growth(run, megapixels=(0.25, 1, 4, 12)):
+    """Time and peak memory of the whole command against the pixels of a grey photo."""
+    (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in megapixels:
+            source, result = Path(folder, "noisy.tif"), Path(folder, "restored.tif")
+            height = round((size * 1e6 * 3 / 4) ** 0.5)
+            shape = (height, round(size * 1e6 / height))
+            tifffile.imwrite(source, noisy(mirrored(tile, shape), TIMED, 0))
+            command = restore_command("denoise", source, "-o", result, "--sigma", TIMED)
+            taken = measure_process(*command, "--threads", run.threads)
+            result.unlink()
+            rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])
+    return Table(
+        name="denoise-growth",
+        title="`restore denoise` of one grey photo: the whole command",
+        columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
+        rows=rows,
+        machine=machine(threads=run.threads),
+    )
+
+
+def mirrored(tile, shape):
+    """`tile` repeated and mirrored to fill `shape`."""
+    grow = [(0, max(0, want - have)) for want, have in zip(shape, tile.shape)]
+    return np.pad(tile, grow, mode="symmetric")[: shape[0], : shape[1]]

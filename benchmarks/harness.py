@@ -1,0 +1,289 @@
+"""What every benchmark shares: pictures, quality, timing in turns, memory, tables."""
+
+import functools
+import importlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+
+HOUSE = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results"
+SAMPLES = HOUSE / "sample_images"
+
+#: Where tables are written between markers.
+PAGES = [HOUSE / "README.md", Path(__file__).parent / "README.md", *HOUSE.glob("docs/*.md")]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run of the benchmark was asked for."""
+
+    data: Path | None
+    """Folder of the standard sets, or None: measure on the sample pictures."""
+    threads: int
+    repetitions: int = 5
+
+    def pictures(self, folder, sample="*-clean.png", grey=False):
+        """(name of the set, {name: 8-bit picture}) from `data`, else from the sample pictures."""
+        if self.data is not None and (self.data / folder).is_dir():
+            return Path(folder).name, read_folder(self.data / folder, grey=grey)
+        return "samples", read_folder(SAMPLES, sample, grey)
+
+
+@dataclass
+class Table:
+    """Rows of measurements, stored as JSON and shown as Markdown."""
+
+    name: str
+    """The name in markers and of the stored file."""
+    title: str
+    columns: list
+    """(heading, format) pairs; the format is one of Python's, "" for text."""
+    rows: list
+    """One value per column; None is shown as a dash."""
+    notes: str = ""
+    details: dict = field(default_factory=dict)
+    """More numbers, stored but not shown, e.g. per picture."""
+    machine: str = ""
+
+    def markdown(self):
+        """The table with its title and the machine it was measured on."""
+        left = ["---" if style == "" else "---:" for _, style in self.columns]
+        lines = [
+            f"**{self.title}**",
+            "",
+            row_of(heading for heading, _ in self.columns),
+            row_of(left),
+            *(
+                row_of(
+                    "-" if value is None else format(value, style)
+                    for value, (_, style) in zip(row, self.columns, strict=True)
+                )
+                for row in self.rows
+            ),
+            "",
+            f"{self.notes} Measured on {self.machine}.".strip(),
+        ]
+        return "\n".join(lines)
+
+    def store(self):
+        """Write the table to ``results/NAME.json``."""
+        RESULTS.mkdir(exist_ok=True)
+        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        (RESULTS / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, name):
+        """The stored table of that name."""
+        return cls(**json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")))
+
+
+def row_of(cells):
+    """A row of a Markdown table."""
+    return "| " + " | ".join(cells) + " |"
+
+
+# Pages ------------------------------------------------------------------------------------
+
+BLOCK = re.compile(
+    r"^(?P<open><!-- benchmark:(?P<name>[\w.-]+) -->\n).*?^(?P<close><!-- /benchmark -->)$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+def with_tables(text):
+    """`text` with the stored table between each pair of markers.
+
+    The markers are ``<!-- benchmark:NAME -->`` and ``<!-- /benchmark -->``, each on a line.
+    """
+
+    def filled(match):
+        if not (RESULTS / f"{match['name']}.json").exists():
+            return match["open"] + match["close"]
+        return f"{match['open']}\n{Table.load(match['name']).markdown()}\n\n{match['close']}"
+
+    return BLOCK.sub(filled, text)
+
+
+def write_pages():
+    """Put the stored tables between the markers of all pages."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if with_tables(text) != text:
+            page.write_text(with_tables(text), encoding="utf-8")
+            print(f"updated {page.relative_to(HOUSE)}", file=sys.stderr)
+
+
+# Pictures and quality ---------------------------------------------------------------------
+
+
+def read_folder(folder, pattern="*", grey=False):
+    """The pictures of a folder in the order of their names: {stem: 8-bit array}."""
+    suffixes = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".pgm", ".ppm"}
+    files = sorted(f for f in Path(folder).glob(pattern) if f.suffix.lower() in suffixes)
+    pictures = {file.stem: imageio.imread(file) for file in files}
+    if grey:
+        pictures = {name: p for name, p in pictures.items() if p.ndim == 2}
+    return pictures
+
+
+def noisy(picture, sigma, index):
+    """float32 picture in [0, 1] under noise of `sigma` 8-bit levels: not clipped, not rounded."""
+    noise = np.random.default_rng(1000 + index).standard_normal(picture.shape)
+    return ((picture + sigma * noise) / 255).astype(np.float32)
+
+
+def psnr(clean, result, border=0):
+    """Peak signal-to-noise ratio in dB; both in [0, 1], or 8-bit; `result` is clipped."""
+    clean, result = (unit(a)[border : len(a) - border or None] for a in (clean, result))
+    clean, result = (a[:, border : a.shape[1] - border or None] for a in (clean, result))
+    error = np.mean(np.square(clean - np.clip(result, 0, 1)))
+    return float(-10 * np.log10(error)) if error else float("inf")
+
+
+def ssim(clean, result):
+    """Structural similarity as in Wang et al. 2004: Gaussian window of 1.5 pixels."""
+    from skimage.metrics import structural_similarity
+
+    clean, result = unit(clean), np.clip(unit(result), 0, 1)
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    axis = 2 if clean.ndim == 3 else None
+    return float(
+        structural_similarity(clean, result, data_range=1.0, channel_axis=axis, **settings)
+    )
+
+
+def unit(picture):
+    """`picture` as float64, integers brought to [0, 1]."""
+    picture = np.asarray(picture)
+    most = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
+    return picture.astype(np.float64) / most
+
+
+# Peers ------------------------------------------------------------------------------------
+
+
+@functools.cache
+def peer(name, package=None):
+    """The module `name`, or None (said once) where ``pip install .[peers]`` did not bring it."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return importlib.import_module(name)
+    except ImportError as error:
+        print(f"left out: {package or name} ({error})", file=sys.stderr)
+        return None
+
+
+def machine(*packages, threads=None):
+    """One line: processor, threads, Python and the versions of `packages` that are here."""
+    versions = []
+    for package in ("restore-ksvd", *packages):
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return ", ".join(
+        [
+            processor(),
+            *([f"{threads} thread{'s' * (threads > 1)}"] if threads else []),
+            f"Python {platform.python_version()}",
+            *versions,
+        ]
+    )
+
+
+def processor():
+    """The model name of the processor, as far as the system tells."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return platform.processor() or platform.machine()
+    model = re.search(r"model name\s*:\s*(.*)", text)
+    return model[1].strip() if model else platform.machine()
+
+
+# Time and memory --------------------------------------------------------------------------
+
+
+def in_turns(functions, repetitions=5):
+    """Run each function once per round, in turns, so that a busy machine slows all alike.
+
+    Parameters
+    ----------
+    functions : dict of str to callable
+    repetitions : int
+        Rounds. One call of each goes before, untimed, where there is more than one round:
+        it compiles, and its result is the one returned.
+
+    Returns
+    -------
+    results, seconds : dict, dict
+        The first result and the median time of each.
+    """
+    results, times = {}, {name: [] for name in functions}
+    if repetitions > 1:
+        results = {name: function() for name, function in functions.items()}
+    for _ in range(repetitions):
+        for name, function in functions.items():
+            start = time.perf_counter()
+            result = function()
+            times[name].append(time.perf_counter() - start)
+            results.setdefault(name, result)
+    return results, {name: statistics.median(taken) for name, taken in times.items()}
+
+
+@dataclass(frozen=True)
+class Process:
+    """What a finished process took."""
+
+    seconds: float
+    peak_bytes: int
+
+
+# A process inherits the peak of the one that starts it, so a small one stands between.
+METER = """
+import os, sys, time
+start = time.perf_counter()
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(pid, 0)
+unit = 1 if sys.platform == "darwin" else 1024
+print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exitcode(status))
+"""
+
+
+def measure_process(*command):
+    """Run a command to its end: seconds and peak resident memory (`Process`)."""
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", METER, *map(str, command)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    seconds, peak, code = done.stdout.split()[-3:]
+    if int(code):
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {code}")
+    return Process(float(seconds), int(peak))
+
+
+def restore_command(*arguments):
+    """The command line of ``restore ...`` in this Python, quiet."""
+    return [sys.executable, "-m", "restore", *map(str, arguments)]
+
+
+def set_threads(threads):
+    """Hold the numerical libraries of this process and its children to `threads` threads."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
