@@ -1,0 +1,124 @@
+"""The options that all picture commands share: one decorator, one record."""
+
+import functools
+
+import click
+
+from restore.batch import Options
+from restore.files.formats import EXTENSIONS
+
+_INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+
+
+def _shared(suffix):
+    flag = functools.partial(click.option, is_flag=True)
+    return [
+        click.option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            type=click.Path(),
+            help="A file, a folder (existing, or ending in /), or - for standard output. "
+            f"Default: beside the input, named photo{suffix}.",
+        ),
+        click.option(
+            "--suffix",
+            "explicit_suffix",
+            metavar="TEXT",
+            help=f"Put between name and extension of the output. "
+            f"[default: {suffix} where the output would land beside the input]",
+        ),
+        click.option(
+            "--format",
+            type=click.Choice([name[1:] for name in EXTENSIONS], case_sensitive=False),
+            help="Format of the output. [default: the input's]",
+        ),
+        click.option(
+            "--depth",
+            type=click.Choice(["8", "16", "f32"]),
+            help="Bits per sample of the output, or float. [default: the input's]",
+        ),
+        flag("-r", "--recursive", help="Go down into folders, and keep their tree."),
+        flag("--overwrite", help="Replace outputs that exist. [default: that file fails]"),
+        flag("--skip-existing", help="Outputs that exist are done: go on where a run stopped."),
+        click.option(
+            "--page", type=click.IntRange(min=1), metavar="N", help="Only this page of a TIFF."
+        ),
+        flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
+        flag("--strip-all", help="Leave out the colour profile, too."),
+        flag("--strict", help="Fail where the format would cost depth, instead of warning."),
+        click.option(
+            "--max-pixels",
+            type=click.IntRange(min=1),
+            default=300_000_000,
+            envvar="RESTORE_MAX_PIXELS",
+            show_default=True,
+            metavar="N",
+            help="Refuse larger pictures before decoding them.",
+        ),
+        click.option(
+            "--reference",
+            metavar="PATH",
+            type=click.Path(exists=True),
+            help="Report PSNR and SSIM against this file, or the one of the same name there.",
+        ),
+        click.option(
+            "-j",
+            "--jobs",
+            type=click.IntRange(min=1),
+            default=1,
+            envvar="RESTORE_JOBS",
+            show_default=True,
+            metavar="N",
+            help="Files at a time, each in a process of its own.",
+        ),
+        click.option(
+            "-t",
+            "--threads",
+            type=click.IntRange(min=1),
+            envvar="RESTORE_THREADS",
+            metavar="N",
+            help="Threads per file. [default: all processors, shared by the jobs]",
+        ),
+        flag("--fail-fast", help="Stop at the first file that fails."),
+        flag("--dry-run", help="Only print which output each input would get."),
+        flag("--json", help="One JSON object per file on standard output."),
+        click.option(
+            "--progress/--no-progress",
+            default=None,
+            help="Progress bars on standard error. [default: on a terminal]",
+        ),
+        flag("-q", "--quiet", help="Print nothing but errors."),
+        flag("-v", "--verbose", help="Print a line per file."),
+        flag("--debug", help="Print the traceback of a failure."),
+    ]
+
+
+def batch_options(suffix):
+    """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
+
+    Parameters
+    ----------
+    suffix : str
+        What an output beside its input is called: ``"-denoised"``.
+    """
+
+    def decorate(function):
+        options = _shared(suffix)
+
+        @functools.wraps(function)
+        def command(inputs, strip, strip_all, **values):
+            if values["overwrite"] and values["skip_existing"]:
+                raise click.UsageError("--overwrite and --skip-existing contradict each other")
+            shared = {name: values.pop(name) for name in _FIELDS & values.keys()}
+            strip = "all" if strip_all else "some" if strip else None
+            return function(inputs, Options(suffix=suffix, strip=strip, **shared), **values)
+
+        for option in reversed(options):
+            command = option(command)
+        return _INPUTS(command)
+
+    return decorate
+
+
+_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip"}

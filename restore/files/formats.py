@@ -1,0 +1,77 @@
+"""Formats by extension and by first bytes. Imports nothing heavy."""
+
+from pathlib import PurePath
+
+#: extension -> format; the first extension of a format is its usual one
+EXTENSIONS = {
+    ".png": "png",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".webp": "webp",
+    ".bmp": "bmp",
+}
+
+#: the depths that a format can hold, best first
+DEPTHS = {
+    "png": ("16", "8"),
+    "jpeg": ("8",),
+    "tiff": ("f32", "16", "8"),
+    "webp": ("8",),
+    "bmp": ("8",),
+}
+
+#: the formats that can hold transparency
+ALPHA = {"png", "tiff", "webp"}
+
+_MAGIC = [
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"BM", "bmp"),
+]
+
+# Recognised only to be refused by name.
+_FOREIGN = [
+    (b"GIF8", "a GIF"),
+    (b"\xff\n", "a JPEG XL picture"),
+    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"FUJIFILM", "a camera raw file"),
+    (b"%PDF", "a PDF"),
+    (b"SIMPLE", "a FITS file"),
+    (b"v/1\x01", "an OpenEXR picture"),
+    (b"8BPS", "a Photoshop file"),
+]
+
+
+def format_of_name(path):
+    """The format that the extension of `path` stands for, or None."""
+    return EXTENSIONS.get(PurePath(path).suffix.lower())
+
+
+def format_of_bytes(head):
+    """The format that the first bytes of a file stand for, whatever its name says.
+
+    Raises
+    ------
+    ValueError
+        If the file is empty, of a known but unsupported kind, or no picture at all.
+    """
+    if not head:
+        raise ValueError("the file is empty")
+    for magic, name in _MAGIC:
+        if head.startswith(magic):
+            return name
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
+    if head[4:8] == b"ftyp":
+        foreign = "a HEIC or AVIF picture"
+    if foreign:
+        raise ValueError(f"this is {foreign}, which is not supported: convert it to PNG or TIFF")
+    raise ValueError("not a picture: expected PNG, JPEG, TIFF, WebP or BMP")

@@ -1,0 +1,101 @@
+"""The record that flows between files and tasks."""
+
+import dataclasses
+
+import numpy as np
+
+#: largest level of each integer depth
+LEVELS = {"8": 255, "16": 65535}
+
+
+class PictureWarning(UserWarning):
+    """Something about one picture that its owner should know; never fails it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """What a file says about its picture. None of it changes a sample.
+
+    Attributes
+    ----------
+    icc : bytes or None
+        The colour profile, byte for byte.
+    exif : bytes or None
+        An EXIF block, starting with its TIFF header; the orientation in it is 1.
+    xmp : bytes or None
+        An XMP packet.
+    resolution : tuple of (float, float, str) or None
+        Pixels per unit across and down; the unit is ``"inch"``, ``"cm"`` or ``"none"``.
+    chunks : tuple of (bytes, bytes)
+        PNG chunks kept as they are: text, gamma, chromaticities.
+    tags : tuple
+        TIFF tags kept as they are: (code, type, count, value, once).
+    orientation : int
+        The EXIF orientation that the file had; the samples are upright already.
+    premultiplied : bool
+        The colours have been multiplied by alpha (TIFF's associated alpha).
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    resolution: tuple | None = None
+    chunks: tuple = ()
+    tags: tuple = ()
+    orientation: int = 1
+    premultiplied: bool = False
+
+    def replace(self, **changes):
+        """A copy with some fields replaced."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """One picture: samples, and what must survive beside them.
+
+    Attributes
+    ----------
+    samples : (height, width, channels) float32 ndarray
+        1 or 3 channels. [0, 1] for integer files; as stored for float files.
+    alpha : (height, width) float32 ndarray or None
+        Opacity in [0, 1].
+    depth : {"8", "16", "f32"}
+        The depth of the file it came from, and of the file it goes to.
+    metadata : Metadata
+    """
+
+    samples: np.ndarray
+    alpha: np.ndarray | None = None
+    depth: str = "8"
+    metadata: Metadata = Metadata()
+
+    def replace(self, **changes):
+        """A copy with some fields replaced, as in ``picture.replace(samples=denoised)``."""
+        return dataclasses.replace(self, **changes)
+
+
+def to_unit(stored, top=None):
+    """Stored samples as float32: integers divided by their `top` level, floats as they are."""
+    if stored.dtype.kind == "f" or top == 1:
+        return np.ascontiguousarray(stored, dtype=np.float32)
+    top = top or np.iinfo(stored.dtype).max
+    # through a table of the float32 nearest to each level: exact, and no float64 picture
+    table = (np.arange(top + 1) / top).astype(np.float32)
+    return table[np.minimum(stored, top)]
+
+
+def to_depth(samples, depth):
+    """Float samples as they are stored: rounded and clipped for integers, kept for ``"f32"``.
+
+    NaN, which integers cannot hold, becomes 0. Works in bands of rows to spare memory.
+    """
+    if depth == "f32":
+        return np.ascontiguousarray(samples, dtype=np.float32)
+    top = LEVELS[depth]
+    stored = np.empty(samples.shape, np.uint8 if depth == "8" else np.uint16)
+    rows = max(1, 2**20 // max(1, samples[0].size))
+    for start in range(0, len(samples), rows):
+        band = np.clip(samples[start : start + rows], 0, 1) * np.float32(top)
+        stored[start : start + rows] = np.nan_to_num(np.rint(band, out=band), copy=False)
+    return stored

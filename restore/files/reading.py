@@ -1,0 +1,347 @@
+"""Picture files to pictures: every depth exact, every layout known, never a guess.
+
+Which library reads what was chosen by what they lose: Pillow cuts 16-bit colour to
+8 bits, imageio drops palettes' transparency, so PNG goes through imagecodecs (libpng) and
+TIFF through tifffile. Pillow reads the formats that have 8 bits anyway.
+"""
+
+import logging
+import os
+import warnings
+
+import numpy as np
+
+from restore.files import metadata as meta
+from restore.files.formats import format_of_bytes
+from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
+
+#: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
+MAX_PIXELS = 300_000_000
+
+#: TIFF tags kept as they are: IPTC, Photoshop, geographic position, ImageJ
+_KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50838, 50839)
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
+
+
+def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
+    """Read a file that holds one picture.
+
+    Parameters
+    ----------
+    path : path
+        PNG, JPEG, TIFF, WebP or BMP, recognised by content.
+    page : int, optional
+        Which page of several, from 1.
+    max_pixels : int
+        Refuse larger pictures before anything is decoded.
+
+    Returns
+    -------
+    Picture
+        Upright.
+
+    Raises
+    ------
+    ValueError
+        If the file is not such a picture; one sentence saying why.
+    OSError
+        If it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        return only_page(read_pages(file, page=page, max_pixels=max_pixels))
+
+
+def only_page(pages):
+    """The single picture of `pages`, or a ValueError telling how to choose one."""
+    picture = next(pages)
+    if next(pages, None) is not None:
+        raise ValueError("this file has several pages: choose one with --page")
+    return picture
+
+
+def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
+    """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
+
+    Parameters, errors as in `read_picture`; all headers are checked before the first
+    picture is decoded.
+    """
+    head = file.read(16)
+    file.seek(0)
+    name = format_of_bytes(head)
+    read = {"png": _read_png, "tiff": _read_tiff}.get(name, _read_with_pillow)
+    if page is not None and name != "tiff" and page != 1:
+        raise ValueError(f"there is no page {page}: only a TIFF has several")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the libraries' own; ours are raised outside
+            pages = read(file, name, page, max_pixels)
+        while True:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                picture = next(pages, None)
+            for warning in caught:
+                if issubclass(warning.category, PictureWarning):
+                    warnings.warn(warning.message, stacklevel=2)
+            if picture is None:
+                return
+            yield picture
+    except (ValueError, MemoryError, GeneratorExit):
+        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise ValueError(f"the picture is damaged or truncated: {_one_line(error)}") from error
+    except Exception as error:  # decoders raise whatever they like at a damaged file
+        raise ValueError(f"the picture is damaged: {_one_line(error)}") from error
+
+
+def _one_line(error):
+    return (str(error) or type(error).__name__).splitlines()[0][:200]
+
+
+def check_size(width, height, max_pixels):
+    """Refuse a declared size before anything is allocated for it."""
+    if width < 1 or height < 1:
+        raise ValueError(f"the picture is damaged: it declares {width} x {height} pixels")
+    if width * height > max_pixels:
+        raise ValueError(
+            f"{width} x {height} is {width * height / 1e6:,.1f} million pixels, more than the "
+            f"{max_pixels / 1e6:,.1f} million allowed: raise --max-pixels to read it"
+        )
+
+
+def _warn(sentence):
+    warnings.warn(sentence, PictureWarning, stacklevel=3)
+
+
+def _picture(stored, fields, *, depth, alpha, top=None, orientation=None):
+    """A `Picture` from stored samples (height, width[, channels]) and what its file says."""
+    exif_orientation, exif = 1, fields.get("exif")
+    if exif:
+        try:
+            exif_orientation, exif = meta.upright_exif(exif)
+        except ValueError as error:
+            _warn(f"{error}: left out")
+            exif = None
+    orientation = orientation or exif_orientation
+    fields |= {"exif": exif, "xmp": meta.upright_xmp(fields.get("xmp")), "orientation": orientation}
+    if stored.ndim == 2:
+        stored = stored[..., None]
+    if stored.shape[2] != (3 if stored.shape[2] > 2 else 1) + alpha:
+        raise ValueError(f"{stored.shape[2]} channels are not a grey or RGB picture")
+    values = meta.upright(to_unit(stored, top), orientation)
+    if not alpha:
+        return Picture(values, None, depth, Metadata(**fields))
+    samples, opacity = values[..., :-1], values[..., -1]
+    return Picture(
+        np.ascontiguousarray(samples), np.ascontiguousarray(opacity), depth, Metadata(**fields)
+    )
+
+
+def _read_png(file, name, page, max_pixels):
+    import imagecodecs
+
+    data = file.read()
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    check_size(width, height, max_pixels)
+    chunks = meta.png_chunks(data)
+    kinds = [kind for kind, _ in chunks]
+    if kinds[0] != b"IHDR" or len(chunks[0][1]) != 13:
+        raise ValueError("the PNG is damaged: it does not begin with its header")
+    if b"acTL" in kinds:
+        raise ValueError("an animated PNG: extract the frames first")
+    bits, colour = chunks[0][1][8], chunks[0][1][9]
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
+    packed = sum(len(content) for kind, content in chunks if kind == b"IDAT")
+    if (packed + 64) * 1032 < height * ((width * channels * bits + 7) // 8):
+        raise ValueError("the PNG is damaged: it holds fewer pixels than it declares")
+    fields = _tolerant(meta.read_png_chunks, chunks)
+    stored = imagecodecs.png_decode(meta.bare_png(chunks))
+    if stored.shape[:2] != (height, width):
+        raise ValueError("the PNG is damaged")
+    if colour == 3:
+        _warn("a palette picture becomes a full-colour one")
+    alpha = stored.ndim == 3 and stored.shape[2] in (2, 4)
+    yield _picture(stored, fields, depth="16" if bits == 16 else "8", alpha=alpha)
+
+
+def _tolerant(read, *arguments):
+    """The metadata fields that `read` finds; none, and a warning, where it stumbles."""
+    try:
+        return read(*arguments)
+    except Exception as error:  # trouble with metadata never fails a picture
+        _warn(f"metadata left out: {_one_line(error)}")
+        return {}
+
+
+def _read_with_pillow(file, name, page, max_pixels):
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None  # check_size is stricter, and says what to do
+    with Image.open(file, formats=[name.upper()]) as image:
+        check_size(*image.size, max_pixels)
+        if name == "webp" and getattr(image, "n_frames", 1) > 1:
+            raise ValueError("an animated WebP: extract the frames first")
+        if name == "jpeg" and getattr(image, "n_frames", 1) > 1:
+            _warn("only the main one of several pictures in this JPEG is kept")
+        if image.mode in ("CMYK", "YCCK"):
+            raise ValueError("a CMYK picture: convert it to RGB first")
+        fields = _tolerant(_pillow_fields, image)
+        image.load()
+        if image.mode == "P":
+            _warn("a palette picture becomes a full-colour one")
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        if image.mode == "1":
+            image = image.convert("L")
+        if image.mode not in ("L", "LA", "RGB", "RGBA"):
+            raise ValueError(f"pictures of kind {image.mode} are not supported")
+        yield _picture(np.asarray(image), fields, depth="8", alpha=image.mode.endswith("A"))
+
+
+def _pillow_fields(image):
+    fields = {
+        "icc": image.info.get("icc_profile") or None,
+        "exif": image.info.get("exif") or None,
+        "xmp": image.info.get("xmp") or None,
+    }
+    if image.info.get("dpi"):
+        across, down = (float(side) for side in image.info["dpi"])
+        if across > 0 and down > 0:
+            fields["resolution"] = (across, down, "inch")
+    return fields
+
+
+def _read_tiff(file, name, page, max_pixels):
+    import tifffile
+
+    try:
+        tiff = tifffile.TiffFile(file)
+    except tifffile.TiffFileError as error:
+        raise ValueError(f"the TIFF is damaged: {_one_line(error)}") from error
+    with tiff:
+        size = file.seek(0, os.SEEK_END)
+        count = len(tiff.pages)
+        if count == 0:
+            raise ValueError("the TIFF is damaged: it has no pages")
+        if page is not None and not 1 <= page <= count:
+            raise ValueError(f"there is no page {page}: this file has {count}")
+        numbers = range(count) if page is None else [page - 1]
+        for number in numbers:
+            _check_page(_full_page(tiff, number), size, max_pixels)
+        for number in numbers:
+            yield _read_tiff_page(tiff, _full_page(tiff, number), single=page is not None)
+
+
+def _full_page(tiff, number):
+    import tifffile
+
+    page = tiff.pages[number]
+    return page if isinstance(page, tifffile.TiffPage) else page.aspage()
+
+
+def _check_page(page, size, max_pixels):
+    check_size(page.imagewidth, page.imagelength, max_pixels)
+    if page.imagedepth != 1:
+        raise ValueError("a TIFF volume: store it as one page per slice")
+    photometric = int(page.photometric)
+    refused = {5: "a CMYK picture", 8: "a CIELab picture", 9: "an ICCLab picture"}
+    if photometric in refused:
+        raise ValueError(f"{refused[photometric]}: convert it to RGB first")
+    if photometric not in (0, 1, 2, 3, 4, 6, 32803):
+        raise ValueError(f"TIFF pictures of kind {page.photometric.name} are not supported")
+    if photometric == 6 and int(page.compression) not in (6, 7, 33007, 34892):
+        raise ValueError("an uncompressed YCbCr TIFF: convert it to RGB first")
+    if page.dtype is None or page.dtype.kind not in "buf":
+        kind = "unknown" if page.dtype is None else page.dtype.name
+        raise ValueError(f"{kind} samples are not supported: use 8 or 16 bits, or float")
+    if page.dtype.kind == "u" and page.dtype.itemsize > 2:
+        raise ValueError(f"{page.dtype.name} samples are not supported: use 16 bits or float")
+    # tifffile fills what is missing with zeros: a truncated picture must not look whole
+    wanted = page.samplesperpixel if page.planarconfig == 2 else 1
+    segments = list(zip(page.dataoffsets, page.databytecounts))
+    if not segments or len(segments) < wanted:
+        raise ValueError("the TIFF is damaged: it has no pixels")
+    if any(offset + length > size or not length for offset, length in segments):
+        raise ValueError("the TIFF is truncated")
+    raw = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
+    if int(page.compression) == 1 and sum(page.databytecounts) < raw:
+        raise ValueError("the TIFF is truncated")
+
+
+def _read_tiff_page(tiff, page, single):
+    stored = page.asarray()
+    if page.axes.startswith("S") and stored.ndim == 3:
+        stored = np.moveaxis(stored, 0, -1)
+    photometric, bits = int(page.photometric), page.bitspersample
+    if stored.dtype == bool:
+        stored = stored.astype(np.uint8)
+    if photometric == 3:
+        _warn("a palette picture becomes a full-colour one")
+        stored, bits = np.moveaxis(page.colormap, 0, -1)[stored], 16
+        if not (stored % 257).any():
+            stored, bits = (stored // 257).astype(np.uint8), 8
+    if stored.dtype.kind == "f":
+        depth, top = "f32", 1
+        if stored.dtype.itemsize == 8:
+            _warn("64-bit floats become 32-bit ones")
+    else:
+        depth, top = ("8" if bits <= 8 else "16"), 2**bits - 1
+        if bits not in (1, 8, 16):
+            _warn(f"{bits}-bit samples become {depth}-bit ones")
+    extra = tuple(int(kind) for kind in page.extrasamples)
+    alpha = bool(extra) and extra[0] in (1, 2)
+    if extra and not alpha:
+        # photo editors leave the kind of a fourth channel unsaid
+        alpha = len(extra) == 1
+    fields = _tolerant(_tiff_fields, tiff, page, single)
+    fields["premultiplied"] = bool(extra) and extra[0] == 1
+    orientation = page.tags.valueof(274, 1)
+    picture = _picture(
+        stored,
+        fields,
+        depth=depth,
+        alpha=alpha,
+        top=top,
+        orientation=orientation if orientation in range(1, 9) else 1,
+    )
+    if photometric == 0:
+        picture = picture.replace(samples=1 - picture.samples)
+    return picture
+
+
+def _tiff_fields(tiff, page, single):
+    from PIL import Image
+
+    tags = page.tags
+    fields = {"icc": page.tags.valueof(34675), "xmp": tags.valueof(700)}
+    if isinstance(fields["xmp"], str):
+        fields["xmp"] = fields["xmp"].encode()
+    if 282 in tags and 283 in tags:
+        across, down = (tags[code].value[0] / max(1, tags[code].value[1]) for code in (282, 283))
+        unit = {1: "none", 2: "inch", 3: "cm"}[int(tags.valueof(296, 2))]
+        if across > 0 and down > 0:
+            fields["resolution"] = (across, down, unit)
+    fields["tags"] = tuple(
+        (code, int(tags[code].dtype), tags[code].count, tags[code].value, True)
+        for code in _KEPT_TAGS
+        if code in tags
+    )
+    # The first directory of a TIFF is an EXIF block amid everything else.
+    whole, kept = Image.Exif(), Image.Exif()
+    whole.endian, whole.bigtiff = tiff.byteorder, tiff.is_bigtiff
+    whole.load_from_fp(tiff.filehandle, page.offset)
+    for tag in meta.TEXT_TAGS:
+        if tag in whole and not (single and tag == 270 and _describes_pages(whole[tag])):
+            kept[tag] = whole[tag]
+    for tag in (meta.EXIF_IFD, meta.GPS_IFD):
+        if tag in whole:
+            kept[tag] = whole.get_ifd(tag)
+    if len(kept):
+        fields["exif"] = kept.tobytes()
+    return fields
+
+
+def _describes_pages(description):
+    """Whether a description is one that programs read as the layout of all pages."""
+    return str(description).startswith(("ImageJ=", '{"shape"', "<?xml", "<OME"))

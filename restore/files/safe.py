@@ -1,0 +1,61 @@
+"""Files are written whole or not at all."""
+
+import contextlib
+import itertools
+import os
+from pathlib import Path
+
+_number = itertools.count()
+
+
+def _prefix(process):
+    return f".restore-{process}-"
+
+
+@contextlib.contextmanager
+def whole_file(path):
+    """Open a file that takes its place under `path` only when it is complete.
+
+    The bytes go to a temporary file in the same folder, are flushed to the disk, and
+    then replace `path` in one step. On any error or signal the temporary file is removed
+    and what was at `path` before is untouched. The permissions of a replaced file are kept.
+
+    Yields
+    ------
+    file
+        Binary, readable and seekable.
+    """
+    path = Path(path)
+    temporary = path.parent / f"{_prefix(os.getpid())}{next(_number)}.tmp"
+    # not mkstemp: its files are private, and an output should follow the user's umask
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o666), "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(OSError):
+            os.chmod(temporary, path.stat().st_mode & 0o7777)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder):
+    """Make the new name itself survive a power cut, where the system can."""
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove_leftovers(folder, process):
+    """Remove what a killed `process` had begun to write in `folder`."""
+    for leftover in Path(folder).glob(_prefix(process) + "*.tmp"):
+        with contextlib.suppress(OSError):
+            leftover.unlink()

@@ -1,0 +1,239 @@
+"""Pictures to files: the depth that was asked for, the layout and the metadata that came in."""
+
+import warnings
+
+import numpy as np
+
+from restore.files import metadata as meta
+from restore.files.formats import ALPHA, DEPTHS
+from restore.files.picture import PictureWarning, to_depth
+
+JPEG_QUALITY = 95
+
+
+def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
+    """Encode pictures into an open binary file.
+
+    Parameters
+    ----------
+    file : binary file
+        Writable, readable and seekable; see `restore.files.safe.whole_file`.
+    pages : iterable of Picture
+        Several only for TIFF. Taken one by one.
+    name : {"png", "jpeg", "tiff", "webp", "bmp"}
+        The format.
+    count : int
+        How many pages there will be, at least.
+    depth : {"8", "16", "f32"}, optional
+        By default that of each picture, or the best that the format can hold.
+    strict : bool
+        Refuse to lose depth to the format instead of warning.
+
+    Raises
+    ------
+    ValueError
+        If the format cannot hold the pictures: one sentence saying what to do.
+    """
+    if name == "tiff":
+        _write_tiff(file, (_prepared(page, name, depth, strict) for page in pages), count)
+        return
+    pages = iter(pages)
+    page = next(pages)
+    if next(pages, None) is not None:
+        raise ValueError(
+            f"{name.upper()} cannot hold several pages: use --format tif, or choose one with --page"
+        )
+    page = _prepared(page, name, depth, strict)
+    if name == "png":
+        _write_png(file, page)
+    else:
+        _write_with_pillow(file, page, name)
+
+
+def _warn(sentence):
+    warnings.warn(sentence, PictureWarning, stacklevel=3)
+
+
+def check(picture, name, depth=None, strict=False):
+    """Raise a ValueError if the format cannot hold the picture, before any work is done."""
+    wanted = depth or picture.depth
+    if wanted not in DEPTHS[name] and (strict or depth):
+        raise ValueError(
+            f"{name.upper()} has no {_words(wanted)} samples: choose another --format or --depth"
+        )
+    if picture.alpha is not None and name not in ALPHA:
+        raise ValueError(
+            f"{name.upper()} cannot hold transparency: use --format png, or flatten it first"
+        )
+
+
+def _prepared(picture, name, depth, strict):
+    """The picture as the format can hold it, every loss said."""
+    check(picture, name, depth, strict)
+    wanted = depth or picture.depth
+    best = wanted if wanted in DEPTHS[name] else DEPTHS[name][0]
+    if best != wanted:
+        _warn(f"{name.upper()} has no {_words(wanted)} samples: written with {_words(best)} ones")
+    metadata = picture.metadata
+    if metadata.icc and not meta.fits_profile(metadata.icc, picture.samples.shape[2]):
+        _warn("the colour profile does not fit the channels: left out")
+        metadata = metadata.replace(icc=None)
+    if metadata.exif:
+        height, width = picture.samples.shape[:2]
+        metadata = metadata.replace(exif=meta.resized_exif(metadata.exif, width, height))
+    if best != "f32" and not np.isfinite(picture.samples).all():
+        _warn(f"samples that are not finite cannot be stored with {_words(best)}")
+    samples = picture.samples
+    if metadata.premultiplied and name != "tiff":
+        with np.errstate(divide="ignore", invalid="ignore"):
+            samples = np.nan_to_num(samples / picture.alpha[..., None], posinf=0)
+    return picture.replace(samples=samples, depth=best, metadata=metadata)
+
+
+def _words(depth):
+    return {"8": "8-bit", "16": "16-bit", "f32": "float"}[depth]
+
+
+def _stored(picture):
+    """Samples, and alpha as the last channel, as they go to disk; grey has two axes."""
+    samples = picture.samples
+    if picture.alpha is not None:
+        samples = np.concatenate([samples, picture.alpha[..., None]], axis=2)
+    stored = to_depth(samples, picture.depth)
+    return stored[..., 0] if stored.shape[2] == 1 else stored
+
+
+def _write_png(file, picture):
+    import imagecodecs
+
+    file.write(meta.with_png_chunks(imagecodecs.png_encode(_stored(picture)), picture.metadata))
+
+
+def _write_with_pillow(file, picture, name):
+    from PIL import Image
+
+    metadata, options = picture.metadata, {}
+    if metadata.resolution and metadata.resolution[2] != "none":
+        across, down, unit = metadata.resolution
+        factor = 2.54 if unit == "cm" else 1
+        options["dpi"] = (round(across * factor), round(down * factor))
+    if metadata.icc:
+        options["icc_profile"] = metadata.icc
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    if name == "jpeg":
+        for block in ("exif", "xmp"):
+            if len(options.get(block, b"")) > 65_000:
+                _warn(f"the {block.upper()} block is too long for JPEG: left out")
+                del options[block]
+        options |= {"quality": JPEG_QUALITY, "subsampling": 0}
+    elif name == "webp":
+        options |= {"lossless": True, "exact": True}
+    Image.fromarray(_stored(picture)).save(file, name.upper(), **options)
+
+
+def _write_tiff(file, pages, count):
+    import tifffile
+
+    first = next(pages)
+    size = count * first.samples.nbytes * (1 if first.alpha is None else 2)
+    exifs = []
+    with tifffile.TiffWriter(file, bigtiff=size > 2**32 - 2**25, byteorder="<") as tiff:
+        for page in (picture for some in ([first], pages) for picture in some):
+            exif = _loaded_exif(page.metadata.exif)
+            exifs.append(exif)
+            stored = _stored(page)
+            grey = page.samples.shape[2] == 1
+            integer = page.depth != "f32"
+            tiff.write(
+                stored,
+                photometric="minisblack" if grey else "rgb",
+                planarconfig=None if stored.ndim == 2 else "contig",
+                extrasamples=_extra_samples(page),
+                compression="zlib",
+                predictor=2 if integer else None,
+                rowsperstrip=max(1, 2**20 // stored[0].nbytes),
+                iccprofile=page.metadata.icc,
+                metadata=None,
+                software=False,
+                extratags=_extra_tags(page.metadata, exif),
+                **_tiff_resolution(page.metadata),
+            )
+    if any(_directories(exif) for exif in exifs):
+        _append_exif(file, exifs)
+
+
+def _extra_samples(page):
+    if page.alpha is None:
+        return None
+    return ["assocalpha" if page.metadata.premultiplied else "unassalpha"]
+
+
+def _tiff_resolution(metadata):
+    if not metadata.resolution:
+        return {}
+    across, down, unit = metadata.resolution
+    return {
+        "resolution": (across, down),
+        "resolutionunit": {"none": 1, "inch": 2, "cm": 3}[unit],
+    }
+
+
+def _loaded_exif(block):
+    """An EXIF block taken apart into what a TIFF can hold, in the byte order that we write."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif.endian = "<"
+    if not block:
+        return exif
+    try:
+        stored = Image.Exif()
+        stored.load(b"Exif\0\0" + block)
+        for tag in meta.TEXT_TAGS:
+            if tag in stored:
+                exif[tag] = stored[tag]
+        for tag in (meta.EXIF_IFD, meta.GPS_IFD):
+            if tag in stored:
+                exif[tag] = stored.get_ifd(tag)
+        exif.tobytes()
+    except Exception as error:  # whatever a maker wrote there, the picture matters more
+        _warn(f"EXIF left out: {error}")
+        exif = Image.Exif()
+        exif.endian = "<"
+    return exif
+
+
+def _directories(exif):
+    return [tag for tag in (meta.EXIF_IFD, meta.GPS_IFD) if tag in exif]
+
+
+def _extra_tags(metadata, exif):
+    tags = list(metadata.tags)
+    for tag in meta.TEXT_TAGS:
+        if tag in exif:
+            text = str(exif[tag]).encode("utf-8", "surrogateescape")
+            tags.append((tag, 2, len(text) + 1, text + b"\0", True))
+    if metadata.xmp:
+        tags.append((700, 1, len(metadata.xmp), metadata.xmp, True))
+    # the directories are appended later: their place is not known yet
+    tags += [(tag, 4, 1, 0, True) for tag in _directories(exif)]
+    return tags
+
+
+def _append_exif(file, exifs):
+    """Put the EXIF and GPS directories at the end of a TIFF and point to them."""
+    import tifffile
+
+    with tifffile.TiffFile(file) as tiff:
+        for page, exif in zip(tiff.pages, exifs):
+            if not _directories(exif):
+                continue
+            end = file.seek(0, 2)
+            position = end + end % 2
+            block = exif.tobytes(position)[len(b"Exif\0\0") + 8 :]
+            file.write(bytes(end % 2) + block)
+            for tag, place in meta.directory_pointers(block, "<"):
+                page.tags[tag].overwrite(place)
