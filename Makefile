@@ -4,14 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo test lint format benchmark dictionaries figures sample-images clean help
+.PHONY: demo test lint format benchmark dictionaries figures docs sample-images clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 demo: .venv/installed-demo ## restore a sample picture and draw before / after in demo/
-	@$(BIN)/python sample_images/demo.py demo
+	@$(BIN)/python docs/figures.py demo denoise --keep-results
 
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
@@ -33,7 +33,11 @@ dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from 
 	@$(BIN)/python -m restore.data.make "$(PHOTOS)"
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
-	@$(BIN)/python docs/figures.py
+	@$(BIN)/python docs/figures.py docs/figures
+
+docs: .venv/installed-demo ## put options and measured tables on the pages
+	@$(BIN)/python docs/commands.py
+	@$(BIN)/python -m benchmarks --pages
 
 sample-images: .venv/installed-demo ## make sample_images/ anew
 	@$(BIN)/python sample_images/make.py

@@ -18,6 +18,8 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 
+from restore import measures
+
 HOUSE = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 SAMPLES = HOUSE / "sample_images"
@@ -146,28 +148,19 @@ def noisy(picture, sigma, index):
 
 
 def psnr(clean, result, border=0):
-    """Peak signal-to-noise ratio in dB; both in [0, 1], or 8-bit; `result` is clipped."""
-    clean, result = (unit(a)[border : len(a) - border or None] for a in (clean, result))
-    clean, result = (a[:, border : a.shape[1] - border or None] for a in (clean, result))
-    error = np.mean(np.square(clean - np.clip(result, 0, 1)))
-    return float(-10 * np.log10(error)) if error else float("inf")
+    """PSNR in dB of pictures in [0, 1] or of integers, without `border` pixels at each side."""
+    inside = slice(border, -border or None)
+    return measures.psnr(unit(clean)[inside, inside], unit(result)[inside, inside])
 
 
 def ssim(clean, result):
-    """Structural similarity as in Wang et al. 2004: Gaussian window of 1.5 pixels."""
-    from skimage.metrics import structural_similarity
-
-    clean, result = unit(clean), np.clip(unit(result), 0, 1)
-    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    axis = 2 if clean.ndim == 3 else None
-    return float(
-        structural_similarity(clean, result, data_range=1.0, channel_axis=axis, **settings)
-    )
+    """Structural similarity of pictures in [0, 1] or of integers."""
+    return measures.ssim(unit(clean), unit(result))
 
 
 def unit(picture):
-    """`picture` as float64, integers brought to [0, 1]."""
-    picture = np.asarray(picture)
+    """`picture` as (height, width, channels) float64, integers brought to [0, 1]."""
+    picture = np.atleast_3d(picture)
     most = np.iinfo(picture.dtype).max if picture.dtype.kind == "u" else 1
     return picture.astype(np.float64) / most
 

@@ -1,0 +1,29 @@
+"""The pages say what the commands do."""
+
+import re
+import runpy
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+HOUSE = Path(__file__).parent.parent
+DOCS = runpy.run_path(str(HOUSE / "docs" / "commands.py"))
+PAGES = [HOUSE / "README.md", *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_every_command_line_on_a_page_is_understood(page):
+    commands = DOCS["commands"]()
+    for line in re.findall(r"^    restore (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
+        name, *words = shlex.split(line, comments=True)
+        assert name in commands, line
+        context = click.Context(commands[name])
+        commands[name].make_parser(context).parse_args(words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_every_link_to_a_file_leads_somewhere(page):
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
