@@ -161,6 +161,12 @@ def growth(run, megapixels=(0.25, 1, 4, 12)):
         columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
         rows=rows,
         machine=machine(threads=run.threads),
+        curves={
+            "x": "megapixels",
+            "y": "seconds, whole command",
+            "log": "xy",
+            "lines": {"restore denoise": [[row[0] for row in rows], [row[1] for row in rows]]},
+        },
     )
 
 

@@ -59,6 +59,8 @@ class Table:
     details: dict = field(default_factory=dict)
     """More numbers, stored but not shown, e.g. per picture."""
     machine: str = ""
+    curves: dict = field(default_factory=dict)
+    """For a plot: {"x": label, "y": label, "log": "xy", "lines": {name: [xs, ys]}}."""
 
     def markdown(self):
         """The table with its title and the machine it was measured on."""
@@ -81,10 +83,28 @@ class Table:
         return "\n".join(lines)
 
     def store(self):
-        """Write the table to ``results/NAME.json``."""
+        """Write the table to ``results/NAME.json``, and its curves to ``results/NAME.png``."""
         RESULTS.mkdir(exist_ok=True)
+        if self.curves and peer("matplotlib"):
+            self.plot()
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         (RESULTS / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
+
+    def plot(self):
+        """Draw the curves."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        for name, (across, up) in self.curves["lines"].items():
+            axes.plot(across, up, marker="o", markersize=4, label=name)
+        axes.set(title=self.title, xlabel=self.curves["x"], ylabel=self.curves["y"])
+        axes.title.set_fontsize("medium")
+        for axis in self.curves.get("log", ""):
+            axes.set(**{f"{axis}scale": "log"})
+        axes.grid(alpha=0.3)
+        axes.legend()
+        figure.savefig(RESULTS / f"{self.name}.png", dpi=100, metadata={"Software": None})
 
     @classmethod
     def load(cls, name):
@@ -257,10 +277,11 @@ print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exit
 """
 
 
-def measure_process(*command):
+def measure_process(*command, **environment):
     """Run a command to its end: seconds and peak resident memory (`Process`)."""
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", METER, *map(str, command)],
+        env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -34,6 +34,16 @@ def test_a_table_is_markdown():
     assert lines[-1] == "Measured on a machine."
 
 
+def test_curves_are_drawn_where_there_is_matplotlib(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    lines = {"we": [[1, 10], [1, 10]], "they": [[1, 10], [2, 30]]}
+    curves = {"x": "pixels", "y": "seconds", "log": "xy", "lines": lines}
+    Table("x", "Title", [("who", "")], [["we"]], machine="a machine", curves=curves).store()
+    assert (tmp_path / "x.png").stat().st_size > 1000
+    assert Table.load("x").curves == curves
+
+
 def test_psnr_is_that_of_the_papers():
     clean = np.full((20, 30), 100, np.uint8)
     assert psnr(clean, clean) == float("inf")
