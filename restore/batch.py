@@ -390,7 +390,7 @@ def restore_one(process, job, options, *, reads=None, writes=None, threads=None,
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
-            report["error"] = _reason(error)
+            report["error"] = failure_reason(error)
             if options.debug:
                 report["traceback"] = traceback.format_exc()
     report["warnings"] = list(dict.fromkeys(str(one.message) for one in caught if _is_ours(one)))
@@ -404,7 +404,7 @@ def _is_ours(warning):
     return issubclass(warning.category, PictureWarning)
 
 
-def _reason(error):
+def failure_reason(error):
     """One sentence for one error."""
     if isinstance(error, MemoryError):
         return "not enough memory"

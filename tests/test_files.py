@@ -2,12 +2,17 @@
 
 import io
 import itertools
+import struct
+import zlib
 
 import numpy as np
 import pytest
+import tifffile
+from PIL import Image
 
+from restore.files import metadata as meta
 from restore.files import reading, writing
-from restore.files.picture import LEVELS, Metadata, Picture, to_depth, to_unit
+from restore.files.picture import LEVELS, Metadata, Picture, PictureWarning, to_depth, to_unit
 
 random = np.random.default_rng(0)
 
@@ -19,11 +24,18 @@ def levels(shape, depth):
     return to_unit(to_depth(random.random(shape).astype(np.float32), depth))
 
 
-def round_trip(picture, name, **options):
+def read(data, **options):
+    return reading.only_page(reading.read_pages(io.BytesIO(data), **options))
+
+
+def encode(picture, name, **options):
     file = io.BytesIO()
     writing.write_pages(file, [picture], name, **options)
-    file.seek(0)
-    return reading.only_page(reading.read_pages(file))
+    return file.getvalue()
+
+
+def round_trip(picture, name, **options):
+    return read(encode(picture, name, **options))
 
 
 LOSSLESS = [
@@ -79,3 +91,388 @@ def test_transparency_to_jpeg_is_refused_with_advice():
     picture = Picture(levels((9, 9, 3), "8"), levels((9, 9), "8"))
     with pytest.raises(ValueError, match="--format png"):
         round_trip(picture, "jpeg")
+
+
+def saved_by_pillow(image, name, **options):
+    file = io.BytesIO()
+    image.save(file, name, **options)
+    return file.getvalue()
+
+
+def saved_by_tifffile(samples, **options):
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, metadata=None, **options)
+    return file.getvalue()
+
+
+# --- Metadata -------------------------------------------------------------------------
+
+
+def exif_block(orientation=1):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Maker"
+    exif[0x8769] = {0x9003: "2001:02:03 04:05:06", 0xA002: 5, 0xA003: 7}
+    exif[0x8825] = {1: "N", 2: (48.0, 30.0, 0.0)}
+    return exif.tobytes()[6:]
+
+
+def as_exif(block):
+    exif = Image.Exif()
+    exif.load(b"Exif\0\0" + block)
+    return exif
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp"])
+@pytest.mark.parametrize("other", ["png", "jpeg", "tiff", "webp"])
+def test_exif_travels_between_all_formats(name, other):
+    picture = Picture(levels((7, 5, 3), "8"), metadata=Metadata(exif=exif_block()))
+    there = read(encode(picture, name))
+    back = as_exif(read(encode(there, other)).metadata.exif)
+    assert back[0x010F] == "Maker"
+    assert back.get_ifd(0x8769)[0x9003] == "2001:02:03 04:05:06"
+    assert [float(part) for part in back.get_ifd(0x8825)[2]] == [48, 30, 0]
+
+
+def test_exif_of_every_page():
+    blocks = [exif_block(), None, exif_block()]
+    pages = [Picture(levels((7, 9, 3), "8"), metadata=Metadata(exif=one)) for one in blocks]
+    file = io.BytesIO()
+    writing.write_pages(file, pages, "tiff", count=3)
+    file.seek(0)
+    back = list(reading.read_pages(file))
+    for page, original in zip(back, pages, strict=True):
+        np.testing.assert_array_equal(page.samples, original.samples)
+        assert (page.metadata.exif is None) == (original.metadata.exif is None)
+    assert as_exif(back[2].metadata.exif).get_ifd(0x8825)[1] == "N"
+
+
+def test_beyond_4_gb_a_tiff_is_a_bigtiff():
+    picture = Picture(levels((700, 500, 3), "8"), metadata=Metadata(exif=exif_block()))
+    with pytest.warns(PictureWarning, match="4 GB"):
+        data = encode(picture, "tiff", count=2**10)  # as if many more were to come
+    assert data[2] == 43
+    np.testing.assert_array_equal(read(data).samples, picture.samples)
+
+
+def test_exif_dimensions_are_those_of_the_output():
+    picture = Picture(levels((14, 10, 3), "8"), metadata=Metadata(exif=exif_block()))
+    inner = as_exif(round_trip(picture, "jpeg").metadata.exif).get_ifd(0x8769)
+    assert (inner[0xA002], inner[0xA003]) == (10, 14)
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_is_baked_in_once(name, orientation):
+    upright = np.zeros((40, 24), np.uint8)
+    upright[:20, :12] = 255  # a bright top left corner tells every orientation
+    upright[:20, 12:] = 128
+    turned = {
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.T,
+        6: lambda a: np.rot90(a, 1),
+        7: lambda a: a[::-1, ::-1].T,
+        8: lambda a: np.rot90(a, -1),
+    }[orientation](upright)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    packet = f'<x:xmpmeta tiff:Orientation="{orientation}"/>'.encode()
+    if name == "tiff":
+        data = saved_by_tifffile(turned, extratags=[(274, 3, 1, orientation, True)])
+    else:
+        data = saved_by_pillow(
+            Image.fromarray(np.ascontiguousarray(turned)), name, exif=exif, xmp=packet, quality=100
+        )
+    picture = read(data)
+    again = read(encode(picture, name))
+    for one in (picture, again):
+        np.testing.assert_allclose(one.samples[..., 0] * 255, upright, atol=10)
+        assert one.metadata.exif is None or as_exif(one.metadata.exif).get(0x0112, 1) == 1
+        assert one.metadata.xmp in (None, b'<x:xmpmeta tiff:Orientation="1"/>')
+    assert picture.metadata.orientation == orientation
+    assert again.metadata.orientation == 1
+
+
+def test_thumbnail_is_dropped():
+    block = bytearray(exif_block(6))
+    count = int.from_bytes(block[8:10], "little" if block[:2] == b"II" else "big")
+    after = 10 + 12 * count
+    block[after : after + 4] = len(block).to_bytes(4, "little" if block[:2] == b"II" else "big")
+    _, upright = meta.upright_exif(bytes(block))
+    assert bytes(upright[after : after + 4]) == bytes(4)
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "WEBP"])
+def test_broken_exif_is_a_warning(name):
+    image = Image.fromarray(np.zeros((9, 9, 3), np.uint8))
+    data = saved_by_pillow(image, name, exif=b"Exif\0\0II*\0\xff\xff\0\0rubbish")
+    with pytest.warns(PictureWarning, match="EXIF"):
+        picture = read(data)
+    assert picture.metadata.exif is None
+
+
+def test_strip_keeps_the_profile_only():
+    metadata = Metadata(icc=PROFILE, exif=exif_block(), xmp=b"<x/>", resolution=(72, 72, "inch"))
+    assert meta.stripped(metadata) == Metadata(icc=PROFILE)
+    assert meta.stripped(metadata, profile_too=True) == Metadata()
+
+
+def test_png_text_and_gamma_are_kept():
+    chunks = ((b"gAMA", (45455).to_bytes(4, "big")), (b"tEXt", b"Author\0me"))
+    picture = Picture(levels((7, 5, 3), "16"), None, "16", Metadata(chunks=chunks))
+    assert round_trip(picture, "png").metadata.chunks == chunks
+
+
+def test_tiff_tags_are_kept():
+    tags = ((33550, 12, 3, (1.0, 2.0, 0.0), True), (34735, 3, 4, (1, 1, 0, 0), True))
+    picture = Picture(
+        levels((7, 5, 1), "16"), None, "16", Metadata(tags=tags, resolution=(3, 3, "none"))
+    )
+    back = round_trip(picture, "tiff").metadata
+    assert back.tags == tags
+    assert back.resolution == (3, 3, "none")
+
+
+def test_description_of_an_imagej_stack_is_kept_with_all_its_pages():
+    stack = random.integers(0, 65536, (3, 9, 8), dtype=np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, stack, imagej=True, metadata={"spacing": 0.5, "unit": "um"})
+    file.seek(0)
+    out = io.BytesIO()
+    writing.write_pages(out, reading.read_pages(file), "tiff", count=3)
+    out.seek(0)
+    with tifffile.TiffFile(out) as tiff:
+        assert tiff.imagej_metadata["images"] == 3
+        np.testing.assert_array_equal(tiff.asarray(), stack)
+    file.seek(0)
+    one = reading.only_page(reading.read_pages(file, page=2))
+    assert one.metadata.exif is None
+
+
+def test_a_profile_for_other_channels_is_left_out():
+    picture = Picture(levels((7, 5, 1), "8"), metadata=Metadata(icc=PROFILE))
+    with pytest.warns(PictureWarning, match="profile"):
+        assert round_trip(picture, "png").metadata.icc is None
+
+
+def test_a_long_exif_block_does_not_fail_a_jpeg():
+    block = exif_block() + bytes(70_000)
+    with pytest.warns(PictureWarning, match="too long"):
+        back = round_trip(Picture(levels((7, 5, 3), "8"), metadata=Metadata(exif=block)), "jpeg")
+    assert back.metadata.exif is None
+
+
+# --- Channels -------------------------------------------------------------------------
+
+
+def test_palettes_become_colours():
+    image = Image.fromarray(random.integers(0, 256, (8, 9, 3), dtype=np.uint8)).quantize(16)
+    colours = np.asarray(image.convert("RGB"))
+    for data in (
+        saved_by_pillow(image, "PNG"),
+        saved_by_pillow(image, "BMP"),
+        saved_by_pillow(image, "TIFF"),
+    ):
+        with pytest.warns(PictureWarning, match="palette"):
+            picture = read(data)
+        np.testing.assert_array_equal(to_depth(picture.samples, "8"), colours)
+        assert picture.depth == "8" and picture.alpha is None
+
+
+def test_palette_transparency_becomes_alpha():
+    image = Image.fromarray(random.integers(0, 256, (8, 9, 3), dtype=np.uint8)).quantize(16)
+    with pytest.warns(PictureWarning):
+        picture = read(saved_by_pillow(image, "PNG", transparency=3))
+    np.testing.assert_array_equal(picture.alpha, np.asarray(image) != 3)
+
+
+@pytest.mark.parametrize("shape, key", [((8, 9, 3), (1, 2, 3)), ((8, 9), 7)])
+def test_a_transparent_colour_becomes_alpha(shape, key):
+    stored = random.integers(10, 256, shape, dtype=np.uint8)
+    stored[2, 3] = key
+    picture = read(saved_by_pillow(Image.fromarray(stored), "PNG", transparency=key))
+    assert picture.alpha[2, 3] == 0 and picture.alpha.sum() == 71
+    np.testing.assert_array_equal(to_depth(picture.samples, "8"), stored.reshape(8, 9, -1))
+
+
+@pytest.mark.parametrize("name", ["PNG", "BMP", "TIFF"])
+def test_one_bit_becomes_grey(name):
+    bits = random.random((8, 9)) < 0.5
+    picture = read(saved_by_pillow(Image.fromarray(bits), name))
+    np.testing.assert_array_equal(picture.samples[..., 0], bits)
+    assert picture.depth == "8"
+
+
+@pytest.mark.parametrize("name", ["JPEG", "TIFF"])
+def test_cmyk_is_refused_with_advice(name):
+    data = saved_by_pillow(Image.new("CMYK", (8, 8)), name)
+    with pytest.raises(ValueError, match="CMYK.*convert it to RGB"):
+        read(data)
+
+
+def test_white_is_zero_is_inverted():
+    for depth, stored in (("8", np.uint8(10)), ("16", np.uint16(10))):
+        data = saved_by_tifffile(np.full((4, 4), stored), photometric="miniswhite")
+        assert to_depth(read(data).samples, depth)[0, 0, 0] == LEVELS[depth] - 10
+
+
+def test_premultiplied_alpha_stays_so_in_tiff_and_is_divided_out_elsewhere():
+    stored = np.full((4, 4, 4), 64, np.uint8)
+    stored[..., 3] = 128
+    picture = read(saved_by_tifffile(stored, photometric="rgb", extrasamples=["assocalpha"]))
+    same = round_trip(picture, "tiff")
+    assert same.metadata.premultiplied
+    np.testing.assert_array_equal(same.samples, picture.samples)
+    assert to_depth(round_trip(picture, "png").samples, "8")[0, 0, 0] == 128  # 64 / 128 of 255
+
+
+# --- TIFF -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "packbits", "zstd", "lzma"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_tiff_compressions(compression, dtype):
+    stored = random.integers(0, 256, (20, 30, 3)).astype(dtype)
+    data = saved_by_tifffile(stored, compression=compression, photometric="rgb")
+    picture = read(data)
+    np.testing.assert_array_equal(to_depth(picture.samples, picture.depth), stored)
+
+
+def test_jpeg_in_tiff():
+    smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
+    for data in (
+        saved_by_tifffile(smooth, compression="jpeg", photometric="rgb"),
+        saved_by_pillow(Image.fromarray(smooth), "TIFF", compression="jpeg", quality=95),
+    ):
+        np.testing.assert_allclose(read(data).samples * 255, smooth, atol=9)
+
+
+def test_fax_in_tiff():
+    bits = random.random((16, 24)) < 0.5
+    data = saved_by_pillow(Image.fromarray(bits), "TIFF", compression="group4")
+    np.testing.assert_array_equal(read(data).samples[..., 0], bits)
+
+
+@pytest.mark.parametrize("options", [{"tile": (16, 16)}, {"bigtiff": True}, {"byteorder": ">"}])
+def test_tiff_layouts(options):
+    stored = random.integers(0, 65536, (40, 50), dtype=np.uint16)
+    picture = read(saved_by_tifffile(stored, **options))
+    np.testing.assert_array_equal(to_depth(picture.samples, "16")[..., 0], stored)
+
+
+def test_planes_are_put_together():
+    stored = random.integers(0, 65536, (3, 20, 30), dtype=np.uint16)
+    picture = read(saved_by_tifffile(stored, planarconfig="separate", photometric="rgb"))
+    np.testing.assert_array_equal(to_depth(picture.samples, "16"), np.moveaxis(stored, 0, 2))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_all_pages_in_order(count, channels):
+    sizes = [(9 + number, 8 - number) for number in range(count)]
+    pages = [Picture(levels((*size, channels), "16"), None, "16") for size in sizes]
+    file = io.BytesIO()
+    writing.write_pages(file, iter(pages), "tiff", count=count)
+    file.seek(0)
+    back = list(reading.read_pages(file))
+    assert len(back) == count
+    for page, original in zip(back, pages):
+        np.testing.assert_array_equal(page.samples, original.samples)
+    file.seek(0)
+    last = reading.only_page(reading.read_pages(file, page=count))
+    np.testing.assert_array_equal(last.samples, pages[-1].samples)
+    file.seek(0)
+    with pytest.raises(ValueError, match=f"no page {count + 1}"):
+        list(reading.read_pages(file, page=count + 1))
+
+
+@pytest.mark.parametrize(
+    "samples, reason",
+    [
+        (np.zeros((4, 4), np.int16), "int16"),
+        (np.zeros((4, 4), np.uint32), "uint32"),
+        (np.zeros((4, 4), np.complex64), "complex64"),
+    ],
+)
+def test_other_samples_are_refused_by_name(samples, reason):
+    with pytest.raises(ValueError, match=reason):
+        read(saved_by_tifffile(samples))
+
+
+def test_floats_are_neither_clipped_nor_scaled():
+    stored = np.array([[-3, 0.5, 4000, np.nan, np.inf, -np.inf]], np.float32)
+    picture = read(saved_by_tifffile(stored))
+    assert picture.depth == "f32"
+    np.testing.assert_array_equal(round_trip(picture, "tiff").samples[..., 0], stored)
+
+
+def test_loss_of_depth_is_said_or_refused():
+    picture = Picture(levels((9, 9, 3), "16"), None, "16")
+    with pytest.warns(PictureWarning, match="8-bit"):
+        assert round_trip(picture, "jpeg").depth == "8"
+    with pytest.raises(ValueError, match="16-bit"):
+        round_trip(picture, "jpeg", strict=True)
+    with pytest.raises(ValueError, match="float"):
+        round_trip(picture, "png", depth="f32")
+
+
+# --- What is refused ------------------------------------------------------------------
+
+
+def test_animations_are_refused():
+    frames = [Image.fromarray(np.full((8, 8, 3), 80 * k, np.uint8)) for k in range(3)]
+    for name in ("PNG", "WEBP"):
+        data = saved_by_pillow(frames[0], name, save_all=True, append_images=frames[1:])
+        with pytest.raises(ValueError, match="animated"):
+            read(data)
+    with pytest.raises(ValueError, match="GIF"):
+        read(saved_by_pillow(frames[0], "GIF"))
+
+
+@pytest.mark.parametrize("data", [b"", b"hello, world", b"%PDF-1.4", b"\0" * 100])
+def test_what_is_no_picture_is_refused_in_a_sentence(data):
+    with pytest.raises(ValueError, match="empty|not a picture|PDF"):
+        read(data)
+
+
+@pytest.mark.parametrize("name, depth", [("png", "16"), ("jpeg", "8"), ("tiff", "16")])
+def test_every_truncation_is_refused(name, depth):
+    data = encode(Picture(levels((40, 40, 3), depth), None, depth), name)
+    for length in [*range(1, 60), *range(60, len(data) - 2, 101), len(data) - 3]:
+        with pytest.raises(ValueError):
+            read(data[:length])
+
+
+def bomb(width=20_000, height=20_000):
+    """A small PNG of 400 million pixels: 1 bit each, all black."""
+    row = (1 + (width + 7) // 8) * b"\0"
+    squeeze = zlib.compressobj(9)
+    pixels = b"".join(squeeze.compress(row * 100) for _ in range(height // 100))
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return meta.bare_png([(b"IHDR", header), (b"IDAT", pixels + squeeze.flush()), (b"IEND", b"")])
+
+
+def test_bombs_are_refused_from_the_header():
+    data = bomb()
+    assert len(data) < 60_000
+    with pytest.raises(ValueError, match="400.0 million.*--max-pixels"):
+        read(data)
+    for name in ("png", "jpeg", "tiff", "webp", "bmp"):
+        data = encode(Picture(levels((30, 40, 3), "8")), name)
+        with pytest.raises(ValueError, match="--max-pixels"):
+            read(data, max_pixels=1199)
+        assert read(data, max_pixels=1200).samples.shape == (30, 40, 3)
+
+
+def test_a_bomb_is_read_when_asked_for():
+    assert read(bomb(2000, 2000), max_pixels=2000**2).samples.shape == (2000, 2000, 1)
+
+
+def test_a_png_that_declares_more_than_it_holds_is_refused_before_anything_is_allocated():
+    header = struct.pack(">IIBBBBB", 16_000, 16_000, 16, 6, 0, 0, 0)
+    data = meta.bare_png([(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")])
+    with pytest.raises(ValueError, match="fewer pixels"):
+        read(data)

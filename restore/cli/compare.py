@@ -1,12 +1,85 @@
 """``restore compare``"""
 
+import json
+import math
+import os
+
 import click
+
+from restore.batch import failure_reason
+from restore.files.formats import format_of_name
 
 
 @click.command()
 @click.argument("reference", type=click.Path())
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
-def compare(reference, results, as_json):
-    """Measure results against a REFERENCE picture: PSNR and SSIM."""
-    raise click.UsageError("not there yet")
+@click.option(
+    "--picture",
+    metavar="OUT.png",
+    type=click.Path(),
+    help="Draw all side by side, with a magnified crop and the differences.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists.")
+def compare(reference, results, as_json, picture, overwrite):
+    """Measure RESULTs against a REFERENCE: PSNR in dB and SSIM, over all channels.
+
+    A result that cannot be read or is of another size fails, and the others are still
+    compared. Equal pictures have infinite PSNR (null in JSON).
+    """
+    if picture is not None:
+        if format_of_name(picture) is None:
+            raise click.UsageError(f"unknown extension of {picture}: use .png")
+        if os.path.lexists(picture) and not overwrite:
+            raise click.UsageError(f"{picture} exists: use --overwrite")
+
+    from restore.files.reading import read_picture
+    from restore.measures import psnr, ssim
+
+    try:
+        wanted = read_picture(reference).samples
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{reference}: {failure_reason(error)}") from error
+    rows, failed = [], 0
+    for result in results:
+        try:
+            samples = read_picture(result).samples
+            rows.append((result, samples, psnr(wanted, samples), ssim(wanted, samples)))
+        except (OSError, ValueError) as error:
+            click.echo(f"restore: {result}: {failure_reason(error)}", err=True)
+            failed += 1
+    _show(rows, reference, as_json)
+    if picture is not None and rows:
+        _draw(picture, reference, wanted, rows)
+    return int(failed > 0)
+
+
+def _show(rows, reference, as_json):
+    if as_json:
+        for name, _, decibels, similarity in rows:
+            numbers = {"psnr": _number(decibels), "ssim": _number(similarity)}
+            click.echo(json.dumps({"reference": reference, "result": name, **numbers}))
+        return
+    width = max([len(row[0]) for row in rows], default=0)
+    for name, _, decibels, similarity in rows:
+        click.echo(f"{name:{width}}  {decibels:6.2f} dB  SSIM {similarity:.4f}")
+
+
+def _number(value):
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _draw(path, reference, wanted, rows):
+    from restore.files.figure import comparison
+    from restore.files.picture import Picture
+    from restore.files.safe import whole_file
+    from restore.files.writing import write_pages
+
+    labels = [os.path.basename(reference)]
+    labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for name, _, decibels, _ in rows]
+    figure = comparison(wanted, [samples for _, samples, _, _ in rows], labels)
+    try:
+        with whole_file(path) as file:
+            write_pages(file, [Picture(figure)], format_of_name(path))
+    except OSError as error:
+        raise click.ClickException(f"{path}: {failure_reason(error)}") from error

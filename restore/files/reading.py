@@ -278,9 +278,9 @@ def _read_tiff_page(tiff, page, single):
         stored = stored.astype(np.uint8)
     if photometric == 3:
         _warn("a palette picture becomes a full-colour one")
-        stored, bits = np.moveaxis(page.colormap, 0, -1)[stored], 16
-        if not (stored % 257).any():
-            stored, bits = (stored // 257).astype(np.uint8), 8
+        # programs store a colour of 8 bits as v, 256 v or 257 v
+        colours = page.colormap if page.colormap.max() < 256 else page.colormap >> 8
+        stored, bits = np.moveaxis(colours, 0, -1).astype(np.uint8)[stored], 8
     if stored.dtype.kind == "f":
         depth, top = "f32", 1
         if stored.dtype.itemsize == 8:

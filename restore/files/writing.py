@@ -1,5 +1,6 @@
 """Pictures to files: the depth that was asked for, the layout and the metadata that came in."""
 
+import struct
 import warnings
 
 import numpy as np
@@ -139,8 +140,8 @@ def _write_tiff(file, pages, count):
 
     first = next(pages)
     size = count * first.samples.nbytes * (1 if first.alpha is None else 2)
-    exifs = []
-    with tifffile.TiffWriter(file, bigtiff=size > 2**32 - 2**25, byteorder="<") as tiff:
+    big, exifs = size > 2**32 - 2**25, []
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder="<") as tiff:
         for page in (picture for some in ([first], pages) for picture in some):
             exif = _loaded_exif(page.metadata.exif)
             exifs.append(exif)
@@ -162,7 +163,10 @@ def _write_tiff(file, pages, count):
                 **_tiff_resolution(page.metadata),
             )
     if any(_directories(exif) for exif in exifs):
-        _append_exif(file, exifs)
+        if big:
+            _warn("the EXIF of a TIFF beyond 4 GB is left out")
+        else:
+            _append_exif(file, exifs)
 
 
 def _extra_samples(page):
@@ -218,22 +222,42 @@ def _extra_tags(metadata, exif):
             tags.append((tag, 2, len(text) + 1, text + b"\0", True))
     if metadata.xmp:
         tags.append((700, 1, len(metadata.xmp), metadata.xmp, True))
-    # the directories are appended later: their place is not known yet
-    tags += [(tag, 4, 1, 0, True) for tag in _directories(exif)]
     return tags
 
 
 def _append_exif(file, exifs):
-    """Put the EXIF and GPS directories at the end of a TIFF and point to them."""
-    import tifffile
+    """Give each page of a TIFF its EXIF and GPS directories, which tifffile does not write.
 
-    with tifffile.TiffFile(file) as tiff:
-        for page, exif in zip(tiff.pages, exifs):
-            if not _directories(exif):
-                continue
+    A page's own directory is written anew at the end of the file, with the two more
+    entries, and the link to it is turned there.
+    """
+
+    def read(code, position):
+        file.seek(position)
+        return struct.unpack(code, file.read(struct.calcsize(code)))[0]
+
+    def append(block):
+        end = file.seek(0, 2)
+        file.write(bytes(end % 2) + block)
+        return end + end % 2
+
+    link = 4
+    for exif in exifs:
+        start = read("<I", link)
+        count = read("<H", start)
+        following = read("<I", start + 2 + 12 * count)
+        if _directories(exif):
+            file.seek(start + 2)
+            entries = [file.read(12) for _ in range(count)]
             end = file.seek(0, 2)
-            position = end + end % 2
-            block = exif.tobytes(position)[len(b"Exif\0\0") + 8 :]
-            file.write(bytes(end % 2) + block)
+            block = exif.tobytes(end + end % 2)[len(b"Exif\0\0") + 8 :]
+            append(block)
             for tag, place in meta.directory_pointers(block, "<"):
-                page.tags[tag].overwrite(place)
+                entries.append(struct.pack("<HHII", tag, 4, 1, place))
+            entries.sort(key=lambda entry: struct.unpack_from("<H", entry))
+            count = len(entries)
+            start = append(struct.pack("<H", count) + b"".join(entries) + bytes(4))
+            for position, place in ((link, start), (start + 2 + 12 * count, following)):
+                file.seek(position)
+                file.write(struct.pack("<I", place))
+        link = start + 2 + 12 * count
