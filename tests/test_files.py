@@ -422,6 +422,43 @@ def test_loss_of_depth_is_said_or_refused():
 # --- What is refused ------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("depth, colour", [("8", 2), ("16", 2), ("16", 0), ("16", 6), ("8", 4)])
+def test_interlaced_png(depth, colour):
+    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
+    dtype = np.dtype(">u1" if depth == "8" else ">u2")
+    stored = random.integers(0, LEVELS[depth] + 1, (11, 13, channels)).astype(dtype)
+    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
+    rows = b""
+    for top, left, down, across in [*passes, (1, 0, 2, 1)]:
+        for row in stored[top::down, left::across]:
+            rows += b"\0" + row.tobytes() if row.size else b""
+    header = struct.pack(">IIBBBBB", 13, 11, int(depth), colour, 0, 0, 1)
+    picture = read(
+        meta.bare_png([(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
+    )
+    values = picture.samples
+    if picture.alpha is not None:
+        values = np.concatenate([values, picture.alpha[..., None]], axis=2)
+    np.testing.assert_array_equal(to_depth(values, depth), stored)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_few_bits_span_the_whole_range(bits):
+    header = struct.pack(">IIBBBBB", 8 // bits, 1, bits, 0, 0, 0, 0)
+    counting = sum(value << (8 - bits * (value + 1)) for value in range(min(2**bits, 8 // bits)))
+    pixels = zlib.compress(bytes([0, counting]))
+    picture = read(meta.bare_png([(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]))
+    wanted = (np.arange(8 // bits) * (np.arange(8 // bits) < 2**bits)) / (2**bits - 1)
+    np.testing.assert_allclose(picture.samples[0, :, 0], wanted, atol=1e-6)
+
+
+def test_a_damaged_chunk_that_is_not_needed_is_left_out():
+    data = bytearray(encode(Picture(levels((7, 5, 3), "8"), metadata=Metadata(icc=PROFILE)), "png"))
+    data[data.index(b"iCCP") + 10] ^= 1
+    with pytest.warns(PictureWarning, match="iCCP"):
+        assert read(data).metadata.icc is None
+
+
 def test_animations_are_refused():
     frames = [Image.fromarray(np.full((8, 8, 3), 80 * k, np.uint8)) for k in range(3)]
     for name in ("PNG", "WEBP"):

@@ -2,6 +2,11 @@
 
 from pathlib import PurePath
 
+
+class PictureError(ValueError):
+    """Why one file cannot be read or written, in one sentence for its owner."""
+
+
 #: extension -> format; the first extension of a format is its usual one
 EXTENSIONS = {
     ".png": "png",
@@ -59,11 +64,11 @@ def format_of_bytes(head):
 
     Raises
     ------
-    ValueError
+    PictureError
         If the file is empty, of a known but unsupported kind, or no picture at all.
     """
     if not head:
-        raise ValueError("the file is empty")
+        raise PictureError("the file is empty")
     for magic, name in _MAGIC:
         if head.startswith(magic):
             return name
@@ -73,5 +78,5 @@ def format_of_bytes(head):
     if head[4:8] == b"ftyp":
         foreign = "a HEIC or AVIF picture"
     if foreign:
-        raise ValueError(f"this is {foreign}, which is not supported: convert it to PNG or TIFF")
-    raise ValueError("not a picture: expected PNG, JPEG, TIFF, WebP or BMP")
+        raise PictureError(f"this is {foreign}, which is not supported: convert it to PNG or TIFF")
+    raise PictureError("not a picture: expected PNG, JPEG, TIFF, WebP or BMP")

@@ -6,11 +6,13 @@ in place, a few bytes at a time, and never taken apart and rebuilt.
 
 import re
 import struct
+import warnings
 import zlib
 
 import numpy as np
 
-from restore.files.picture import Metadata
+from restore.files.formats import PictureError
+from restore.files.picture import Metadata, PictureWarning
 
 ORIENTATION, EXIF_IFD, GPS_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
 
@@ -38,7 +40,7 @@ def _start(block):
     order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
     mark, first = struct.unpack_from(order + "HI", block, 2)
     if mark != 42:
-        raise ValueError("not an EXIF block")
+        raise PictureError("not an EXIF block")
     return order, first
 
 
@@ -54,7 +56,7 @@ def upright_exif(block):
 
     Raises
     ------
-    ValueError
+    PictureError
         If the block is broken.
     """
     block = bytearray(re.sub(rb"^(Exif\0\0)+", b"", block))
@@ -69,7 +71,7 @@ def upright_exif(block):
             elif tag is None:
                 struct.pack_into(order + "I", block, position, 0)
     except (KeyError, struct.error) as error:
-        raise ValueError("broken EXIF block") from error
+        raise PictureError("broken EXIF block") from error
     return orientation if 1 <= orientation <= 8 else 1, bytes(block)
 
 
@@ -141,9 +143,11 @@ def fits_profile(icc, channels):
 def png_chunks(data):
     """The chunks of a PNG as (type, content), every checksum verified.
 
+    Damaged parts that are not needed to show the picture are left out with a warning.
+
     Raises
     ------
-    ValueError
+    PictureError
         If a chunk is damaged, or the file ends before its end mark.
     """
     chunks, position = [], len(PNG_SIGNATURE)
@@ -154,13 +158,17 @@ def png_chunks(data):
         if end > len(data):
             break
         (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(view[position + 4 : end - 4]) != checksum:
-            raise ValueError(f"the PNG is damaged: checksum of its {kind!r} part")
-        chunks.append((kind, view[position + 8 : end - 4]))
+        name = kind.decode("ascii", "replace")
+        if zlib.crc32(view[position + 4 : end - 4]) == checksum:
+            chunks.append((kind, view[position + 8 : end - 4]))
+        elif kind[0] & 0x20:  # a lower-case letter: the picture can be shown without it
+            warnings.warn(f"damaged {name} part left out", PictureWarning, stacklevel=2)
+        else:
+            raise PictureError(f"the PNG is damaged: its {name} part has a wrong checksum")
         if kind == b"IEND":
             return chunks
         position = end
-    raise ValueError("the PNG is truncated")
+    raise PictureError("the PNG is truncated")
 
 
 def read_png_chunks(chunks):

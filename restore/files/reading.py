@@ -12,7 +12,7 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import format_of_bytes
+from restore.files.formats import PictureError, format_of_bytes
 from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
 
 #: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
@@ -43,7 +43,7 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
 
     Raises
     ------
-    ValueError
+    PictureError
         If the file is not such a picture; one sentence saying why.
     OSError
         If it cannot be opened.
@@ -53,10 +53,10 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
 
 
 def only_page(pages):
-    """The single picture of `pages`, or a ValueError telling how to choose one."""
+    """The single picture of `pages`, or a PictureError telling how to choose one."""
     picture = next(pages)
     if next(pages, None) is not None:
-        raise ValueError("this file has several pages: choose one with --page")
+        raise PictureError("this file has several pages: choose one with --page")
     return picture
 
 
@@ -71,7 +71,7 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
     name = format_of_bytes(head)
     read = {"png": _read_png, "tiff": _read_tiff}.get(name, _read_with_pillow)
     if page is not None and name != "tiff" and page != 1:
-        raise ValueError(f"there is no page {page}: only a TIFF has several")
+        raise PictureError(f"there is no page {page}: only a TIFF has several")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the libraries' own; ours are raised outside
@@ -86,26 +86,33 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
             if picture is None:
                 return
             yield picture
-    except (ValueError, MemoryError, GeneratorExit):
+    except (PictureError, MemoryError):
         raise
-    except OSError as error:
-        if error.errno is not None:
-            raise
-        raise ValueError(f"the picture is damaged or truncated: {_one_line(error)}") from error
     except Exception as error:  # decoders raise whatever they like at a damaged file
-        raise ValueError(f"the picture is damaged: {_one_line(error)}") from error
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        raise PictureError(_damage(error)) from error
+
+
+def _damage(error):
+    """What a decoder says, if it says it in words."""
+    from PIL import UnidentifiedImageError
+
+    stumbled = (TypeError, AttributeError, LookupError, ArithmeticError, UnidentifiedImageError)
+    words = "" if isinstance(error, stumbled) else _one_line(error)
+    return "the picture is damaged or truncated" + (f": {words}" if words else "")
 
 
 def _one_line(error):
-    return (str(error) or type(error).__name__).splitlines()[0][:200]
+    return next(iter(str(error).splitlines()), "")[:200]
 
 
 def check_size(width, height, max_pixels):
     """Refuse a declared size before anything is allocated for it."""
     if width < 1 or height < 1:
-        raise ValueError(f"the picture is damaged: it declares {width} x {height} pixels")
+        raise PictureError(f"the picture is damaged: it declares {width} x {height} pixels")
     if width * height > max_pixels:
-        raise ValueError(
+        raise PictureError(
             f"{width} x {height} is {width * height / 1e6:,.1f} million pixels, more than the "
             f"{max_pixels / 1e6:,.1f} million allowed: raise --max-pixels to read it"
         )
@@ -129,7 +136,7 @@ def _picture(stored, fields, *, depth, alpha, top=None, orientation=None):
     if stored.ndim == 2:
         stored = stored[..., None]
     if stored.shape[2] != (3 if stored.shape[2] > 2 else 1) + alpha:
-        raise ValueError(f"{stored.shape[2]} channels are not a grey or RGB picture")
+        raise PictureError(f"{stored.shape[2]} channels are not a grey or RGB picture")
     values = meta.upright(to_unit(stored, top), orientation)
     if not alpha:
         return Picture(values, None, depth, Metadata(**fields))
@@ -137,6 +144,16 @@ def _picture(stored, fields, *, depth, alpha, top=None, orientation=None):
     return Picture(
         np.ascontiguousarray(samples), np.ascontiguousarray(opacity), depth, Metadata(**fields)
     )
+
+
+#: PNG colour type -> channels, bits per sample
+_PNG_COLOURS = {
+    0: (1, (1, 2, 4, 8, 16)),
+    2: (3, (8, 16)),
+    3: (1, (1, 2, 4, 8)),
+    4: (2, (8, 16)),
+    6: (4, (8, 16)),
+}
 
 
 def _read_png(file, name, page, max_pixels):
@@ -148,18 +165,20 @@ def _read_png(file, name, page, max_pixels):
     chunks = meta.png_chunks(data)
     kinds = [kind for kind, _ in chunks]
     if kinds[0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise ValueError("the PNG is damaged: it does not begin with its header")
+        raise PictureError("the PNG is damaged: it does not begin with its header")
     if b"acTL" in kinds:
-        raise ValueError("an animated PNG: extract the frames first")
-    bits, colour = chunks[0][1][8], chunks[0][1][9]
-    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 1)
+        raise PictureError("an animated PNG: extract the frames first")
+    bits, colour, method, filters, interlace = chunks[0][1][8:]
+    channels, depths = _PNG_COLOURS.get(colour, (0, ()))
+    if bits not in depths or method or filters or interlace > 1:
+        raise PictureError("the PNG is damaged: its header makes no sense")
     packed = sum(len(content) for kind, content in chunks if kind == b"IDAT")
     if (packed + 64) * 1032 < height * ((width * channels * bits + 7) // 8):
-        raise ValueError("the PNG is damaged: it holds fewer pixels than it declares")
+        raise PictureError("the PNG is damaged: it holds fewer pixels than it declares")
     fields = _tolerant(meta.read_png_chunks, chunks)
     stored = imagecodecs.png_decode(meta.bare_png(chunks))
     if stored.shape[:2] != (height, width):
-        raise ValueError("the PNG is damaged")
+        raise PictureError("the PNG is damaged")
     if colour == 3:
         _warn("a palette picture becomes a full-colour one")
     alpha = stored.ndim == 3 and stored.shape[2] in (2, 4)
@@ -182,11 +201,11 @@ def _read_with_pillow(file, name, page, max_pixels):
     with Image.open(file, formats=[name.upper()]) as image:
         check_size(*image.size, max_pixels)
         if name == "webp" and getattr(image, "n_frames", 1) > 1:
-            raise ValueError("an animated WebP: extract the frames first")
+            raise PictureError("an animated WebP: extract the frames first")
         if name == "jpeg" and getattr(image, "n_frames", 1) > 1:
             _warn("only the main one of several pictures in this JPEG is kept")
         if image.mode in ("CMYK", "YCCK"):
-            raise ValueError("a CMYK picture: convert it to RGB first")
+            raise PictureError("a CMYK picture: convert it to RGB first")
         fields = _tolerant(_pillow_fields, image)
         image.load()
         if image.mode == "P":
@@ -195,7 +214,7 @@ def _read_with_pillow(file, name, page, max_pixels):
         if image.mode == "1":
             image = image.convert("L")
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
-            raise ValueError(f"pictures of kind {image.mode} are not supported")
+            raise PictureError(f"pictures of kind {image.mode} are not supported")
         yield _picture(np.asarray(image), fields, depth="8", alpha=image.mode.endswith("A"))
 
 
@@ -215,17 +234,13 @@ def _pillow_fields(image):
 def _read_tiff(file, name, page, max_pixels):
     import tifffile
 
-    try:
-        tiff = tifffile.TiffFile(file)
-    except tifffile.TiffFileError as error:
-        raise ValueError(f"the TIFF is damaged: {_one_line(error)}") from error
-    with tiff:
+    with tifffile.TiffFile(file) as tiff:
         size = file.seek(0, os.SEEK_END)
         count = len(tiff.pages)
         if count == 0:
-            raise ValueError("the TIFF is damaged: it has no pages")
+            raise PictureError("the TIFF is damaged: it has no pages")
         if page is not None and not 1 <= page <= count:
-            raise ValueError(f"there is no page {page}: this file has {count}")
+            raise PictureError(f"there is no page {page}: this file has {count}")
         numbers = range(count) if page is None else [page - 1]
         for number in numbers:
             _check_page(_full_page(tiff, number), size, max_pixels)
@@ -243,30 +258,30 @@ def _full_page(tiff, number):
 def _check_page(page, size, max_pixels):
     check_size(page.imagewidth, page.imagelength, max_pixels)
     if page.imagedepth != 1:
-        raise ValueError("a TIFF volume: store it as one page per slice")
+        raise PictureError("a TIFF volume: store it as one page per slice")
     photometric = int(page.photometric)
     refused = {5: "a CMYK picture", 8: "a CIELab picture", 9: "an ICCLab picture"}
     if photometric in refused:
-        raise ValueError(f"{refused[photometric]}: convert it to RGB first")
+        raise PictureError(f"{refused[photometric]}: convert it to RGB first")
     if photometric not in (0, 1, 2, 3, 4, 6, 32803):
-        raise ValueError(f"TIFF pictures of kind {page.photometric.name} are not supported")
+        raise PictureError(f"TIFF pictures of kind {page.photometric.name} are not supported")
     if photometric == 6 and int(page.compression) not in (6, 7, 33007, 34892):
-        raise ValueError("an uncompressed YCbCr TIFF: convert it to RGB first")
+        raise PictureError("an uncompressed YCbCr TIFF: convert it to RGB first")
     if page.dtype is None or page.dtype.kind not in "buf":
         kind = "unknown" if page.dtype is None else page.dtype.name
-        raise ValueError(f"{kind} samples are not supported: use 8 or 16 bits, or float")
+        raise PictureError(f"{kind} samples are not supported: use 8 or 16 bits, or float")
     if page.dtype.kind == "u" and page.dtype.itemsize > 2:
-        raise ValueError(f"{page.dtype.name} samples are not supported: use 16 bits or float")
+        raise PictureError(f"{page.dtype.name} samples are not supported: use 16 bits or float")
     # tifffile fills what is missing with zeros: a truncated picture must not look whole
     wanted = page.samplesperpixel if page.planarconfig == 2 else 1
     segments = list(zip(page.dataoffsets, page.databytecounts))
     if not segments or len(segments) < wanted:
-        raise ValueError("the TIFF is damaged: it has no pixels")
+        raise PictureError("the TIFF is damaged: it has no pixels")
     if any(offset + length > size or not length for offset, length in segments):
-        raise ValueError("the TIFF is truncated")
+        raise PictureError("the TIFF is truncated")
     raw = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
     if int(page.compression) == 1 and sum(page.databytecounts) < raw:
-        raise ValueError("the TIFF is truncated")
+        raise PictureError("the TIFF is truncated")
 
 
 def _read_tiff_page(tiff, page, single):

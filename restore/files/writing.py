@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import ALPHA, DEPTHS
+from restore.files.formats import ALPHA, DEPTHS, PictureError
 from restore.files.picture import PictureWarning, to_depth
 
 JPEG_QUALITY = 95
@@ -32,7 +32,7 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
 
     Raises
     ------
-    ValueError
+    PictureError
         If the format cannot hold the pictures: one sentence saying what to do.
     """
     if name == "tiff":
@@ -41,7 +41,7 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
     pages = iter(pages)
     page = next(pages)
     if next(pages, None) is not None:
-        raise ValueError(
+        raise PictureError(
             f"{name.upper()} cannot hold several pages: use --format tif, or choose one with --page"
         )
     page = _prepared(page, name, depth, strict)
@@ -56,14 +56,14 @@ def _warn(sentence):
 
 
 def check(picture, name, depth=None, strict=False):
-    """Raise a ValueError if the format cannot hold the picture, before any work is done."""
+    """Raise a PictureError if the format cannot hold the picture, before any work is done."""
     wanted = depth or picture.depth
     if wanted not in DEPTHS[name] and (strict or depth):
-        raise ValueError(
+        raise PictureError(
             f"{name.upper()} has no {_words(wanted)} samples: choose another --format or --depth"
         )
     if picture.alpha is not None and name not in ALPHA:
-        raise ValueError(
+        raise PictureError(
             f"{name.upper()} cannot hold transparency: use --format png, or flatten it first"
         )
 

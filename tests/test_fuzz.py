@@ -1,0 +1,84 @@
+"""Damaged files: a sentence or a picture, soon, and nothing else."""
+
+import io
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+from restore.files import metadata as meta
+from restore.files import reading, writing
+from restore.files.picture import Metadata, Picture, to_depth, to_unit
+
+MUTATIONS = 2000
+
+
+def seeds():
+    """A few small files of every format."""
+    random = np.random.default_rng(7)
+    icc = bytes(16) + b"RGB " + bytes(200)
+    for name in ("png", "jpeg", "tiff", "webp", "bmp"):
+        for depth in writing.DEPTHS[name]:
+            samples = random.random((12, 15, 3)).astype(np.float32)
+            if depth != "f32":
+                samples = to_unit(to_depth(samples, depth))
+            metadata = Metadata(icc=icc, xmp=b"<x/>", resolution=(72, 72, "inch"))
+            file = io.BytesIO()
+            pages = [Picture(samples, None, depth, metadata)] * (2 if name == "tiff" else 1)
+            writing.write_pages(file, pages, name)
+            yield file.getvalue()
+
+
+def mutated(data, random):
+    """`data` with one to four bytes or stretches changed, cut out, doubled or cut off."""
+    data = bytearray(data)
+    for _ in range(random.integers(1, 5)):
+        # headers are where decoders trust what they read
+        reach = len(data) if random.random() < 0.4 else min(len(data), 200)
+        place = int(random.integers(0, max(1, reach)))
+        match random.integers(0, 5):
+            case 0 | 1:
+                data[place : place + 1] = random.bytes(1)
+            case 2:
+                width = int(random.choice([2, 4]))
+                extreme = random.choice([0, 1, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF])
+                order = "little" if random.random() < 0.5 else "big"
+                data[place : place + width] = (int(extreme) % 256**width).to_bytes(width, order)
+            case 3:
+                del data[place : place + int(random.integers(1, 30))]
+            case _:
+                data[place:place] = data[place : place + int(random.integers(1, 30))]
+    return bytes(data)
+
+
+def with_right_checksums(data):
+    """A mutated PNG whose checksums fit again, so that the damage gets past them."""
+    chunks, position = [], 8
+    while position + 12 <= len(data):
+        length = int.from_bytes(data[position : position + 4], "big")
+        chunks.append(
+            (data[position + 4 : position + 8], data[position + 8 : position + 8 + length])
+        )
+        position += 12 + length
+    return meta.PNG_SIGNATURE + meta._packed(chunks)
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_damage_ends_in_a_sentence(part):
+    random = np.random.default_rng(part)
+    files = list(seeds())
+    for number in range(MUTATIONS // 4):
+        data = mutated(files[number % len(files)], random)
+        if data.startswith(meta.PNG_SIGNATURE) and random.random() < 0.7:
+            data = with_right_checksums(data)
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                for picture in reading.read_pages(io.BytesIO(data), max_pixels=10**6):
+                    assert picture.samples.dtype == np.float32
+                    assert picture.samples.ndim == 3
+            except ValueError as error:
+                assert str(error) and "\n" not in str(error)
+        assert time.perf_counter() - start < 5
