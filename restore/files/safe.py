@@ -27,10 +27,9 @@ def whole_file(path):
     """
     path = Path(path)
     temporary = path.parent / f"{_prefix(os.getpid())}{next(_number)}.tmp"
-    # not mkstemp: its files are private, and an output should follow the user's umask
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     try:
-        with os.fdopen(os.open(temporary, flags, 0o666), "w+b") as file:
+        # not mkstemp: its files are private, and an output should follow the user's umask
+        with open(temporary, "x+b") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
