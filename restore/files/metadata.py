@@ -158,7 +158,7 @@ def png_chunks(data):
         if end > len(data):
             break
         (checksum,) = struct.unpack_from(">I", data, end - 4)
-        name = kind.decode("ascii", "replace")
+        name = kind.decode() if kind.isalpha() else "unnamed"
         if zlib.crc32(view[position + 4 : end - 4]) == checksum:
             chunks.append((kind, view[position + 8 : end - 4]))
         elif kind[0] & 0x20:  # a lower-case letter: the picture can be shown without it

@@ -104,7 +104,8 @@ def _damage(error):
 
 
 def _one_line(error):
-    return next(iter(str(error).splitlines()), "")[:200]
+    line = next(iter(str(error).splitlines()), "")
+    return "".join(letter for letter in line if letter.isprintable())[:200]
 
 
 def check_size(width, height, max_pixels):
