@@ -5,10 +5,9 @@ never by the number of threads, and their results are handed back in order, so a
 result does not depend on how many threads computed it.
 """
 
+import functools
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-
-from threadpoolctl import threadpool_limits
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
@@ -20,6 +19,20 @@ def usable_cpus():
     import loky
 
     return loky.cpu_count()
+
+
+@functools.cache
+def _blas():
+    # The kernels' matrix products are scipy's BLAS: load it before asking what is loaded.
+    import scipy.linalg.cython_blas  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def one_blas_thread():
+    """A context in which matrix products keep to the thread that asks for them."""
+    return _blas().limit(limits=1)
 
 
 def map_bands(function, bands, threads=None, progress=None, stage=""):
@@ -48,7 +61,7 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
     bands = list(bands)
     threads = threads or usable_cpus()
     done = 0
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         waiting = deque()
         try:
             for band in bands:

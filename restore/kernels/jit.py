@@ -90,14 +90,15 @@ def kernel(function=None, *, reorder=False):
     function : callable
         A function of arrays, then scalars.
     reorder : bool
-        Allow `REORDER` within the kernel, for sums inside one patch.
+        Allow all of `REORDER` within the kernel, for sums inside one patch. Without it
+        only a multiplication and an addition may be contracted into one.
     """
     if function is None:
         return functools.partial(kernel, reorder=reorder)
     # numpy's error model: a division by zero gives inf or nan instead of a branch that
     # would keep the loop from being vectorised.
     dispatcher = numba.njit(
-        nogil=True, error_model="numpy", fastmath=REORDER if reorder else False
+        nogil=True, error_model="numpy", fastmath=REORDER if reorder else {"contract"}
     )(function)
     folder = cache_folder()
     if folder is not None and not numba.config.DISABLE_JIT:

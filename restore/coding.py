@@ -1,0 +1,127 @@
+"""Sparse coding of patches over a dictionary: the one door to the pursuit kernels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from restore import bands
+from restore.kernels import pursuit as kernels
+
+
+class Codes(NamedTuple):
+    """Sparse codes, one padded row a patch.
+
+    Attributes
+    ----------
+    indices : (n_patches, sparsity) int32 ndarray
+        Atoms in the order in which they were chosen; 0 beyond the count.
+    coefficients : (n_patches, sparsity) float32 ndarray
+        0 beyond the count.
+    counts : (n_patches,) int32 ndarray
+        Atoms used.
+    """
+
+    indices: np.ndarray
+    coefficients: np.ndarray
+    counts: np.ndarray
+
+
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rule="ormp",
+         threads=None, progress=None):  # fmt: skip
+    """Approximate each patch by few atoms (orthogonal matching pursuit).
+
+    Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
+    are used, whichever comes first.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) array_like
+        Centred patches, if the dictionary is one of centred patches.
+    dictionary : Dictionary
+    sparsity : int, optional
+        Most atoms a patch may use; `patch_dim` by default.
+    tolerance : float or (n_patches,) array_like
+        Residual energy (weighted sum of squares) at which to stop.
+    weights : (n_patches, patch_dim) array_like, optional
+        Weights of the samples, 0 where unknown; whatever stands there changes nothing.
+    rule : {"ormp", "omp"}
+        How the next atom is chosen: by the residual it leaves, or by its correlation.
+        With `weights` always the former.
+    threads : int, optional
+        All usable processors by default. The codes are the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Codes
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or patches hold NaN or infinity where known.
+
+    References
+    ----------
+    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08. Mairal, Elad & Sapiro 2008.
+    """
+    patches = np.ascontiguousarray(patches, dtype=np.float32)
+    if patches.ndim != 2 or patches.shape[1] != dictionary.patch_dim:
+        raise ValueError(
+            f"expected patches of shape (n, {dictionary.patch_dim}), got {patches.shape}"
+        )
+    if rule not in ("ormp", "omp"):
+        raise ValueError(f"expected rule 'ormp' or 'omp', got {rule!r}")
+    sparsity = min(sparsity or dictionary.patch_dim, dictionary.n_atoms)
+    if sparsity < 1:
+        raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
+    tolerances = np.ascontiguousarray(
+        np.broadcast_to(np.float32(tolerance), len(patches)), dtype=np.float32
+    )
+    if weights is None:
+        known = np.isfinite(patches).all()
+    else:
+        weights = np.ascontiguousarray(weights, dtype=np.float32)
+        if weights.shape != patches.shape:
+            raise ValueError(f"weights of shape {weights.shape} for patches of {patches.shape}")
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise ValueError("weights must be finite and not negative")
+        known = np.isfinite(patches[weights > 0]).all()
+    if not known:
+        raise ValueError("patches hold NaN or infinity; mark such samples by weights of 0")
+
+    codes = Codes(
+        np.zeros((len(patches), sparsity), np.int32),
+        np.zeros((len(patches), sparsity), np.float32),
+        np.zeros(len(patches), np.int32),
+    )
+
+    def code_band(band):
+        out = [array[band] for array in codes]
+        if weights is None:
+            kernels.pursue(
+                patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
+                rule == "ormp", *out,
+            )  # fmt: skip
+        else:
+            kernels.pursue_masked(
+                patches[band], weights[band], dictionary.atoms_t, tolerances[band], *out
+            )
+
+    for _ in bands.map_bands(
+        code_band, bands.slices(len(patches)), threads, progress, stage="coding"
+    ):
+        pass
+    return codes
+
+
+def reconstruct(codes, dictionary):
+    """The patches that `codes` stand for.
+
+    Returns
+    -------
+    (n_patches, patch_dim) float32 ndarray
+    """
+    patches = np.empty((len(codes.counts), dictionary.patch_dim), np.float32)
+    kernels.reconstruct(*codes, dictionary.atoms, patches)
+    return patches
