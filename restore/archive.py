@@ -105,7 +105,13 @@ def read(file, kind, expected):
             if names != {"header", *expected}:
                 raise ValueError(f"it holds {sorted(names)} instead of {sorted(expected)}")
             arrays = {key: _member(members, key, *expected[key]) for key in expected}
-    except (zipfile.BadZipFile, EOFError, UnicodeDecodeError, json.JSONDecodeError, NotImplementedError):
+    except (
+        zipfile.BadZipFile,
+        EOFError,
+        UnicodeDecodeError,
+        json.JSONDecodeError,
+        NotImplementedError,
+    ):
         raise ValueError(f"{name} is not a {kind} file, or is damaged") from None
     except ValueError as error:
         raise ValueError(f"{name} is not a usable {kind} file: {error}") from None

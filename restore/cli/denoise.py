@@ -41,14 +41,14 @@ class Sigma(click.ParamType):
     metavar="learn|NAME|FILE",
     help="Atoms to code with: learned on the picture, a packaged dictionary, or a file.",
 )
-@click.option("--atoms", type=click.IntRange(min=2), default=256, show_default=True)
-@click.option("--patch-size", type=click.IntRange(2, 32), default=8, show_default=True)
+@click.option("--atoms", "n_atoms", type=click.IntRange(min=2), help="[default: 256]")
+@click.option("--patch-size", type=click.IntRange(2, 32), help="Pixels. [default: 8]")
 @click.option(
     "--sparsity",
     type=click.IntRange(min=1),
     help="Most atoms per patch. [default: as many as the noise level asks for]",
 )
-@click.option("--iterations", type=click.IntRange(min=0), help="Rounds of learning.")
+@click.option("--iterations", type=click.IntRange(min=0), help="Turns of learning. [default: 8]")
 @click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @batch_options(suffix="-denoised")

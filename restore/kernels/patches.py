@@ -21,9 +21,7 @@ def extract(image, rows, columns, patches):
             for y in range(patch_height):
                 for x in range(patch_width):
                     for channel in range(channels):
-                        patches[r, c, y, x, channel] = image[
-                            rows[r] + y, columns[c] + x, channel
-                        ]
+                        patches[r, c, y, x, channel] = image[rows[r] + y, columns[c] + x, channel]
 
 
 @kernel
