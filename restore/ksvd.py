@@ -74,11 +74,13 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    last = Iteration(first, 0.0, 0.0, 0)
-    for done, last in enumerate(iterate(patches, first, sparsity, tolerance, iterations, threads)):
+    learned = first
+    turns = iterate(patches, first, sparsity, tolerance, iterations, threads)
+    for done, turn in enumerate(turns, start=1):
+        learned = turn.dictionary
         if progress:
-            progress("learning", done + 1, iterations)
-    return last.dictionary
+            progress("learning", done, iterations)
+    return learned
 
 
 def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
