@@ -1,10 +1,10 @@
 """The pursuit kernel against SPAMS: the same picks, how much faster."""
 
 import numpy as np
-from restore.dictionary import Dictionary
 
 from benchmarks.harness import Table, in_turns, machine, peer
 from restore import coding
+from restore.dictionary import Dictionary
 
 SIGNALS = 200_000
 PATCH_SHAPE = (8, 8, 1)

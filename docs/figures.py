@@ -6,6 +6,7 @@
 """
 
 import argparse
+import os
 import shutil
 import subprocess
 import sys
@@ -36,12 +37,12 @@ class Figure(NamedTuple):
 
 
 FIGURES = {
-    "denoise": Figure("camera-noisy", "camera-clean", (225, 100), word="noisy"),
+    "denoise": Figure("chelsea-noisy", "chelsea-clean", (130, 95), word="noisy"),
     "inpaint": Figure(
         "astronaut-scratched",
         "astronaut-clean",
         (100, 90),
-        ("--mask", SAMPLES / "astronaut-mask.png"),
+        ("--mask", os.path.relpath(SAMPLES / "astronaut-mask.png")),
         "scratched",
     ),
     "demosaic": Figure(
@@ -78,7 +79,7 @@ def main():
         }
         drawn = asked.folder / (f"{command}.png" if asked.keep_results else f"{command}.jpg")
         strip(panels, figure.corner).save(drawn, quality=90, subsampling=0, optimize=True)
-        print(f"{command}: {' -> '.join(list(panels)[:2])}, {seconds:.1f} s")
+        print(f"  {' -> '.join(list(panels)[:2])}, {seconds:.1f} s")
         if asked.keep_results:
             print(f"  result:         {result}")
         print(f"  before / after: {drawn}", flush=True)
@@ -87,10 +88,11 @@ def main():
 
 
 def restore(command, before, result, arguments):
-    """Run ``restore COMMAND`` as a user would, and return the seconds it took."""
+    """Run ``restore COMMAND`` and return the seconds it took."""
     start = time.perf_counter()
-    words = [command, before, "-o", result, *arguments]
-    done = subprocess.run([sys.executable, "-m", "restore", *map(str, words)])
+    words = [command, os.path.relpath(before), "-o", str(result), *map(str, arguments)]
+    print("restore", *words, flush=True)
+    done = subprocess.run([sys.executable, "-m", "restore", *words, "--quiet"])
     if done.returncode:
         sys.exit(f"restore {command} ended with exit code {done.returncode}")
     return time.perf_counter() - start
