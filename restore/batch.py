@@ -439,27 +439,23 @@ def _restore(process, job, options, reads, writes, threads, progress):
             pages = read_pages(source, page=options.page, max_pixels=options.max_pixels)
         if writes is None:
             name = format_of_name(job.target) or _wanted(options) or name or "png"
+        else:
+            name = None
         notes = {"size_in": size, "pages": 0}
         results = _results(process, pages, companions, options, name, notes, threads, progress)
         first = next(results)  # nothing is created before there is something to write
         if isinstance(first, bytes) and next(results, None) is not None:
             raise ValueError("this file has several pages: choose one with --page")
-        for extra, content in notes.pop("extras", {}).items():
-            _write_extra(job, extra, content, options)
+        extras = _extra_paths(job, notes.pop("extras", {}), options)
         with _target_file(job.target) as file:
-            if isinstance(first, bytes):
-                file.write(first)
-            else:
-                from restore.files.writing import write_pages
-
-                pages = itertools.chain([first], results)
-                write_pages(
-                    file, pages, name, count=count, depth=options.depth, strict=options.strict
-                )
+            _write(file, itertools.chain([first], results), name, count, options)
             notes["size_out"] = file.seek(0, os.SEEK_END)
-            if job.reference and not isinstance(first, bytes):
+            if job.reference and name:
                 file.seek(0)
                 notes |= _measure(job.reference, read_pages(file, max_pixels=options.max_pixels))
+        for path, content in extras.items():
+            with _target_file(path) as file:
+                _write(file, [content], format_of_name(path), 1, options)
     return notes
 
 
@@ -484,7 +480,7 @@ def _count_pages(file, name):
 def _results(process, pages, companions, options, name, notes, threads, progress):
     """Yield the output of each page, and note what there is to report."""
     from restore.files.metadata import stripped
-    from restore.files.writing import check
+    from restore.files.writing import check, depth_in
 
     for page in pages:
         hidden = None
@@ -493,7 +489,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
                 page = page.replace(
                     metadata=stripped(page.metadata, profile_too=options.strip == "all")
                 )
-            if name in set(EXTENSIONS.values()):
+            if name:
                 check(page, name, options.depth, options.strict)
             page, hidden = _without_hidden_colours(page)
             _note_size(notes, page)
@@ -501,17 +497,20 @@ def _results(process, pages, companions, options, name, notes, threads, progress
         if not isinstance(result, Result):
             result = Result(result)
         output = result.output
+        del page
         if not isinstance(output, bytes):
             output = _with_hidden_colours(output, hidden)
             _note_size(notes, output)
-            notes["depth"] = options.depth or output.depth
+            notes["depth"] = depth_in(name, options.depth or output.depth)
         for fact, value in result.facts.items():
             # one page: the value; several: the list of values
             notes[fact] = value if not notes["pages"] else _listed(notes[fact]) + [value]
         notes["pages"] += 1
         if result.extras:
             notes["extras"] = result.extras
-        yield output
+        waiting = [output]
+        del result, output
+        yield waiting.pop()
 
 
 def _listed(value):
@@ -564,19 +563,28 @@ def _target_file(target):
     sys.stdout.buffer.flush()
 
 
-def _write_extra(job, suffix, content, options):
-    if job.target == "-":
+def _extra_paths(job, extras, options):
+    """Further outputs by path, none of which exists or all of which may be replaced."""
+    if extras and job.target == "-":
         raise ValueError("further files need a file as --output, not standard output")
-    path = os.path.splitext(job.target)[0] + suffix
-    if os.path.lexists(path) and not options.overwrite:
-        raise ValueError(f"{path} exists: use --overwrite")
-    with _target_file(path) as file:
-        if isinstance(content, bytes):
-            file.write(content)
-        else:
-            from restore.files.writing import write_pages
+    stem = os.path.splitext(job.target)[0]
+    for suffix in extras:
+        if os.path.lexists(stem + suffix) and not options.overwrite:
+            raise ValueError(f"{stem + suffix} exists: use --overwrite")
+    return {stem + suffix: content for suffix, content in extras.items()}
 
-            write_pages(file, [content], format_of_name(path))
+
+def _write(file, contents, name, count, options):
+    contents = iter(contents)
+    first = next(contents)
+    if isinstance(first, bytes):
+        file.write(first)
+        return
+    from restore.files.writing import write_pages
+
+    pages = itertools.chain([first], contents)
+    del first
+    write_pages(file, pages, name, count=count, depth=options.depth, strict=options.strict)
 
 
 def _measure(reference, pages):

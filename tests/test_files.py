@@ -236,6 +236,14 @@ def test_tiff_tags_are_kept():
     assert back.resolution == (3, 3, "none")
 
 
+def test_the_pattern_of_a_mosaic_is_read():
+    mosaic = random.integers(0, 65536, (8, 8), dtype=np.uint16)
+    tags = [(33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes([2, 1, 1, 0]), True)]
+    data = saved_by_tifffile(mosaic, photometric="cfa", extratags=tags)
+    assert read(data).metadata.pattern == "BGGR"
+    assert read(saved_by_tifffile(mosaic)).metadata.pattern is None
+
+
 def test_description_of_an_imagej_stack_is_kept_with_all_its_pages():
     stack = random.integers(0, 65536, (3, 9, 8), dtype=np.uint16)
     file = io.BytesIO()

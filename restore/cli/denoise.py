@@ -1,6 +1,7 @@
 """``restore denoise``"""
 
 import functools
+import warnings
 
 import click
 
@@ -41,16 +42,49 @@ class Sigma(click.ParamType):
     metavar="learn|NAME|FILE",
     help="Atoms to code with: learned on the picture, a packaged dictionary, or a file.",
 )
-@click.option("--atoms", "n_atoms", type=click.IntRange(min=2), help="[default: 256]")
-@click.option("--patch-size", type=click.IntRange(2, 32), help="Pixels. [default: 8]")
+@click.option(
+    "--atoms",
+    "n_atoms",
+    type=click.IntRange(min=2),
+    metavar="N",
+    help="Atoms to learn. [default: as many as in the packaged dictionary]",
+)
+@click.option(
+    "--patch-size",
+    type=click.IntRange(2, 32),
+    metavar="N",
+    help="Side of the patches to learn on. [default: the packaged dictionary's]",
+)
 @click.option(
     "--sparsity",
     type=click.IntRange(min=1),
+    metavar="N",
     help="Most atoms per patch. [default: as many as the noise level asks for]",
 )
-@click.option("--iterations", type=click.IntRange(min=0), help="Turns of learning. [default: 8]")
-@click.option("--stride", type=click.IntRange(min=1), default=1, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=0),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Turns of learning.",
+)
+@click.option(
+    "--stride",
+    type=click.IntRange(1, 32),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Samples between neighbouring patches; larger is faster and worse.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of the draw of patches to learn on.",
+)
 @batch_options(suffix="-denoised")
 def denoise(inputs, options, **settings):
     """Remove noise.
@@ -58,16 +92,23 @@ def denoise(inputs, options, **settings):
     Every small patch is coded with a few atoms of a dictionary, learned on the noisy
     picture itself (Elad & Aharon 2006). Pictures keep their depth, alpha and metadata.
     """
-    settings = {name: value for name, value in settings.items() if value is not None}
-    if "sigma" in settings:
-        settings["sigma"] /= 255
-    process = functools.partial(denoise_picture, **settings)
-    return batch.run(process, inputs, options)
+    return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
 
 
-def denoise_picture(picture, *, threads, progress, **settings):
-    """`picture` without its noise."""
+def denoise_picture(picture, *, threads, progress, sigma, **settings):
+    """`picture` without its noise, and how much it was."""
+    import numpy as np
+
     from restore.denoising import denoise
+    from restore.files.picture import PictureWarning
+    from restore.noise import estimate_sigma
 
-    samples = denoise(picture.samples, threads=threads, progress=progress, **settings)
-    return picture.replace(samples=samples)
+    if sigma is None:
+        sigma = float(np.sqrt(np.mean(estimate_sigma(picture.samples) ** 2)))
+    else:
+        if 0 < sigma < 1:
+            hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
+            warnings.warn(hint, PictureWarning, stacklevel=2)
+        sigma /= 255
+    samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
+    return batch.Result(picture.replace(samples=samples), {"sigma": round(255 * sigma, 2)})

@@ -32,6 +32,8 @@ class Metadata:
         TIFF tags kept as they are: (code, type, count, value, once).
     orientation : int
         The EXIF orientation that the file had; the samples are upright already.
+    pattern : str or None
+        The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a TIFF says.
     premultiplied : bool
         The colours have been multiplied by alpha (TIFF's associated alpha).
     """
@@ -43,6 +45,7 @@ class Metadata:
     chunks: tuple = ()
     tags: tuple = ()
     orientation: int = 1
+    pattern: str | None = None
     premultiplied: bool = False
 
     def replace(self, **changes):

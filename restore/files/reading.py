@@ -79,13 +79,13 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
         while True:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                picture = next(pages, None)
+                waiting = [next(pages, None)]
             for warning in caught:
                 if issubclass(warning.category, PictureWarning):
                     warnings.warn(warning.message, stacklevel=2)
-            if picture is None:
+            if waiting[0] is None:
                 return
-            yield picture
+            yield waiting.pop()  # kept by no one here: a large picture is let go when done with
     except (PictureError, MemoryError):
         raise
     except Exception as error:  # decoders raise whatever they like at a damaged file
@@ -158,9 +158,12 @@ _PNG_COLOURS = {
 
 
 def _read_png(file, name, page, max_pixels):
+    yield _decode_png(file.read(), max_pixels)
+
+
+def _decode_png(data, max_pixels):
     import imagecodecs
 
-    data = file.read()
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     check_size(width, height, max_pixels)
     chunks = meta.png_chunks(data)
@@ -183,7 +186,7 @@ def _read_png(file, name, page, max_pixels):
     if colour == 3:
         _warn("a palette picture becomes a full-colour one")
     alpha = stored.ndim == 3 and stored.shape[2] in (2, 4)
-    yield _picture(stored, fields, depth="16" if bits == 16 else "8", alpha=alpha)
+    return _picture(stored, fields, depth="16" if bits == 16 else "8", alpha=alpha)
 
 
 def _tolerant(read, *arguments):
@@ -343,6 +346,9 @@ def _tiff_fields(tiff, page, single):
         for code in _KEPT_TAGS
         if code in tags
     )
+    pattern = bytes(tags.valueof(33422, b""))
+    if len(pattern) == 4 and max(pattern) < 3:
+        fields["pattern"] = "".join("RGB"[colour] for colour in pattern)
     # The first directory of a TIFF is an EXIF block amid everything else.
     whole, kept = Image.Exif(), Image.Exif()
     whole.endian, whole.bigtiff = tiff.byteorder, tiff.is_bigtiff

@@ -68,11 +68,16 @@ def check(picture, name, depth=None, strict=False):
         )
 
 
+def depth_in(name, depth):
+    """The depth that a format stores where `depth` is wanted."""
+    return depth if depth in DEPTHS[name] else DEPTHS[name][0]
+
+
 def _prepared(picture, name, depth, strict):
     """The picture as the format can hold it, every loss said."""
     check(picture, name, depth, strict)
     wanted = depth or picture.depth
-    best = wanted if wanted in DEPTHS[name] else DEPTHS[name][0]
+    best = depth_in(name, wanted)
     if best != wanted:
         _warn(f"{name.upper()} has no {_words(wanted)} samples: written with {_words(best)} ones")
     metadata = picture.metadata
