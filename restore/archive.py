@@ -10,6 +10,7 @@ import json
 import math
 import os
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,7 @@ def read(file, kind, expected):
             arrays = {key: _member(members, key, *expected[key]) for key in expected}
     except (
         zipfile.BadZipFile,
+        zlib.error,
         EOFError,
         UnicodeDecodeError,
         json.JSONDecodeError,

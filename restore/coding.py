@@ -72,9 +72,10 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
         )
     if rule not in ("ormp", "omp"):
         raise ValueError(f"expected rule 'ormp' or 'omp', got {rule!r}")
-    sparsity = min(sparsity or dictionary.patch_dim, dictionary.n_atoms)
+    sparsity = dictionary.patch_dim if sparsity is None else sparsity
     if sparsity < 1:
         raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
+    sparsity = min(sparsity, dictionary.n_atoms)
     tolerances = np.ascontiguousarray(
         np.broadcast_to(np.float32(tolerance), len(patches)), dtype=np.float32
     )

@@ -36,7 +36,8 @@ class Dictionary:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        atoms = np.ascontiguousarray(self.atoms, dtype=np.float32)
+        # a copy: it is frozen below, and the caller's array must not be
+        atoms = np.array(self.atoms, dtype=np.float32, order="C")
         patch_shape = tuple(int(side) for side in self.patch_shape)
         if atoms.ndim != 2 or 0 in atoms.shape:
             raise ValueError(f"expected atoms of shape (n_atoms, patch_dim), got {atoms.shape}")
@@ -156,13 +157,16 @@ def overcomplete_dct(n_atoms, patch_shape):
 
 def _separable_cosines(n_atoms, height, width):
     """(n_atoms, height * width): products of cosines, the lowest frequencies first."""
-    side = int(np.ceil(np.sqrt(n_atoms)))
-    frequencies = np.arange(side) / side
-    rows = np.cos(np.pi * np.outer(frequencies, np.arange(height) + 0.5))
-    columns = np.cos(np.pi * np.outer(frequencies, np.arange(width) + 0.5))
-    rows[1:] -= rows[1:].mean(axis=1, keepdims=True)
-    columns[1:] -= columns[1:].mean(axis=1, keepdims=True)
-    atoms = np.einsum("ay,bx->abyx", rows, columns).reshape(side * side, -1)
-    order = np.argsort(np.add.outer(frequencies**2, frequencies**2).ravel(), kind="stable")
+    side = n_atoms if 1 in (height, width) else int(np.ceil(np.sqrt(n_atoms)))
+
+    def cosines(length):
+        frequencies = np.arange(side if length > 1 else 1) / side
+        waves = np.cos(np.pi * np.outer(frequencies, np.arange(length) + 0.5))
+        waves[1:] -= waves[1:].mean(axis=1, keepdims=True)
+        return frequencies, waves
+
+    (down, rows), (across, columns) = cosines(height), cosines(width)
+    atoms = np.einsum("ay,bx->abyx", rows, columns).reshape(-1, height * width)
+    order = np.argsort(np.add.outer(down**2, across**2).ravel(), kind="stable")
     atoms = atoms[order[:n_atoms]]
     return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)

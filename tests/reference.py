@@ -36,3 +36,98 @@ def resized(plane, height, width):
         return result
 
     return along_first_axis(along_first_axis(plane, height).T, width).T
+
+
+# --- Patches ----------------------------------------------------------------------------
+
+
+def extracted(image, patch_shape, rows, columns):
+    """Elad & Aharon 2006, eq. 4: R_p x for every place, samples in the order y, x, channel."""
+    height, width, _ = patch_shape
+    return np.array([image[y : y + height, x : x + width].ravel() for y in rows for x in columns])
+
+
+def aggregated(patches, weights, patch_shape, rows, columns, shape):
+    """sum_p R_p^T w_p x_p and sum_p R_p^T w_p."""
+    height, width, _ = patch_shape
+    total, weight = np.zeros(shape), np.zeros(shape[:2])
+    places = [(y, x) for y in rows for x in columns]
+    for (y, x), patch, w in zip(places, patches, weights, strict=True):
+        total[y : y + height, x : x + width] += w * patch.reshape(patch_shape)
+        weight[y : y + height, x : x + width] += w
+    return total, weight
+
+
+def centred(patches, channels):
+    """Every channel of every patch less its mean, and the means."""
+    planes = patches.reshape(len(patches), -1, channels)
+    means = planes.mean(axis=1)
+    return (planes - means[:, None]).reshape(patches.shape), means
+
+
+# --- Sparse coding ----------------------------------------------------------------------
+
+
+def pursued(patch, atoms, sparsity, tolerance=0.0, weights=None, rule="ormp"):
+    """One patch at a time, every choice a least squares problem of its own.
+
+    OMP (Pati et al. 1993) takes the atom that correlates most with the residual; ORMP the
+    one whose least squares fit leaves least. With weights, the energy is weighted.
+    """
+    patch, atoms = patch.astype(np.float64), atoms.astype(np.float64)
+    if weights is not None:
+        roots = np.sqrt(weights.astype(np.float64))
+        patch, atoms = np.where(roots > 0, roots * patch, 0), roots * atoms
+    support, coefficients, residual = [], np.zeros(0), patch
+    while len(support) < sparsity and residual @ residual > tolerance:
+        if rule == "omp":
+            gains = np.abs(atoms @ residual)
+        else:
+            gains = -np.array([_left(patch, atoms, [*support, j]) for j in range(len(atoms))])
+        gains[support] = -np.inf
+        support.append(int(np.argmax(gains)))
+        coefficients = np.linalg.lstsq(atoms[support].T, patch, rcond=None)[0]
+        residual = patch - coefficients @ atoms[support]
+    return support, coefficients
+
+
+def _left(patch, atoms, support):
+    chosen = atoms[support].T
+    residual = patch - chosen @ np.linalg.lstsq(chosen, patch, rcond=None)[0]
+    return residual @ residual
+
+
+def reconstructed(indices, coefficients, counts, atoms):
+    """x = sum_i a_i d_i."""
+    patches = np.zeros((len(counts), atoms.shape[1]))
+    for p, count in enumerate(counts):
+        for t in range(count):
+            patches[p] += coefficients[p, t] * atoms[indices[p, t]]
+    return patches
+
+
+# --- Learning ---------------------------------------------------------------------------
+
+
+def updated_atoms(patches, codes, atoms, exact=False):
+    """One sweep of K-SVD over all atoms; `codes` is a full (n_patches, n_atoms) matrix.
+
+    The exact update is Aharon, Elad & Bruckstein 2006, figure 2: the first singular vectors
+    of the error without the atom; the approximate one is Rubinstein et al. 2008, algorithm 5.
+    """
+    atoms, codes = atoms.astype(np.float64), codes.astype(np.float64)
+    for j in range(len(atoms)):
+        users = np.flatnonzero(codes[:, j])
+        if len(users) == 0:
+            continue
+        without = codes[users].copy()
+        without[:, j] = 0
+        error = patches[users] - without @ atoms
+        if exact:
+            left, values, right = np.linalg.svd(error, full_matrices=False)
+            atoms[j], codes[users, j] = right[0], left[:, 0] * values[0]
+        else:
+            atom = codes[users, j] @ error
+            atoms[j] = atom / np.linalg.norm(atom)
+            codes[users, j] = error @ atoms[j]
+    return atoms, codes

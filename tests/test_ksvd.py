@@ -1,0 +1,177 @@
+"""Learning: against the papers' steps taken literally, and planted dictionaries found."""
+
+import numpy as np
+import pytest
+
+from restore import coding, ksvd
+from restore.dictionary import Dictionary, overcomplete_dct
+from restore.kernels import learning as kernels
+from tests import reference
+
+
+def unit(atoms):
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def planted(n_atoms=50, patch_dim=20, count=1500, sparsity=3, snr=None, seed=0):
+    """Aharon, Elad & Bruckstein 2006, section V-A: random atoms, sparse signals, noise."""
+    rng = np.random.default_rng(seed)
+    atoms = unit(rng.standard_normal((n_atoms, patch_dim)))
+    codes = np.zeros((count, n_atoms))
+    for row in codes:
+        row[rng.choice(n_atoms, sparsity, replace=False)] = rng.standard_normal(sparsity)
+    signals = codes @ atoms
+    if snr is not None:
+        noise = rng.standard_normal(signals.shape)
+        signals += noise * np.linalg.norm(signals) / np.linalg.norm(noise) * 10 ** (-snr / 20)
+    return atoms, signals.astype(np.float32)
+
+
+def found(atoms, dictionary):
+    """How many of the planted atoms have a learned one with 1 - |<d, d'>| < 0.01."""
+    return int((np.abs(atoms @ dictionary.atoms.T).max(axis=1) > 0.99).sum())
+
+
+def full(codes, n_atoms):
+    matrix = np.zeros((len(codes.counts), n_atoms))
+    for row, indices, coefficients, count in zip(matrix, *codes, strict=True):
+        row[indices[:count]] = coefficients[:count]
+    return matrix
+
+
+def test_the_atom_updates_equal_the_literal_ones():
+    _, signals = planted(count=400)
+    start = ksvd.first_dictionary(signals, (20, 1, 1), 30, "data")
+    codes = coding.code(signals, start, 4)
+    literal, literal_codes = reference.updated_atoms(signals, full(codes, 30), start.atoms)
+    residuals = signals - coding.reconstruct(codes, start)
+    atoms = start.atoms.copy()
+    starts, users, coefficients = ksvd._by_atom(codes, 30)
+    kernels.update_atoms(residuals, starts, users, coefficients, atoms)
+    assert np.allclose(atoms, literal, atol=2e-4)
+    assert np.allclose(residuals, signals - literal_codes @ literal, atol=5e-4)
+
+
+def test_the_approximate_update_is_nearly_the_exact_one():
+    _, signals = planted(count=400)
+    start = ksvd.first_dictionary(signals, (20, 1, 1), 30, "data")
+    codes = full(coding.code(signals, start, 4), 30)
+
+    def error(exact):
+        atoms, updated = reference.updated_atoms(signals, codes, start.atoms, exact)
+        return np.square(signals - updated @ atoms).sum()
+
+    before = np.square(signals - codes @ start.atoms).sum()
+    assert error(exact=True) < before
+    assert before - error(exact=False) > 0.8 * (before - error(exact=True))
+
+
+def test_atoms_with_no_users_stay():
+    _, signals = planted(count=100)
+    atoms = unit(np.random.default_rng(3).standard_normal((5, 20))).astype(np.float32)
+    updated = atoms.copy()
+    starts = np.array([0, 0, 2, 2, 2, 2])
+    users, coefficients = np.array([4, 9], np.int32), np.array([1, -2], np.float32)
+    kernels.update_atoms(signals.copy(), starts, users, coefficients, updated)
+    assert np.array_equal(updated[[0, 2, 3, 4]], atoms[[0, 2, 3, 4]])
+    assert not np.allclose(updated[1], atoms[1])
+
+
+@pytest.mark.parametrize("snr, at_least", [(None, 45), (30, 45), (20, 45)])
+def test_a_planted_dictionary_is_found(snr, at_least):
+    atoms, signals = planted(snr=snr)
+    learned = ksvd.learn_dictionary(
+        signals, (20, 1, 1), 50, sparsity=3, start="data", iterations=80
+    )
+    assert found(atoms, learned) >= at_least
+
+
+def test_the_error_falls():
+    _, signals = planted(snr=20)
+    start = ksvd.first_dictionary(signals, (20, 1, 1), 50, "data")
+    errors = [turn.rmse for turn in ksvd.iterate(signals, start, 3, iterations=30)]
+    assert errors[-1] < 0.6 * errors[0]
+    assert (np.diff(errors) < 0.05 * errors[0]).all()
+
+
+def test_a_tolerance_is_reached_by_fewer_and_fewer_atoms():
+    _, signals = planted(snr=30)
+    start = ksvd.first_dictionary(signals, (20, 1, 1), 50, "data")
+    turns = list(ksvd.iterate(signals, start, tolerance=0.2, iterations=20))
+    assert turns[-1].sparsity < 0.9 * turns[0].sparsity
+
+
+@pytest.mark.parametrize("threads", [2, 4])
+def test_threads_change_nothing(threads):
+    signals = np.random.default_rng(0).standard_normal((40_000, 16)).astype(np.float32)
+
+    def learn(threads):
+        return ksvd.learn_dictionary(
+            signals, (4, 4, 1), 32, sparsity=3, iterations=3, threads=threads
+        ).atoms.tobytes()
+
+    assert learn(1) == learn(threads)
+
+
+def test_going_on_from_where_another_run_stopped_gives_the_same():
+    _, signals = planted()
+    start = ksvd.first_dictionary(signals, (20, 1, 1), 50, "data")
+    *_, whole = ksvd.iterate(signals, start, 3, iterations=7)
+    *_, first = ksvd.iterate(signals, start, 3, iterations=4)
+    *_, second = ksvd.iterate(signals, first.dictionary, 3, iterations=3)
+    assert np.array_equal(whole.dictionary.atoms, second.dictionary.atoms)
+
+
+def test_unused_and_double_atoms_are_replaced():
+    _, signals = planted()
+    atoms = unit(np.random.default_rng(3).standard_normal((30, 20)))
+    atoms[7] = atoms[3]
+    start = Dictionary(atoms, (20, 1, 1))
+    turn = next(ksvd.iterate(signals, start, 3))
+    assert turn.replaced >= 1
+    assert turn.dictionary.coherence() < 0.9999
+
+
+def test_the_sign_is_fixed():
+    _, signals = planted()
+    atoms = ksvd.learn_dictionary(signals, (20, 1, 1), 30, sparsity=3, iterations=2).atoms
+    assert (np.take_along_axis(atoms, np.abs(atoms).argmax(axis=1)[:, None], axis=1) > 0).all()
+
+
+def test_starts():
+    _, signals = planted(count=100)
+    signals[:10] = 0
+    dct = ksvd.first_dictionary(signals, (20, 1, 1), 16, "dct")
+    assert np.array_equal(dct.atoms, overcomplete_dct(16, (20, 1, 1)).atoms)
+    grown = ksvd.first_dictionary(signals, (20, 1, 1), 30, dct, seed=4)
+    assert np.array_equal(grown.atoms[:16], dct.atoms) and grown.n_atoms == 30
+    assert np.array_equal(ksvd.first_dictionary(signals, (20, 1, 1), 9, dct).atoms, dct.atoms[:9])
+    data = ksvd.first_dictionary(signals, (20, 1, 1), 90, "data")
+    assert np.abs(unit(signals[10:]) @ data.atoms.T).max(axis=0).min() > 0.9999
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        ({"sparsity": None}, "give a sparsity"),
+        ({"n_atoms": 101}, "too few for 101 atoms"),
+        ({"n_atoms": 101, "start": "data"}, "too few for 101 atoms"),
+        ({"start": "svd"}, "expected start"),
+        ({"start": overcomplete_dct(9, (3, 3, 1))}, r"\(3, 3, 1\), not \(20, 1, 1\)"),
+        ({"patch_shape": (8, 8, 1)}, "are not"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_a_sentence(arguments, sentence):
+    _, signals = planted(count=100)
+    asked = {"patch_shape": (20, 1, 1), "n_atoms": 30, "sparsity": 3, **arguments}
+    with pytest.raises(ValueError, match=sentence):
+        ksvd.learn_dictionary(signals, **asked)
+
+
+def test_progress_is_told():
+    told = []
+    _, signals = planted(count=100)
+    ksvd.learn_dictionary(
+        signals, (20, 1, 1), 30, 2, iterations=3, progress=lambda *step: told.append(step)
+    )
+    assert told == [("learning", 1, 3), ("learning", 2, 3), ("learning", 3, 3)]

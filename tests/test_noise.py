@@ -1,0 +1,63 @@
+"""The noise level, measured blindly."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from restore.files.reading import read_picture
+from restore.noise import estimate_sigma
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+CLEAN = sorted(SAMPLES.glob("*-clean.png"))
+
+
+def noisy(image, sigma, seed=0):
+    noise = np.random.default_rng(seed).standard_normal(image.shape)
+    return (image + sigma * noise).astype(np.float32)
+
+
+@pytest.mark.parametrize("path", CLEAN, ids=lambda path: path.stem)
+@pytest.mark.parametrize("level", [5, 10, 25, 50, 75])
+def test_within_15_percent(path, level):
+    image = noisy(read_picture(path).samples, level / 255)
+    assert np.allclose(255 * estimate_sigma(image), level, rtol=0.15)
+
+
+def test_channels_are_measured_on_their_own():
+    image = np.random.default_rng(0).standard_normal((128, 128, 3)) * [0.01, 0.05, 0.2]
+    assert np.allclose(estimate_sigma(image.astype(np.float32)), [0.01, 0.05, 0.2], rtol=0.1)
+
+
+def test_the_level_follows_the_range():
+    image = noisy(read_picture(CLEAN[0]).samples, 0.1)
+    assert np.allclose(estimate_sigma(1000 * image), 1000 * estimate_sigma(image), rtol=1e-3)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_flat_pictures_have_no_noise(value):
+    assert (estimate_sigma(np.full((64, 64, 3), value, np.float32)) < 0.5 / 255).all()
+
+
+def test_smooth_pictures_have_next_to_no_noise():
+    ramp = np.add.outer(np.linspace(0, 0.5, 100), np.linspace(0, 0.5, 120))
+    assert (estimate_sigma(ramp.astype(np.float32)[..., None]) < 0.5 / 255).all()
+
+
+def test_clipped_and_missing_samples_are_left_out():
+    image = noisy(np.linspace(0.2, 0.8, 256 * 256).reshape(256, 256, 1), 0.1)
+    image[:, :100] = 0
+    image[200:, 100:] = 1
+    image[50, 150] = np.nan
+    image[60, 160] = np.inf
+    assert np.allclose(estimate_sigma(np.clip(image, 0, 1)), 0.1, rtol=0.1)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (1, 9, 3), (7, 7, 1), (8, 8, 3), (9, 30, 1)])
+def test_small_pictures_do_no_harm(shape):
+    sigma = estimate_sigma(np.random.default_rng(0).random(shape).astype(np.float32))
+    assert sigma.shape == (shape[2],) and np.isfinite(sigma).all() and (sigma >= 0).all()
+
+
+def test_nothing_known_is_no_noise():
+    assert estimate_sigma(np.full((32, 32, 1), np.nan, np.float32)) == 0
