@@ -35,7 +35,15 @@ def restore(*arguments, **options):
     return subprocess.run([*python, *map(str, arguments)], env=environment, **options)
 
 
+def here(*arguments):
+    """The command in this process: (exit code, what it says on standard error)."""
+    result = CliRunner().invoke(cli, [str(word) for word in arguments], standalone_mode=False)
+    assert result.exception is None, result.exception
+    return result.return_value, result.stderr
+
+
 def save(path, samples, depth="8"):
+    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as file:
         write_pages(file, [Picture(np.float32(samples), None, depth)], path.suffix[1:])
     return path
@@ -181,3 +189,136 @@ def test_cache_path_and_clear(tmp_path):
     (tmp_path / "kernels/function.nbi").touch()
     assert restore("cache", "--clear", environment=environment).returncode == 0
     assert not list(tmp_path.rglob("*.nb?"))
+
+
+# --- restore denoise ------------------------------------------------------------------
+
+SAMPLES = Path(__file__).parents[1] / "sample_images"
+FAST = ["--dictionary", "grey", "--sigma", "10", "--stride", "4"]
+
+
+def random_levels(shape, depth):
+    levels = np.random.default_rng(3).random(shape).astype(np.float32)
+    return levels * 4003 - 3 if depth == "f32" else levels
+
+
+@pytest.mark.parametrize(
+    "name, depth",
+    [("a.png", "8"), ("a.png", "16"), ("a.tiff", "8"), ("a.tiff", "16"), ("a.tiff", "f32")],
+)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sigma_0_is_the_identity(tmp_path, name, depth, channels):
+    source = save(tmp_path / name, random_levels((30, 20, channels), depth), depth)
+    result = tmp_path / f"b.{name[2:]}"
+    assert here("denoise", source, "--sigma", "0", "-o", result)[0] == 0
+    before, after = read_picture(source), read_picture(result)
+    assert after.depth == depth
+    np.testing.assert_array_equal(before.samples, after.samples)
+
+
+def test_denoise_denoises_and_says_how_well(tmp_path):
+    noisy, clean = SAMPLES / "camera-noisy.png", SAMPLES / "camera-clean.png"
+    arguments = [*("denoise", noisy, "-o", tmp_path / "a.png", "--dictionary", "grey")]
+    done = restore(*arguments, "--stride", 2, "--json", "--reference", clean)
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    before = json.loads(restore("compare", clean, noisy, "--json").stdout)
+    assert report["psnr"] > before["psnr"] + 4
+    assert report["sigma"] > 5
+    after = json.loads(restore("compare", clean, tmp_path / "a.png", "--json").stdout)
+    assert after["psnr"] == report["psnr"] and after["ssim"] == report["ssim"]
+
+
+def test_a_16_bit_ramp_keeps_its_levels(tmp_path):
+    ramp = np.tile(np.linspace(0.4, 0.6, 200, dtype=np.float32), (40, 1))[..., None]
+    noise = np.random.default_rng(1).standard_normal(ramp.shape, np.float32) * np.float32(0.02)
+    source = save(tmp_path / "a.png", ramp + noise, "16")
+    assert here("denoise", source, *FAST)[0] == 0
+    result = read_picture(tmp_path / "a-denoised.png")
+    assert result.depth == "16" and len(np.unique(result.samples)) > 256
+
+
+def test_any_jobs_and_threads_give_the_same_bytes(tmp_path):
+    for number in range(3):
+        save(tmp_path / f"in/{number}.png", random_levels((70, 60, 1), "8"))
+    results = []
+    for number, settings in enumerate([(1, 1), (1, 3), (3, 1)]):
+        jobs, threads = settings
+        folder = tmp_path / f"out{number}"
+        done = restore("denoise", tmp_path / "in", "-o", folder, *FAST, "-j", jobs, "-t", threads)
+        assert done.returncode == 0
+        results.append([path.read_bytes() for path in sorted(folder.iterdir())])
+    assert len(results[0]) == 3
+    assert all(result == results[0] for result in results)
+
+
+@pytest.mark.parametrize("cpus", [{0}, None])
+def test_few_processors_are_respected(tmp_path, cpus):
+    source = save(tmp_path / "a.png", random_levels((30, 20, 1), "8"))
+
+    def pinned():
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
+    done = restore("denoise", source, *FAST, preexec_fn=pinned)
+    assert done.returncode == 0
+
+
+def test_tiny_and_odd_sizes(tmp_path):
+    for height in (1, 2, 7, 8, 9, 17):
+        for width in (1, 3, 8, 16):
+            save(tmp_path / f"in/{height}x{width}.png", random_levels((height, width, 1), "8"))
+    folders = [tmp_path / "in", "-o", tmp_path / "out"]
+    assert here("denoise", *folders, "--dictionary", "grey", "--sigma", "20")[0] == 0
+    assert len(list((tmp_path / "out").iterdir())) == 24
+    for result in (tmp_path / "out").iterdir():
+        shape = tuple(int(side) for side in result.stem.split("x"))
+        assert read_picture(result).samples.shape == (*shape, 1)
+
+
+def test_samples_that_are_not_numbers_come_back_and_do_not_spread(tmp_path):
+    samples = random_levels((40, 40, 1), "8") * np.float32(0.1) + np.float32(0.5)
+    source = save(tmp_path / "a.tiff", samples, "f32")
+    samples[20, 10] = np.nan
+    holed = save(tmp_path / "b.tiff", samples, "f32")
+    for name in (source, holed):
+        assert here("denoise", name, *FAST)[0] == 0
+    whole = read_picture(tmp_path / "a-denoised.tiff").samples
+    result = read_picture(tmp_path / "b-denoised.tiff").samples
+    assert np.isnan(result[20, 10]).all() and np.isnan(result).sum() == 1
+    far = np.hypot(*np.ogrid[-20:20, -10:30]) > 12
+    np.testing.assert_array_equal(result[far], whole[far])
+
+
+@pytest.mark.parametrize("value", [0, 1, np.nan])
+def test_pictures_of_one_value(tmp_path, value):
+    source = save(tmp_path / "a.tiff", np.full((20, 20, 1), value, np.float32), "f32")
+    for options in ([], ["--sigma", "10"]):
+        assert here("denoise", source, *options, "--overwrite", "--dictionary", "grey")[0] == 0
+        result = read_picture(tmp_path / "a-denoised.tiff").samples
+        np.testing.assert_allclose(result, value, atol=1e-5)
+
+
+def test_a_bad_dictionary_is_one_line(tmp_path):
+    source = save(tmp_path / "a.png", random_levels((20, 20, 1), "8"))
+    (tmp_path / "bad.npz").write_text("hello")
+    for dictionary in (tmp_path / "bad.npz", tmp_path / "none.npz", "colour"):
+        code, said = here("denoise", source, "--dictionary", dictionary, "--sigma", "10")
+        assert code == 1 and said.count("\n") == 1
+        assert "Traceback" not in said and "--debug" not in said
+    assert not (tmp_path / "a-denoised.png").exists()
+
+
+def test_a_night_of_a_photographer(tmp_path):
+    clean = read_picture(SAMPLES / "chelsea-noisy.png").samples[:96, :96]
+    for number, name in enumerate(["a", "one/a", "one/b", "one/two/a", "two/c"]):
+        save(tmp_path / f"photos/{name}.png", np.roll(clean, 10 * number, axis=0))
+    script = str(Path(__file__).parent / "photographer.sh")
+    done = subprocess.run(
+        ["bash", script, str(tmp_path), sys.executable, "-m", "restore"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
