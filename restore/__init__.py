@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that ``import restore`` and every ``--help`` stay light.
 _HOME = {
+    "compress": "compression",
+    "decompress": "compression",
     "demosaic": "demosaicing",
     "denoise": "denoising",
     "Dictionary": "dictionary",

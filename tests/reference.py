@@ -131,3 +131,48 @@ def updated_atoms(patches, codes, atoms, exact=False):
             atoms[j] = atom / np.linalg.norm(atom)
             codes[users, j] = error @ atoms[j]
     return atoms, codes
+
+
+# --- The picture codec ------------------------------------------------------------------
+
+
+def block_border(plane, y, x, size):
+    """Samples beside a block, from below left over the corner to above right, less their mean.
+
+    Superblocks of 64 follow each other row by row, cells of 8 inside them in Z order; what
+    comes later repeats the last sample that is known.
+    """
+    height, width = plane.shape
+
+    def order(row, column):
+        cell_y, cell_x = row % 64 // 8, column % 64 // 8
+        within = 0
+        for bit in range(3):
+            within += (cell_x >> bit & 1) * 4**bit + (cell_y >> bit & 1) * 2 * 4**bit
+        return row // 64, column // 64, within
+
+    def known(row, column):
+        inside = 0 <= row < height and 0 <= column < width
+        return inside and order(row, column) < order(y, x)
+
+    def side(places):
+        values = []
+        for place in places:
+            if not known(*place):
+                break
+            values.append(float(plane[place]))
+        if size > 16 and values:
+            step = size // 16
+            values = [np.mean(values[i : i + step]) for i in range(0, len(values), step)]
+        missing = 2 * min(size, 16) - len(values)
+        return values + values[-1:] * missing if values else None
+
+    west = side([(y + i, x - 1) for i in range(2 * size)])
+    north = side([(y - 1, x + i) for i in range(2 * size)])
+    if west is None and north is None:
+        return np.zeros(4 * min(size, 16) + 1), 0.0
+    half = min(size, 16)
+    mean = np.mean((west or [])[:half] + (north or [])[:half])
+    corner = float(plane[y - 1, x - 1]) if west and north else (west or north)[0]
+    west, north = west or [corner] * 2 * half, north or [corner] * 2 * half
+    return np.array(west[::-1] + [corner] + north) - mean, mean

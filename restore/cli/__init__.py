@@ -10,6 +10,9 @@ from restore import __version__
 #: command -> module of restore.cli that defines it, under the command's name
 _MODULES = {
     "denoise": "denoise",
+    "compress": "compress",
+    "decompress": "decompress",
+    "inspect": "inspect",
     "compare": "compare",
     "cache": "cache",
 }

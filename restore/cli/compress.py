@@ -1,0 +1,97 @@
+"""``restore compress``"""
+
+import functools
+import os
+import re
+
+import click
+
+from restore import batch
+from restore.cli.options import batch_options
+
+#: What --dictionary knows without a file.
+_PACKAGED = ("photos",)
+
+
+class Bytes(click.ParamType):
+    """A number of bytes: 20000, 200k, 1.5M."""
+
+    name = "bytes"
+
+    def convert(self, value, param, ctx):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kM]?)B?", str(value))
+        size = found and int(float(found[1]) * {"": 1, "k": 1000, "M": 1000000}[found[2]])
+        if not size:
+            self.fail(f"{value!r} is no number of bytes: write 20000, 200k or 1.5M", param, ctx)
+        return size
+
+
+@click.command()
+@click.option(
+    "--quality",
+    type=click.FloatRange(1, 100),
+    metavar="1-100",
+    help="As elsewhere: 50 for small files, 90 for few visible differences. [default: 75]",
+)
+@click.option("--psnr", type=click.FloatRange(min=1), metavar="DB", help="At least this PSNR.")
+@click.option(
+    "--bpp",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="BITS",
+    help="At most so many bits per pixel of the whole file.",
+)
+@click.option("--size", type=Bytes(), metavar="BYTES", help="At most this size: 20000, 200k, 1.5M.")
+@click.option(
+    "--dictionary",
+    default="photos",
+    show_default=True,
+    metavar="photos|FILE",
+    help="What the pictures are coded with: the packaged one, or a file of "
+    "restore train --compression, which decompress will need, too.",
+)
+@click.option("--embed-dictionary", is_flag=True, help="Put that file into every output.")
+@batch_options(suffix="")
+def compress(inputs, options, embed_dictionary, dictionary, **targets):
+    """Compress pictures to .ksvd files, to a quality or to a size.
+
+    Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
+    their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF and XMP
+    are kept; float pictures become 16 bits. Only one of --quality, --psnr, --bpp and --size.
+    """
+    targets = {name: value for name, value in targets.items() if value is not None}
+    if len(targets) > 1:
+        raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
+    if dictionary not in _PACKAGED and not os.path.isfile(dictionary):
+        raise click.UsageError(f"--dictionary: there is no file {dictionary}")
+    process = functools.partial(
+        compress_picture, dictionary=dictionary, embed=embed_dictionary, **targets
+    )
+    return batch.run(process, inputs, options, writes=".ksvd")
+
+
+def compress_picture(picture, *, threads, progress, dictionary, embed, **target):
+    """The bytes of a compressed `picture`."""
+    from restore.compression import Codec
+    from restore.compression import compress as compress_samples
+
+    metadata = picture.metadata
+    height, width = picture.samples.shape[:2]
+    result = compress_samples(
+        picture.samples,
+        codec=dictionary if dictionary in _PACKAGED else Codec.load(dictionary),
+        embed=embed,
+        depth="8" if picture.depth == "8" else "16",
+        alpha=picture.alpha,
+        icc=metadata.icc,
+        exif=metadata.exif,
+        xmp=metadata.xmp,
+        threads=threads,
+        progress=progress,
+        **target,
+    )
+    facts = {
+        "bytes": len(result.data),
+        "bpp": 8 * len(result.data) / (height * width),
+        "decibels": result.psnr,
+    }
+    return batch.Result(result.data, facts)

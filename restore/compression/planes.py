@@ -1,0 +1,96 @@
+"""Pictures as planes of levels, decorrelated, padded to whole cells, and back."""
+
+import numpy as np
+
+from restore.kernels.blocks import CELL
+
+#: Steps of a half turn in which the angles of the colour rotation are stored.
+TURN = 256
+
+
+def rotation(angles):
+    """The rotation of colour space by three angles in 1/256 of a half turn.
+
+    Parameters
+    ----------
+    angles : sequence of 3 int
+
+    Returns
+    -------
+    (3, 3) float32 ndarray
+        Rows are the axes of the three planes; orthonormal.
+    """
+    result = np.eye(3)
+    for angle, (i, j) in zip(angles, ((0, 1), (0, 2), (1, 2))):
+        turn = np.eye(3)
+        turn[i, i] = turn[j, j] = np.cos(angle * np.pi / TURN)
+        turn[i, j] = np.sin(angle * np.pi / TURN)
+        turn[j, i] = -turn[i, j]
+        result = turn @ result
+    return result.astype(np.float32)
+
+
+def colour_angles(image):
+    """The angles whose rotation makes the planes of `image` as independent as may be.
+
+    The axes are the principal ones of the differences between neighbours, which is what is
+    left to code once blocks are predicted.
+
+    Parameters
+    ----------
+    image : (height, width, 3) float32 ndarray
+
+    Returns
+    -------
+    tuple of 3 int
+        Each in [-128, 127].
+    """
+    steps = np.concatenate([np.diff(image, axis=axis).reshape(-1, 3) for axis in (0, 1)])
+    steps = steps.astype(np.float64)
+    spread, axes = np.linalg.eigh(steps.T @ steps + 1e-9 * np.eye(3))
+    axes = axes[:, np.argsort(-spread, kind="stable")].T
+    if axes[0, 0] < 0:
+        axes[0] = -axes[0]
+    # The first row of the three turns is (c0 c1, s0 c1, s1); the last turns the other two,
+    # whose signs do not matter, so half a turn is enough for each.
+    second = np.arcsin(np.clip(axes[0, 2], -1, 1))
+    first = np.arctan2(axes[0, 1], axes[0, 0])
+    others = rotation((first * TURN / np.pi, second * TURN / np.pi, 0)).astype(np.float64)
+    third = np.arctan2(axes[1] @ others[2], axes[1] @ others[1])
+    angles = [int(np.rint(angle * TURN / np.pi)) for angle in (first, second, third)]
+    return (*(min(angle, 127) for angle in angles[:2]), (angles[2] + 128) % 256 - 128)
+
+
+def to_planes(image, angles):
+    """Planes of levels about 0, padded to whole cells by repeating the last row and column.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        In [0, 1].
+    angles : tuple of 3 int
+        The colour rotation; unused where channels is 1.
+
+    Returns
+    -------
+    list of (height, width) float32 ndarray
+        Multiples of 8 high and wide.
+    """
+    levels = (image - np.float32(0.5)) * np.float32(255)
+    if image.shape[2] == 3:
+        levels = levels @ rotation(angles).T
+    ends = [(0, -side % CELL) for side in image.shape[:2]]
+    return [
+        np.ascontiguousarray(np.pad(levels[..., plane], ends, "edge"))
+        for plane in range(image.shape[2])
+    ]
+
+
+def from_planes(planes, angles, height, width):
+    """The image of `planes`: the inverse of `to_planes`, clipped to [0, 1]."""
+    levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
+    if levels.shape[2] == 3:
+        levels = levels @ rotation(angles)
+    levels /= np.float32(255)
+    levels += np.float32(0.5)
+    return np.clip(levels, 0, 1, out=levels)

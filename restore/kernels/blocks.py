@@ -1,0 +1,399 @@
+"""Blocks of the picture codec: their borders, transforms, quantisation, and the walk over them.
+
+A plane of the picture is cut into blocks of 8, 16, 32 or 64 pixels by a quadtree over
+superblocks of 64. A block x is predicted from its border b (pixels already decoded) and the
+rest is coded in an orthonormal basis, both learned, one pair per class k:
+
+    c = T_k (L (x - m) - G_k (b - m)),        x' = m + L^T (G_k (b - m) + T_k^T Q(c))
+
+m is the mean of the border, L the identity for blocks of 8 and 16 and the 16 x 16 lowest
+frequencies of the DCT for larger ones. Each class serves twice: as it is, and transposed.
+The union of orthonormal bases chosen block by block is that of O. G. Sezer, O. G. Guleryuz,
+Y. Altunbasak, "Approximation and compression with sparse orthonormal transforms", IEEE TIP
+24(8), 2015, Sec. II; the quantiser's choice that of G. J. Sullivan and T. Wiegand,
+"Rate-distortion optimization for video compression", IEEE SPM 15(6), 1998.
+
+Nothing here decides what a compressed file *says*: that is `restore.kernels.entropy`,
+which reads integers alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+
+#: Side of a superblock and of a cell, in pixels, and of a superblock in cells.
+SUPER, CELL, CELLS = 64, 8, 8
+#: Most samples of a block that are coded, and of a reduced border.
+DIM, BORDER = 256, 65
+#: Buckets of expected magnitude, half an octave each.
+SCALES = 24
+
+_Z = np.zeros((CELLS, CELLS), np.int64)
+for _y in range(CELLS):
+    for _x in range(CELLS):
+        for _bit in range(3):
+            _Z[_y, _x] |= ((_x >> _bit & 1) << 2 * _bit) | ((_y >> _bit & 1) << (2 * _bit + 1))
+#: Order of the cells of a superblock, and back.
+Z_ORDER = _Z
+Z_ROW = np.array([int(np.argwhere(z == _Z)[0][0]) for z in range(64)])
+Z_COLUMN = np.array([int(np.argwhere(z == _Z)[0][1]) for z in range(64)])
+
+
+@kernel
+def _known(plane, y, x, at_y, at_x):
+    """Whether pixel (at_y, at_x) is decoded before the block at (y, x): order of the walk."""
+    if at_y < 0 or at_x < 0 or at_y >= plane.shape[0] or at_x >= plane.shape[1]:
+        return False
+    if at_y // SUPER != y // SUPER:
+        return at_y < y
+    if at_x // SUPER != x // SUPER:
+        return at_x < x
+    return (
+        Z_ORDER[at_y % SUPER // CELL, at_x % SUPER // CELL]
+        < Z_ORDER[y % SUPER // CELL, x % SUPER // CELL]
+    )
+
+
+@kernel
+def border(plane, out, y, x, size):
+    """Write the border of a block, less its mean m, to `out` and return m.
+
+    The border runs from below left, up the left side, over the corner, along the top to above
+    right: 4 size + 1 samples, so that transposing the block reverses it. What is not decoded
+    yet repeats the last sample that is; sides of 32 and 64 are averaged down to 65 samples.
+    """
+    step = max(1, size // 16)
+    half = 2 * size // step
+    left, top = x > 0, y > 0
+    if not left and not top:
+        out[: 2 * half + 1] = 0
+        return np.float32(0)
+    total = np.float32(0)
+    share = np.float32(1) / np.float32(step)
+    value = np.float32(0)
+    if left:
+        known = True
+        for i in range(half):
+            if i * step >= size and i * step % CELL == 0 and known:
+                known = _known(plane, y, x, y + i * step, x - 1)
+            if known:
+                value = np.float32(0)
+                for j in range(step):
+                    value += plane[y + i * step + j, x - 1]
+                value *= share
+            out[half - 1 - i] = value
+            if i * step < size:
+                total += value
+    if top:
+        known = True
+        for i in range(half):
+            if i * step >= size and i * step % CELL == 0 and known:
+                known = _known(plane, y, x, y - 1, x + i * step)
+            if known:
+                value = np.float32(0)
+                for j in range(step):
+                    value += plane[y - 1, x + i * step + j]
+                value *= share
+            out[half + 1 + i] = value
+            if i * step < size:
+                total += value
+    count = half // 2
+    if left and top:
+        out[half] = plane[y - 1, x - 1]
+        count = half
+    elif left:
+        for i in range(half + 1):
+            out[half + i] = out[half - 1]
+    else:
+        for i in range(half + 1):
+            out[i] = out[half + 1]
+    mean = total / np.float32(count)
+    for i in range(2 * half + 1):
+        out[i] -= mean
+    return mean
+
+
+@kernel
+def gather(pixels, decoded, places, blocks, borders, size):
+    """Cut blocks and borders, both less the border's mean, at `places` (n, 2) of a plane."""
+    for n in range(places.shape[0]):
+        y, x = places[n, 0], places[n, 1]
+        mean = border(decoded, borders[n], y, x, size)
+        for i in range(size):
+            for j in range(size):
+                blocks[n, i * size + j] = pixels[y + i, x + j] - mean
+
+
+class Bases(NamedTuple):
+    """What was learned, for blocks of 8, 16, 32 and 64, as the kernels read it."""
+
+    #: per size (classes, coefficients, samples): rows orthonormal, by falling spread
+    transforms: tuple
+    #: per size (classes, samples, border)
+    predictors: tuple
+    #: per size (classes, coefficients) int16: spread in eighths of octaves of a level
+    scales: tuple
+    #: per size (16, size): the lowest frequencies of the DCT (unused below 32)
+    cosines: tuple
+
+
+@kernel(reorder=True)
+def lower(block, cosines, half, out, size):
+    """out = C block C^T: the 16 x 16 lowest frequencies of a block of `size`."""
+    for k in range(16):
+        for x in range(size):
+            half[k * size + x] = 0
+        for y in range(size):
+            weight = cosines[k, y]
+            for x in range(size):
+                half[k * size + x] += weight * block[y * size + x]
+    for k in range(16):
+        for j in range(16):
+            total = np.float32(0)
+            for x in range(size):
+                total += half[k * size + x] * cosines[j, x]
+            out[k * 16 + j] = total
+
+
+@kernel
+def raise_(low, cosines, half, out, size):
+    """out = C^T low C: a block of `size` from its 16 x 16 lowest frequencies."""
+    for k in range(16):
+        for x in range(size):
+            half[k * size + x] = 0
+        for j in range(16):
+            weight = low[k * 16 + j]
+            for x in range(size):
+                half[k * size + x] += weight * cosines[j, x]
+    out[: size * size] = 0
+    for k in range(16):
+        for y in range(size):
+            weight = cosines[k, y]
+            for x in range(size):
+                out[y * size + x] += weight * half[k * size + x]
+
+
+@kernel(reorder=True)
+def _dot(first, second, count):
+    total = np.float32(0)
+    for i in range(count):
+        total += first[i] * second[i]
+    return total
+
+
+@kernel
+def scale_bucket(log_scale, log_step):
+    """Bucket of the expected magnitude in quantiser steps, from eighths of octaves."""
+    return min(max((np.int64(log_scale) - log_step + 40) >> 2, 0), SCALES - 1)
+
+
+@kernel
+def mode_costs(coefficients, scales, rates, costs, log_step, step, price):
+    """costs[n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude).
+
+    In squared quantiser steps; `coefficients` (n, count) of one class.
+    """
+    count = coefficients.shape[1]
+    inverse = np.float32(1) / step
+    for n in range(coefficients.shape[0]):
+        total = np.float32(0)
+        for i in range(count):
+            value = abs(coefficients[n, i]) * inverse
+            if value < np.float32(0.55):
+                total += value * value
+            else:
+                bucket = scale_bucket(scales[i], log_step)
+                level = min(int(value + np.float32(0.4)), 1 << 20)
+                rest = value - np.float32(level)
+                best = value * value
+                if level:
+                    cost = rest * rest + price * (
+                        rates[bucket, min(level, 15)]
+                        - rates[bucket, 0]
+                        + np.float32(max(level - 15, 0)) * np.float32(0.1)
+                    )
+                    best = min(best, cost)
+                total += best
+        costs[n] += total
+
+
+@kernel
+def code_plane(bases, pixels, decoded, levels, sizes, modes, rates, bias, log_step, step, price):
+    """Walk over the blocks of a plane: quantise (where `price` >= 0) and rebuild them.
+
+    Parameters
+    ----------
+    bases : Bases
+    pixels : (height, width) float32
+        What is coded, in levels about 0; sides multiples of 8. Unused when only rebuilding.
+    decoded : (height, width) float32
+        Written: what the decoder will see.
+    levels : (height * width,) int32
+        Quantised coefficients in the order of the walk: written, or read to rebuild.
+    sizes, modes : (rows, columns) uint8
+        The choices, by cell.
+    rates : (SCALES, 3, 17) float32
+        Bits of a level of 0 to 15 by expected magnitude and the last two levels.
+    bias : (SCALES, 3) float32
+        By how much levels of 1, 2 and more are drawn to zero.
+    log_step : int
+        8 log2(step), rounded.
+    step : float32
+        The quantiser's step.
+    price : float32
+        Squared steps that a bit is worth; negative to rebuild only.
+    """
+    rows, columns = sizes.shape
+    around = np.empty(BORDER, np.float32)
+    turned = np.empty(BORDER, np.float32)
+    guess = np.empty(DIM, np.float32)
+    low = np.empty(DIM, np.float32)
+    block = np.empty(SUPER * SUPER, np.float32)
+    half = np.empty(16 * SUPER, np.float32)
+    coefficients = np.empty(DIM, np.float32)
+    gains = np.empty(DIM, np.float32)
+    start = 0
+    inverse = np.float32(1) / step
+    for top in range(0, rows, CELLS):
+        for left in range(0, columns, CELLS):
+            z = 0
+            while z < CELLS * CELLS:
+                cell_y, cell_x = top + Z_ROW[z], left + Z_COLUMN[z]
+                if cell_y >= rows or cell_x >= columns:
+                    z += 1
+                    continue
+                level_size = np.int64(sizes[cell_y, cell_x])
+                mode = np.int64(modes[cell_y, cell_x])
+                kind = mode >> 1
+                size = CELL << level_size
+                y, x = cell_y * CELL, cell_x * CELL
+                side = min(size, 16)
+                count = side * side
+                width = min(4 * size + 1, BORDER)
+                mean = border(decoded, around, y, x, size)
+                if mode & 1:
+                    for i in range(width):
+                        turned[i] = around[width - 1 - i]
+                    around[:width] = turned[:width]
+                predictor = bases.predictors[level_size][kind]
+                transform = bases.transforms[level_size][kind]
+                scales = bases.scales[level_size][kind]
+                quantised = levels[start : start + count]
+                for i in range(count):
+                    guess[i] = _dot(predictor[i], around, width)
+
+                if price >= 0:
+                    for i in range(size):
+                        for j in range(size):
+                            block[i * size + j] = pixels[y + i, x + j] - mean
+                    if size > 16:
+                        lower(block, bases.cosines[level_size], half, low, size)
+                    else:
+                        low[:count] = block[:count]
+                    if mode & 1:
+                        for i in range(side):
+                            for j in range(i):
+                                keep = low[i * side + j]
+                                low[i * side + j] = low[j * side + i]
+                                low[j * side + i] = keep
+                    for i in range(count):
+                        low[i] -= guess[i]
+                    for i in range(count):
+                        coefficients[i] = _dot(transform[i], low, count) * inverse
+                    before, older = 0, 0
+                    for i in range(count):
+                        value = abs(coefficients[i])
+                        bucket = scale_bucket(scales[i], log_step)
+                        near = min(before + older, 2)
+                        bits = rates[bucket, near]
+                        gains[i] = np.float32(0) - price * bits[0]
+                        best = 0
+                        level = int(min(value + np.float32(0.5), np.float32(1 << 24)))
+                        lowest = value * value + price * bits[0]
+                        for trial in range(max(level - 1, 1), level + 1):
+                            rest = value - np.float32(trial)
+                            if trial < 3:
+                                rest += bias[bucket, trial - 1]
+                            rate = bits[min(trial, 15)]
+                            if trial > 15:
+                                rate += np.float32(2) * np.log2(np.float32(trial - 14))
+                            cost = rest * rest + price * rate
+                            if cost < lowest:
+                                lowest, best = cost, trial
+                        gains[i] = value * value - lowest
+                        quantised[i] = best if coefficients[i] >= 0 else -best
+                        older, before = before, best
+                    # Where to stop: what the coefficients up to each one save, less the cost
+                    # of saying which is the last.
+                    total, most, last = np.float32(0), np.float32(0), -1
+                    for i in range(count):
+                        total += gains[i]
+                        if quantised[i]:
+                            saved = total - price * (
+                                np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1))
+                            )
+                            if saved > most:
+                                most, last = saved, i
+                    for i in range(last + 1, count):
+                        quantised[i] = 0
+
+                for i in range(count):
+                    level = quantised[i]
+                    if level:
+                        bucket = scale_bucket(scales[i], log_step)
+                        value = np.float32(abs(level))
+                        value -= bias[bucket, min(abs(level), 3) - 1]
+                        value *= step
+                        if level < 0:
+                            value = -value
+                        for j in range(count):
+                            guess[j] += value * transform[i, j]
+                if mode & 1:
+                    for i in range(side):
+                        for j in range(i):
+                            keep = guess[i * side + j]
+                            guess[i * side + j] = guess[j * side + i]
+                            guess[j * side + i] = keep
+                if size > 16:
+                    raise_(guess, bases.cosines[level_size], half, block, size)
+                    for i in range(size):
+                        for j in range(size):
+                            decoded[y + i, x + j] = block[i * size + j] + mean
+                else:
+                    for i in range(size):
+                        for j in range(size):
+                            decoded[y + i, x + j] = guess[i * size + j] + mean
+                start += count
+                z += 1 << 2 * level_size
+    return start
+
+
+@kernel
+def count_levels(levels, sizes, modes, scales, counts, log_step):
+    """counts[expected magnitude, last two levels, level] += 1 over the coded levels of a plane."""
+    rows, columns = sizes.shape
+    start = 0
+    for top in range(0, rows, CELLS):
+        for left in range(0, columns, CELLS):
+            z = 0
+            while z < CELLS * CELLS:
+                y, x = top + Z_ROW[z], left + Z_COLUMN[z]
+                if y >= rows or x >= columns:
+                    z += 1
+                    continue
+                size = np.int64(sizes[y, x])
+                spread = scales[size][modes[y, x] >> 1]
+                last = -1
+                for i in range(spread.size):
+                    if levels[start + i]:
+                        last = i
+                before, older = 0, 0
+                for i in range(last + 1):
+                    level = abs(levels[start + i])
+                    bucket = scale_bucket(spread[i], log_step)
+                    counts[bucket, min(before + older, 2), min(level, 15)] += 1
+                    older, before = before, level
+                start += spread.size
+                z += 1 << 2 * size

@@ -1,0 +1,441 @@
+"""The entropy coder of compressed pictures: integers in, bytes out, and back.
+
+Every decision is binary. Its probability is mixed from those of several adaptive models, each
+under its own context, in the logistic domain:
+
+    p = squash(sum_i w_i stretch(p_i)),    w_i += rate stretch(p_i) (bit - p),
+
+and coded by a binary arithmetic coder (M. Mahoney, "Adaptive weighing of context models for
+lossless data compression", Florida Tech. report CS-2005-16, Sec. 2-3; contexts from coded
+neighbours after D. Marpe, H. Schwarz, T. Wiegand, "Context-based adaptive binary arithmetic
+coding in H.264/AVC", IEEE TCSVT 13(7), 2003, Sec. III).
+
+One function, `code_picture`, both writes and reads, so the two cannot disagree; it works in
+integers alone, so a file means the same on every machine.
+"""
+
+from decimal import Decimal, localcontext
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.kernels.blocks import CELLS, SCALES, Z_COLUMN, Z_ROW, scale_bucket
+from restore.kernels.jit import kernel
+
+
+def _tables():
+    """squash in 1/65536 over 1/256 nats, its inverse over 1/4096, exact on any machine."""
+    with localcontext() as context:
+        context.prec = 15
+        odds = [Decimal(65536) / (1 + (Decimal(-x) / 256).exp()) for x in range(-2047, 2048)]
+        squash = np.array([min(max(int(p + Decimal("0.5")), 24), 65536 - 24) for p in odds])
+    stretch = np.searchsorted(squash, np.arange(4096) * 16 + 8) - 2047
+    return squash.astype(np.int32), stretch.clip(-2047, 2047).astype(np.int32)
+
+
+SQUASH, STRETCH = _tables()
+#: Weight of a new observation after n others, in 1/65536.
+RATE = np.array([int(65536 / (n + 1.6)) for n in range(256)], np.int64)
+
+#: Sizes of blocks, most modes of a size, most classes of a size.
+SIZES, MODES, CLASSES = 4, 32, 16
+INPUTS = 6
+
+#: Mean magnitude in 1/16 of a step where the spread is 2^((bucket - 9.5) / 2) steps.
+_EXPECTED = np.array(
+    [0, 0, 0, 0, 0, 1, 2, 4, 6, 9, 13, 18, 26, 36, 51, 72, 102, 145, 204, 290, 410, 580, 820, 1160]
+)
+
+# Where the models of each decision start, in one table.
+_SPLIT = 0
+_MODE = _SPLIT + 3 * (3 * 25 + 3 * 9 + 3 * 5)
+_PLACES = SIZES * MODES + 1
+_NODE = SIZES * MODES
+_CODED = _MODE + _NODE * (3 + 3 * _PLACES)
+_LAST = _CODED + SIZES * 3 * (16 + 9 + 9 + 9) + SIZES * MODES * 2
+_TAIL = _LAST + 16 * (SIZES * 3 * 9 + SIZES * MODES * 2 + SIZES * 3 * 9 * 2)
+_ZERO = _TAIL + SIZES * 16 * 8
+_ATOMS = 2 * SIZES * CLASSES * 256
+_MORE = (
+    _ZERO + 3 * SCALES * 5 + _ATOMS + SCALES * 27 + SCALES * 8 * 5 + 8 * 9 * 5 * 3 + SCALES * 81 * 3
+)
+_ESCAPE = _MORE + 15 * (2 * SCALES * 5 + SCALES * 8 + 27 + 2 * SIZES * CLASSES * 32 + 81 * 3)
+#: Adaptive models in all, and sets of mixing weights.
+MODELS = _ESCAPE + 32
+SETS = 12 * 4 + 12 * 6 + 12 * 15
+
+
+class Coder(NamedTuple):
+    """The coder's state: what it has learned, where it stands in the bytes."""
+
+    #: Probability of a one in 1/2^22, times 256, plus the observations it rests on.
+    models: np.ndarray  # (MODELS,) int32
+    weights: np.ndarray  # (SETS, INPUTS) int32, 1/65536
+    data: np.ndarray  # (n,) uint8
+    #: low, high, code word, position in data, 1 where reading, most observations
+    state: np.ndarray  # (6,) int64
+    #: contexts of the decision at hand
+    active: np.ndarray  # (INPUTS,) int64
+    stretched: np.ndarray  # (INPUTS,) int64
+
+
+@kernel
+def _shift(coder):
+    """Move bytes on while the ends of the interval share their first byte."""
+    state, data = coder.state, coder.data
+    while not (state[0] ^ state[1]) & 0xFF000000:
+        if state[4]:
+            byte = np.int64(data[state[3]]) if state[3] < data.size else np.int64(0)
+            state[2] = (state[2] << 8 & 0xFFFFFFFF) | byte
+        elif state[3] < data.size:
+            data[state[3]] = state[1] >> 24
+        state[3] += 1
+        state[0] = state[0] << 8 & 0xFFFFFFFF
+        state[1] = (state[1] << 8 & 0xFFFFFFFF) | 255
+
+
+@kernel
+def _code_even(coder, bit):
+    """Code a bit of probability one half."""
+    state = coder.state
+    middle = state[0] + ((state[1] - state[0]) >> 1)
+    if state[4]:
+        bit = 1 if state[2] <= middle else 0
+    if bit:
+        state[1] = middle
+    else:
+        state[0] = middle + 1
+    _shift(coder)
+    return bit
+
+
+@kernel
+def _code(coder, bit, count, choice):
+    """Code a bit under the first `count` active contexts and weights `choice`; return it."""
+    state, models, active, stretched = coder.state, coder.models, coder.active, coder.stretched
+    weights = coder.weights[choice]
+    total = np.int64(0)
+    for i in range(count):
+        stretched[i] = STRETCH[models[active[i]] >> 18]
+        total += weights[i] * stretched[i]
+    total >>= 16
+    total = min(max(total, -2047), 2047)
+    chance = np.int64(SQUASH[total + 2047])
+    width = state[1] - state[0]
+    middle = state[0] + (width >> 16) * chance + ((width & 0xFFFF) * chance >> 16)
+    if state[4]:
+        bit = 1 if state[2] <= middle else 0
+    if bit:
+        state[1] = middle
+    else:
+        state[0] = middle + 1
+    _shift(coder)
+    error = ((bit << 16) - chance) * 6
+    limit = state[5]
+    for i in range(count):
+        weights[i] += (stretched[i] * error + 0x80000) >> 20
+        model = np.int64(models[active[i]])
+        seen = model & 255
+        value = model >> 8
+        value += (((bit << 22) - value) * RATE[seen]) >> 16
+        value = min(max(value, 64), (1 << 22) - 64)
+        if seen < limit:
+            seen += 1
+        models[active[i]] = value << 8 | seen
+    return bit
+
+
+@kernel
+def _bucket(value, most):
+    """Bits of a non-negative integer, at most `most`."""
+    bits = 0
+    while value and bits < most:
+        value >>= 1
+        bits += 1
+    return bits
+
+
+@kernel
+def _code_levels(coder, levels, scales, log_step, place, around):
+    """Code the quantised coefficients of one block; return the sum of their magnitudes.
+
+    `place` holds plane, size, mode; `around` the activity of the neighbours (left + above,
+    left, above, luma or previous plane, luma for the third plane).
+    """
+    active, reading = coder.active, coder.state[4]
+    plane, size, mode = place[0], place[1], place[2]
+    count = levels.size
+    near = _bucket(around[0], 8)
+    under = _bucket(around[3], 8)
+    below = _bucket(around[4], 8)
+    kind = mode >> 1
+    choice = size * 3 + plane
+    colour = 1 if plane else 0
+    # how many coefficients this class would have at this step
+    likely = 0
+    for i in range(count):
+        if np.int64(scales[i]) - log_step > -8:
+            likely += 1
+    likely = _bucket(likely, 8)
+
+    last = -1
+    if not reading:
+        for i in range(count):
+            if levels[i]:
+                last = i
+    base = _CODED
+    active[0] = (
+        base
+        + choice * 16
+        + min(_bucket(around[1], 8) + 1 >> 1, 3) * 4
+        + min(_bucket(around[2], 8) + 1 >> 1, 3)
+    )
+    base += SIZES * 3 * 16
+    active[1] = base + choice * 9 + near
+    base += SIZES * 3 * 9
+    active[2] = base + choice * 9 + under
+    base += SIZES * 3 * 9
+    active[3] = base + choice * 9 + likely
+    base += SIZES * 3 * 9
+    active[4] = base + (colour * SIZES + size) * MODES + mode
+    if not _code(coder, 1 if last >= 0 else 0, 5, choice):
+        if reading:
+            levels[:] = 0
+        return 0
+
+    # The last coefficient: its half-octave in unary, then the place in it.
+    group = 0
+    if last >= 3:
+        bits = _bucket(last + 1, 9) - 1
+        group = 2 * bits + ((last + 1) >> (bits - 1) & 1) - 1
+    elif last > 0:
+        group = last
+    most = 11 if count == 64 else 15
+    found = 0
+    while found < most:
+        base = _LAST
+        active[0] = base + (choice * 9 + near) * 16 + found
+        base += 16 * SIZES * 3 * 9
+        active[1] = base + ((colour * SIZES + size) * MODES + mode) * 16 + found
+        base += 16 * SIZES * MODES * 2
+        active[2] = base + (choice * 9 + likely) * 16 + found
+        base += 16 * SIZES * 3 * 9
+        active[3] = base + (choice * 9 + under) * 16 + found
+        if not _code(coder, 1 if group > found else 0, 4, 48 + choice * 6 + found % 6):
+            break
+        found += 1
+    if found < 3:
+        last = found
+    else:
+        bits = (found + 1) >> 1
+        rest = bits - 1
+        first = (2 + ((found + 1) & 1)) << rest
+        offset = last + 1 - first if not reading else 0
+        value = 0
+        for j in range(rest - 1, -1, -1):
+            active[0] = _TAIL + (size * 16 + found) * 8 + j
+            value = value << 1 | _code(coder, offset >> j & 1, 1, 3 * 12)
+        last = first + value - 1
+    if last >= count:
+        last = count - 1
+
+    total, before, older, decay, expected = 0, 0, 0, 0, 0
+    for i in range(last + 1):
+        scale = scale_bucket(scales[i], log_step)
+        recent = before + older
+        recent = recent if recent < 3 else (3 if recent < 5 else 4)
+        ratio = min(_bucket((16 * total + 8) * 16 // (expected + 8), 10), 9)
+        ratio = max(ratio - 2, 0)
+        faded = min(_bucket(decay >> 3, 8), 4)
+        level = np.int64(levels[i]) if not reading else np.int64(0)
+        size_of = abs(level)
+        found = 1
+        if i < last:
+            distance = _bucket(last - i, 8) - 1
+            base = _ZERO
+            active[0] = base + (plane * SCALES + scale) * 5 + recent
+            base += 3 * SCALES * 5
+            active[1] = base + ((colour * SIZES + size) * CLASSES + kind) * 256 + i
+            base += _ATOMS
+            active[2] = base + scale * 27 + near * 3 + plane
+            base += SCALES * 27
+            active[3] = base + (scale * 8 + ratio) * 5 + faded
+            base += SCALES * 8 * 5
+            active[4] = base + ((distance * 9 + _bucket(i, 8)) * 5 + faded) * 3 + plane
+            base += 8 * 9 * 5 * 3
+            active[5] = base + (scale * 81 + under * 9 + below) * 3 + plane
+            found = _code(coder, 1 if level else 0, 6, 120 + choice * 15 + min(scale, 14))
+        value = 0
+        if found:
+            value = 1
+            while value < 15:
+                step = value - 1
+                base = _MORE
+                active[0] = base + (step * 2 * SCALES + colour * SCALES + scale) * 5 + recent
+                base += 15 * 2 * SCALES * 5
+                active[1] = base + (step * SCALES + scale) * 8 + ratio
+                base += 15 * SCALES * 8
+                active[2] = base + step * 27 + near * 3 + plane
+                base += 15 * 27
+                active[3] = (
+                    base
+                    + ((step * 2 + colour) * SIZES + size) * CLASSES * 32
+                    + kind * 32
+                    + min(i, 31)
+                )
+                base += 15 * 2 * SIZES * CLASSES * 32
+                active[4] = base + step * 243 + (under * 9 + below) * 3 + plane
+                if not _code(
+                    coder, 1 if size_of > value else 0, 5, choice * 1 + 12 * min(step + 1, 2)
+                ):
+                    break
+                value += 1
+            if value == 15:
+                # Exponential Golomb: bits in unary, then the bits.
+                rest = size_of - 14 if not reading else 1
+                bits = 1
+                while bits < 26:
+                    active[0] = _ESCAPE + bits
+                    if not _code(coder, 1 if rest >> bits else 0, 1, 36 + 1):
+                        break
+                    bits += 1
+                number = 1
+                for j in range(bits - 2, -1, -1):
+                    number = number << 1 | _code_even(coder, rest >> j & 1)
+                value = number + 14
+            if _code_even(coder, 1 if level < 0 else 0):
+                level = -value
+            else:
+                level = value
+            if reading:
+                levels[i] = level
+        elif reading:
+            levels[i] = 0
+        older, before = before, value
+        total += value
+        decay += 8 * min(value, 15) - (decay >> 2)
+        expected += _EXPECTED[scale]
+    if reading:
+        levels[last + 1 :] = 0
+    return total
+
+
+@kernel
+def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
+    """Write a picture's decisions to `coder.data`, or read them from it.
+
+    Parameters
+    ----------
+    coder : Coder
+    scales : tuple of (classes, coefficients) int16
+        Expected magnitude, in eighths of octaves of a level, for each size of block.
+    levels : (planes, pixels) int32
+        Quantised coefficients, one block after the other in the order of the walk.
+    sizes, modes : (planes, rows, columns) uint8
+        For each cell of 8 x 8 pixels the block it lies in.
+    active_cells : (planes, rows, columns) int32
+        Scratch, zero.
+    log_step : int
+        The quantiser's step in the unit of `scales`.
+
+    Returns
+    -------
+    int
+        Bytes used; -1 where reading ran past the end.
+    """
+    active, state = coder.active, coder.state
+    reading = state[4]
+    planes, rows, columns = sizes.shape
+    starts = np.zeros(3, np.int64)
+    place = np.zeros(3, np.int64)
+    around = np.zeros(5, np.int64)
+    for top in range(0, rows, CELLS):
+        for left in range(0, columns, CELLS):
+            if reading and state[3] > coder.data.size + 8:
+                return -1
+            for plane in range(planes):
+                place[0] = plane
+                z = 0
+                while z < CELLS * CELLS:
+                    y, x = top + Z_ROW[z], left + Z_COLUMN[z]
+                    if y >= rows or x >= columns:
+                        z += 1
+                        continue
+                    west = np.int64(sizes[plane, y, x - 1]) if x else 4
+                    north = np.int64(sizes[plane, y - 1, x]) if y else 4
+                    beside = active_cells[plane, y, x - 1] if x else 0
+                    above = active_cells[plane, y - 1, x] if y else 0
+                    luma = np.int64(sizes[0, y, x]) if plane else 4
+                    size = 3
+                    while z & ((1 << 2 * size) - 1):
+                        size -= 1
+                    wanted = np.int64(sizes[plane, y, x]) if not reading else 0
+                    while size:
+                        cells = 1 << size
+                        if y + cells > rows or x + cells > columns:
+                            size -= 1
+                            continue
+                        kind = (size - 1) * 3 + plane
+                        active[0] = _SPLIT + kind * 25 + west * 5 + north
+                        active[1] = _SPLIT + 225 + kind * 9 + _bucket(beside + above, 8)
+                        active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
+                        if not _code(coder, 1 if wanted < size else 0, 3, 38 + plane):
+                            break
+                        size -= 1
+                    cells = 1 << size
+
+                    # The class, bit by bit.
+                    west_mode = west * MODES + np.int64(modes[plane, y, x - 1]) if x else 128
+                    north_mode = north * MODES + np.int64(modes[plane, y - 1, x]) if y else 128
+                    luma_mode = luma * MODES + np.int64(modes[0, y, x]) if plane else 128
+                    depth = 1
+                    while (1 << depth) < 2 * scales[size].shape[0]:
+                        depth += 1
+                    mode = np.int64(modes[plane, y, x]) if not reading else 0
+                    node = 1
+                    for j in range(depth - 1, -1, -1):
+                        at = size * MODES + node
+                        active[0] = _MODE + at * 3 + plane
+                        active[1] = _MODE + _NODE * 3 + at * _PLACES + west_mode
+                        active[2] = _MODE + _NODE * (3 + _PLACES) + at * _PLACES + north_mode
+                        active[3] = _MODE + _NODE * (3 + 2 * _PLACES) + at * _PLACES + luma_mode
+                        node = node << 1 | _code(coder, mode >> j & 1, 4, 41 + (1 if plane else 0))
+                    mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
+
+                    place[1], place[2] = size, mode
+                    around[0], around[1], around[2] = beside + above, beside, above
+                    around[3], around[4] = 0, 0
+                    if plane:
+                        first, second = 0, 0
+                        for i in range(cells):
+                            for j in range(cells):
+                                first += active_cells[0, y + i, x + j]
+                                second += active_cells[plane - 1, y + i, x + j]
+                        around[3] = second >> 2 * size
+                        around[4] = first >> 2 * size if plane == 2 else 0
+                    count = 64 if size == 0 else 256
+                    start = starts[plane]
+                    total = _code_levels(
+                        coder,
+                        levels[plane, start : start + count],
+                        scales[size][mode >> 1],
+                        log_step,
+                        place,
+                        around,
+                    )
+                    starts[plane] += count
+                    activity = min((16 * total) >> 2 * size, 4095)
+                    for i in range(cells):
+                        for j in range(cells):
+                            active_cells[plane, y + i, x + j] = activity
+                            if reading:
+                                sizes[plane, y + i, x + j] = size
+                                modes[plane, y + i, x + j] = mode
+                    z += cells * cells
+    if reading:
+        return state[3] if state[3] <= coder.data.size + 8 else -1
+    if state[0]:
+        if state[3] < coder.data.size:
+            coder.data[state[3]] = (state[0] >> 24) + 1
+        state[3] += 1
+    return state[3]

@@ -1,0 +1,366 @@
+"""The picture codec: round trips, targets, the file, its robustness, quality floors."""
+
+import io
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from restore.compression import Codec, compress, container, decompress, inspect
+from restore.compression.planes import colour_angles, from_planes, rotation, to_planes
+from restore.kernels import blocks, entropy
+from tests import reference
+
+SAMPLES = Path(__file__).parent.parent / "sample_images"
+RNG = np.random.default_rng(0)
+
+
+def drawn(height, width, channels=1, seed=0):
+    """A picture of a ramp, a disc and some texture, unsigned bytes."""
+    y, x = np.mgrid[:height, :width] / 32
+    texture = 20 * np.sin(9 * x + 4 * y) * (x > y)
+    disc = 90.0 * (np.hypot(y - 1, x - 1.3) < 0.8)
+    planes = [60 + 25 * x + disc + texture * (1 + 0.2 * c) + 9 * c * y for c in range(channels)]
+    noise = np.random.default_rng(seed).normal(0, 1.5, (height, width, channels))
+    picture = (np.stack(planes, -1) + noise).clip(0, 255).astype(np.uint8)
+    return picture[..., 0] if channels == 1 else picture
+
+
+def levels_of(found, depth=8):
+    return np.rint(found.samples * (2**depth - 1)).astype(int)
+
+
+def psnr_of(picture, found, depth=8):
+    error = np.mean((levels_of(found, depth) - picture.astype(float)) ** 2)
+    return 10 * np.log10((2**depth - 1) ** 2 / error)
+
+
+@pytest.mark.parametrize("height, width", [(1, 1), (7, 9), (8, 8), (64, 64), (33, 130), (1, 300)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_any_size_comes_back_at_the_promised_quality(height, width, channels):
+    picture = drawn(height, width, channels)
+    made = compress(picture, quality=80)
+    found = decompress(made.data)
+    assert found.samples.shape == picture.shape
+    assert found.samples.dtype == np.float32
+    assert psnr_of(picture, found) == pytest.approx(made.psnr, abs=1e-6)
+    assert made.psnr > (30 if picture.size > 100 else 22)
+
+
+def test_constant_pictures_are_nearly_exact_and_tiny():
+    for level in (0, 128, 255):
+        picture = np.full((200, 300), level, np.uint8)
+        made = compress(picture, quality=50)
+        assert len(made.data) < 120
+        assert np.abs(levels_of(decompress(made.data)) - level).max() <= 2
+
+
+def test_a_finer_quality_is_better_and_larger():
+    picture = drawn(96, 96, 3)
+    made = [compress(picture, quality=quality) for quality in (10, 40, 70, 95, 100)]
+    assert sorted(len(one.data) for one in made) == [len(one.data) for one in made]
+    assert sorted(one.psnr for one in made) == [one.psnr for one in made]
+    assert made[-1].psnr > 46
+
+
+@pytest.mark.parametrize("size", [150, 400, 1500])
+def test_size_is_never_exceeded_and_nearly_used(size):
+    made = compress(drawn(96, 120), size=size)
+    assert 0.93 * size < len(made.data) <= size
+
+
+def test_bpp_and_psnr_are_hit():
+    picture = drawn(96, 120, 3)
+    made = compress(picture, bpp=0.8)
+    assert 0.75 < 8 * len(made.data) / (96 * 120) <= 0.8
+    made = compress(picture, psnr=36)
+    assert 36 <= made.psnr < 36.3
+
+
+def test_targets_out_of_reach_name_the_nearest():
+    picture = drawn(64, 64)
+    with pytest.raises(ValueError, match="does not fit into 12 bytes: the least it takes is"):
+        compress(picture, size=12)
+    with pytest.raises(ValueError, match="cannot be reached: the most is"):
+        compress(picture, psnr=200)
+    with pytest.raises(ValueError, match="only one of"):
+        compress(picture, psnr=30, size=500)
+    with pytest.raises(ValueError, match="between 1 and 100"):
+        compress(picture, quality=0)
+
+
+def test_sixteen_bits_keep_more_than_eight():
+    ramp = np.linspace(20000, 24000, 64 * 64).reshape(64, 64).astype(np.uint16)
+    made = compress(ramp, depth="16", psnr=70)
+    found = decompress(made.data)
+    assert found.depth == "16"
+    assert len(np.unique(levels_of(found, 16))) > 256
+    assert psnr_of(ramp, found, 16) >= 70
+
+
+@pytest.mark.parametrize("depth", ["8", "16"])
+def test_alpha_and_metadata_come_back_byte_for_byte(depth):
+    kind = np.uint8 if depth == "8" else np.uint16
+    alpha = RNG.integers(0, np.iinfo(kind).max, (40, 50)).astype(kind)
+    beside = {"icc": b"profile" * 50, "exif": b"II*\0" + bytes(40), "xmp": b"<x/>"}
+    made = compress(drawn(40, 50, 3), depth=depth, alpha=alpha, **beside)
+    found = decompress(made.data)
+    assert np.array_equal(np.rint(found.alpha * np.iinfo(kind).max).astype(kind), alpha)
+    assert {name: getattr(found, name) for name in beside} == beside
+
+
+def test_overhead_is_at_most_24_bytes():
+    for channels in (1, 3):
+        assert inspect(compress(drawn(300, 200, channels)).data)["overhead"] <= 24
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_byte(threads):
+    picture = drawn(130, 150, 3)
+    one = compress(picture, threads=1)
+    assert compress(picture, threads=threads).data == one.data
+    assert np.array_equal(
+        decompress(one.data, threads=threads).samples, decompress(one.data, threads=1).samples
+    )
+
+
+def test_bad_pictures_are_refused():
+    for picture in (np.full((8, 8), np.nan), np.full((8, 8), 1.5), np.full((8, 8), -0.1)):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            compress(picture)
+    with pytest.raises(ValueError, match="there is no codec 'sketches'"):
+        compress(drawn(8, 8), codec="sketches")
+
+
+# --- The file ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small():
+    return compress(drawn(40, 48, 3), size=400).data
+
+
+def test_every_truncation_and_every_flipped_bit_is_told(small):
+    for length in range(len(small)):
+        with pytest.raises(ValueError):
+            decompress(small[:length])
+    for bit in range(8 * len(small)):
+        flipped = bytearray(small)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError) as error:
+            decompress(bytes(flipped))
+        assert "\n" not in str(error.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(4, 399), st.integers(0, 255)), min_size=1, max_size=6),
+    st.integers(0, 400),
+)
+def test_mutations_behind_a_right_checksum_decode_or_are_told(small, changes, end):
+    data = bytearray(small[:-4])
+    for position, value in changes:
+        data[position % len(data)] = value
+    del data[max(len(data) - end // 8, 8) :]
+    data[4] = container.VERSION
+    data += zlib.crc32(data).to_bytes(4, "big")
+    try:
+        found = decompress(bytes(data), max_pixels=100_000)
+    except ValueError as error:
+        assert "\n" not in str(error)
+    else:
+        assert np.isfinite(found.samples).all()
+
+
+def sealed(data):
+    return data + zlib.crc32(data).to_bytes(4, "big")
+
+
+def test_declared_sizes_are_checked_before_anything_is_allocated(small):
+    head = container.MAGIC + bytes([container.VERSION, 0])
+    huge = head + b"\xff\xff\xff\x07" * 2 + b"\x08\x00\x00" + bytes(20)
+    with pytest.raises(ValueError, match="too short to hold"):
+        decompress(sealed(huge))
+    with pytest.raises(ValueError, match="allow it with --max-pixels"):
+        decompress(small, max_pixels=100)
+    with pytest.raises(ValueError, match="impossible sides"):
+        decompress(sealed(head + b"\0\x08" + bytes(20)))
+    with pytest.raises(ValueError, match="has no end"):
+        decompress(sealed(head + b"\xff" * 20))
+    section = container.MAGIC + bytes([container.VERSION, 8]) + b"\x08\x08\x08\x00\x00"
+    with pytest.raises(ValueError, match="longer than the file"):
+        decompress(sealed(section + b"\xff\xff\x7f" + bytes(9)))
+    bomb = zlib.compress(bytes(1 << 27), 9)
+    with pytest.raises(ValueError, match="wrong length"):
+        decompress(sealed(section + container._varint(len(bomb)) + bomb))
+
+
+def test_foreign_and_future_files_are_told_apart(small):
+    with pytest.raises(ValueError, match="no compressed picture"):
+        decompress(b"\x89PNG\r\n\x1a\n" + bytes(50))
+    with pytest.raises(ValueError, match="changed as if it were text"):
+        decompress(small.replace(b"\r\n", b"\n"))
+    with pytest.raises(ValueError, match="format version 2"):
+        decompress(small[:4] + b"\x02" + small[5:])
+    with pytest.raises(ValueError, match="no compressed picture"):
+        decompress(b"")
+
+
+def test_inspect_reads_the_header_alone(small):
+    found = inspect(small)
+    assert (found["width"], found["height"], found["channels"]) == (48, 40, 3)
+    assert found["bytes"] == len(small)
+    assert found["codec"] == "photos"
+
+
+# --- Another codec ----------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def other():
+    usual = Codec.load("photos")
+    scales = tuple(part + np.int8(1) for part in usual.scales)
+    parts = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
+    return Codec(**{**parts, "scales": scales})
+
+
+def test_a_codec_is_asked_for_by_its_hash(other):
+    picture = drawn(40, 48)
+    made = compress(picture, codec=other)
+    assert inspect(made.data)["overhead"] <= 24
+    assert np.array_equal(
+        levels_of(decompress(made.data, codec=other)),
+        levels_of(decompress(compress(picture, codec=other, embed=True).data)),
+    )
+    with pytest.raises(ValueError, match=other.digest[:6].hex()):
+        decompress(made.data)
+    with pytest.raises(ValueError, match="not with this one"):
+        decompress(made.data, codec=Codec.load("photos"))
+
+
+def test_a_codec_survives_its_file(other):
+    again = Codec.load(io.BytesIO(other.to_bytes()))
+    assert again.digest == other.digest != Codec.load("photos").digest
+    assert other.to_bytes() == again.to_bytes()
+
+
+# --- Parts ------------------------------------------------------------------------------
+
+
+def test_the_entropy_coder_reads_what_it_wrote():
+    codec = Codec.load("photos")
+    cells, planes = 12, 2
+    sizes = np.zeros((planes, cells, cells), np.uint8)
+    sizes[:, :8, :8] = 3
+    sizes[1, 8:12, :4] = 2
+    modes = RNG.integers(0, 4, sizes.shape).astype(np.uint8)
+    for plane in range(planes):
+        modes[plane, :8, :8] = modes[plane, 0, 0]
+        modes[plane, 8:12, :4] = modes[plane, 8, 0] if plane else modes[plane, 8:12, :4]
+    levels = np.zeros((planes, 64 * cells * cells), np.int32)
+    used = [256 + 64 * 80, 256 * 2 + 64 * 64]
+    for plane in range(planes):
+        some = RNG.laplace(0, 2, used[plane]) * (RNG.random(used[plane]) < 0.3)
+        levels[plane, : used[plane]] = some.astype(np.int32)
+    levels[0, 5], levels[1, 7] = 1 << 22, -(1 << 24)
+    from restore.compression import coding
+
+    coder = coding.writer(*codec.start(), 1 << 16)
+    scratch = np.zeros(sizes.shape, np.int32)
+    count = entropy.code_picture(coder, codec.bases.scales, levels, sizes, modes, scratch, 30)
+    data = coder.data[:count].copy()
+    reader = coding._coder(*codec.start(), data, int.from_bytes(bytes(data[:4]), "big"), 4)
+    found = np.zeros_like(levels), np.zeros_like(sizes), np.zeros_like(modes)
+    entropy.code_picture(reader, codec.bases.scales, *found, np.zeros_like(scratch), 30)
+    for made, wanted in zip(found, (levels, sizes, modes)):
+        assert np.array_equal(made, wanted)
+    # what is learned is the same on both sides
+    assert np.array_equal(coder.models, reader.models)
+    assert np.array_equal(coder.weights, reader.weights)
+
+
+def test_squash_and_stretch_are_inverse_and_as_they_ever_were():
+    x = np.arange(-2047, 2048)
+    assert np.abs(entropy.SQUASH - 65536 / (1 + np.exp(-x / 256))).max() <= 24
+    assert (np.diff(entropy.SQUASH) >= 0).all()
+    assert zlib.crc32(entropy.SQUASH.astype("<i4").tobytes()) == 3187275556
+    assert zlib.crc32(entropy.STRETCH.astype("<i4").tobytes()) == 3586751083
+
+
+def test_rotation_is_orthonormal_and_planes_come_back():
+    picture = drawn(21, 34, 3) / np.float32(255)
+    angles = colour_angles(picture)
+    axes = rotation(angles)
+    assert np.allclose(axes @ axes.T, np.eye(3), atol=1e-6)
+    planes = to_planes(picture, angles)
+    assert all(plane.shape == (24, 40) for plane in planes)
+    assert np.allclose(from_planes(planes, angles, 21, 34), picture, atol=1e-6)
+    # most of the differences are in the first plane
+    energy = [np.square(np.diff(plane)).sum() for plane in planes]
+    assert energy[0] > 2 * energy[1] >= energy[2]
+
+
+@pytest.mark.parametrize("size", [8, 16, 32, 64])
+def test_borders_equal_the_reference(size):
+    plane = RNG.normal(0, 40, (136, 200)).astype(np.float32)
+    for y in range(0, 136 - size + 1, size):
+        for x in range(0, 200 - size + 1, size):
+            found = np.empty(min(4 * size + 1, 65), np.float32)
+            mean = blocks.border(plane, found, y, x, size)
+            wanted, wanted_mean = reference.block_border(plane, y, x, size)
+            assert np.allclose(mean, wanted_mean, atol=1e-4)
+            assert np.allclose(found, wanted, atol=1e-4)
+
+
+def test_transposing_a_block_reverses_its_border():
+    plane = RNG.normal(0, 40, (64, 64)).astype(np.float32)
+    one, other = np.empty((2, 33), np.float32)
+    blocks.border(plane, one, 24, 24, 8)
+    blocks.border(np.ascontiguousarray(plane.T), other, 24, 24, 8)
+    assert np.allclose(one[8:25], other[8:25][::-1], atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_low_frequencies_are_an_orthonormal_projection(size):
+    codec = Codec.load("photos")
+    cosines = codec.bases.cosines[2 if size == 32 else 3]
+    low = RNG.normal(0, 1, 256).astype(np.float32)
+    half, out = np.empty(16 * size, np.float32), np.empty(size * size, np.float32)
+    again = np.empty(256, np.float32)
+    blocks.raise_(low, cosines, half, out, size)
+    blocks.lower(out, cosines, half, again, size)
+    assert np.allclose(again, low, atol=1e-4)
+    assert np.allclose(
+        out.reshape(size, size), cosines.T @ low.reshape(16, 16) @ cosines, atol=1e-4
+    )
+
+
+def test_bases_are_orthonormal():
+    for transforms in Codec.load("photos").bases.transforms:
+        for transform in transforms:
+            assert np.allclose(transform @ transform.T, np.eye(len(transform)), atol=1e-5)
+
+
+def peer_psnr(picture, size, kind, **settings):
+    """PSNR of a peer at the largest file within `size`."""
+    best = 0
+    for quality in range(1, 96, 2):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, kind, quality=quality, **settings)
+        if file.tell() <= size:
+            again = np.asarray(Image.open(file).convert(Image.fromarray(picture).mode))
+            best = max(best, psnr_of(picture, type("", (), {"samples": again / 255})))
+    return best
+
+
+@pytest.mark.parametrize("name, grey", [("camera", True), ("chelsea", False)])
+def test_quality_is_well_above_jpeg(name, grey):
+    with Image.open(SAMPLES / f"{name}-clean.png") as file:
+        picture = np.asarray(file.convert("L" if grey else "RGB"))[:256, :256]
+    made = compress(picture, bpp=0.6)
+    jpeg = peer_psnr(picture, len(made.data), "JPEG", optimize=True, progressive=True)
+    assert made.psnr > jpeg + 2.5
