@@ -179,7 +179,12 @@ def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None,
 
 def _walk(folder, recursive, extensions, without, suffix):
     found, ignored = [], 0
-    for place, folders, names in os.walk(folder):
+
+    def closed(error):
+        # a folder that cannot be read is an input that will fail, not one that is not there
+        found.append((error.filename, folder))
+
+    for place, folders, names in os.walk(folder, onerror=closed):
         folders[:] = sorted(
             name
             for name in folders
@@ -261,7 +266,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None):
         if output == "-" or (output is not None and not into_folder):
             target = output
         else:
-            target = _target(source, folder, output, options, writes)
+            target = _target(source, folder, output, options, reads, writes)
         jobs.append(_job(source, target, options, companions or {}))
     if output not in (None, "-") and not into_folder:
         _check_name(output, options, writes)
@@ -269,11 +274,12 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None):
     return jobs, ignored
 
 
-def _target(source, folder, output, options, writes):
+def _target(source, folder, output, options, reads, writes):
     """Where the result for `source` goes."""
     place, name = os.path.split(source)
     stem, extension = os.path.splitext(name)
-    extension = writes or (f".{options.format}" if options.format else extension)
+    if writes or options.format or reads:
+        extension = writes or f".{options.format or 'png'}"
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if output is None:
         return os.path.join(place, stem + suffix + extension)
@@ -288,6 +294,8 @@ def _target(source, folder, output, options, writes):
 def _check_name(output, options, writes):
     extension = os.path.splitext(output)[1]
     if writes:
+        if extension.lower() != writes:
+            raise UsageError(f"{output}: the name of this kind of file ends in {writes}")
         return
     known = format_of_name(output)
     if known is None:
@@ -308,8 +316,10 @@ def _job(source, target, options, companions):
     if source != "-":
         if not os.path.lexists(source):
             return settled("no such file or folder")
+        if os.path.isdir(source):
+            return settled("a folder that cannot be read")
         if not os.path.isfile(source):
-            return settled("not a file that can be read")
+            return settled("neither a file nor a folder")
     if target != "-" and os.path.lexists(target):
         if os.path.isdir(target):
             return settled(f"{target} is a folder")
@@ -452,7 +462,7 @@ def _restore(process, job, options, reads, writes, threads, progress):
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
                 file.seek(0)
-                notes |= _measure(job.reference, read_pages(file, max_pixels=options.max_pixels))
+                notes |= _measure(job.reference, file, options.max_pixels)
         for path, content in extras.items():
             with _target_file(path) as file:
                 _write(file, [content], format_of_name(path), 1, options)
@@ -528,7 +538,8 @@ def _without_hidden_colours(picture):
     What programs leave under full transparency (often black, or an old background) must
     not bleed into what is visible.
     """
-    if picture.alpha is None or picture.alpha.all() or not picture.alpha.any():
+    unsaid = picture.metadata.alpha_kind == "unspecified"
+    if picture.alpha is None or unsaid or picture.alpha.all() or not picture.alpha.any():
         return picture, None
     from scipy.ndimage import distance_transform_edt
 
@@ -587,13 +598,14 @@ def _write(file, contents, name, count, options):
     write_pages(file, pages, name, count=count, depth=options.depth, strict=options.strict)
 
 
-def _measure(reference, pages):
+def _measure(reference, file, max_pixels):
     """PSNR and SSIM of what was written against the reference file."""
-    from restore.files.reading import read_picture
+    from restore.files.reading import read_pages, read_picture
     from restore.measures import psnr, ssim
 
-    wanted = read_picture(reference).samples
-    values = [(psnr(wanted, page.samples), ssim(wanted, page.samples)) for page in pages]
+    wanted = read_picture(reference, max_pixels=max_pixels).samples
+    pages = [page.samples for page in read_pages(file, max_pixels=max_pixels)]
+    values = [(psnr(wanted, samples), ssim(wanted, samples)) for samples in pages]
     psnrs, ssims = ([round(float(value), 4) for value in column] for column in zip(*values))
     return {
         "psnr": psnrs[0] if len(psnrs) == 1 else psnrs,
@@ -649,11 +661,13 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None):
     with _signals():
         try:
             console.begin(len(jobs))
-            for report in _reports(work, jobs, len(open_jobs), options, console):
-                outcome[report["status"]] += 1
-                console.report(report, alone=len(jobs) == 1)
-                if report["status"] == "failed" and options.fail_fast:
-                    break
+            reports = _reports(work, jobs, len(open_jobs), options, console)
+            with contextlib.closing(reports):
+                for report in reports:
+                    outcome[report["status"]] += 1
+                    console.report(report, alone=len(jobs) == 1)
+                    if report["status"] == "failed" and options.fail_fast:
+                        break
         except KeyboardInterrupt:
             interrupted = signal.SIGINT
         except Interrupted as signalled:
@@ -762,7 +776,8 @@ class _Worker:
 
     def give(self, number, job):
         self.number, self.job = number, job
-        self.connection.send(job)
+        with contextlib.suppress(OSError):  # it has died meanwhile: `take` finds out
+            self.connection.send(job)
 
     def take(self):
         """The report of the job; a failed one if the process has died over it."""
@@ -773,7 +788,7 @@ class _Worker:
             code = self.process.exitcode
             how = f"killed by signal {-code}" if code < 0 else f"gone with exit code {code}"
             self.clean()
-            why = ", perhaps for want of memory" if code == -signal.SIGKILL else ""
+            why = ", perhaps for want of memory" if code == -9 else ""
             return _settled(dataclasses.replace(self.job, error=f"its process was {how}{why}"))
 
     def clean(self):

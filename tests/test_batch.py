@@ -304,6 +304,23 @@ def test_nothing_matched(tmp_path, capsys):
     assert (tmp_path / "deep/a-inverted.png").is_file()
 
 
+def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, capsys, monkeypatch):
+    write(tmp_path / "in/a.png")
+    write(tmp_path / "in/closed/b.png")
+    scan = os.scandir
+
+    def refuse(path):  # not by its mode: the superuser can read everything
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert run([tmp_path / "in"], output=tmp_path / "out", recursive=True) == 1
+    assert "closed: a folder that cannot be read" in capsys.readouterr().err
+    monkeypatch.undo()
+    assert tree(tmp_path / "out") == ["a.png"]
+
+
 def test_an_output_folder_that_cannot_be_made(tmp_path, capsys):
     write(tmp_path / "a.png")
     (tmp_path / "file").touch()
@@ -453,6 +470,10 @@ def test_outputs_and_inputs_that_are_no_pictures(tmp_path, capsys):
     options = {"suffix": "", "format": "png", "output": tmp_path / "back"}
     assert run([tmp_path], unpack, {"reads": (".raw",)}, **options) == 0
     assert (tmp_path / "back/a.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    assert run([tmp_path / "a.raw"], unpack, {"reads": (".raw",)}) == 0
+    assert (tmp_path / "a-inverted.png").read_bytes() == (tmp_path / "a.png").read_bytes()
+    assert run([tmp_path / "a.png"], pack, {"writes": ".raw"}, output=tmp_path / "x.png") == 2
+    assert "ends in .raw" in capsys.readouterr().err
 
 
 def with_mask(picture, *, threads, progress):

@@ -332,9 +332,18 @@ def test_premultiplied_alpha_stays_so_in_tiff_and_is_divided_out_elsewhere():
     stored[..., 3] = 128
     picture = read(saved_by_tifffile(stored, photometric="rgb", extrasamples=["assocalpha"]))
     same = round_trip(picture, "tiff")
-    assert same.metadata.premultiplied
+    assert same.metadata.alpha_kind == "assocalpha"
     np.testing.assert_array_equal(same.samples, picture.samples)
     assert to_depth(round_trip(picture, "png").samples, "8")[0, 0, 0] == 128  # 64 / 128 of 255
+
+
+def test_a_channel_of_unsaid_kind_is_kept_with_its_kind():
+    stored = random.integers(0, 65536, (8, 9, 4), dtype=np.uint16)
+    picture = read(saved_by_tifffile(stored, photometric="rgb", extrasamples=["unspecified"]))
+    data = encode(picture, "tiff")
+    with tifffile.TiffFile(io.BytesIO(data)) as tiff:
+        assert tiff.pages[0].extrasamples[0] == 0
+        np.testing.assert_array_equal(tiff.asarray(), stored)
 
 
 # --- TIFF -----------------------------------------------------------------------------

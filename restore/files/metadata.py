@@ -124,11 +124,11 @@ def upright(samples, orientation):
 def stripped(metadata, profile_too=False):
     """Metadata of which only what decides how colours look is left, or not even that."""
     if profile_too:
-        return Metadata(premultiplied=metadata.premultiplied)
+        return Metadata(alpha_kind=metadata.alpha_kind)
     return Metadata(
         icc=metadata.icc,
         chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in _COLOUR_CHUNKS),
-        premultiplied=metadata.premultiplied,
+        alpha_kind=metadata.alpha_kind,
     )
 
 

@@ -34,8 +34,9 @@ class Metadata:
         The EXIF orientation that the file had; the samples are upright already.
     pattern : str or None
         The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a TIFF says.
-    premultiplied : bool
-        The colours have been multiplied by alpha (TIFF's associated alpha).
+    alpha_kind : {"unassalpha", "assocalpha", "unspecified"}
+        TIFF's word for the last channel: straight alpha, alpha that the colours have been
+        multiplied by, or something that the file does not say.
     """
 
     icc: bytes | None = None
@@ -46,7 +47,7 @@ class Metadata:
     tags: tuple = ()
     orientation: int = 1
     pattern: str | None = None
-    premultiplied: bool = False
+    alpha_kind: str = "unassalpha"
 
     def replace(self, **changes):
         """A copy with some fields replaced."""

@@ -308,13 +308,12 @@ def _read_tiff_page(tiff, page, single):
         depth, top = ("8" if bits <= 8 else "16"), 2**bits - 1
         if bits not in (1, 8, 16):
             _warn(f"{bits}-bit samples become {depth}-bit ones")
-    extra = tuple(int(kind) for kind in page.extrasamples)
-    alpha = bool(extra) and extra[0] in (1, 2)
-    if extra and not alpha:
-        # photo editors leave the kind of a fourth channel unsaid
-        alpha = len(extra) == 1
     fields = _tolerant(_tiff_fields, tiff, page, single)
-    fields["premultiplied"] = bool(extra) and extra[0] == 1
+    alpha = len(page.extrasamples) > 0
+    if alpha:
+        # photo editors and scanners often leave the kind of a further channel unsaid
+        kinds = {1: "assocalpha", 2: "unassalpha"}
+        fields["alpha_kind"] = kinds.get(int(page.extrasamples[0]), "unspecified")
     orientation = page.tags.valueof(274, 1)
     picture = _picture(
         stored,

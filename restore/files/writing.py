@@ -90,7 +90,7 @@ def _prepared(picture, name, depth, strict):
     if best != "f32" and not np.isfinite(picture.samples).all():
         _warn(f"samples that are not finite cannot be stored with {_words(best)}")
     samples = picture.samples
-    if metadata.premultiplied and name != "tiff":
+    if metadata.alpha_kind == "assocalpha" and name != "tiff":
         with np.errstate(divide="ignore", invalid="ignore"):
             samples = np.nan_to_num(samples / picture.alpha[..., None], posinf=0)
     return picture.replace(samples=samples, depth=best, metadata=metadata)
@@ -157,7 +157,7 @@ def _write_tiff(file, pages, count):
                 stored,
                 photometric="minisblack" if grey else "rgb",
                 planarconfig=None if stored.ndim == 2 else "contig",
-                extrasamples=_extra_samples(page),
+                extrasamples=None if page.alpha is None else [page.metadata.alpha_kind],
                 compression="zlib",
                 predictor=2 if integer else None,
                 rowsperstrip=max(1, 2**20 // stored[0].nbytes),
@@ -172,12 +172,6 @@ def _write_tiff(file, pages, count):
             _warn("the EXIF of a TIFF beyond 4 GB is left out")
         else:
             _append_exif(file, exifs)
-
-
-def _extra_samples(page):
-    if page.alpha is None:
-        return None
-    return ["assocalpha" if page.metadata.premultiplied else "unassalpha"]
 
 
 def _tiff_resolution(metadata):
