@@ -1,0 +1,254 @@
+"""Filling unknown pixels: groups of similar patches, each a Gaussian learned on the picture.
+
+Interpolation gives a first estimate. Then, in rounds, every patch with unknown samples is
+estimated anew: similar patches of the present estimate tell, by their mean and covariance,
+what its known samples say about its unknown ones, and the overlapping estimates are
+averaged. The eigenvectors of such a covariance are the few atoms in which the patches of a
+group are sparse.
+
+Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators: from
+Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from restore import bands
+from restore.images import as_image
+from restore.kernels import inpainting as kernels
+
+#: Rounds of estimation and step between the estimated patches, by quality.
+QUALITIES = {"fast": (3, 5), "balanced": (6, 4), "best": (10, 3)}
+
+#: The first estimate: kriging from the nearest known samples within a radius, the mean
+#: squared difference of two samples growing as their distance to a power.
+RADIUS = 8
+NEAREST = 16
+POWER = 1.5
+
+#: Groups: reach of the search, patches in a group, patches of it estimated.
+REACH = 12
+GROUP = 64
+SHARE = 16
+
+#: Variance, in each sample, of what a group's covariance misses.
+RIDGE = 1e-4
+
+#: Steps are longer than the estimate says, for the rounds shorten the way alike.
+RELAXATION = 1.8
+
+#: Rows of places in a band.
+ROWS = 8
+
+#: Grey, and two differences of colours that hold little else: orthonormal.
+OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
+
+
+def inpaint(image, mask, *, sigma=0.0, quality="balanced", threads=None, progress=None):
+    """Fill the masked pixels of a picture.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        scikit-image's conventions: unsigned integers span their whole range, floats are
+        nominally in [0, 1]. What stands under the mask, NaN too, changes nothing.
+    mask : (height, width) array_like
+        Not zero where the picture is to be filled.
+    sigma : float
+        Standard deviation of noise to remove from the known pixels, in the unit of [0, 1]
+        images. With 0 they come back bit for bit.
+    quality : {"fast", "balanced", "best"}
+        Rounds and overlap: about half, once and three times the time.
+    threads : int, optional
+        All usable processors by default; the result is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    float32 ndarray of the shape of `image`
+        The filled pixels lie between the least and the greatest known sample.
+
+    Raises
+    ------
+    ValueError
+        If the mask has another size or leaves nothing known, the image holds NaN or
+        infinity outside it, or an argument is out of its range.
+    """
+    array = np.asarray(image)
+    image = as_image(array)
+    known = _known(image, mask)
+    if not 0 <= sigma <= 1:
+        raise ValueError(f"sigma {sigma:g} is not between 0 and 1 (the range of a [0, 1] image)")
+    if quality not in QUALITIES:
+        raise ValueError(f"expected quality {', '.join(QUALITIES)}, got {quality!r}")
+    if known.all() and sigma == 0:
+        return image.reshape(array.shape)
+    observed = np.where(known[..., None], image, np.float32(0))
+    planes = _to_planes(observed)
+    estimate = _interpolate(planes, known, threads)
+    estimate = _complete(estimate, planes, known, sigma, *QUALITIES[quality], threads, progress)
+    filled = _from_planes(estimate)
+    if sigma == 0:
+        np.clip(filled, observed[known].min(), observed[known].max(), out=filled)
+        filled[known] = image[known]
+    return filled.reshape(array.shape)
+
+
+def grow_mask(mask, pixels):
+    """The mask and all that is within so many pixels of it.
+
+    Parameters
+    ----------
+    mask : (height, width) bool ndarray
+    pixels : float
+        Between the centres of pixels.
+
+    Returns
+    -------
+    (height, width) bool ndarray
+    """
+    if pixels == 0 or not mask.any():
+        return mask
+    return ndimage.distance_transform_edt(~mask) <= pixels
+
+
+def _known(image, mask):
+    """(height, width) bool: where the picture is known; complains about what cannot be."""
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.shape != image.shape[:2]:
+        raise ValueError(
+            f"the mask is {' x '.join(map(str, mask.shape[::-1]))} and the picture "
+            f"{image.shape[1]} x {image.shape[0]} pixels: make them the same size"
+        )
+    known = mask == 0
+    if not known.any():
+        raise ValueError("the mask covers the whole picture: nothing is known to fill it from")
+    bad = int(np.count_nonzero(~np.isfinite(image[known]).all(axis=1)))
+    if bad:
+        raise ValueError(
+            f"{bad} pixels outside the mask are NaN or infinite: mask them too, to fill them"
+        )
+    return known
+
+
+def _to_planes(image):
+    """(channels, height, width): the channels decorrelated, each on its own."""
+    if image.shape[2] == 3:
+        image = image @ OPPONENT.T.astype(np.float32)
+    return np.ascontiguousarray(np.moveaxis(image, 2, 0))
+
+
+def _from_planes(planes):
+    """The image that `planes` came from."""
+    image = np.moveaxis(planes, 0, 2)
+    if image.shape[2] == 3:
+        image = image @ OPPONENT.astype(np.float32)
+    return np.ascontiguousarray(image)
+
+
+def _interpolate(planes, known, threads):
+    """A first estimate: interpolated near known samples, smooth far from them."""
+    filled = _spread(planes, known)
+    offsets = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].reshape(2, -1).T
+    squares = (offsets**2).sum(axis=1)
+    order = np.argsort(squares, kind="stable")
+    offsets = np.ascontiguousarray(offsets[order][(0 < squares[order])])
+    distances = np.hypot(*np.mgrid[: 2 * RADIUS + 1, : 2 * RADIUS + 1]) ** POWER
+    covariance = (2 * distances.max() - distances).astype(np.float32)
+
+    def interpolate_band(rows):
+        band = np.ascontiguousarray(filled[:, rows])
+        kernels.interpolate(planes, known, offsets, covariance, band, rows.start, NEAREST)
+        return rows, band
+
+    slices = bands.slices(planes.shape[1], 4 * ROWS)
+    for rows, band in bands.map_bands(interpolate_band, slices, threads):
+        filled[:, rows] = band
+    return filled
+
+
+def _spread(planes, known):
+    """Every unknown pixel by the mean of the known ones in the smallest cell that has any.
+
+    Cells double their side from level to level, and each level is filled from the next,
+    interpolated: the pull and push of Gortler et al., "The lumigraph", SIGGRAPH 1996.
+    """
+    if known.all():
+        return planes.copy()
+    channels, height, width = planes.shape
+    weight = np.zeros((height + height % 2, width + width % 2), np.float32)
+    weight[:height, :width] = known
+    total = np.zeros((channels, *weight.shape), np.float32)
+    total[:, :height, :width] = planes * known
+    weight = weight.reshape(weight.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3))
+    total = total.reshape(channels, weight.shape[0], 2, -1, 2).sum(axis=(2, 4))
+    coarse = _spread(total / np.maximum(weight, 1), weight > 0)
+    fine = _doubled(coarse)[:, :height, :width]
+    return np.where(known, planes, fine)
+
+
+def _doubled(planes):
+    """Twice the size, bilinear between the centres of the cells."""
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        before = planes.take(np.maximum(np.arange(size) - 1, 0), axis)
+        after = planes.take(np.minimum(np.arange(size) + 1, size - 1), axis)
+        pair = np.stack([0.25 * before + 0.75 * planes, 0.25 * after + 0.75 * planes], axis + 1)
+        planes = pair.reshape(*planes.shape[:axis], 2 * size, *planes.shape[axis + 1 :])
+    return planes
+
+
+def _complete(estimate, observed, known, sigma, rounds, stride, threads, progress):
+    """The rounds: estimate patches with unknown samples from their groups, and average."""
+    channels, height, width = estimate.shape
+    side = min(6 if known.mean() > 0.35 else 8, height, width)
+    ridge = np.float32(max(RIDGE, sigma**2))
+    stride = min(stride, side)
+    shown = estimate
+    places = _places(known, side, stride, everywhere=sigma > 0)
+    slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
+
+    def complete_band(band):
+        top = max(0, band[0, 0] - REACH)
+        bottom = min(height, band[-1, 0] + REACH + side)
+        total = np.zeros((channels, bottom - top, width), np.float32)
+        weight = np.zeros((bottom - top, width), np.float32)
+        settings = np.array([top, side, REACH, GROUP, SHARE])
+        kernels.complete(estimate, observed, known, band, total, weight, settings, ridge)
+        return slice(top, bottom), total, weight
+
+    for done in range(rounds):
+        total = np.zeros_like(estimate)
+        weight = np.zeros((height, width), np.float32)
+        for rows, band_total, band_weight in bands.map_bands(complete_band, slices, threads):
+            total[:, rows] += band_total
+            weight[rows] += band_weight
+        replaced = (weight > 0) & (~known | (sigma > 0))
+        shown = np.where(replaced, total / np.maximum(weight, 1), estimate)
+        step = np.float32(RELAXATION if done + 1 < rounds and sigma == 0 else 1)
+        estimate = estimate + step * (shown - estimate)
+        if progress:
+            progress("inpainting", done + 1, rounds)
+    return estimate
+
+
+def _places(known, side, stride, everywhere):
+    """(n, 2) corners of the patches to estimate: on a grid, those that hold unknown samples."""
+    height, width = known.shape
+    unknown = np.zeros((height + 1, width + 1), np.int64)
+    unknown[1:, 1:] = (~known).cumsum(axis=0).cumsum(axis=1)
+    rows, columns = (
+        np.append(np.arange(0, length - side, stride), length - side) for length in known.shape
+    )
+    bottom, right = rows + side, columns + side
+    count = (
+        unknown[np.ix_(bottom, right)]
+        - unknown[np.ix_(rows, right)]
+        - unknown[np.ix_(bottom, columns)]
+        + unknown[np.ix_(rows, columns)]
+    )
+    y, x = np.nonzero(count > (-1 if everywhere else 0))
+    return np.stack([rows[y], columns[x]], axis=1)
