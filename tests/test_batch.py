@@ -55,12 +55,12 @@ def run(inputs, process=invert_picture, more=None, **options):
 
 def command(*arguments, **options):
     options = {"capture_output": True, "timeout": 60, **options}
-    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])}
     return subprocess.run([*COMMAND, *map(str, arguments)], env=environment, **options)
 
 
 def started(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])}
     options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
     return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environment, **options)
 
@@ -128,11 +128,13 @@ def test_recursion_keeps_the_tree_and_passes_over_junk(tmp_path, capsys):
     assert tree(tmp_path / "in/out") == ["a.png", "one/a.png", "one/two/a.tif"]
 
 
-def test_earlier_results_in_a_folder_are_no_inputs(tmp_path):
+def test_earlier_results_beside_their_originals_are_no_inputs(tmp_path):
     write(tmp_path / "a.png")
     assert run([tmp_path]) == 0
     assert run([tmp_path], skip_existing=True) == 0
+    assert run(sorted(tmp_path.glob("*.png")), skip_existing=True) == 0  # as a shell names them
     assert tree(tmp_path) == ["a-inverted.png", "a.png"]
+    assert run([tmp_path / "a-inverted.png"]) == 0  # meant, if named alone
 
 
 def test_suffix_and_format(tmp_path):
@@ -173,13 +175,11 @@ def test_collisions_are_found_before_any_work(tmp_path, capsys, names, options):
 
 
 def test_an_output_never_replaces_another_input(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    write(tmp_path / "a-inverted.png")
-    before = (tmp_path / "a-inverted.png").read_bytes()
-    inputs = [tmp_path / "a.png", tmp_path / "a-inverted.png"]
-    assert run(inputs, overwrite=True) == 2
+    one, two = write(tmp_path / "one/a.png"), write(tmp_path / "two/a.png")
+    before = two.read_bytes()
+    assert run([one, two], output=tmp_path / "two", overwrite=True) == 2
     assert "would replace the input" in capsys.readouterr().err
-    assert (tmp_path / "a-inverted.png").read_bytes() == before
+    assert two.read_bytes() == before
 
 
 def test_the_same_file_named_twice_is_done_once(tmp_path, capsys):
@@ -248,7 +248,7 @@ def test_names_that_are_not_text(tmp_path):
     os.rename(source, name)
     done = subprocess.run(
         [*(part.encode() for part in COMMAND), name, b"--json"],
-        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])},
         capture_output=True,
     )
     assert done.returncode == 0

@@ -1,0 +1,151 @@
+"""From command-line arguments to files on disk: plan, run, report.
+
+A command describes what happens to *one* picture, as a function that can be pickled, and
+hands it to `run` with the arguments and the shared options::
+
+    @click.command()
+    @click.option("--sigma", type=float)
+    @batch_options(suffix="-denoised")                       # restore.cli.options
+    def denoise(inputs, options, sigma):
+        '''Remove noise.'''
+        return batch.run(functools.partial(_denoise, sigma=sigma), inputs, options)
+
+    def _denoise(picture, *, threads, progress, sigma):      # at module level
+        from restore.denoising import denoise                # heavy imports in here
+        return picture.replace(samples=denoise(picture.samples, sigma, threads=threads))
+
+The function gets a `restore.files.picture.Picture` and returns one. It may instead
+
+- return a `Result`, to add facts (``{"sigma": 12.5}``) to ``-v`` and ``--json``, or further
+  files beside the output;
+- return bytes, where `run` was given ``writes=".ksvd"``;
+- receive bytes, where `run` was given ``reads=(".ksvd",)``;
+- receive a second picture per input as a keyword, where `run` was given
+  ``companions={"mask": path}``: a file is for all, in a folder the one of the same stem is taken.
+
+A multi-page TIFF calls it once per page. A ``ValueError`` fails that one file, with its
+sentence as the reason. The function never sees a path, prints nothing and never exits.
+
+Nothing heavy is imported here at module level, so that wrong usage is told at once.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+
+from restore.batch.console import Console
+from restore.batch.plan import find, plan
+from restore.batch.records import (
+    DONE,
+    FAILED,
+    NOTHING,
+    USAGE,
+    Interrupted,
+    Options,
+    Result,
+    UsageError,
+)
+from restore.batch.work import failure_reason
+from restore.batch.workers import reports, shares
+
+__all__ = ["Options", "Result", "UsageError", "failure_reason", "find", "plan", "run", "shares"]
+
+
+def run(process, inputs, options, *, reads=None, writes=None, companions=None):
+    """Plan, do and report everything that was asked for.
+
+    Parameters
+    ----------
+    process : callable
+        ``process(picture, *, threads, progress) -> Picture | bytes | Result``, picklable;
+        see the top of this module.
+    inputs : sequence of str
+        Files, folders, or "-".
+    options : Options
+    reads : tuple of str, optional
+        Extensions of inputs that are not pictures; `process` then gets bytes.
+    writes : str, optional
+        Extension of outputs that are not pictures; `process` then returns bytes.
+    companions : dict of str to path, optional
+        A second picture per input, passed to `process` by this name.
+
+    Returns
+    -------
+    int
+        The exit code: 0 all done or skipped, 1 some failed, 2 wrong usage, 3 nothing
+        matched, 128 + signal when interrupted (130 for Ctrl-C).
+    """
+    # one level of parallelism: threads over bands of patches, none inside BLAS
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    console = Console(options)
+    try:
+        jobs, ignored = plan(inputs, options, reads=reads, writes=writes, companions=companions)
+    except UsageError as error:
+        console.say(f"restore: {error}")
+        return USAGE
+    missing = all(job.error and not os.path.lexists(job.source) for job in jobs)
+    if options.dry_run:
+        console.show_plan(jobs)
+        return NOTHING if missing else FAILED if any(job.error for job in jobs) else DONE
+
+    work = {"process": process, "options": options, "reads": reads, "writes": writes}
+    outcome = {"done": 0, "skipped": 0, "failed": 0}
+    interrupted = 0
+    with _signals():
+        try:
+            console.begin(len(jobs))
+            with contextlib.closing(reports(work, jobs, options, console)) as finished:
+                for report in finished:
+                    outcome[report["status"]] += 1
+                    console.report(report, alone=len(jobs) == 1)
+                    if report["status"] == "failed" and options.fail_fast:
+                        break
+        except KeyboardInterrupt:
+            interrupted = signal.SIGINT
+        except Interrupted as signalled:
+            interrupted = signalled.args[0]
+        except BrokenPipeError:
+            # whoever read our output has gone: nothing left to tell, and no one to tell it
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILED
+        finally:
+            console.end()
+    left = len(jobs) - sum(outcome.values())
+    console.summary(outcome, left, ignored, interrupted, alone=len(jobs) == 1)
+    if interrupted:
+        return 128 + interrupted
+    if not jobs or missing:
+        if not jobs:
+            console.say("restore: no picture found in what was named" + _hint(inputs, options))
+        return NOTHING
+    return FAILED if outcome["failed"] else DONE
+
+
+def _hint(inputs, options):
+    folders = any(os.path.isdir(name) for name in inputs)
+    return (
+        " (--recursive looks into folders of folders)" if folders and not options.recursive else ""
+    )
+
+
+@contextlib.contextmanager
+def _signals():
+    """SIGTERM and SIGHUP clean up and end the run as Ctrl-C does."""
+
+    def stop(number, frame):
+        raise Interrupted(number)
+
+    previous = {}
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # not in a thread of somebody's program, and not under nohup
+        with contextlib.suppress(ValueError):
+            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+                previous[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

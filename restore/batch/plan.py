@@ -1,0 +1,259 @@
+"""The plan: every input with its output, and every refusal, before any work."""
+
+import os
+import sys
+import unicodedata
+from pathlib import Path
+
+from restore.batch.records import Job, UsageError
+from restore.files.formats import EXTENSIONS, format_of_name
+
+
+def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None):
+    """The files that `inputs` stand for, in a stable order.
+
+    Parameters
+    ----------
+    inputs : iterable of str
+        Files, folders, or "-".
+    recursive : bool
+        Go down into folders of folders; links to folders are not followed.
+    extensions : tuple of str
+        What counts as an input in a folder; a file named by itself always does.
+    without : path, optional
+        A folder that is not walked: the outputs.
+    Returns
+    -------
+    files : list of (str, str or None)
+        A file, and the folder of `inputs` it was found in.
+    ignored : int
+        How many other files were passed over.
+    """
+    files, ignored, seen = [], 0, set()
+    for name in inputs:
+        if name == "-" or not os.path.isdir(name):
+            found, others = [(name, None)], 0
+        else:
+            found, others = _walk(name, recursive, extensions, without)
+        ignored += others
+        for file, folder in found:
+            identity = file if file == "-" else os.path.realpath(file)
+            if identity not in seen:
+                seen.add(identity)
+                files.append((file, folder))
+    return files, ignored
+
+
+def _walk(folder, recursive, extensions, without):
+    found, ignored = [], 0
+
+    def closed(error):
+        # a folder that cannot be read is an input that will fail, not one that is not there
+        found.append((error.filename, folder))
+
+    for place, folders, names in os.walk(folder, onerror=closed):
+        folders[:] = sorted(
+            name
+            for name in folders
+            if recursive
+            and not name.startswith(".")
+            and not (without and _same_file(os.path.join(place, name), without))
+        )
+        for name in sorted(names):
+            extension = os.path.splitext(name)[1].lower()
+            if name.startswith(".") or extension not in extensions:
+                ignored += 1
+            else:
+                found.append((os.path.join(place, name), folder))
+    return found, ignored
+
+
+def _same_file(one, other):
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def plan(inputs, options, *, reads=None, writes=None, companions=None):
+    """Every input with its output, before any work.
+
+    Parameters
+    ----------
+    inputs, options, reads, writes, companions
+        As for `run`.
+
+    Returns
+    -------
+    jobs : list of Job
+    ignored : int
+        Files in folders that are no inputs.
+
+    Raises
+    ------
+    UsageError
+        If two inputs would write one output, an output would replace another input,
+        or the options contradict each other.
+    """
+    inputs = [str(name) for name in inputs]
+    output = options.output
+    if inputs.count("-") > 1 or ("-" in inputs and len(inputs) > 1):
+        raise UsageError("- (standard input) must be the only input")
+    if output is None and inputs == ["-"]:
+        output = "-"
+    into_folder = output not in (None, "-") and (
+        os.path.isdir(output)
+        or output.endswith(("/", os.sep))
+        or len(inputs) > 1
+        or any(os.path.isdir(name) for name in inputs)
+    )
+    if into_folder and os.path.exists(output) and not os.path.isdir(output):
+        raise UsageError(f"{output} is a file: several inputs need a folder")
+    if into_folder and inputs == ["-"]:
+        raise UsageError("- (standard input) needs a file or - as --output, not a folder")
+    suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
+    files, ignored = find(
+        inputs,
+        recursive=options.recursive,
+        extensions=reads or tuple(EXTENSIONS),
+        without=output if into_folder else None,
+    )
+    if output is None and suffix:
+        files, earlier = _without_earlier_results(files, suffix)
+        ignored += earlier
+    if output == "-" and len(files) > 1:
+        raise UsageError("several inputs cannot all go to standard output")
+    if output == "-" and options.json:
+        raise UsageError("--json and the picture cannot both go to standard output")
+    if output == "-" and sys.stdout.isatty() and not options.dry_run:
+        raise UsageError("standard output is a terminal: redirect it, or name a file with -o")
+
+    jobs = []
+    for source, folder in files:
+        if output == "-" or (output is not None and not into_folder):
+            target = output
+        else:
+            target = _target(source, folder, output, options, reads, writes)
+        jobs.append(_job(source, target, options, companions or {}))
+    if output not in (None, "-") and not into_folder:
+        _check_name(output, options, writes)
+    _check_collisions(jobs)
+    return jobs, ignored
+
+
+def _without_earlier_results(files, suffix):
+    """`files` without any ``photo-denoised.png`` beside its ``photo.png``, and how many went."""
+    stems = {os.path.splitext(file)[0] for file, _ in files}
+
+    def is_earlier(file):
+        stem = os.path.splitext(file)[0]
+        return stem.endswith(suffix) and stem.removesuffix(suffix) in stems
+
+    kept = [found for found in files if not is_earlier(found[0])]
+    return kept, len(files) - len(kept)
+
+
+def _target(source, folder, output, options, reads, writes):
+    """Where the result for `source` goes."""
+    place, name = os.path.split(source)
+    stem, extension = os.path.splitext(name)
+    if writes or options.format or reads:
+        extension = writes or f".{options.format or 'png'}"
+    suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
+    if output is None:
+        return os.path.join(place, stem + suffix + extension)
+    tree = os.path.relpath(place, folder) if folder else "."
+    place = os.path.normpath(os.path.join(output, tree))
+    target = os.path.join(place, stem + (options.explicit_suffix or "") + extension)
+    if options.explicit_suffix is None and _same_file(source, target):
+        target = os.path.join(place, stem + suffix + extension)
+    return target
+
+
+def _check_name(output, options, writes):
+    extension = os.path.splitext(output)[1]
+    if writes:
+        if extension.lower() != writes:
+            raise UsageError(f"{output}: the name of this kind of file ends in {writes}")
+        return
+    known = format_of_name(output)
+    if known is None:
+        raise UsageError(
+            f"unknown extension {extension!r} of {output}: use one of "
+            f"{' '.join(sorted(EXTENSIONS))}, or end the name of a folder with /"
+        )
+    if options.format and known != EXTENSIONS["." + options.format]:
+        raise UsageError(f"--format {options.format} and {output} contradict each other")
+
+
+def _job(source, target, options, companions):
+    """The job of one input, settled already where it cannot or need not be done."""
+
+    def settled(error=None, **fields):
+        return Job(source, target, error=error, **fields)
+
+    if source != "-":
+        if not os.path.lexists(source):
+            return settled("no such file or folder")
+        if os.path.isdir(source):
+            return settled("a folder that cannot be read")
+        if not os.path.isfile(source):
+            return settled("neither a file nor a folder")
+    if target != "-" and os.path.lexists(target):
+        if os.path.isdir(target):
+            return settled(f"{target} is a folder")
+        if _same_file(source, target) and not options.overwrite:
+            return settled(
+                f"the output {target} is the input itself: use --overwrite to replace it"
+            )
+        if options.skip_existing:
+            return settled(skip=True)
+        if not options.overwrite:
+            return settled(f"{target} exists: use --overwrite or --skip-existing")
+    try:
+        beside = {name: _matching(place, source, name) for name, place in companions.items()}
+        reference = _matching(options.reference, source, "reference")
+    except ValueError as error:
+        return settled(str(error))
+    return settled(companions=beside, reference=reference)
+
+
+def _matching(place, source, name):
+    """The file that belongs to `source`: `place`, or the one of the same stem in that folder."""
+    if place is None or not os.path.isdir(place):
+        if place is not None and not os.path.isfile(place):
+            raise ValueError(f"the {name} {place} does not exist")
+        return place
+    stem = Path(source).stem
+    found = [
+        entry for entry in sorted(Path(place).iterdir()) if entry.stem == stem and entry.is_file()
+    ]
+    if len(found) != 1:
+        count = "no file" if not found else f"{len(found)} files"
+        raise ValueError(f"{count} called {stem}.* in the {name} folder {place}")
+    return str(found[0])
+
+
+def _check_collisions(jobs):
+    """Refuse two outputs of one name on any file system, and outputs that are other inputs."""
+
+    def key(path):
+        # folders resolved, the last name not: an output that is a link is replaced, not followed
+        folder, name = os.path.split(os.path.abspath(path))
+        full = os.path.join(os.path.realpath(folder), name)
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", full).casefold())
+
+    by_target = {}
+    for job in jobs:
+        if job.target == "-":
+            continue
+        other = by_target.setdefault(key(job.target), job)
+        if other is not job:
+            raise UsageError(
+                f"{other.source} and {job.source} would both be written to {job.target}: "
+                "use another --output, --format or --suffix"
+            )
+    for job in jobs:
+        other = by_target.get(key(job.source))
+        if other is not None and other is not job:
+            raise UsageError(f"the output of {other.source} would replace the input {job.source}")

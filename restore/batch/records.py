@@ -1,0 +1,98 @@
+"""What the parts of a batch say to each other."""
+
+import dataclasses
+
+DONE, FAILED, USAGE, NOTHING = 0, 1, 2, 3
+
+#: what every line of --json says, facts of the task aside
+REPORT = {
+    "input": None,
+    "output": None,
+    "status": None,
+    "error": None,
+    "warnings": (),
+    "seconds": None,
+    "size_in": None,
+    "size_out": None,
+    "width": None,
+    "height": None,
+    "channels": None,
+    "depth": None,
+    "pages": None,
+    "psnr": None,
+    "ssim": None,
+}
+
+
+class UsageError(Exception):
+    """The arguments make no sense together: nothing has been done."""
+
+
+class Interrupted(BaseException):
+    """A signal asks to stop; the argument is its number."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The options that all commands share, as `restore.cli.options` fills them in."""
+
+    suffix: str = ""
+    output: str | None = None
+    explicit_suffix: str | None = None
+    format: str | None = None
+    depth: str | None = None
+    recursive: bool = False
+    overwrite: bool = False
+    skip_existing: bool = False
+    page: int | None = None
+    strip: str | None = None
+    strict: bool = False
+    max_pixels: int = 300_000_000
+    reference: str | None = None
+    jobs: int = 1
+    threads: int | None = None
+    fail_fast: bool = False
+    dry_run: bool = False
+    json: bool = False
+    progress: bool | None = None
+    quiet: bool = False
+    verbose: bool = False
+    debug: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What a task made of one picture.
+
+    Attributes
+    ----------
+    output : Picture or bytes
+    facts : dict
+        Numbers and words about it, for ``-v`` and ``--json``.
+    extras : dict
+        Further files beside the output: ``{"-mask.png": Picture or bytes}``.
+    """
+
+    output: object
+    facts: dict = dataclasses.field(default_factory=dict)
+    extras: dict = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """One input and where it goes; "-" is a pipe. `skip` and `error` settle it beforehand."""
+
+    source: str
+    target: str
+    companions: dict = dataclasses.field(default_factory=dict)
+    reference: str | None = None
+    skip: bool = False
+    error: str | None = None
+
+    def report(self):
+        """What is said of a job that is settled beforehand; None for one that is to be done."""
+        if not self.skip and self.error is None:
+            return None
+        status = "skipped" if self.skip else "failed"
+        about = {"input": self.source, "output": self.target, "status": status}
+        return {**REPORT, **about, "error": self.error}

@@ -1,0 +1,244 @@
+"""One file: read, processed, written whole, and told about."""
+
+import contextlib
+import io
+import itertools
+import os
+import sys
+import time
+import traceback
+import warnings
+
+from restore.batch.records import REPORT, Result
+from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
+from restore.files.safe import whole_file
+
+
+def restore_one(process, job, options, *, reads=None, writes=None, threads=None, progress=None):
+    """Read, process and write one file; never raises for what is wrong with that file.
+
+    Returns
+    -------
+    dict
+        The keys of `REPORT`, and the facts of the task.
+    """
+    report = {**REPORT, "input": job.source, "output": job.target}
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            report |= _restore(process, job, options, reads, writes, threads, progress)
+            report["status"] = "done"
+        except Exception as error:
+            report["status"] = "failed"
+            report["error"] = failure_reason(error)
+            if options.debug:
+                report["traceback"] = traceback.format_exc()
+    report["warnings"] = list(dict.fromkeys(str(one.message) for one in caught if _is_ours(one)))
+    report["seconds"] = round(time.perf_counter() - start, 3)
+    return report
+
+
+def _is_ours(warning):
+    from restore.files.picture import PictureWarning
+
+    return issubclass(warning.category, PictureWarning)
+
+
+def failure_reason(error):
+    """One sentence for one error."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    sentence = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, ValueError | TypeError | OSError):
+        return sentence
+    return f"{type(error).__name__}: {sentence} (--debug shows where)"
+
+
+def _restore(process, job, options, reads, writes, threads, progress):
+    from restore.files.reading import read_pages, read_picture
+
+    if job.source == "-":
+        source = io.BytesIO(sys.stdin.buffer.read())
+    else:
+        source = open(job.source, "rb")
+    with source:
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+        companions = {
+            name: read_picture(path, max_pixels=options.max_pixels)
+            for name, path in job.companions.items()
+        }
+        if reads:
+            pages, count, name = iter([source.read()]), 1, None
+        else:
+            name = format_of_bytes(source.read(16))
+            source.seek(0)
+            count = _count_pages(source, name) if options.page is None else 1
+            pages = read_pages(source, page=options.page, max_pixels=options.max_pixels)
+        if writes is None:
+            name = format_of_name(job.target) or _wanted(options) or name or "png"
+        else:
+            name = None
+        notes = {"size_in": size, "pages": 0}
+        results = _results(process, pages, companions, options, name, notes, threads, progress)
+        first = next(results)  # nothing is created before there is something to write
+        if isinstance(first, bytes) and next(results, None) is not None:
+            raise ValueError("this file has several pages: choose one with --page")
+        extras = _extra_paths(job, notes.pop("extras", {}), options)
+        with _target_file(job.target) as file:
+            _write(file, itertools.chain([first], results), name, count, options)
+            notes["size_out"] = file.seek(0, os.SEEK_END)
+            if job.reference and name:
+                file.seek(0)
+                notes |= _measure(job.reference, file, options.max_pixels)
+        for path, content in extras.items():
+            with _target_file(path) as file:
+                _write(file, [content], format_of_name(path), 1, options)
+    return notes
+
+
+def _wanted(options):
+    return EXTENSIONS["." + options.format] if options.format else None
+
+
+def _count_pages(file, name):
+    if name != "tiff":
+        return 1
+    import tifffile
+
+    try:
+        with tifffile.TiffFile(file) as tiff:
+            return len(tiff.pages)
+    except Exception:  # the reader says what is wrong
+        return 1
+    finally:
+        file.seek(0)
+
+
+def _results(process, pages, companions, options, name, notes, threads, progress):
+    """Yield the output of each page, and note what there is to report."""
+    from restore.files.metadata import stripped
+    from restore.files.writing import check, depth_in
+
+    for page in pages:
+        hidden = None
+        if not isinstance(page, bytes):
+            if options.strip:
+                page = page.replace(
+                    metadata=stripped(page.metadata, profile_too=options.strip == "all")
+                )
+            if name:
+                check(page, name, options.depth, options.strict)
+            page, hidden = _without_hidden_colours(page)
+            _note_size(notes, page)
+        result = process(page, threads=threads, progress=progress, **companions)
+        if not isinstance(result, Result):
+            result = Result(result)
+        output = result.output
+        del page
+        if not isinstance(output, bytes):
+            output = _with_hidden_colours(output, hidden)
+            _note_size(notes, output)
+            notes["depth"] = depth_in(name, options.depth or output.depth)
+        for fact, value in result.facts.items():
+            # one page: the value; several: the list of values
+            notes[fact] = value if not notes["pages"] else _listed(notes[fact]) + [value]
+        notes["pages"] += 1
+        if result.extras:
+            notes["extras"] = result.extras
+        waiting = [output]
+        del result, output
+        yield waiting.pop()
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
+
+
+def _note_size(notes, picture):
+    notes["height"], notes["width"], notes["channels"] = picture.samples.shape
+    notes["depth"] = picture.depth
+
+
+def _without_hidden_colours(picture):
+    """The picture with invisible colours replaced by their nearest visible neighbours.
+
+    What programs leave under full transparency (often black, or an old background) must
+    not bleed into what is visible.
+    """
+    unsaid = picture.metadata.alpha_kind == "unspecified"
+    if picture.alpha is None or unsaid or picture.alpha.all() or not picture.alpha.any():
+        return picture, None
+    from scipy.ndimage import distance_transform_edt
+
+    invisible = picture.alpha == 0
+    nearest = distance_transform_edt(invisible, return_distances=False, return_indices=True)
+    return picture.replace(samples=picture.samples[tuple(nearest)]), (invisible, picture.samples)
+
+
+def _with_hidden_colours(picture, hidden):
+    """The picture with its invisible colours as they were, where it is still as large."""
+    if hidden is None or picture.alpha is None:
+        return picture
+    invisible, samples = hidden
+    if picture.samples.shape != samples.shape:
+        return picture
+    invisible = invisible & (picture.alpha == 0)
+    restored = picture.samples.copy()
+    restored[invisible] = samples[invisible]
+    return picture.replace(samples=restored)
+
+
+@contextlib.contextmanager
+def _target_file(target):
+    if target != "-":
+        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        with whole_file(target) as file:
+            yield file
+        return
+    buffer = io.BytesIO()
+    yield buffer
+    sys.stdout.buffer.write(buffer.getbuffer())
+    sys.stdout.buffer.flush()
+
+
+def _extra_paths(job, extras, options):
+    """Further outputs by path, none of which exists or all of which may be replaced."""
+    if extras and job.target == "-":
+        raise ValueError("further files need a file as --output, not standard output")
+    stem = os.path.splitext(job.target)[0]
+    for suffix in extras:
+        if os.path.lexists(stem + suffix) and not options.overwrite:
+            raise ValueError(f"{stem + suffix} exists: use --overwrite")
+    return {stem + suffix: content for suffix, content in extras.items()}
+
+
+def _write(file, contents, name, count, options):
+    contents = iter(contents)
+    first = next(contents)
+    if isinstance(first, bytes):
+        file.write(first)
+        return
+    from restore.files.writing import write_pages
+
+    pages = itertools.chain([first], contents)
+    del first
+    write_pages(file, pages, name, count=count, depth=options.depth, strict=options.strict)
+
+
+def _measure(reference, file, max_pixels):
+    """PSNR and SSIM of what was written against the reference file."""
+    from restore.files.reading import read_pages, read_picture
+    from restore.measures import psnr, ssim
+
+    wanted = read_picture(reference, max_pixels=max_pixels).samples
+    pages = [page.samples for page in read_pages(file, max_pixels=max_pixels)]
+    values = [(psnr(wanted, samples), ssim(wanted, samples)) for samples in pages]
+    psnrs, ssims = ([round(float(value), 4) for value in column] for column in zip(*values))
+    return {
+        "psnr": psnrs[0] if len(psnrs) == 1 else psnrs,
+        "ssim": ssims[0] if len(ssims) == 1 else ssims,
+    }
