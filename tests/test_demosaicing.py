@@ -1,10 +1,25 @@
 from pathlib import Path
 
+import click
+import imagecodecs
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
-from restore.demosaicing import RED, demosaic
+from restore.cli import cli
+from restore.demosaicing import (
+    PATTERNS,
+    demosaic,
+    learn_demosaicing,
+    levelled,
+    moved,
+    packaged_stages,
+    read_model,
+    sampled,
+    write_model,
+)
+from restore.demosaicing.stages import Stage
 from restore.kernels import mosaic as kernels
 
 COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
@@ -15,15 +30,6 @@ def picture(height=96, width=120):
     return np.asarray(Image.open(COFFEE).convert("RGB"))[40 : 40 + height, 60 : 60 + width]
 
 
-def sampled(colour, pattern):
-    """The mosaic a camera with that filter would have measured."""
-    mosaic = np.empty(colour.shape[:2], colour.dtype)
-    for k, letter in enumerate(pattern):
-        row, column = divmod(k, 2)
-        mosaic[row::2, column::2] = colour[row::2, column::2, "RGB".index(letter)]
-    return mosaic
-
-
 def decibels(estimate, truth, border=0):
     error = (estimate - truth / 255.0)[
         border or None : -border or None, border or None : -border or None
@@ -31,7 +37,7 @@ def decibels(estimate, truth, border=0):
     return -10 * np.log10(np.mean(error**2))
 
 
-@pytest.mark.parametrize("pattern", RED)
+@pytest.mark.parametrize("pattern", PATTERNS)
 def test_measured_samples_come_back_bit_for_bit(pattern):
     colour = demosaic(sampled(picture(31, 44), pattern), pattern)
     again = sampled(colour, pattern)
@@ -40,7 +46,7 @@ def test_measured_samples_come_back_bit_for_bit(pattern):
     assert np.array_equal(again, expected)
 
 
-@pytest.mark.parametrize("pattern", RED)
+@pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("channel", range(3))
 def test_a_scene_of_one_primary_stays_it(pattern, channel):
     scene = np.zeros((20, 23, 3), np.float32)
@@ -48,9 +54,9 @@ def test_a_scene_of_one_primary_stays_it(pattern, channel):
     assert np.allclose(demosaic(sampled(scene, pattern), pattern), scene, atol=1e-5)
 
 
-@pytest.mark.parametrize("pattern", RED)
+@pytest.mark.parametrize("pattern", PATTERNS)
 def test_all_patterns_are_one_shifted(pattern):
-    top, left = RED[pattern]
+    top, left = PATTERNS[pattern]
     scene = picture(60, 64)
     mosaic = sampled(scene, "RGGB")
     whole = demosaic(mosaic, "RGGB")
@@ -67,7 +73,7 @@ def test_threads_change_nothing():
 @pytest.mark.parametrize("height", range(1, 8))
 @pytest.mark.parametrize("width", [1, 2, 3, 7])
 def test_small_and_odd_sizes(height, width):
-    for pattern in RED:
+    for pattern in PATTERNS:
         flat = np.full((height, width), 0.25, np.float32)
         colour = demosaic(flat, pattern)
         assert colour.shape == (height, width, 3)
@@ -114,3 +120,152 @@ def test_one_compiled_signature_per_kernel():
     demosaic(sampled(picture(40, 40), "RGGB"))
     for name in ("tentative_rows", "green_difference", "chroma_bilinear", "chroma_residual"):
         assert len(getattr(kernels, name).signatures) <= 1
+
+
+def test_strips_leave_no_seams(monkeypatch):
+    mosaic = sampled(picture(200, 50), "GRBG")
+    whole = demosaic(mosaic, "GRBG")
+    monkeypatch.setattr("restore.demosaicing.STRIP", 66)
+    monkeypatch.setattr("restore.demosaicing.BAND", 14)
+    assert np.array_equal(demosaic(mosaic, "GRBG"), whole)
+
+
+def test_each_quality_is_better_than_the_one_before():
+    scene = picture(160, 180)
+    mosaic = sampled(scene, "BGGR")
+    fast, default, best = (
+        decibels(demosaic(mosaic, "BGGR", quality=quality), scene, 4)
+        for quality in ("fast", "default", "best")
+    )
+    assert fast <= default < best
+
+
+def test_progress_runs_to_the_end(monkeypatch):
+    monkeypatch.setattr("restore.demosaicing.STRIP", 64)
+    told = []
+    demosaic(
+        sampled(picture(130, 40), "RGGB"),
+        quality="best",
+        progress=lambda stage, done, total: told.append(done / total),
+    )
+    assert told == sorted(told)
+    assert told[-1] == 1
+
+
+def test_patterns_of_crops():
+    scene = picture(12, 14)
+    for pattern in PATTERNS:
+        for x, y in ((0, 0), (1, 0), (0, 1), (5, 3)):
+            crop = sampled(scene, pattern)[y:, x:]
+            assert np.array_equal(crop, sampled(scene[y:, x:], moved(pattern, x, y)))
+
+
+def test_levels_and_gains():
+    grey = np.full((6, 6, 3), 0.5) / (2.0, 1.0, 4.0) * 0.8 + 0.1
+    mosaic = sampled(np.float32(grey), "GBRG")
+    level = levelled(mosaic, "GBRG", 0.1, 0.9, (2.0, 1.0, 4.0))
+    assert np.allclose(level, 0.5, atol=1e-6)
+    assert (levelled(np.ones((4, 4), np.float32), "GBRG", 0.1, 0.9, (0.5, 1, 2)) == 1).all()
+    with pytest.raises(ValueError, match="above the black"):
+        levelled(mosaic, "RGGB", 0.5, 0.5, (1, 1, 1))
+
+
+def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
+    for name, value in {"GROWING": 4000, "LEAST": 200, "BINS": 3}.items():
+        monkeypatch.setattr(f"restore.demosaicing.learning.{name}", value)
+    pictures = [picture(200, 160), np.ascontiguousarray(picture(200, 400)[:, 240:])]
+    settings = {"stages": 2, "leaves": 2, "vivid": 0}
+    files = [tmp_path / "one.npz", tmp_path / "two.npz"]
+    for file, threads in zip(files, (1, 2)):
+        write_model(file, learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0})
+    assert files[0].read_bytes() == files[1].read_bytes()
+    stages, provenance = read_model(files[0])
+    assert provenance == {"seed": 0}
+    results = []
+    for count in (0, 2):
+        monkeypatch.setattr("restore.demosaicing.packaged_stages", lambda n=count: stages[:n])
+        results.append(decibels(demosaic(sampled(pictures[0], "RGGB")), pictures[0], 8))
+    assert results[0] + 0.2 < results[1]
+
+
+def test_unsound_models_are_refused(tmp_path):
+    stages = packaged_stages()
+    nodes = stages[0].nodes.copy()
+    split = np.nonzero(nodes[:, 0] >= 0)[0][0]
+    for value in (0, len(nodes) + 5):  # a circle, a way out
+        nodes[split, 2] = value
+        broken = Stage(stages[0].radii, nodes, stages[0].weights)
+        write_model(tmp_path / "broken.npz", [broken], {})
+        with pytest.raises(ValueError, match="usable demosaicing model"):
+            read_model(tmp_path / "broken.npz")
+
+
+# The command ------------------------------------------------------------------------------
+
+
+def command(*words):
+    result = CliRunner().invoke(cli, ["demosaic", *map(str, words)], standalone_mode=False)
+    return result.return_value, result.stderr, result.exception
+
+
+def save(path, levels):
+    path.write_bytes(imagecodecs.png_encode(levels))
+    return path
+
+
+def test_command_keeps_sixteen_bits(tmp_path):
+    scene = picture(40, 50).astype(np.uint16) * 199 + 7
+    source = save(tmp_path / "mosaic.png", sampled(scene, "GBRG"))
+    assert command(source, "--pattern", "gbrg", "-o", tmp_path / "out.png")[0] == 0
+    colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+    assert colour.dtype == np.uint16
+    assert np.array_equal(sampled(colour, "GBRG"), sampled(scene, "GBRG"))
+
+
+def test_command_knows_crops_levels_and_balance(tmp_path):
+    scene = np.empty((21, 30, 3), np.uint16)
+    scene[:] = 64 + 480 / np.array([2.0, 1.0, 1.6])
+    source = save(tmp_path / "mosaic.png", sampled(scene, "RGGB")[1:, 3:])
+    words = ("--pattern", "RGGB", "--offset", "3,1", "--black", 64, "--white", 1024)
+    assert command(source, *words, "--wb", "2,1,1.6", "-o", tmp_path / "out.png")[0] == 0
+    colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+    assert abs(colour.astype(int) - 32768).max() < 80
+
+
+def test_command_simulates(tmp_path):
+    source = save(tmp_path / "scene.png", picture(40, 50))
+    words = ("--simulate", "--pattern", "RGGB", "--quality", "fast", "-o", tmp_path / "out.png")
+    assert command(source, *words)[0] == 0
+    assert imagecodecs.png_decode((tmp_path / "out.png").read_bytes()).shape == (40, 50, 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ((), "OpenCV's names are shifted"),
+        (("--pattern", "RGGB", "--black", "70000"), "above the black level"),
+        (("--pattern", "RGGB", "--simulate"), "this is grey"),
+    ],
+)
+def test_command_fails_a_file_in_one_sentence(tmp_path, words, sentence):
+    source = save(tmp_path / "mosaic.png", np.zeros((8, 8), np.uint16))
+    code, said, _ = command(source, *words)
+    assert code == 1
+    assert sentence in said
+
+
+def test_command_refuses_pictures_in_colour(tmp_path):
+    source = save(tmp_path / "scene.png", picture(8, 8))
+    code, said, _ = command(source, "--pattern", "RGGB")
+    assert code == 1
+    assert "--simulate" in said
+
+
+@pytest.mark.parametrize(
+    "words", [("--pattern", "RGBG"), ("--offset", "1"), ("--wb", "1,2"), ("--wb", "1,0,1")]
+)
+def test_command_refuses_wrong_usage(words):
+    *_, error = command("mosaic.png", *words)
+    assert isinstance(error, click.UsageError)
+    if words[0] == "--pattern":
+        assert "OpenCV" in error.message

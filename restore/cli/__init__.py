@@ -10,6 +10,7 @@ from restore import __version__
 #: command -> module of restore.cli that defines it, under the command's name
 _MODULES = {
     "denoise": "denoise",
+    "demosaic": "demosaic",
     "inpaint": "inpaint",
     "compress": "compress",
     "decompress": "decompress",

@@ -1,0 +1,140 @@
+"""``restore demosaic``"""
+
+import functools
+
+import click
+
+from restore import batch
+from restore.cli.options import batch_options
+
+ADVICE = (
+    "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
+    "(OpenCV's names are shifted: its BayerBG is RGGB, BayerRG is BGGR, BayerGB is GRBG, "
+    "BayerGR is GBRG)"
+)
+
+
+class Pattern(click.ParamType):
+    """The name of a Bayer pattern."""
+
+    name = "pattern"
+
+    def convert(self, value, param, ctx):
+        if value.upper() not in ("RGGB", "BGGR", "GRBG", "GBRG"):
+            self.fail(f"{value!r} is no Bayer pattern: {ADVICE}", param, ctx)
+        return value.upper()
+
+
+class Numbers(click.ParamType):
+    """Some numbers with commas between them."""
+
+    name = "numbers"
+
+    def __init__(self, kind, count, positive):
+        self.kind, self.count, self.positive = kind, count, positive
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        try:
+            numbers = tuple(self.kind(word) for word in value.split(","))
+        except ValueError:
+            numbers = ()
+        sound = all(0 < x < 1e6 if self.positive else x >= 0 for x in numbers)
+        if len(numbers) != self.count or not sound:
+            least = "above 0" if self.positive else "from 0"
+            self.fail(f"{value!r} is not {self.count} numbers {least}, as in {param.metavar}")
+        return numbers
+
+
+@click.command()
+@click.option(
+    "--pattern",
+    type=Pattern(),
+    metavar="RGGB|BGGR|GRBG|GBRG",
+    help="Colours of the top-left 2x2 samples, row by row. [required, unless a TIFF's tag says]",
+)
+@click.option(
+    "--offset",
+    type=Numbers(int, 2, positive=False),
+    default="0,0",
+    metavar="X,Y",
+    show_default=True,
+    help="Where the picture was cropped from the mosaic that has that pattern.",
+)
+@click.option(
+    "--black",
+    type=click.FloatRange(min=0),
+    metavar="LEVEL",
+    help="The level, as stored in the file, that becomes black.",
+)
+@click.option(
+    "--white",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="LEVEL",
+    help="The level, as stored in the file, that becomes white. [default: leave the levels alone]",
+)
+@click.option(
+    "--wb",
+    "gains",
+    type=Numbers(float, 3, positive=True),
+    metavar="R,G,B",
+    help="Multiply the colours, the least by 1, and clip: white balance.",
+)
+@click.option(
+    "--quality",
+    type=click.Choice(["fast", "default", "best"]),
+    default="default",
+    show_default=True,
+    help="fast stops after the first learned stage; best is the mean over eight views.",
+)
+@click.option(
+    "--simulate",
+    is_flag=True,
+    help="Take the mosaic from a picture in full colour, to see what is lost.",
+)
+@batch_options(suffix="-demosaiced")
+def demosaic(inputs, options, **settings):
+    """Full colour from a Bayer mosaic.
+
+    INPUT holds one measured colour per sample, in one channel. The missing two are
+    estimated along edges, then corrected by regressions learned from photos. What was
+    measured comes back unchanged, at the same depth. Best served white-balanced and
+    gamma-encoded; camera raw files become such mosaics with dcraw -4 -D -T.
+    """
+    return batch.run(functools.partial(demosaic_picture, **settings), inputs, options)
+
+
+def demosaic_picture(
+    picture, *, threads, progress, pattern, offset, black, white, gains, quality, simulate
+):
+    """`picture` in full colour."""
+    from restore.demosaicing import demosaic, levelled, moved, sampled
+    from restore.files.picture import LEVELS
+
+    samples, metadata = picture.samples, picture.metadata
+    if pattern is None and metadata.pattern is None:
+        raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
+    pattern = moved(pattern or metadata.pattern, *offset)
+    if simulate:
+        if samples.shape[2] != 3:
+            raise ValueError("--simulate takes the mosaic from a picture in colour; this is grey")
+        samples = sampled(samples, pattern)
+    elif samples.shape[2] == 3:
+        raise ValueError(
+            "this is a picture in full colour, not a mosaic of one channel: --simulate takes a "
+            "mosaic from it, to try the command out"
+        )
+    elif metadata.orientation != 1:
+        raise ValueError(
+            "the file says that the mosaic is to be turned, and its pattern would turn with it: "
+            "remove the orientation tag and turn the result"
+        )
+    if black is not None or white is not None or gains is not None:
+        top = LEVELS.get(picture.depth, 1)
+        white = 1.0 if white is None else white / top
+        samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
+    colour = demosaic(samples, pattern, quality=quality, threads=threads, progress=progress)
+    grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
+    metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
+    return batch.Result(picture.replace(samples=colour, metadata=metadata), {"pattern": pattern})

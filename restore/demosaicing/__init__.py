@@ -1,0 +1,275 @@
+"""Full colour from a Bayer mosaic.
+
+A camera measures one colour at every sample, through a filter of red, green or blue. The
+two missing ones are first estimated along edges, not across them. Learned stages then
+correct the estimate: at every sample a linear map of the mosaic and of the estimates around
+it, chosen by how the colours go together there. The measured samples are returned as they
+came.
+"""
+
+import functools
+
+import numpy as np
+
+from restore import archive
+from restore.bands import map_bands
+from restore.demosaicing.learning import learn_demosaicing
+from restore.demosaicing.stages import (
+    FIRST_MARGIN,
+    FIXED,
+    NARROW_MARGIN,
+    WIDE_MARGIN,
+    corrected,
+    first_estimates,
+    inner,
+    margin,
+    narrow_inputs,
+    read_model,
+    wide_inputs,
+    write_model,
+)
+from restore.images import as_image
+from restore.kernels import mosaic as kernels
+
+__all__ = ["PATTERNS", "demosaic", "learn_demosaicing", "read_model", "write_model"]
+
+#: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
+PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
+
+#: How many learned stages, and whether the mean over turned and mirrored mosaics is taken.
+QUALITIES = {"fast": (1, False), "default": (None, False), "best": (None, True)}
+
+#: Rows of a band of work, and of a strip whose intermediate results are held in memory.
+BAND, STRIP = 64, 1024
+
+
+def demosaic(mosaic, pattern="RGGB", *, quality="default", threads=None, progress=None):
+    """Estimate the two colours that a Bayer filter hid at every sample.
+
+    Parameters
+    ----------
+    mosaic : (height, width) or (height, width, 1) array_like
+        One measured colour per sample, in scikit-image's conventions (unsigned integers
+        span their whole range, floats are nominally in [0, 1]). White-balanced and
+        gamma-encoded mosaics serve best, for such were learned from.
+    pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
+        Colours of the top-left 2 x 2 samples, row by row.
+    quality : {"default", "fast", "best"}
+        "fast" stops after the first learned stage; "best" takes the mean over the mosaic turned
+        and mirrored, eight times the work.
+    threads : int, optional
+        Threads to use; all usable processors by default. The result is the same for any.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (height, width, 3) float32 ndarray
+        Red, green and blue. The measured samples are in it unchanged; the estimated ones
+        lie between the least and the greatest measured sample, so that clipped highlights
+        stay clipped in all colours.
+
+    Raises
+    ------
+    ValueError
+        If the mosaic has three channels or samples that are not finite, or the pattern or
+        the quality is not one of those above.
+    """
+    samples = as_image(mosaic)
+    if samples.shape[2] != 1:
+        raise ValueError(
+            "expected a mosaic with one channel, got a picture with three: it is in full "
+            "colour already"
+        )
+    if pattern not in PATTERNS:
+        raise ValueError(
+            f"unknown Bayer pattern {pattern!r}: expected RGGB, BGGR, GRBG or GBRG, the colours "
+            "of the top-left 2x2 samples row by row (OpenCV's names are shifted: its "
+            "BayerBG is RGGB, BayerRG is BGGR, BayerGB is GRBG and BayerGR is GBRG)"
+        )
+    if quality not in QUALITIES:
+        raise ValueError(f"unknown quality {quality!r}: expected fast, default or best")
+    samples = samples[..., 0]
+    if not np.isfinite(samples).all():
+        raise ValueError("the mosaic has samples that are not finite: replace them first")
+    count, turned = QUALITIES[quality]
+    stages = packaged_stages()[:count]
+    top, left = PATTERNS[pattern]
+    if min(samples.shape) == 1:
+        colour = _thin(samples, top, left)
+    elif turned:
+        colour = _mean_of_turned(samples, top, left, stages, threads, progress)
+    else:
+        colour = _estimate(samples, top, left, stages, threads, progress)
+    np.clip(colour, samples.min(), samples.max(), out=colour)
+    for channel, (row, column) in _sites(pattern):
+        colour[row::2, column::2, channel] = samples[row::2, column::2]
+    return colour
+
+
+def moved(pattern, x, y):
+    """The pattern of a mosaic without its first `x` columns and `y` rows."""
+    rows = (pattern[:2], pattern[2:])
+    return "".join(rows[(y + row) % 2][(x + column) % 2] for row in (0, 1) for column in (0, 1))
+
+
+def sampled(picture, pattern):
+    """The mosaic (height, width) that a camera with this pattern measures of a picture."""
+    mosaic = np.empty(picture.shape[:2], picture.dtype)
+    for channel, (row, column) in _sites(pattern):
+        mosaic[row::2, column::2] = picture[row::2, column::2, channel]
+    return mosaic
+
+
+def levelled(mosaic, pattern, black, white, gains):
+    """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
+
+    Parameters
+    ----------
+    mosaic : (height, width) or (height, width, 1) float32 ndarray
+    pattern : str
+    black, white : float
+        Levels of the mosaic.
+    gains : (red, green, blue) floats
+        Divided by the least of them, so that what was clipped stays white.
+
+    Raises
+    ------
+    ValueError
+        If white is not above black.
+    """
+    if not white > black:
+        raise ValueError("the white level must lie above the black level")
+    stretched = (mosaic - np.float32(black)) / np.float32(white - black)
+    for channel, (row, column) in _sites(pattern):
+        stretched[row::2, column::2] *= np.float32(gains[channel] / min(gains))
+    return np.clip(stretched, 0, 1)
+
+
+def _sites(pattern):
+    """(channel, (row, column)) of each of the top-left 2 x 2 samples."""
+    return [("RGB".index(letter), divmod(k, 2)) for k, letter in enumerate(pattern)]
+
+
+@functools.cache
+def packaged_stages():
+    """The learned stages that come with the package."""
+    return read_model(archive.packaged_path("demosaic"))[0]
+
+
+def _mean_of_turned(samples, top, left, stages, threads, progress):
+    """Mean of the estimates of the mosaic turned and mirrored in all eight ways."""
+    total = np.zeros((*samples.shape, 3), np.float32)
+    for turn in range(8):
+
+        def transposed(array, turn=turn):
+            return array.swapaxes(0, 1) if turn & 4 else array
+
+        def mirrored(array, turn=turn):
+            return array[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
+
+        # where the red filter comes to lie
+        row = (top + samples.shape[0] - 1) % 2 if turn & 1 else top
+        column = (left + samples.shape[1] - 1) % 2 if turn & 2 else left
+        if turn & 4:
+            row, column = column, row
+
+        def tell(stage, done, whole, turn=turn):
+            progress(stage, turn * whole + done, 8 * whole)
+
+        view = np.ascontiguousarray(transposed(mirrored(samples)))
+        colour = _estimate(view, row, column, stages, threads, progress and tell)
+        total += mirrored(transposed(colour))
+    return total / np.float32(8)
+
+
+def _estimate(samples, top, left, stages, threads, progress):
+    """Colour of a mosaic whose red filter is at (top, left), strip by strip."""
+    height, width = samples.shape
+    around = margin(len(stages))
+    # Mirrored about the border samples, colours keep their phase: a red filter comes to
+    # lie at (0, 0) whatever the pattern, and what is computed has even sides.
+    padded = np.pad(
+        samples,
+        (
+            (around + top, around + (height + top) % 2),
+            (around + left, around + (width + left) % 2),
+        ),
+        mode="reflect",
+    )
+    tall = padded.shape[0] - 2 * around
+    colour = np.empty((tall, padded.shape[1] - 2 * around, 3), np.float32)
+    starts = range(0, tall, STRIP)
+    for number, start in enumerate(starts):
+
+        def tell(stage, done, whole, number=number):
+            progress(stage, number * whole + done, len(starts) * whole)
+
+        stop = min(start + STRIP, tall)
+        planes = _strip(padded[start : stop + 2 * around], stages, threads, progress and tell)
+        colour[start:stop] = planes.transpose(1, 2, 0)
+    return np.ascontiguousarray(colour[top : top + height, left : left + width])
+
+
+def _strip(mosaic, stages, threads, progress):
+    """Colour planes of a strip less its margin, one step after the other."""
+    steps = 1 + len(stages)
+
+    def step(function, by, number):
+        """Bands of the output of one step, put together."""
+        rows = mosaic.shape[0] - 2 * by
+        bands = [slice(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
+
+        def tell(stage, done, whole):
+            progress(stage, number * whole + done, steps * whole)
+
+        def run(rows):
+            return function(slice(rows.start, rows.stop + 2 * by))
+
+        parts = map_bands(run, bands, threads, progress and tell, "demosaicing")
+        return np.concatenate(list(parts), axis=-2)
+
+    def correct(stage, mosaic, first, estimate, fixed, rows):
+        """The estimate of one stage, after the first one with the features to keep."""
+        if fixed is None:
+            inputs = wide_inputs(mosaic[rows], first[:, rows])
+            found = corrected(stage, inputs, WIDE_MARGIN)
+            return np.concatenate([found, inner(inputs[2][:FIXED], WIDE_MARGIN)])
+        noisy = mosaic[rows] if stage.weights.shape[1] == 3 else None
+        inputs = narrow_inputs(estimate[:, rows], first[:, rows], fixed[:, rows], noisy)
+        return corrected(stage, inputs, NARROW_MARGIN)
+
+    first = step(lambda rows: first_estimates(mosaic[rows]), FIRST_MARGIN, 0)
+    mosaic = inner(mosaic, FIRST_MARGIN)
+    estimate, fixed = np.concatenate([mosaic[None], first[:2]]), None
+    for number, stage in enumerate(stages):
+        by = NARROW_MARGIN if number else WIDE_MARGIN
+        found = step(
+            functools.partial(correct, stage, mosaic, first, estimate, fixed), by, number + 1
+        )
+        mosaic, first = inner(mosaic, by), inner(first, by)
+        estimate, fixed = found[:3], inner(fixed, by) if number else found[3:]
+    colour = np.empty(estimate.shape, np.float32)
+    kernels.full_colour(np.ascontiguousarray(estimate[0]), estimate[1:], colour)
+    return colour
+
+
+def _thin(samples, top, left):
+    """Colour of a picture one sample wide or high: each colour interpolated along it.
+
+    A colour that is not measured at all takes the mean of those that are.
+    """
+    line = samples.ravel()
+    across = samples.shape[0] == 1
+    positions = np.arange(line.size)
+    parity = positions % 2
+    channel = top + (parity + left) % 2 if across else (parity + top) % 2 + left
+    measured = sorted(set(channel.tolist()))
+    colour = np.empty((line.size, 3), np.float32)
+    for c in measured:
+        here = positions[channel == c]
+        colour[:, c] = np.interp(positions, here, line[here])
+    mean = colour[:, measured].mean(axis=1)
+    for c in {0, 1, 2} - set(measured):
+        colour[:, c] = mean
+    return colour.reshape(*samples.shape, 3)
