@@ -1,10 +1,27 @@
-"""K-SVD: learning a dictionary from patches, sparse coding and atom updates in turns.
+"""Learning a dictionary from patches: sparse coding and atom updates in turns.
 
-Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing overcomplete dictionaries
-for sparse representation", IEEE TSP 54(11), 2006, with the approximate atom update and
-the Gram-matrix coder of Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
+With the codes a fixed, the error sum |x - a D|^2 / 2 has the slope -S over the atoms, S =
+sum a^T r of the residuals r = x - a D, and the curvature G = sum a^T a. The rules differ in how
+much of the curvature they heed before the atoms are brought back to unit length:
+
+- ``"gradient"``: D <- D + S / (largest eigenvalue of G), after every small batch of patches.
+  Olshausen & Field, "Emergence of simple-cell receptive field properties by learning a sparse
+  code for natural images", Nature 381, 1996, and Vision Research 37(23), 1997.
+- ``"ksvd"``: D <- D + S / (diagonal of G). This is the approximate K-SVD of Rubinstein, Zibulevsky
+  & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step towards the singular
+  vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing overcomplete
+  dictionaries for sparse representation", IEEE TSP 54(11), 2006), of all atoms at once (Irofti &
+  Dumitrescu, "GPU parallel implementation of the approximate K-SVD algorithm using OpenCL",
+  EUSIPCO 2014): it ends as low as in turns, and needs nothing of the patches but S and G.
+- ``"mod"``: D <- D + G^-1 S, the least squares fit. Engan, Aase & Husoy, "Method of optimal
+  directions for frame design", ICASSP 1999.
+- ``"online"``: G and D G + S summed up over small batches, the atoms descended upon after each.
+  Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
+
+One atom a patch (``sparsity=1``) makes any of them a gain-shape vector quantiser.
 """
 
+import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -15,6 +32,14 @@ from restore.kernels import learning as kernels
 
 #: Two atoms closer than this are one; the later is replaced.
 DUPLICATE = 0.99
+
+#: Patches whose sums are taken together on one thread.
+BAND = 4096
+
+#: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
+BATCH, BATCH_BAND = 2048, 512
+
+METHODS = ("ksvd", "mod", "online", "gradient")
 
 
 class Iteration(NamedTuple):
@@ -29,16 +54,20 @@ class Iteration(NamedTuple):
         Mean number of atoms a patch uses.
     replaced : int
         Unused or duplicate atoms that were replaced by badly approximated patches.
+    uses : (n_atoms,) int64 ndarray
+        Patches that used each atom.
     """
 
     dictionary: Dictionary
     rmse: float
     sparsity: float
     replaced: int
+    uses: np.ndarray
 
 
 def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance=0.0, *,
-                     start="dct", iterations=20, seed=0, threads=None, progress=None):  # fmt: skip
+                     method="ksvd", rule="ormp", start="dct", iterations=20, seed=0, threads=None,
+                     progress=None):  # fmt: skip
     """Learn a dictionary in which the patches have sparse codes.
 
     Parameters
@@ -52,6 +81,11 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
     tolerance : float
         Residual energy of a patch at which it needs no more atoms. One of `sparsity`
         and `tolerance` must be given.
+    method : {"ksvd", "mod", "online", "gradient"}
+        How atoms are updated; see the module.
+    rule : {"ormp", "omp", "fista", "ista"}
+        How patches are coded; the latter two with the l1 penalty that `tolerance` stands
+        for, see `l1_penalty`.
     start : {"dct", "data"} or Dictionary
         First atoms: an overcomplete cosine transform, patches drawn at random, or another
         dictionary (cut, or filled up with patches, to `n_atoms`).
@@ -74,8 +108,10 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
+    turns = iterate(
+        patches, first, sparsity, tolerance, iterations, threads, method=method, rule=rule
+    )
     learned = first
-    turns = iterate(patches, first, sparsity, tolerance, iterations, threads)
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
         if progress:
@@ -109,54 +145,145 @@ def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     return Dictionary(atoms, patch_shape)
 
 
-def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, threads=None):
-    """The turns of K-SVD, one at a time; parameters as in `learn_dictionary`.
+def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, threads=None, *,
+            method="ksvd", rule="ormp"):  # fmt: skip
+    """The turns of learning, one at a time; parameters as in `learn_dictionary`.
 
     Yields
     ------
     Iteration
         Its dictionary continues the iteration where another run leaves off.
     """
-    if sparsity is None and not tolerance > 0:
-        raise ValueError("give a sparsity (most atoms a patch) or a tolerance (residual energy)")
     if len(patches) < dictionary.n_atoms:
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
     for _ in range(iterations):
-        codes = coding.code(patches, dictionary, sparsity, tolerance, threads=threads)
-        residuals = np.empty_like(patches)
-        for _ in bands.map_bands(
-            lambda band, codes=codes, residuals=residuals, dictionary=dictionary: np.subtract(
-                patches[band],
-                coding.reconstruct(coding.Codes(*(array[band] for array in codes)), dictionary),
-                out=residuals[band],
-            ),
-            bands.slices(len(patches)),
-            threads,
-        ):
-            pass
-        atoms = dictionary.atoms.copy()
-        starts, users, coefficients = _by_atom(codes, len(atoms))
-        kernels.update_atoms(residuals, starts, users, coefficients, atoms)
-        energies = np.einsum("pk,pk->p", residuals, residuals)
-        replaced = _replace(atoms, np.diff(starts), patches, energies)
-        signs = np.sign(np.take_along_axis(atoms, np.abs(atoms).argmax(axis=1)[:, None], axis=1))
-        dictionary = Dictionary(atoms * signs, dictionary.patch_shape, dictionary.provenance)
-        yield Iteration(
-            dictionary,
-            float(np.sqrt(energies.mean(dtype=np.float64) / patches.shape[1])),
-            float(codes.counts.mean()),
-            replaced,
-        )
+        turn = learn_turn(
+            batches(patches, method), dictionary, sparsity, tolerance, threads,
+            method=method, rule=rule,
+        )  # fmt: skip
+        dictionary = turn.dictionary
+        yield turn
 
 
-def _by_atom(codes, n_atoms):
-    """The codes turned over: for each atom the patches that use it and their coefficients."""
-    used = np.arange(codes.indices.shape[1]) < codes.counts[:, None]
-    atom = codes.indices[used]
-    order = np.argsort(atom.astype(np.uint16), kind="stable")
-    users = np.repeat(np.arange(len(codes.counts), dtype=np.int32), codes.counts)[order]
-    starts = np.concatenate([[0], np.bincount(atom, minlength=n_atoms).cumsum()])
-    return starts, users, codes.coefficients[used][order]
+def batches(patches, method):
+    """Cut `patches` into what `method` learns from between two updates of the atoms."""
+    size = BATCH if method in ("online", "gradient") else len(patches)
+    return (patches[batch] for batch in bands.slices(len(patches), size))
+
+
+def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=None, *,
+               method="ksvd", rule="ormp"):  # fmt: skip
+    """One turn over all patches.
+
+    Parameters
+    ----------
+    patch_batches : iterable of (n, patch_dim) float32 ndarrays
+        The atoms are updated after each; only one is held.
+    dictionary, sparsity, tolerance, threads, method, rule
+        As in `learn_dictionary`.
+
+    Returns
+    -------
+    Iteration
+    """
+    if sparsity is None and not tolerance > 0:
+        raise ValueError("give a sparsity (most atoms a patch) or a tolerance (residual energy)")
+    if method not in METHODS:
+        raise ValueError(f"expected method {', '.join(METHODS)}, got {method!r}")
+    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, rule=rule)
+    step = BATCH_BAND if method in ("online", "gradient") else BAND
+    uses = np.zeros(dictionary.n_atoms, np.int64)
+    energy, count, memory = 0.0, 0, None
+    for patches in patch_batches:
+        gram, slope, energies, used = _summary(patches, dictionary, code, step, threads)
+        uses += used
+        energy += energies.sum(dtype=np.float64)
+        count += len(patches)
+        atoms = dictionary.atoms.astype(np.float64)
+        with bands.one_blas_thread():
+            if method == "online":
+                memory = _remember(memory, gram, slope, atoms)
+                kernels.descend(*memory, atoms)
+            else:
+                atoms += {"ksvd": _ksvd, "mod": _mod, "gradient": _gradient}[method](gram, slope)
+        lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
+        atoms = np.where(lengths > 0, atoms / np.where(lengths > 0, lengths, 1), dictionary.atoms)
+        dictionary = _with_atoms(dictionary, atoms)
+    if count == 0:
+        raise ValueError("there are no patches to learn from")
+    atoms = dictionary.atoms.copy()
+    replaced = _replace(atoms, uses, patches, energies)
+    return Iteration(
+        _with_atoms(dictionary, atoms),
+        float(np.sqrt(energy / count / dictionary.patch_dim)),
+        float(uses.sum() / count),
+        replaced,
+        uses,
+    )
+
+
+def _summary(patches, dictionary, code, step, threads):
+    """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
+    energies = np.empty(len(patches), np.float32)
+
+    def summarise(band):
+        codes = code(patches[band], dictionary)
+        gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms), np.float32)
+        slope = np.zeros(dictionary.atoms.shape, np.float32)
+        kernels.summarise(patches[band], *codes, dictionary.atoms, gram, slope, energies[band])
+        used = codes.indices[np.arange(codes.indices.shape[1]) < codes.counts[:, None]]
+        return gram, slope, np.bincount(used, minlength=dictionary.n_atoms)
+
+    gram, slope, uses = 0.0, 0.0, 0
+    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), threads):
+        gram, slope, uses = gram + parts[0].astype(np.float64), slope + parts[1], uses + parts[2]
+    return gram, slope, energies, uses
+
+
+def _code(patches, dictionary, sparsity, tolerance, rule):
+    if rule in ("fista", "ista"):
+        penalty = l1_penalty(tolerance, dictionary)
+        return coding.code_l1(patches, dictionary, penalty, rule=rule, threads=1)
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, threads=1)
+
+
+def l1_penalty(tolerance, dictionary):
+    """The l1 penalty for noise of the energy `tolerance`: sigma sqrt(2 log n_atoms).
+
+    Chen, Donoho & Saunders, "Atomic decomposition by basis pursuit", 2001, section 5.2.
+    """
+    if not tolerance > 0:
+        raise ValueError("coding by an l1 penalty needs a tolerance (residual energy)")
+    return float(np.sqrt(tolerance / dictionary.patch_dim * 2 * np.log(dictionary.n_atoms)))
+
+
+def _ksvd(gram, slope):
+    curvature = np.diag(gram)[:, None]
+    return np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
+
+
+def _mod(gram, slope):
+    # atoms that no patch uses stay; those that are always used together share the step
+    return np.linalg.lstsq(gram, slope, rcond=1e-7)[0]
+
+
+def _gradient(gram, slope):
+    largest = np.linalg.eigvalsh(gram)[-1]
+    return slope / largest if largest > 0 else np.zeros_like(slope)
+
+
+def _remember(memory, gram, slope, atoms):
+    """sum a^T a and sum a^T x over the batches, after a first guess that weighs as one batch."""
+    if memory is None:
+        guess = max(np.trace(gram) / len(gram), 1e-12)
+        memory = guess * np.eye(len(gram)), guess * atoms
+    return memory[0] + gram, memory[1] + slope + gram @ atoms
+
+
+def _with_atoms(dictionary, atoms):
+    """The dictionary with other atoms, their largest components made positive."""
+    largest = np.take_along_axis(atoms, np.abs(atoms).argmax(axis=1)[:, None], axis=1)
+    return Dictionary(atoms * np.sign(largest), dictionary.patch_shape, dictionary.provenance)
 
 
 def _replace(atoms, uses, patches, energies):
@@ -165,6 +292,7 @@ def _replace(atoms, uses, patches, energies):
         overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
     bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
     worst = np.argsort(-energies, kind="stable")[: len(bad)]
+    bad = bad[: len(worst)]
     for j, patch in zip(bad, patches[worst], strict=True):
         length = np.linalg.norm(patch)
         if length > 0:

@@ -110,12 +110,14 @@ def reconstructed(indices, coefficients, counts, atoms):
 
 
 def updated_atoms(patches, codes, atoms, exact=False):
-    """One sweep of K-SVD over all atoms; `codes` is a full (n_patches, n_atoms) matrix.
+    """All atoms of K-SVD at once; `codes` is a full (n_patches, n_atoms) matrix.
 
-    The exact update is Aharon, Elad & Bruckstein 2006, figure 2: the first singular vectors
-    of the error without the atom; the approximate one is Rubinstein et al. 2008, algorithm 5.
+    The exact update is Aharon, Elad & Bruckstein 2006, figure 2: the first singular vector of
+    the error E without the atom; the approximate one, d = g^T E, is Rubinstein et al. 2008,
+    algorithm 5, with the atoms of before in every E (Irofti & Dumitrescu 2014).
     """
     atoms, codes = atoms.astype(np.float64), codes.astype(np.float64)
+    updated = atoms.copy()
     for j in range(len(atoms)):
         users = np.flatnonzero(codes[:, j])
         if len(users) == 0:
@@ -123,14 +125,28 @@ def updated_atoms(patches, codes, atoms, exact=False):
         without = codes[users].copy()
         without[:, j] = 0
         error = patches[users] - without @ atoms
-        if exact:
-            left, values, right = np.linalg.svd(error, full_matrices=False)
-            atoms[j], codes[users, j] = right[0], left[:, 0] * values[0]
-        else:
-            atom = codes[users, j] @ error
-            atoms[j] = atom / np.linalg.norm(atom)
-            codes[users, j] = error @ atoms[j]
-    return atoms, codes
+        atom = np.linalg.svd(error)[2][0] if exact else codes[users, j] @ error
+        updated[j] = atom / np.linalg.norm(atom)
+    return updated
+
+
+def descended_atoms(gram, cross, atoms):
+    """Mairal, Bach, Ponce & Sapiro 2010, algorithm 2."""
+    atoms = atoms.copy()
+    for j in range(len(atoms)):
+        step = atoms[j] + (cross[j] - gram[j] @ atoms) / gram[j, j]
+        atoms[j] = step / np.linalg.norm(step)
+    return atoms
+
+
+def shrunk(patch, atoms, penalty, iterations=20000):
+    """ISTA for one patch: Beck & Teboulle 2009, eq. 1.4, as it stands."""
+    step = 1 / np.linalg.norm(atoms @ atoms.T, 2)
+    code = np.zeros(len(atoms))
+    for _ in range(iterations):
+        descent = code + step * atoms @ (patch - code @ atoms)
+        code = np.sign(descent) * np.maximum(np.abs(descent) - step * penalty, 0)
+    return code
 
 
 # --- The picture codec ------------------------------------------------------------------

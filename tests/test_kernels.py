@@ -27,7 +27,11 @@ def test_every_kernel_is_compiled_once(channels):
     for given in (patches, np.asfortranarray(patches), patches.astype(np.float32)):
         coding.code(given, dictionary, 3)
         coding.code(given, dictionary, tolerance=np.full(64, 1.0), weights=given, rule="omp")
-        ksvd.learn_dictionary(given, (4, 4, channels), 32, np.int64(3), iterations=1)
+        coding.code_l1(given, dictionary, np.float64(0.1))
+        for method in ksvd.METHODS:
+            ksvd.learn_dictionary(
+                given, (4, 4, channels), 32, np.int64(3), method=method, iterations=1
+            )
     for name in MODULES:
         module = importlib.import_module(f"restore.kernels.{name}")
         for label, kernel in vars(module).items():

@@ -1,4 +1,4 @@
-"""Atom updates for dictionary learning."""
+"""Dictionary learning: what all its rules need to know of the codes, and the online rule."""
 
 import numpy as np
 
@@ -6,63 +6,80 @@ from restore.kernels.jit import kernel
 
 
 @kernel
-def update_atoms(residuals, starts, users, coefficients, atoms):
-    """One sweep of the approximate K-SVD over all atoms, in place.
+def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energies):
+    """Sums over the patches x with codes a and residuals r = x - a D.
 
-    For atom d_j with its users I (the patches whose codes hold it), g their coefficients
-    and E = R_I + g d_j the error without it, one alternation of a rank-one fit:
+        gram += a^T a,   slope += a^T r,   energies_p = |r|^2
 
-        d_j <- g^T E / |g^T E|,   g <- E d_j.
-
-    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08, algorithm 5; the exact update of
-    Aharon, Elad & Bruckstein (IEEE TSP 54(11), 2006, figure 2) takes the SVD of E.
+    The slope is the steepest descent of sum |x - a D|^2 / 2 over D, and the gram its
+    curvature: what the gradient rule, K-SVD and the method of optimal directions differ in
+    is how much of the curvature they heed (see `restore.ksvd`).
 
     Parameters
     ----------
-    residuals : (n_patches, patch_dim) float32, patches less their approximation, updated
-    starts : (n_atoms + 1,) int64, where each atom's users begin
-    users : (n_used,) int32, patches, atom by atom
-    coefficients : (n_used,) float32, updated
-    atoms : (n_atoms, patch_dim) float32, updated; an atom without users stays
+    patches : (n_patches, patch_dim) float32
+    indices : (n_patches, sparsity) int32
+    coefficients : (n_patches, sparsity) float32
+    counts : (n_patches,) int32
+    atoms : (n_atoms, patch_dim) float32
+    gram : (n_atoms, n_atoms) float32, added to
+    slope : (n_atoms, patch_dim) float32, added to
+    energies : (n_patches,) float32, written
+    """
+    n_patches, patch_dim = patches.shape
+    residual = np.empty(patch_dim, np.float32)
+    for p in range(n_patches):
+        residual[:] = patches[p]
+        for t in range(counts[p]):
+            atom = atoms[indices[p, t]]
+            a = coefficients[p, t]
+            for k in range(patch_dim):
+                residual[k] -= a * atom[k]
+        energy = np.float32(0)
+        for k in range(patch_dim):
+            energy += residual[k] * residual[k]
+        energies[p] = energy
+        for t in range(counts[p]):
+            i = indices[p, t]
+            a = coefficients[p, t]
+            row = slope[i]
+            for k in range(patch_dim):
+                row[k] += a * residual[k]
+            for u in range(counts[p]):
+                gram[i, indices[p, u]] += a * coefficients[p, u]
+
+
+@kernel
+def descend(gram, cross, atoms):
+    """One sweep of block coordinate descent over the atoms, in place.
+
+        d_j <- d_j + (b_j - a_j D) / a_jj,   d_j <- d_j / |d_j|
+
+    with a = sum of a^T a and b = sum of a^T x over all patches so far. Mairal, Bach, Ponce &
+    Sapiro, "Online learning for matrix factorization and sparse coding", JMLR 11, 2010,
+    algorithm 2. An atom that no patch has used yet (a_jj = 0) stays.
+
+    Parameters
+    ----------
+    gram : (n_atoms, n_atoms) float64
+    cross : (n_atoms, patch_dim) float64
+    atoms : (n_atoms, patch_dim) float64, updated
     """
     n_atoms, patch_dim = atoms.shape
-    fresh = np.empty(patch_dim, np.float32)
+    fresh = np.empty(patch_dim)
     for j in range(n_atoms):
-        start, stop = starts[j], starts[j + 1]
-        if start == stop:
+        if not gram[j, j] > 0:
             continue
-        atom = atoms[j]
-        energy = np.float32(0)
-        fresh[:] = np.float32(0)
-        for u in range(start, stop):
-            g = coefficients[u]
-            energy += g * g
-            residual = residuals[users[u]]
-            for k in range(patch_dim):
-                fresh[k] += g * residual[k]
-        length = np.float32(0)
+        fresh[:] = cross[j]
+        for i in range(n_atoms):
+            weight = gram[j, i]
+            if weight != 0:
+                for k in range(patch_dim):
+                    fresh[k] -= weight * atoms[i, k]
+        length = 0.0
         for k in range(patch_dim):
-            fresh[k] += energy * atom[k]
+            fresh[k] = atoms[j, k] + fresh[k] / gram[j, j]
             length += fresh[k] * fresh[k]
-        if not length > 0:
-            continue
-        inverse = np.float32(1) / np.sqrt(length)
-        overlap = np.float32(0)
-        for k in range(patch_dim):
-            fresh[k] *= inverse
-            overlap += fresh[k] * atom[k]
-        for u in range(start, stop):
-            residual = residuals[users[u]]
-            g = coefficients[u]
-            coefficients[u] = _dot(residual, fresh) + g * overlap
+        if length > 0:
             for k in range(patch_dim):
-                residual[k] += g * atom[k] - coefficients[u] * fresh[k]
-        atom[:] = fresh
-
-
-@kernel(reorder=True)
-def _dot(a, b):
-    total = np.float32(0)
-    for k in range(a.shape[0]):
-        total += a[k] * b[k]
-    return total
+                atoms[j, k] = fresh[k] / np.sqrt(length)
