@@ -111,4 +111,6 @@ def sample(image, patch_shape, count, seed=0, known=None):
 def pad(image, patch_shape):
     """Mirror an image smaller than a patch at its bottom and right edge, up to a patch."""
     missing = [max(0, size - n) for size, n in zip(patch_shape[:2], image.shape, strict=False)]
+    if not any(missing):
+        return image  # not a copy: a large picture is a large part of the memory
     return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")

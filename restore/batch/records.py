@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from restore.files.formats import MAX_PIXELS
+
 DONE, FAILED, USAGE, NOTHING = 0, 1, 2, 3
 
 #: what every line of --json says, facts of the task aside
@@ -47,7 +49,7 @@ class Options:
     page: int | None = None
     strip: str | None = None
     strict: bool = False
-    max_pixels: int = 300_000_000
+    max_pixels: int = MAX_PIXELS
     reference: str | None = None
     jobs: int = 1
     threads: int | None = None

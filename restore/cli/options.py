@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore.batch import Options
-from restore.files.formats import EXTENSIONS
+from restore.files.formats import EXTENSIONS, MAX_PIXELS
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
@@ -50,7 +50,7 @@ def _shared(suffix):
         click.option(
             "--max-pixels",
             type=click.IntRange(min=1),
-            default=300_000_000,
+            default=MAX_PIXELS,
             envvar="RESTORE_MAX_PIXELS",
             show_default=True,
             metavar="N",

@@ -27,6 +27,9 @@ DEPTHS = {
     "bmp": ("8",),
 }
 
+#: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
+MAX_PIXELS = 300_000_000
+
 #: the formats that can hold transparency
 ALPHA = {"png", "tiff", "webp"}
 

@@ -12,11 +12,8 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import PictureError, format_of_bytes
+from restore.files.formats import MAX_PIXELS, PictureError, format_of_bytes
 from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
-
-#: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
-MAX_PIXELS = 300_000_000
 
 #: TIFF tags kept as they are: IPTC, Photoshop, geographic position, ImageJ
 _KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50838, 50839)
