@@ -190,6 +190,10 @@ def test_cache_path_and_clear(tmp_path):
     assert not list(tmp_path.rglob("*.nb?"))
 
 
+def test_cache_warm():
+    assert here("cache", "--warm") == (0, "")
+
+
 # --- restore denoise ------------------------------------------------------------------
 
 SAMPLES = Path(__file__).parents[1] / "sample_images"

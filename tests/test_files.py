@@ -12,6 +12,7 @@ from PIL import Image
 
 from restore.files import metadata as meta
 from restore.files import reading, writing
+from restore.files.formats import PictureError
 from restore.files.picture import LEVELS, Metadata, Picture, PictureWarning, to_depth, to_unit
 
 random = np.random.default_rng(0)
@@ -378,6 +379,19 @@ def test_tiff_layouts(options):
     stored = random.integers(0, 65536, (40, 50), dtype=np.uint16)
     picture = read(saved_by_tifffile(stored, **options))
     np.testing.assert_array_equal(to_depth(picture.samples, "16")[..., 0], stored)
+
+
+@pytest.mark.parametrize("options", [{"imagej": True}, {}])
+def test_a_stack_without_headers_is_refused_not_cut_to_its_first_page(options):
+    stack = random.integers(0, 65536, (5, 20, 30), dtype=np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, stack, truncate=True, photometric="minisblack", **options)
+    with pytest.raises(PictureError, match="no headers"):
+        read(file.getvalue())
+    file = io.BytesIO()
+    tifffile.imwrite(file, stack, photometric="minisblack", **options)
+    file.seek(0)
+    assert len(list(reading.read_pages(file))) == 5
 
 
 def test_planes_are_put_together():

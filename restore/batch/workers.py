@@ -23,7 +23,8 @@ def reports(work, jobs, options, console):
 
     count = sum(job.report() is None for job in jobs)
     processes, threads = shares(options.jobs, options.threads, count, cpu_count())
-    console.announce_compilation()
+    if count:
+        console.announce_compilation()
     if processes == 1:
         for job in jobs:
             yield job.report() or restore_one(

@@ -242,6 +242,12 @@ def _read_tiff(file, name, page, max_pixels):
             raise PictureError("the TIFF is damaged: it has no pages")
         if page is not None and not 1 <= page <= count:
             raise PictureError(f"there is no page {page}: this file has {count}")
+        if tiff.is_imagej or tiff.is_shaped:
+            stored = sum(tiff.pages[number].size for number in range(count))
+            if sum(series.size for series in tiff.series) > stored:
+                raise PictureError(
+                    "a stack whose pages have no headers: save it as an ordinary multi-page TIFF"
+                )
         numbers = range(count) if page is None else [page - 1]
         for number in numbers:
             _check_page(_full_page(tiff, number), size, max_pixels)
