@@ -151,7 +151,7 @@ def growth(run, megapixels=(0.25, 1, 4, 12)):
             height = round((size * 1e6 * 3 / 4) ** 0.5)
             shape = (height, round(size * 1e6 / height))
             tifffile.imwrite(source, noisy(mirrored(tile, shape), TIMED, 0))
-            command = restore_command("denoise", source, "-o", result, "--sigma", TIMED)
+            command = restore_command("denoise", source, "-o", result, "--sigma", TIMED, "-q")
             taken = measure_process(*command, "--threads", run.threads)
             result.unlink()
             rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])

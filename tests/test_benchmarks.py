@@ -1,6 +1,5 @@
 """The benchmark's own measures, and that no published number was typed by hand."""
 
-import re
 import sys
 
 import numpy as np
@@ -14,8 +13,6 @@ from benchmarks.harness import Run, Table, in_turns, noisy, psnr, ssim
 def test_tables_on_the_pages_are_the_stored_ones(page):
     text = page.read_text(encoding="utf-8")
     assert harness.with_tables(text) == text, "run: python -m benchmarks --pages"
-    for name in re.findall(r"^<!-- benchmark:([\w.-]+) -->$", text, re.MULTILINE):
-        assert (harness.RESULTS / f"{name}.json").exists(), name
 
 
 def test_every_stored_table_loads():
