@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from restore import bands
+from restore.holes import fill_holes
 from restore.images import as_image
 from restore.kernels import inpainting as kernels
 
@@ -37,6 +38,9 @@ RIDGE = 1e-4
 #: Steps are longer than the estimate says, for the rounds shorten the way alike.
 RELAXATION = 1.8
 
+#: Where a disc of this radius fits, groups know nothing and a hole is filled.
+HOLE_RADIUS = 5.0
+
 #: Rows of places in a band.
 ROWS = 8
 
@@ -44,7 +48,8 @@ ROWS = 8
 OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 
 
-def inpaint(image, mask, *, sigma=0.0, quality="balanced", threads=None, progress=None):
+def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
+            progress=None):  # fmt: skip
     """Fill the masked pixels of a picture.
 
     Parameters
@@ -59,6 +64,8 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", threads=None, progres
         images. With 0 they come back bit for bit.
     quality : {"fast", "balanced", "best"}
         Rounds and overlap: about half, once and three times the time.
+    seed : int
+        Of the places that holes are compared with at random.
     threads : int, optional
         All usable processors by default; the result is the same for any number.
     progress : callable, optional
@@ -85,10 +92,16 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", threads=None, progres
     if known.all() and sigma == 0:
         return image.reshape(array.shape)
     observed = np.where(known[..., None], image, np.float32(0))
+    hole = _holes(known)
     planes = _to_planes(observed)
     estimate = _interpolate(planes, known, threads)
-    estimate = _complete(estimate, planes, known, sigma, *QUALITIES[quality], threads, progress)
+    if sigma > 0 or (known | hole).sum() < known.size:
+        estimate = _complete(
+            estimate, planes, known, hole, sigma, *QUALITIES[quality], threads, progress
+        )
     filled = _from_planes(estimate)
+    if hole.any():
+        filled = fill_holes(filled, hole, seed, threads, progress)
     if sigma == 0:
         np.clip(filled, observed[known].min(), observed[known].max(), out=filled)
         filled[known] = image[known]
@@ -132,6 +145,18 @@ def _known(image, mask):
             f"{bad} pixels outside the mask are NaN or infinite: mask them too, to fill them"
         )
     return known
+
+
+def _holes(known):
+    """(height, width) bool: where a disc lies in the unknown, wider than chance would make it.
+
+    Of pixels known at random, in the share that they are here, hardly any disc of
+    sqrt(log(pixels) / (pi share)) is without one.
+    """
+    chance = np.sqrt(np.log(known.size) / (np.pi * known.mean()))
+    radius = max(HOLE_RADIUS, 1.5 * chance)
+    core = ndimage.distance_transform_edt(np.pad(~known, 1, mode="edge"))[1:-1, 1:-1] > radius
+    return ~known & grow_mask(core, radius)
 
 
 def _to_planes(image):
@@ -201,14 +226,14 @@ def _doubled(planes):
     return planes
 
 
-def _complete(estimate, observed, known, sigma, rounds, stride, threads, progress):
+def _complete(estimate, observed, known, hole, sigma, rounds, stride, threads, progress):
     """The rounds: estimate patches with unknown samples from their groups, and average."""
     channels, height, width = estimate.shape
-    side = min(6 if known.mean() > 0.35 else 8, height, width)
+    side = min(6 if known[~hole].mean() > 0.35 else 8, height, width)
     ridge = np.float32(max(RIDGE, sigma**2))
     stride = min(stride, side)
     shown = estimate
-    places = _places(known, side, stride, everywhere=sigma > 0)
+    places = _places(~known & ~hole, side, stride, everywhere=sigma > 0)
     slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
 
     def complete_band(band):
@@ -235,20 +260,20 @@ def _complete(estimate, observed, known, sigma, rounds, stride, threads, progres
     return estimate
 
 
-def _places(known, side, stride, everywhere):
-    """(n, 2) corners of the patches to estimate: on a grid, those that hold unknown samples."""
-    height, width = known.shape
-    unknown = np.zeros((height + 1, width + 1), np.int64)
-    unknown[1:, 1:] = (~known).cumsum(axis=0).cumsum(axis=1)
+def _places(wanted, side, stride, everywhere):
+    """(n, 2) corners of the patches to estimate: on a grid, those that hold wanted pixels."""
+    height, width = wanted.shape
+    sums = np.zeros((height + 1, width + 1), np.int64)
+    sums[1:, 1:] = wanted.cumsum(axis=0).cumsum(axis=1)
     rows, columns = (
-        np.append(np.arange(0, length - side, stride), length - side) for length in known.shape
+        np.append(np.arange(0, length - side, stride), length - side) for length in wanted.shape
     )
     bottom, right = rows + side, columns + side
     count = (
-        unknown[np.ix_(bottom, right)]
-        - unknown[np.ix_(rows, right)]
-        - unknown[np.ix_(bottom, columns)]
-        + unknown[np.ix_(rows, columns)]
+        sums[np.ix_(bottom, right)]
+        - sums[np.ix_(rows, right)]
+        - sums[np.ix_(bottom, columns)]
+        + sums[np.ix_(rows, columns)]
     )
     y, x = np.nonzero(count > (-1 if everywhere else 0))
     return np.stack([rows[y], columns[x]], axis=1)
