@@ -1,6 +1,5 @@
 """Denoising against BM3D and non-local means: quality, time, memory."""
 
-import sys
 import tempfile
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import restore
 from benchmarks.harness import (
     SAMPLES,
     Table,
-    in_turns,
+    compare,
+    eight_bits,
     machine,
     measure_process,
     noisy,
@@ -36,20 +36,20 @@ def tables(run):
     yield growth(run)
 
 
-def methods(kind, threads):
-    """{name: function of a float32 picture and sigma in [0, 1]}, without the peers not here."""
-    found = {
-        "restore, dictionary learned on the picture": lambda picture, sigma: restore.denoise(
-            picture, sigma=sigma, threads=threads
+def kind_methods(kind, threads):
+    """{name: function of (picture, sigma in [0, 1])}, without the peers that are not here."""
+    methods = {
+        "restore, dictionary learned on the picture": lambda given: restore.denoise(
+            *given, threads=threads
         ),
-        "restore, packaged dictionary": lambda picture, sigma: restore.denoise(
-            picture, sigma=sigma, dictionary=kind, threads=threads
+        "restore, packaged dictionary": lambda given: restore.denoise(
+            *given, dictionary=kind, threads=threads
         ),
     }
     if peer("bm3d"):
-        found["BM3D"] = lambda picture, sigma: bm3d(picture, sigma, threads)
-    found["non-local means"] = non_local_means
-    return found
+        methods["BM3D"] = lambda given: bm3d(*given, threads)
+    methods["non-local means"] = lambda given: non_local_means(*given)
+    return methods
 
 
 def bm3d(picture, sigma, threads):
@@ -72,30 +72,17 @@ def non_local_means(picture, sigma):
 
 def gaussian(run, kind, name, pictures):
     """PSNR at each sigma, SSIM and time at one of them, means over the pictures."""
-    compared = methods(kind, run.threads)
-    quality = {method: {sigma: [] for sigma in SIGMAS} for method in compared}
-    similarity = {method: [] for method in compared}
-    seconds = dict.fromkeys(compared, 0.0)
-    for index, (title, clean) in enumerate(pictures.items()):
-        for sigma in SIGMAS:
-            picture = noisy(clean, sigma, index)
-            results, times = in_turns(
-                {
-                    method: lambda denoise=denoise, picture=picture, sigma=sigma: denoise(
-                        picture, sigma / 255
-                    )
-                    for method, denoise in compared.items()
-                },
-                run.repetitions if sigma == TIMED else 1,
-            )
-            for method, result in results.items():
-                quality[method][sigma].append(psnr(clean, result))
-                if sigma == TIMED:
-                    similarity[method].append(ssim(clean, result))
-                    seconds[method] += times[method]
-        print(f"  {title}: done {index + 1} of {len(pictures)}", file=sys.stderr)
-    megapixels = sum(clean.shape[0] * clean.shape[1] for clean in pictures.values()) / 1e6
-    base = seconds.get("BM3D")
+    methods = kind_methods(kind, run.threads)
+    at = {}
+    for sigma in SIGMAS:
+        cases = [
+            (title, (noisy(clean, sigma, index), sigma / 255), clean)
+            for index, (title, clean) in enumerate(pictures.items())
+        ]
+        rounds = run.repetitions if sigma == TIMED else 1
+        at[sigma] = compare(cases, methods, lambda c, r: (psnr(c, r), ssim(c, r)), rounds)
+    pace = at[TIMED].pace()
+    base = pace.get("BM3D")
     return Table(
         name=f"denoise-{kind}-{name}",
         title=f"Denoising, {kind}, {name} ({len(pictures)} pictures), Gaussian noise",
@@ -109,15 +96,15 @@ def gaussian(run, kind, name, pictures):
         rows=[
             [
                 method,
-                *(float(np.mean(quality[method][sigma])) for sigma in SIGMAS),
-                float(np.mean(similarity[method])),
-                seconds[method] / megapixels,
-                seconds[method] / base if base else None,
+                *(float(np.mean(at[sigma].quality[method], axis=0)[0]) for sigma in SIGMAS),
+                float(np.mean(at[TIMED].quality[method], axis=0)[1]),
+                pace[method],
+                pace[method] / base if base else None,
             ]
-            for method in compared
+            for method in methods
         ],
         notes=f"Sigma known; medians of {run.repetitions} runs in turns at sigma {TIMED}.",
-        details={"pictures": list(pictures), "psnr": quality, "seconds": seconds},
+        details={str(sigma): found.details() for sigma, found in at.items()},
         machine=machine("bm3d", "scikit-image", threads=run.threads),
     )
 
@@ -129,8 +116,8 @@ def camera_noise(run):
     quality = {"noisy": [], "restore, blind": []}
     for clean, picture in zip(references.values(), pictures.values(), strict=True):
         quality["noisy"].append(psnr(clean, picture))
-        result = np.clip(restore.denoise(picture, threads=run.threads), 0, 1)
-        quality["restore, blind"].append(psnr(clean, np.rint(255 * result).astype(np.uint8)))
+        result = restore.denoise(picture, threads=run.threads)
+        quality["restore, blind"].append(psnr(clean, eight_bits(result)))
     return Table(
         name="denoise-camera",
         title=f"Denoising, noise of cameras ({len(pictures)} crops of Nam et al. 2016), blind",

@@ -185,6 +185,68 @@ def unit(picture):
     return picture.astype(np.float64) / most
 
 
+def eight_bits(picture):
+    """What a picture in [0, 1] is after a file of 8 bits."""
+    return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
+
+
+# Comparing --------------------------------------------------------------------------------
+
+
+@dataclass
+class Comparison:
+    """Quality and time of some methods on the same inputs; see `compare`."""
+
+    titles: list
+    quality: dict
+    """{method: [one number for each case]}"""
+    seconds: dict
+    """{method: seconds for all cases}"""
+    megapixels: float
+
+    def means(self):
+        """{method: mean quality}"""
+        return {method: float(np.mean(values)) for method, values in self.quality.items()}
+
+    def pace(self):
+        """{method: seconds per megapixel}"""
+        return {method: taken / self.megapixels for method, taken in self.seconds.items()}
+
+    def details(self):
+        """Everything, for `Table.details`."""
+        return {"pictures": self.titles, "quality": self.quality, "seconds": self.seconds}
+
+
+def compare(cases, methods, measure, repetitions=1):
+    """Run every method on every case, in turns.
+
+    Parameters
+    ----------
+    cases : iterable of (title, input, reference)
+    methods : dict of str to callable
+        Called with the input; whatever is wrong with a peer stops the benchmark.
+    measure : callable
+        ``measure(reference, result)``: the quality, a number.
+    repetitions : int
+        Timed rounds for each case.
+
+    Returns
+    -------
+    Comparison
+    """
+    found = Comparison([], {m: [] for m in methods}, dict.fromkeys(methods, 0.0), 0.0)
+    for title, given, reference in cases:
+        bound = {name: functools.partial(method, given) for name, method in methods.items()}
+        results, seconds = in_turns(bound, repetitions)
+        for name, result in results.items():
+            found.quality[name].append(measure(reference, result))
+            found.seconds[name] += seconds[name]
+        found.titles.append(title)
+        found.megapixels += reference.shape[0] * reference.shape[1] / 1e6
+        print(f"  {title}: done", file=sys.stderr)
+    return found
+
+
 # Peers ------------------------------------------------------------------------------------
 
 

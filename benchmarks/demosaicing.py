@@ -1,0 +1,75 @@
+"""Demosaicing against OpenCV and colour-demosaicing."""
+
+import functools
+
+import numpy as np
+
+import restore
+from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
+
+SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
+BORDER = 10
+QUALITIES = {"restore": "default", "restore, fast": "fast", "restore, best": "best"}
+COLOUR_DEMOSAICING = {
+    "Menon et al. 2007": "Menon2007",
+    "Malvar et al. 2004": "Malvar2004",
+    "bilinear": "bilinear",
+}
+
+
+def tables(run):
+    """RGGB mosaics of colour pictures."""
+    sets = [folder for folder in SETS if run.data and (run.data / folder).is_dir()]
+    for folder in sets or [""]:
+        yield mosaics(run, *run.pictures(folder or "none", "coffee-clean.png"))
+
+
+def mosaics(run, name, pictures):
+    """One set of pictures."""
+    methods = {
+        title: functools.partial(restore.demosaic, quality=quality, threads=run.threads)
+        for title, quality in QUALITIES.items()
+    }
+    if peer("colour_demosaicing", "colour-demosaicing"):
+        for title, name in COLOUR_DEMOSAICING.items():
+            methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=name)
+    if peer("cv2", "opencv-python-headless"):
+        methods["VNG (OpenCV)"] = functools.partial(opencv, name="VNG")
+        methods["edge-aware (OpenCV)"] = functools.partial(opencv, name="EA")
+    cases = [(title, sampled(clean), clean) for title, clean in pictures.items()]
+    found = compare(cases, methods, cpsnr, run.repetitions)
+    means, pace = found.means(), found.pace()
+    return Table(
+        name=f"demosaic-{name}",
+        title=f"Demosaicing, {name} ({len(pictures)} pictures), RGGB",
+        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("s/Mpx", ".3f")],
+        rows=[[method, means[method], pace[method]] for method in methods],
+        notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
+        details=found.details(),
+        machine=machine("colour-demosaicing", "opencv-python-headless", threads=run.threads),
+    )
+
+
+def sampled(picture):
+    """The RGGB mosaic of an 8-bit picture."""
+    mosaic = picture[..., 1].copy()
+    mosaic[0::2, 0::2] = picture[0::2, 0::2, 0]
+    mosaic[1::2, 1::2] = picture[1::2, 1::2, 2]
+    return mosaic
+
+
+def cpsnr(clean, result):
+    """PSNR over the three channels of the 8-bit result, without the border."""
+    return psnr(clean, result if result.dtype == np.uint8 else eight_bits(result), BORDER)
+
+
+def colour(mosaic, name):
+    """One of colour-demosaicing's."""
+    package = peer("colour_demosaicing", "colour-demosaicing")
+    return getattr(package, f"demosaicing_CFA_Bayer_{name}")(mosaic / 255, "RGGB")
+
+
+def opencv(mosaic, name):
+    """One of OpenCV's, which names a pattern by its second row and column: RGGB is BG."""
+    cv2 = peer("cv2", "opencv-python-headless")
+    return cv2.cvtColor(mosaic, getattr(cv2, f"COLOR_BayerBG2RGB_{name}"))
