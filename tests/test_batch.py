@@ -242,6 +242,12 @@ def test_the_kind_of_a_file_is_told_by_its_content(tmp_path):
     assert (tmp_path / "out/b").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_suffix_does_not_lead_elsewhere(tmp_path, capsys):
+    write(tmp_path / "in/a.png")
+    assert run([tmp_path / "in/a.png"], explicit_suffix="/../../b") == 2
+    assert tree(tmp_path) == ["in/a.png"]
+
+
 def test_names_that_are_not_text(tmp_path):
     source = write(tmp_path / "a.png")
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
@@ -321,11 +327,15 @@ def test_a_folder_that_cannot_be_read_is_a_failure(tmp_path, capsys, monkeypatch
     assert tree(tmp_path / "out") == ["a.png"]
 
 
-def test_an_output_folder_that_cannot_be_made(tmp_path, capsys):
+def test_an_output_folder_that_cannot_be_made_or_written(tmp_path, capsys, monkeypatch):
     write(tmp_path / "a.png")
     (tmp_path / "file").touch()
     assert run([tmp_path / "a.png"], output=f"{tmp_path}/file/out/") == 1
     assert len(capsys.readouterr().err.splitlines()) == 1
+    monkeypatch.setattr(os, "access", lambda path, mode: path != str(tmp_path))
+    assert run([tmp_path / "a.png"], wrong, output=f"{tmp_path}/new/out/") == 1
+    assert f"the output folder cannot be written: {tmp_path}\n" in capsys.readouterr().err
+    assert tree(tmp_path) == ["a.png", "file"]
 
 
 def wrong(picture, *, threads, progress):

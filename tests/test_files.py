@@ -368,10 +368,16 @@ def test_jpeg_in_tiff():
         np.testing.assert_allclose(read(data).samples * 255, smooth, atol=9)
 
 
-def test_fax_in_tiff():
-    bits = random.random((16, 24)) < 0.5
-    data = saved_by_pillow(Image.fromarray(bits), "TIFF", compression="group4")
-    np.testing.assert_array_equal(read(data).samples[..., 0], bits)
+@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
+@pytest.mark.parametrize("photometric", [0, 1])
+def test_fax_in_tiff(compression, photometric):
+    pages = [Image.fromarray(random.random((16, 24)) < 0.5) for _ in range(2)]
+    options = {"save_all": True, "append_images": pages[1:], "tiffinfo": {262: photometric}}
+    data = saved_by_pillow(pages[0], "TIFF", compression=compression, **options)
+    for number, page in enumerate(pages):
+        picture = read(data, page=number + 1)
+        np.testing.assert_array_equal(picture.samples[..., 0], np.asarray(page))
+        assert picture.depth == "8"
 
 
 @pytest.mark.parametrize("options", [{"tile": (16, 16)}, {"bigtiff": True}, {"byteorder": ">"}])

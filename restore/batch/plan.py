@@ -112,6 +112,8 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None):
     if into_folder and inputs == ["-"]:
         raise UsageError("- (standard input) needs a file or - as --output, not a folder")
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
+    if os.path.basename(suffix) != suffix:
+        raise UsageError(f"--suffix {suffix} is a part of a name, not of a path")
     files, ignored = find(
         inputs,
         recursive=options.recursive,

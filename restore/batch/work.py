@@ -1,6 +1,7 @@
 """One file: read, processed, written whole, and told about."""
 
 import contextlib
+import errno
 import io
 import itertools
 import os
@@ -60,6 +61,7 @@ def failure_reason(error):
 def _restore(process, job, options, reads, writes, threads, progress):
     from restore.files.reading import read_pages, read_picture
 
+    _check_folder(job.target)
     if job.source == "-":
         source = io.BytesIO(sys.stdin.buffer.read())
     else:
@@ -98,6 +100,15 @@ def _restore(process, job, options, reads, writes, threads, progress):
             with _target_file(path) as file:
                 _write(file, [content], format_of_name(path), 1, options)
     return notes
+
+
+def _check_folder(target):
+    """Refuse a folder that cannot be written, rather than after minutes of work."""
+    folder = os.path.dirname(os.path.abspath(target))
+    while target != "-" and not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if target != "-" and os.path.isdir(folder) and not os.access(folder, os.W_OK):
+        raise PermissionError(errno.EACCES, "the output folder cannot be written", folder)
 
 
 def _wanted(options):

@@ -18,6 +18,9 @@ from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
 #: TIFF tags kept as they are: IPTC, Photoshop, geographic position, ImageJ
 _KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50838, 50839)
 
+#: TIFF compressions of fax machines
+_FAX = (2, 3, 4)
+
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
 
 
@@ -252,7 +255,10 @@ def _read_tiff(file, name, page, max_pixels):
         for number in numbers:
             _check_page(_full_page(tiff, number), size, max_pixels)
         for number in numbers:
-            yield _read_tiff_page(tiff, _full_page(tiff, number), single=page is not None)
+            full = _full_page(tiff, number)
+            fax = int(full.compression) in _FAX
+            stored = _read_fax(file, number) if fax else full.asarray(maxworkers=1)
+            yield _tiff_picture(tiff, full, stored, fax, single=page is not None)
 
 
 def _full_page(tiff, number):
@@ -291,8 +297,17 @@ def _check_page(page, size, max_pixels):
         raise PictureError("the TIFF is truncated")
 
 
-def _read_tiff_page(tiff, page, single):
-    stored = page.asarray()
+def _read_fax(file, number):
+    """A page in a fax compression, which not every tifffile reads; black is 0."""
+    from PIL import Image
+
+    Image.MAX_IMAGE_PIXELS = None
+    with Image.open(file, formats=["TIFF"]) as image:
+        image.seek(number)
+        return np.asarray(image.convert("L")) > 127
+
+
+def _tiff_picture(tiff, page, stored, is_positive, single):
     if page.axes.startswith("S") and stored.ndim == 3:
         stored = np.moveaxis(stored, 0, -1)
     photometric, bits = int(page.photometric), page.bitspersample
@@ -326,7 +341,7 @@ def _read_tiff_page(tiff, page, single):
         top=top,
         orientation=orientation if orientation in range(1, 9) else 1,
     )
-    if photometric == 0:
+    if photometric == 0 and not is_positive:
         picture = picture.replace(samples=1 - picture.samples)
     return picture
 

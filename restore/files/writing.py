@@ -161,9 +161,9 @@ def _write_tiff(file, pages, count):
                 compression="zlib",
                 predictor=2 if integer else None,
                 rowsperstrip=max(1, 2**20 // stored[0].nbytes),
-                iccprofile=page.metadata.icc,
                 metadata=None,
                 software=False,
+                maxworkers=1,  # jobs and threads are counted elsewhere
                 extratags=_extra_tags(page.metadata, exif),
                 **_tiff_resolution(page.metadata),
             )
@@ -219,6 +219,8 @@ def _extra_tags(metadata, exif):
         if tag in exif:
             text = str(exif[tag]).encode("utf-8", "surrogateescape")
             tags.append((tag, 2, len(text) + 1, text + b"\0", True))
+    if metadata.icc:
+        tags.append((34675, 7, len(metadata.icc), metadata.icc, True))
     if metadata.xmp:
         tags.append((700, 1, len(metadata.xmp), metadata.xmp, True))
     return tags
