@@ -5,6 +5,7 @@ D (patch_dim x n_atoms) and X are the transposes of ours.
 """
 
 import functools
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -112,6 +113,10 @@ class Dictionary:
         """
         if isinstance(file, str) and file in PACKAGED:
             file = archive.packaged_path(file)
+        elif isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
+            raise FileNotFoundError(
+                f"there is no dictionary {file}: name a file, or one of {', '.join(PACKAGED)}"
+            )
         arrays, provenance, _ = archive.read(
             file, "dictionary", {"atoms": ("f", 2), "patch_shape": ("i", 1)}
         )

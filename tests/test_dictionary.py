@@ -65,3 +65,8 @@ def test_making_one_leaves_the_given_array_as_it_was():
 def test_what_is_no_dictionary_is_refused(atoms, patch_shape, sentence):
     with pytest.raises(ValueError, match=sentence):
         Dictionary(atoms, patch_shape)
+
+
+def test_a_dictionary_that_is_not_there_is_told_with_the_packaged_names():
+    with pytest.raises(FileNotFoundError, match="no dictionary nosuch.*grey, colour"):
+        Dictionary.load("nosuch")
