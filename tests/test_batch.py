@@ -493,7 +493,7 @@ def with_mask(picture, *, threads, progress):
 
 def test_further_outputs(tmp_path, capsys):
     write(tmp_path / "a.png")
-    assert run([tmp_path / "a.png"], with_mask) == 0
+    assert run([tmp_path / "a.png"], with_mask, depth="16") == 0
     assert tree(tmp_path) == [*("a-inverted-mask.png", "a-inverted.png", "a-inverted.txt", "a.png")]
 
 

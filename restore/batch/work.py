@@ -91,14 +91,15 @@ def _restore(process, job, options, reads, writes, threads, progress):
             raise ValueError("this file has several pages: choose one with --page")
         extras = _extra_paths(job, notes.pop("extras", {}), options)
         with _target_file(job.target) as file:
-            _write(file, itertools.chain([first], results), name, count, options)
+            contents = itertools.chain([first], results)
+            _write(file, contents, name, count=count, depth=options.depth, strict=options.strict)
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
                 file.seek(0)
                 notes |= _measure(job.reference, file, options.max_pixels)
         for path, content in extras.items():
             with _target_file(path) as file:
-                _write(file, [content], format_of_name(path), 1, options)
+                _write(file, [content], format_of_name(path))
     return notes
 
 
@@ -227,7 +228,7 @@ def _extra_paths(job, extras, options):
     return {stem + suffix: content for suffix, content in extras.items()}
 
 
-def _write(file, contents, name, count, options):
+def _write(file, contents, name, **options):
     contents = iter(contents)
     first = next(contents)
     if isinstance(first, bytes):
@@ -235,9 +236,7 @@ def _write(file, contents, name, count, options):
         return
     from restore.files.writing import write_pages
 
-    pages = itertools.chain([first], contents)
-    del first
-    write_pages(file, pages, name, count=count, depth=options.depth, strict=options.strict)
+    write_pages(file, itertools.chain([first], contents), name, **options)
 
 
 def _measure(reference, file, max_pixels):
