@@ -31,8 +31,8 @@ def mosaics(run, name, pictures):
         for title, quality in QUALITIES.items()
     }
     if peer("colour_demosaicing", "colour-demosaicing"):
-        for title, name in COLOUR_DEMOSAICING.items():
-            methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=name)
+        for title, function in COLOUR_DEMOSAICING.items():
+            methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=function)
     if peer("cv2", "opencv-python-headless"):
         methods["VNG (OpenCV)"] = functools.partial(opencv, name="VNG")
         methods["edge-aware (OpenCV)"] = functools.partial(opencv, name="EA")

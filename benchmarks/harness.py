@@ -236,6 +236,9 @@ def compare(cases, methods, measure, repetitions=1):
     """
     found = Comparison([], {m: [] for m in methods}, dict.fromkeys(methods, 0.0), 0.0)
     for title, given, reference in cases:
+        if not found.titles and repetitions == 1:
+            for method in methods.values():  # compiles; more rounds do so by themselves
+                method(given)
         bound = {name: functools.partial(method, given) for name, method in methods.items()}
         results, seconds = in_turns(bound, repetitions)
         for name, result in results.items():
