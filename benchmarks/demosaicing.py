@@ -1,14 +1,16 @@
-"""Demosaicing against OpenCV and colour-demosaicing."""
+"""Demosaicing against OpenCV and colour-demosaicing; under noise against two steps."""
 
 import functools
 
 import numpy as np
 
 import restore
-from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
+from benchmarks.harness import Table, compare, eight_bits, machine, noisy, peer, psnr
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
+#: Noise in 8-bit levels.
+SIGMA = 10
 QUALITIES = {"restore": "default", "restore, fast": "fast", "restore, best": "best"}
 COLOUR_DEMOSAICING = {
     "Menon et al. 2007": "Menon2007",
@@ -21,7 +23,9 @@ def tables(run):
     """RGGB mosaics of colour pictures."""
     sets = [folder for folder in SETS if run.data and (run.data / folder).is_dir()]
     for folder in sets or [""]:
-        yield mosaics(run, *run.pictures(folder or "none", "coffee-clean.png"))
+        found = run.pictures(folder or "none", "coffee-clean.png")
+        yield mosaics(run, *found)
+        yield under_noise(run, *found)
 
 
 def mosaics(run, name, pictures):
@@ -47,6 +51,32 @@ def mosaics(run, name, pictures):
         notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
         details=found.details(),
         machine=machine("colour-demosaicing", "opencv-python-headless", threads=run.threads),
+    )
+
+
+def under_noise(run, name, pictures):
+    """Joint denoising against the tool's own demosaicing and denoising, one after the other."""
+    demosaic = functools.partial(restore.demosaic, threads=run.threads)
+    methods = {
+        "restore demosaic --sigma": lambda mosaic: demosaic(mosaic, sigma=SIGMA / 255),
+        "restore demosaic, then denoise": lambda mosaic: restore.denoise(
+            demosaic(mosaic), sigma=SIGMA / 255, threads=run.threads
+        ),
+        "restore demosaic": demosaic,
+    }
+    cases = [
+        (title, noisy(sampled(clean), SIGMA, index), clean)
+        for index, (title, clean) in enumerate(pictures.items())
+    ]
+    found = compare(cases, methods, cpsnr, 1)
+    means, pace = found.means(), found.pace()
+    return Table(
+        name=f"demosaic-noisy-{name}",
+        title=f"Demosaicing under noise of sigma {SIGMA}, {name} ({len(pictures)} pictures)",
+        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("s/Mpx", ".2f")],
+        rows=[[method, means[method], pace[method]] for method in methods],
+        details=found.details(),
+        machine=machine(threads=run.threads),
     )
 
 

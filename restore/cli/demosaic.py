@@ -82,6 +82,14 @@ class Numbers(click.ParamType):
     help="Multiply the colours, the least by 1, and clip: white balance.",
 )
 @click.option(
+    "--sigma",
+    type=click.FloatRange(0, 255),
+    default=0,
+    show_default=True,
+    metavar="LEVELS",
+    help="Standard deviation of the noise in 8-bit levels (0-255), to be removed as well.",
+)
+@click.option(
     "--quality",
     type=click.Choice(["fast", "default", "best"]),
     default="default",
@@ -99,14 +107,14 @@ def demosaic(inputs, options, **settings):
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
     estimated along edges, then corrected by regressions learned from photos. What was
-    measured comes back unchanged, at the same depth. Best served white-balanced and
+    measured comes back unchanged, unless noise is to be removed. Best served white-balanced and
     gamma-encoded; camera raw files become such mosaics with dcraw -4 -D -T.
     """
     return batch.run(functools.partial(demosaic_picture, **settings), inputs, options)
 
 
 def demosaic_picture(
-    picture, *, threads, progress, pattern, offset, black, white, gains, quality, simulate
+    picture, *, threads, progress, pattern, offset, black, white, gains, sigma, quality, simulate
 ):
     """`picture` in full colour."""
     from restore.demosaicing import demosaic, levelled, moved, sampled
@@ -134,7 +142,9 @@ def demosaic_picture(
         top = LEVELS.get(picture.depth, 1)
         white = 1.0 if white is None else white / top
         samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
-    colour = demosaic(samples, pattern, quality=quality, threads=threads, progress=progress)
+    colour = demosaic(
+        samples, pattern, sigma=sigma / 255, quality=quality, threads=threads, progress=progress
+    )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
     return batch.Result(picture.replace(samples=colour, metadata=metadata), {"pattern": pattern})

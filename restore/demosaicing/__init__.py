@@ -31,7 +31,15 @@ from restore.demosaicing.stages import (
 from restore.images import as_image
 from restore.kernels import mosaic as kernels
 
-__all__ = ["PATTERNS", "demosaic", "learn_demosaicing", "read_model", "write_model"]
+__all__ = [
+    "LEARNED_SIGMA",
+    "PATTERNS",
+    "demosaic",
+    "learn_demosaicing",
+    "read_model",
+    "sampled",
+    "write_model",
+]
 
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
 PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
@@ -39,11 +47,14 @@ PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 #: How many learned stages, and whether the mean over turned and mirrored mosaics is taken.
 QUALITIES = {"fast": (1, False), "default": (None, False), "best": (None, True)}
 
+#: The noise at which the stages for noisy mosaics were learned.
+LEARNED_SIGMA = 10 / 255
+
 #: Rows of a band of work, and of a strip whose intermediate results are held in memory.
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, quality="default", threads=None, progress=None):
+def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=None, progress=None):
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -54,6 +65,9 @@ def demosaic(mosaic, pattern="RGGB", *, quality="default", threads=None, progres
         gamma-encoded mosaics serve best, for such were learned from.
     pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
         Colours of the top-left 2 x 2 samples, row by row.
+    sigma : float
+        Standard deviation of the noise in the mosaic, in [0, 1]: the measured colours are
+        denoised, too. Meant for 2 / 255 to 35 / 255.
     quality : {"default", "fast", "best"}
         "fast" stops after the first learned stage; "best" takes the mean over the mosaic turned
         and mirrored, eight times the work.
@@ -65,15 +79,15 @@ def demosaic(mosaic, pattern="RGGB", *, quality="default", threads=None, progres
     Returns
     -------
     (height, width, 3) float32 ndarray
-        Red, green and blue. The measured samples are in it unchanged; the estimated ones
-        lie between the least and the greatest measured sample, so that clipped highlights
-        stay clipped in all colours.
+        Red, green and blue. Without noise the measured samples are in it unchanged. The
+        estimated ones lie between the least and the greatest measured sample, so that
+        clipped highlights stay clipped in all colours.
 
     Raises
     ------
     ValueError
-        If the mosaic has three channels or samples that are not finite, or the pattern or
-        the quality is not one of those above.
+        If the mosaic has three channels or samples that are not finite, the pattern or the
+        quality is not one of those above, or sigma is negative.
     """
     samples = as_image(mosaic)
     if samples.shape[2] != 1:
@@ -92,18 +106,24 @@ def demosaic(mosaic, pattern="RGGB", *, quality="default", threads=None, progres
     samples = samples[..., 0]
     if not np.isfinite(samples).all():
         raise ValueError("the mosaic has samples that are not finite: replace them first")
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"sigma must not be negative, got {sigma}")
     count, turned = QUALITIES[quality]
-    stages = packaged_stages()[:count]
+    stages = packaged_stages(noisy=sigma > 0)[:count]
     top, left = PATTERNS[pattern]
+    least, most = samples.min(), samples.max()
+    # one model for all levels of noise: it was learned at one, on pictures of any contrast
+    scale = np.float32(LEARNED_SIGMA / sigma if sigma else 1)
     if min(samples.shape) == 1:
         colour = _thin(samples, top, left)
     elif turned:
-        colour = _mean_of_turned(samples, top, left, stages, threads, progress)
+        colour = _mean_of_turned(samples * scale, top, left, stages, threads, progress) / scale
     else:
-        colour = _estimate(samples, top, left, stages, threads, progress)
-    np.clip(colour, samples.min(), samples.max(), out=colour)
-    for channel, (row, column) in _sites(pattern):
-        colour[row::2, column::2, channel] = samples[row::2, column::2]
+        colour = _estimate(samples * scale, top, left, stages, threads, progress) / scale
+    np.clip(colour, least, most, out=colour)
+    if not sigma:
+        for channel, (row, column) in _sites(pattern):
+            colour[row::2, column::2, channel] = samples[row::2, column::2]
     return colour
 
 
@@ -152,9 +172,10 @@ def _sites(pattern):
 
 
 @functools.cache
-def packaged_stages():
+def packaged_stages(noisy=False):
     """The learned stages that come with the package."""
-    return read_model(archive.packaged_path("demosaic"))[0]
+    name = "demosaic-noisy" if noisy else "demosaic"
+    return read_model(archive.packaged_path(name))[0]
 
 
 def _mean_of_turned(samples, top, left, stages, threads, progress):
