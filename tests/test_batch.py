@@ -455,8 +455,11 @@ def test_a_second_picture_per_input(tmp_path, capsys):
     same = read_picture(tmp_path / "masks/b.tif").samples < 0.5
     np.testing.assert_array_equal(one.samples * same, other.samples * same)
     write(tmp_path / "in/c.png")
+    (tmp_path / "masks/a.tif").write_text("hello")
     assert run([tmp_path / "in"], output=tmp_path / "out2", more=mask) == 1
-    assert "no file called c.* in the mask folder" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert f"the mask {tmp_path}/masks/a.tif: not a picture" in said
+    assert "no file called c.* in the mask folder" in said
 
 
 def pack(picture, *, threads, progress):

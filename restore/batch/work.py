@@ -59,7 +59,7 @@ def failure_reason(error):
 
 
 def _restore(process, job, options, reads, writes, threads, progress):
-    from restore.files.reading import read_pages, read_picture
+    from restore.files.reading import read_pages
 
     _check_folder(job.target)
     if job.source == "-":
@@ -70,8 +70,7 @@ def _restore(process, job, options, reads, writes, threads, progress):
         size = source.seek(0, os.SEEK_END)
         source.seek(0)
         companions = {
-            name: read_picture(path, max_pixels=options.max_pixels)
-            for name, path in job.companions.items()
+            name: _read_beside(path, name, options) for name, path in job.companions.items()
         }
         if reads:
             pages, count, name = iter([source.read()]), 1, None
@@ -96,11 +95,23 @@ def _restore(process, job, options, reads, writes, threads, progress):
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
                 file.seek(0)
-                notes |= _measure(job.reference, file, options.max_pixels)
+                notes |= _measure(job.reference, file, options)
         for path, content in extras.items():
             with _target_file(path) as file:
                 _write(file, [content], format_of_name(path))
     return notes
+
+
+def _read_beside(path, name, options):
+    """A mask or a reference: what is wrong with it is said by its own name."""
+    from restore.files.reading import read_picture
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return read_picture(path, max_pixels=options.max_pixels)
+        except ValueError as error:
+            raise ValueError(f"the {name} {path}: {error}") from error
 
 
 def _check_folder(target):
@@ -239,13 +250,13 @@ def _write(file, contents, name, **options):
     write_pages(file, itertools.chain([first], contents), name, **options)
 
 
-def _measure(reference, file, max_pixels):
+def _measure(reference, file, options):
     """PSNR and SSIM of what was written against the reference file."""
-    from restore.files.reading import read_pages, read_picture
+    from restore.files.reading import read_pages
     from restore.measures import psnr, ssim
 
-    wanted = read_picture(reference, max_pixels=max_pixels).samples
-    pages = [page.samples for page in read_pages(file, max_pixels=max_pixels)]
+    wanted = _read_beside(reference, "reference", options).samples
+    pages = [page.samples for page in read_pages(file, max_pixels=options.max_pixels)]
     values = [(psnr(wanted, samples), ssim(wanted, samples)) for samples in pages]
     psnrs, ssims = ([round(float(value), 4) for value in column] for column in zip(*values))
     return {
