@@ -15,6 +15,7 @@ _HOME = {
     "decompress": "compression",
     "demosaic": "demosaicing",
     "denoise": "denoising",
+    "find_defects": "inpainting",
     "inpaint": "inpainting",
     "Dictionary": "dictionary",
     "learn_dictionary": "ksvd",

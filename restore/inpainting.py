@@ -13,7 +13,7 @@ Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
 import numpy as np
 from scipy import ndimage
 
-from restore import bands
+from restore import bands, defects
 from restore.holes import fill_holes
 from restore.images import as_image
 from restore.kernels import inpainting as kernels
@@ -40,6 +40,16 @@ RELAXATION = 1.8
 
 #: Where a disc of this radius fits, groups know nothing and a hole is filled.
 HOLE_RADIUS = 5.0
+
+#: Kinds of damage that can be found, and how many times the usual error of the prediction a
+#: candidate must be off it.
+DEFECTS = {"scratches": 4.0, "dust": 6.0, "dead-pixels": 6.0}
+
+#: The least error of the prediction that is damage.
+LEAST_DEFECT = 8 / 255
+
+#: Where to measure the usual error: the candidates moved by so many rows and columns.
+SHIFTS = ((0, 29), (31, 0), (-23, -19))
 
 #: Rows of places in a band.
 ROWS = 8
@@ -106,6 +116,64 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
         np.clip(filled, observed[known].min(), observed[known].max(), out=filled)
         filled[known] = image[known]
     return filled.reshape(array.shape)
+
+
+def find_defects(image, kind, *, threads=None, progress=None):
+    """Find damage: what has the shape of it and is not what the model predicts.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        As for `inpaint`, without NaN.
+    kind : {"scratches", "dust", "dead-pixels"}
+        Thin lines of at least 33 pixels; specks of up to 11 pixels; single pixels.
+    threads : int, optional
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (height, width) bool ndarray
+        A mask for `inpaint`; scratches and dust with one pixel around them.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown, or the image holds NaN or infinity.
+    """
+    if kind not in DEFECTS:
+        raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
+    image = as_image(image)
+    if not np.isfinite(image).all():
+        raise ValueError("the picture holds NaN or infinity: have these filled first")
+    core = getattr(defects, kind.replace("-", "_"))(image)
+    found = grow_mask(core, 0 if kind == "dead-pixels" else 1)
+    if not found.any() or found.all():
+        return np.zeros_like(found)
+    # The same shapes elsewhere tell how well the model predicts what is not damaged.
+    control = np.zeros_like(found)
+    for shift in SHIFTS:
+        control |= np.roll(found, shift, axis=(0, 1))
+    control &= ~grow_mask(found, 3)
+    predicted = inpaint(image, found | control, quality="fast", threads=threads, progress=progress)
+    errors = np.abs(image - predicted).max(axis=2)
+    usual = _around(errors, control)
+    labels, count = ndimage.label(found, np.ones((3, 3)))
+    numbers = np.arange(1, count + 1)
+    error, limit = (
+        ndimage.mean(values[core], labels[core], numbers)
+        for values in (errors, np.maximum(DEFECTS[kind] * usual, LEAST_DEFECT))
+    )
+    return np.concatenate([[False], error > limit])[labels]
+
+
+def _around(errors, control):
+    """The mean of the errors at the control pixels around every pixel."""
+    weight = ndimage.gaussian_filter(control.astype(np.float32), 16, truncate=3)
+    total = ndimage.gaussian_filter(np.where(control, errors, np.float32(0)), 16, truncate=3)
+    mean = errors[control].mean() if control.any() else 0
+    # where there are none near, that of the picture
+    return (total + 1e-3 * mean) / (weight + 1e-3)
 
 
 def grow_mask(mask, pixels):

@@ -167,3 +167,30 @@ def test_empty_and_full_masks(scene):
 def test_masks_that_make_no_sense(scene, mask):
     code, report, words = restore(scene, "--mask", mask)
     assert code == 2 and report is None and mask in words
+
+
+def test_found_damage_is_filled_and_its_mask_written(tmp_path):
+    y, x = np.mgrid[:60, :70]
+    ground = np.uint8(120 + 60 * np.sin(x / 9) * np.cos(y / 7))
+    damaged = ground.copy()
+    damaged[10, 20] = damaged[40, 33] = damaged[30, 60] = 255
+    Image.fromarray(damaged).save(tmp_path / "scene.png")
+    picture, report = filled(tmp_path / "scene.png", "--detect", "dead-pixels", "--write-mask")
+    assert np.abs(255 * picture.samples[..., 0] - ground).max() < 20
+    mask = read_picture(tmp_path / "output" / "scene-mask.png").samples[..., 0]
+    assert mask[10, 20] == mask[40, 33] == mask[30, 60] == 1 and mask.mean() < 0.01
+    assert report["dead-pixels"].endswith("%")
+
+
+def test_a_mask_and_found_damage_together(scene):
+    mask = save(scene.parent / "mask.png", HOLE[..., None], depth="8")
+    _, report = filled(scene, "--mask", mask, "--detect", "dust", "--write-mask")
+    written = read_picture(scene.parent / "output" / "scene-mask.png").samples[..., 0]
+    assert (written[HOLE] == 1).all()
+
+
+def test_something_must_say_what_to_fill(scene):
+    code, _, words = restore(scene)
+    assert code == 2 and "--mask" in words and "--detect" in words
+    code, _, words = restore(scene, "--detect", "dust", "--invert-mask")
+    assert code == 2 and "--invert-mask" in words

@@ -29,10 +29,15 @@ class Mask(click.ParamType):
     "--mask",
     type=Mask(),
     metavar="FILE|FOLDER|alpha|nan|#RRGGBB",
-    required=True,
     help="Where to fill: the white of a picture (of that in a folder with the same name), what is "
     "transparent, what is not a number, or what has this colour.",
 )
+@click.option(
+    "--detect",
+    type=click.Choice(["scratches", "dust", "dead-pixels"]),
+    help="Fill such damage where it is found in the picture.",
+)
+@click.option("--write-mask", is_flag=True, help="Write what was filled as OUTPUT-mask.png.")
 @click.option("--invert-mask", is_flag=True, help="Fill where the mask is black.")
 @click.option(
     "--grow",
@@ -58,41 +63,69 @@ class Mask(click.ParamType):
     help="Takes about a third, once and three times the time.",
 )
 @batch_options(suffix="-inpainted")
-def inpaint(inputs, options, mask, sigma, **settings):
+def inpaint(inputs, options, mask, detect, sigma, **settings):
     """Fill text, scratches, missing pixels and holes.
 
     Similar patches of the picture tell what the known samples of a patch say about its
-    unknown ones. Where the mask is black, pixels come back as they were.
+    unknown ones; large holes are filled with the texture around them. Where the mask is
+    black, pixels come back as they were.
     """
-    by_name = mask in ("alpha", "nan") or mask.startswith("#")
+    if mask is None and detect is None:
+        raise click.UsageError("say what to fill: --mask, --detect or both")
+    if mask is None and settings["invert_mask"]:
+        raise click.UsageError("--invert-mask needs a --mask")
+    a_file = mask is not None and mask not in ("alpha", "nan") and not mask.startswith("#")
     process = functools.partial(
-        inpaint_picture, rule=mask if by_name else None, sigma=sigma / 255, **settings
+        inpaint_picture, rule=None if a_file else mask, detect=detect, sigma=sigma / 255, **settings
     )
-    companions = None if by_name else {"mask": mask}
-    return batch.run(process, inputs, options, companions=companions)
+    return batch.run(process, inputs, options, companions={"mask": mask} if a_file else None)
 
 
-def inpaint_picture(picture, *, rule, invert_mask, grow, threads, progress, mask=None, **settings):
+def inpaint_picture(
+    picture,
+    *,
+    rule,
+    detect,
+    invert_mask,
+    grow,
+    write_mask,
+    threads,
+    progress,
+    mask=None,
+    **settings,
+):
     """`picture` with its masked pixels filled."""
     import warnings
 
-    from restore.files.picture import PictureWarning
-    from restore.inpainting import grow_mask, inpaint
+    import numpy as np
 
-    fill, facts = (_shape(mask, picture) if rule is None else _found(rule, picture)), {}
-    if invert_mask:
-        fill = ~fill
+    from restore.files.picture import Picture, PictureWarning
+    from restore.inpainting import find_defects, grow_mask, inpaint
+
+    fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
+    if mask is not None or rule is not None:
+        fill = _found(rule, picture) if mask is None else _shape(mask, picture)
+        fill = fill ^ invert_mask
     if mask is not None and _is_soft(mask):
-        grow += 1
+        fill = grow_mask(fill, 1)
         facts["mask"] = "soft edges, grown by 1 pixel"
+    samples = picture.samples
+    if detect:
+        if fill.shape == samples.shape[:2] and fill.any() and not fill.all():
+            samples = inpaint(samples, fill, quality="fast", threads=threads, progress=progress)
+        found = find_defects(samples, detect, threads=threads, progress=progress)
+        facts[detect] = f"{100 * found.mean():.2g} %"
+        fill = fill | found
     fill = grow_mask(fill, grow)
     facts["filled"] = f"{100 * fill.mean():.2g} %"
     if not fill.any():
-        warnings.warn(PictureWarning("the mask is empty: nothing to fill"), stacklevel=2)
+        what = f"no {detect} found" if detect else "the mask is empty"
+        warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
     samples = inpaint(picture.samples, fill, threads=threads, progress=progress, **settings)
     if rule == "alpha":
         picture = picture.replace(alpha=None)
-    return batch.Result(picture.replace(samples=samples), facts)
+    extras = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
+    return batch.Result(picture.replace(samples=samples), facts, extras)
 
 
 def _found(rule, picture):
