@@ -326,6 +326,8 @@ def test_white_is_zero_is_inverted():
     for depth, stored in (("8", np.uint8(10)), ("16", np.uint16(10))):
         data = saved_by_tifffile(np.full((4, 4), stored), photometric="miniswhite")
         assert to_depth(read(data).samples, depth)[0, 0, 0] == LEVELS[depth] - 10
+    data = saved_by_tifffile(np.full((4, 4), np.float32(10)), photometric="miniswhite")
+    assert (read(data).samples == 10).all()  # measured values, shown inverted
 
 
 def test_premultiplied_alpha_stays_so_in_tiff_and_is_divided_out_elsewhere():
@@ -385,6 +387,23 @@ def test_tiff_layouts(options):
     stored = random.integers(0, 65536, (40, 50), dtype=np.uint16)
     picture = read(saved_by_tifffile(stored, **options))
     np.testing.assert_array_equal(to_depth(picture.samples, "16")[..., 0], stored)
+
+
+def test_camera_raw_files_are_not_taken_for_their_previews():
+    preview = np.zeros((8, 9, 3), np.uint8)
+    mosaic = random.integers(0, 65536, (16, 16), dtype=np.uint16)
+    for tags in ([], [(50706, 1, 4, bytes([1, 4, 0, 0]), True)]):
+        file = io.BytesIO()
+        with tifffile.TiffWriter(file) as tiff:
+            options = {"photometric": "rgb", "subfiletype": 1, "metadata": None}
+            tiff.write(preview, subifds=1, extratags=tags, **options)
+            tiff.write(mosaic, photometric="cfa", metadata=None)
+        with pytest.raises(PictureError, match="camera raw.*dcraw"):
+            read(file.getvalue())
+    plain = saved_by_tifffile(mosaic, photometric="cfa", extratags=tags)
+    np.testing.assert_array_equal(to_depth(read(plain).samples, "16")[..., 0], mosaic)
+    with pytest.raises(PictureError, match="camera raw"):
+        read(b"II*\0\x10\0\0\0CR\2\0" + bytes(100))
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {}])
@@ -454,6 +473,12 @@ def test_loss_of_depth_is_said_or_refused():
         round_trip(picture, "jpeg", strict=True)
     with pytest.raises(ValueError, match="float"):
         round_trip(picture, "png", depth="f32")
+
+
+@pytest.mark.parametrize("name, side", [("webp", 16384), ("jpeg", 65501)])
+def test_sides_too_long_for_the_format_are_refused(name, side):
+    with pytest.raises(PictureError, match=f"{side - 1} pixels a side.*--format"):
+        writing.check(Picture(np.zeros((1, side, 1), np.float32)), name)
 
 
 # --- What is refused ------------------------------------------------------------------

@@ -30,6 +30,9 @@ DEPTHS = {
 #: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
 MAX_PIXELS = 300_000_000
 
+#: the longest side that a format can hold, where it is short
+SIDES = {"jpeg": 65_500, "webp": 16_383}
+
 #: the formats that can hold transparency
 ALPHA = {"png", "tiff", "webp"}
 
@@ -50,6 +53,8 @@ _FOREIGN = [
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
     (b"FUJIFILM", "a camera raw file"),
+    (b"II*\0\x10\0\0\0CR", "a camera raw file"),
+    (b"IIU\0", "a camera raw file"),
     (b"%PDF", "a PDF"),
     (b"SIMPLE", "a FITS file"),
     (b"v/1\x01", "an OpenEXR picture"),
@@ -72,12 +77,12 @@ def format_of_bytes(head):
     """
     if not head:
         raise PictureError("the file is empty")
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            return name
+    foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
-    foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
+    for magic, name in _MAGIC:
+        if head.startswith(magic) and not foreign:
+            return name
     if head[4:8] == b"ftyp":
         foreign = "a HEIC or AVIF picture"
     if foreign:

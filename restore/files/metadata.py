@@ -175,22 +175,32 @@ def read_png_chunks(chunks):
     """What the chunks of a PNG say: a dict of `Metadata` fields (EXIF and XMP as stored)."""
     kept, fields = [], {}
     for kind, content in chunks:
-        content = bytes(content)
-        if kind == b"iCCP":
-            inflate = zlib.decompressobj()
-            fields["icc"] = inflate.decompress(content.split(b"\0", 1)[1][1:], 2**24)
-        elif kind == b"eXIf":
-            fields["exif"] = content
-        elif kind == b"pHYs":
-            across, down, metric = struct.unpack(">IIB", content)
-            fields["resolution"] = (
-                (across / 100, down / 100, "cm") if metric else (across, down, "none")
-            )
-        elif kind == b"iTXt" and content.startswith(_XMP_KEYWORD + b"\0\0\0"):
-            fields["xmp"] = content.split(b"\0", 5)[5]
-        elif kind in _COLOUR_CHUNKS + _TEXT_CHUNKS:
-            kept.append((kind, content))
+        try:
+            if kind in _COLOUR_CHUNKS + _TEXT_CHUNKS and not content[:17] == _XMP_KEYWORD:
+                kept.append((kind, bytes(content)))
+            else:
+                fields |= _read_png_chunk(kind, bytes(content))
+        except (IndexError, ValueError, struct.error, zlib.error):
+            name = kind.decode()
+            warnings.warn(f"damaged {name} part left out", PictureWarning, stacklevel=2)
     return {**fields, "chunks": tuple(kept)}
+
+
+def _read_png_chunk(kind, content):
+    if kind == b"iCCP":
+        inflate = zlib.decompressobj()
+        return {"icc": inflate.decompress(content.split(b"\0", 1)[1][1:], 2**24)}
+    if kind == b"eXIf":
+        return {"exif": content}
+    if kind == b"pHYs":
+        across, down, metric = struct.unpack(">IIB", content)
+        return {
+            "resolution": (across / 100, down / 100, "cm") if metric else (across, down, "none")
+        }
+    if kind == b"iTXt":
+        compressed, packet = content[len(_XMP_KEYWORD) + 1], content.split(b"\0", 5)[5]
+        return {"xmp": zlib.decompress(packet) if compressed else packet}
+    return {}
 
 
 def with_png_chunks(data, metadata):

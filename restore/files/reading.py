@@ -245,6 +245,10 @@ def _read_tiff(file, name, page, max_pixels):
             raise PictureError("the TIFF is damaged: it has no pages")
         if page is not None and not 1 <= page <= count:
             raise PictureError(f"there is no page {page}: this file has {count}")
+        if _is_camera_raw(tiff.pages[0]):
+            raise PictureError(
+                "a camera raw file: develop it first, or take its mosaic out (dcraw -4 -D -T)"
+            )
         if tiff.is_imagej or tiff.is_shaped:
             stored = sum(tiff.pages[number].size for number in range(count))
             if sum(series.size for series in tiff.series) > stored:
@@ -255,10 +259,7 @@ def _read_tiff(file, name, page, max_pixels):
         for number in numbers:
             _check_page(_full_page(tiff, number), size, max_pixels)
         for number in numbers:
-            full = _full_page(tiff, number)
-            fax = int(full.compression) in _FAX
-            stored = _read_fax(file, number) if fax else full.asarray(maxworkers=1)
-            yield _tiff_picture(tiff, full, stored, fax, single=page is not None)
+            yield _read_tiff_page(tiff, file, number, single=page is not None)
 
 
 def _full_page(tiff, number):
@@ -266,6 +267,13 @@ def _full_page(tiff, number):
 
     page = tiff.pages[number]
     return page if isinstance(page, tifffile.TiffPage) else page.aspage()
+
+
+def _is_camera_raw(page):
+    """Whether a TIFF shows a preview first and keeps its picture in a directory below."""
+    tags = page.tags
+    preview = 330 in tags and bool(tags.valueof(254, 0) & 1)
+    return (preview or 50706 in tags) and tags.valueof(262) != 32803
 
 
 def _check_page(page, size, max_pixels):
@@ -307,7 +315,11 @@ def _read_fax(file, number):
         return np.asarray(image.convert("L")) > 127
 
 
-def _tiff_picture(tiff, page, stored, is_positive, single):
+def _read_tiff_page(tiff, file, number, single):
+    page = _full_page(tiff, number)
+    fax = int(page.compression) in _FAX
+    # one worker: jobs and threads are counted elsewhere
+    stored = _read_fax(file, number) if fax else page.asarray(maxworkers=1)
     if page.axes.startswith("S") and stored.ndim == 3:
         stored = np.moveaxis(stored, 0, -1)
     photometric, bits = int(page.photometric), page.bitspersample
@@ -326,7 +338,7 @@ def _tiff_picture(tiff, page, stored, is_positive, single):
         depth, top = ("8" if bits <= 8 else "16"), 2**bits - 1
         if bits not in (1, 8, 16):
             _warn(f"{bits}-bit samples become {depth}-bit ones")
-    fields = _tolerant(_tiff_fields, tiff, page, single)
+    fields = _tolerant(_tiff_fields, page) | _tolerant(_tiff_exif, tiff, page, single)
     alpha = len(page.extrasamples) > 0
     if alpha:
         # photo editors and scanners often leave the kind of a further channel unsaid
@@ -341,14 +353,12 @@ def _tiff_picture(tiff, page, stored, is_positive, single):
         top=top,
         orientation=orientation if orientation in range(1, 9) else 1,
     )
-    if photometric == 0 and not is_positive:
+    if photometric == 0 and not fax and depth != "f32":
         picture = picture.replace(samples=1 - picture.samples)
     return picture
 
 
-def _tiff_fields(tiff, page, single):
-    from PIL import Image
-
+def _tiff_fields(page):
     tags = page.tags
     fields = {"icc": page.tags.valueof(34675), "xmp": tags.valueof(700)}
     if isinstance(fields["xmp"], str):
@@ -366,7 +376,13 @@ def _tiff_fields(tiff, page, single):
     pattern = bytes(tags.valueof(33422, b""))
     if len(pattern) == 4 and max(pattern) < 3:
         fields["pattern"] = "".join("RGB"[colour] for colour in pattern)
-    # The first directory of a TIFF is an EXIF block amid everything else.
+    return fields
+
+
+def _tiff_exif(tiff, page, single):
+    """The directory of a TIFF page is an EXIF block amid everything else."""
+    from PIL import Image
+
     whole, kept = Image.Exif(), Image.Exif()
     whole.endian, whole.bigtiff = tiff.byteorder, tiff.is_bigtiff
     whole.load_from_fp(tiff.filehandle, page.offset)
@@ -376,9 +392,7 @@ def _tiff_fields(tiff, page, single):
     for tag in (meta.EXIF_IFD, meta.GPS_IFD):
         if tag in whole:
             kept[tag] = whole.get_ifd(tag)
-    if len(kept):
-        fields["exif"] = kept.tobytes()
-    return fields
+    return {"exif": kept.tobytes()} if len(kept) else {}
 
 
 def _describes_pages(description):

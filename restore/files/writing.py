@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import ALPHA, DEPTHS, PictureError
+from restore.files.formats import ALPHA, DEPTHS, SIDES, PictureError
 from restore.files.picture import PictureWarning, to_depth
 
 JPEG_QUALITY = 95
@@ -61,6 +61,11 @@ def check(picture, name, depth=None, strict=False):
     if wanted not in DEPTHS[name] and (strict or depth):
         raise PictureError(
             f"{name.upper()} has no {_words(wanted)} samples: choose another --format or --depth"
+        )
+    longest = SIDES.get(name)
+    if longest and max(picture.samples.shape) > longest:
+        raise PictureError(
+            f"{name.upper()} holds at most {longest} pixels a side: choose another --format"
         )
     if picture.alpha is not None and name not in ALPHA:
         raise PictureError(
