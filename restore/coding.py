@@ -73,9 +73,7 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
     if sparsity < 1:
         raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
     sparsity = min(sparsity, dictionary.n_atoms)
-    tolerances = np.ascontiguousarray(
-        np.broadcast_to(np.float32(tolerance), len(patches)), dtype=np.float32
-    )
+    tolerances = np.full(len(patches), tolerance, np.float32)
     if weights is None:
         known = np.isfinite(patches).all()
     else:
