@@ -202,6 +202,26 @@ def test_existing_outputs(tmp_path, capsys):
     assert (tmp_path / "a-inverted.png").stat().st_mode & 0o777 == 0o640
 
 
+def precious(picture, *, threads, progress, place):
+    Path(place).write_text("precious")
+    return picture
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_appears_meanwhile_is_kept(tmp_path, capsys, monkeypatch, links):
+    write(tmp_path / "a.png")
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *paths: os.stat(tmp_path / "none"))
+    process = functools.partial(precious, place=tmp_path / "b.png")
+    assert run([tmp_path / "a.png"], process, output=tmp_path / "b.png") == 1
+    assert "appeared meanwhile" in capsys.readouterr().err
+    assert (tmp_path / "b.png").read_text() == "precious"
+    assert run([tmp_path / "a.png"], process, output=tmp_path / "b.png", overwrite=True) == 0
+    (tmp_path / "b.png").unlink()
+    assert run([tmp_path / "a.png"], output=tmp_path / "b.png") == 0
+    assert tree(tmp_path) == ["a.png", "b.png"]
+
+
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 @pytest.mark.parametrize("options", [{}, {"skip_existing": True}])
 def test_a_link_to_the_input_is_the_input(tmp_path, capsys, link, options):

@@ -89,7 +89,7 @@ def _restore(process, job, options, reads, writes, threads, progress):
         if isinstance(first, bytes) and next(results, None) is not None:
             raise ValueError("this file has several pages: choose one with --page")
         extras = _extra_paths(job, notes.pop("extras", {}), options)
-        with _target_file(job.target) as file:
+        with _target_file(job.target, options) as file:
             contents = itertools.chain([first], results)
             _write(file, contents, name, count=count, depth=options.depth, strict=options.strict)
             notes["size_out"] = file.seek(0, os.SEEK_END)
@@ -97,7 +97,7 @@ def _restore(process, job, options, reads, writes, threads, progress):
                 file.seek(0)
                 notes |= _measure(job.reference, file, options)
         for path, content in extras.items():
-            with _target_file(path) as file:
+            with _target_file(path, options) as file:
                 _write(file, [content], format_of_name(path))
     return notes
 
@@ -216,10 +216,10 @@ def _with_hidden_colours(picture, hidden):
 
 
 @contextlib.contextmanager
-def _target_file(target):
+def _target_file(target, options):
     if target != "-":
         os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
-        with whole_file(target) as file:
+        with whole_file(target, replace=options.overwrite) as file:
             yield file
         return
     buffer = io.BytesIO()

@@ -1,6 +1,7 @@
 """Files are written whole or not at all."""
 
 import contextlib
+import errno
 import itertools
 import os
 from pathlib import Path
@@ -13,12 +14,18 @@ def _prefix(process):
 
 
 @contextlib.contextmanager
-def whole_file(path):
+def whole_file(path, replace=True):
     """Open a file that takes its place under `path` only when it is complete.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and
     then replace `path` in one step. On any error or signal the temporary file is removed
     and what was at `path` before is untouched. The permissions of a replaced file are kept.
+
+    Parameters
+    ----------
+    path : path
+    replace : bool
+        Whether a file that is at `path` by then may be replaced.
 
     Yields
     ------
@@ -35,12 +42,25 @@ def whole_file(path):
             os.fsync(file.fileno())
         with contextlib.suppress(OSError):
             os.chmod(temporary, path.stat().st_mode & 0o7777)
-        os.replace(temporary, path)
+        _move(temporary, path, replace)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _move(temporary, path, replace):
+    """Give a complete file its name; unless it may `replace` another, only a free name."""
+    if not replace:
+        with contextlib.suppress(OSError):
+            os.link(temporary, path)  # in one step with finding out that the name is free
+            temporary.unlink()
+            return
+        # not free, or a file system without links
+        if os.path.lexists(path):
+            raise FileExistsError(errno.EEXIST, "a file has appeared meanwhile", str(path))
+    os.replace(temporary, path)
 
 
 def _sync_folder(folder):
