@@ -159,7 +159,8 @@ def _first_matches(image, hole, coarse, locality, threads):
         matches = np.ascontiguousarray(np.moveaxis(nearest, 0, 2))
         known = ~hole
         while not known.all():
-            rim = np.argwhere(ndimage.binary_dilation(known, np.ones((3, 3))) & ~known)
+            growing = ndimage.binary_dilation(known, np.ones((3, 3)))
+            rim = np.ascontiguousarray(np.argwhere(growing & ~known))
 
             def match(band, rim=rim):
                 kernels.peel(image, source, known, rim[band], matches, locality, HALF, REACH)
@@ -180,8 +181,8 @@ def _first_matches(image, hole, coarse, locality, threads):
 def _refine(image, hole, matches, locality, turns, last, seed, threads):
     """Matching and averaging in turns: fills the image and improves the matches, in place."""
     source = _sources(hole)
-    targets = np.argwhere(_inside(hole.shape) & _touching(hole))
-    pixels = np.argwhere(hole)
+    targets = np.ascontiguousarray(np.argwhere(_inside(hole.shape) & _touching(hole)))
+    pixels = np.ascontiguousarray(np.argwhere(hole))
     costs = np.full(hole.shape, -1, np.float32)
     costs[tuple(targets.T)] = 1
     slices = bands.slices(len(pixels), 4096)

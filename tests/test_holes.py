@@ -26,7 +26,7 @@ def scene(channels=2, seed=0):
             source[y, x] = not touches
             if touches:
                 targets.append((y, x))
-    places = np.argwhere(source)
+    places = np.ascontiguousarray(np.argwhere(source))
     matches = np.int32(places[rng.integers(0, len(places), hole.shape)])
     targets = np.array(targets)
     costs = np.full(hole.shape, -1, np.float32)
@@ -65,7 +65,7 @@ def test_matches_only_improve():
 def test_votes_equal_the_equation(sharp):
     image, hole, _, targets, matches, costs = scene()
     kernels.measure(image, targets, matches, costs, LOCALITY, HALF)
-    pixels = np.argwhere(hole)
+    pixels = np.ascontiguousarray(np.argwhere(hole))
     values = np.empty((len(pixels), image.shape[2]), np.float32)
     kernels.vote(image, pixels, matches, costs, values, HALF, sharp)
     expected = reference.votes(image, pixels, matches, costs, HALF, sharp)
@@ -74,7 +74,7 @@ def test_votes_equal_the_equation(sharp):
 
 def test_the_rim_takes_what_fits_best():
     image, hole, source, _, matches, _ = scene()
-    rim = np.argwhere(hole)[:8]
+    rim = np.ascontiguousarray(np.argwhere(hole)[:8])
     kernels.peel(image, source, ~hole, rim, matches, LOCALITY, HALF, 9)
     expected = reference.peeled(image, source, ~hole, rim, LOCALITY, HALF, 9)
     assert np.array_equal(matches[tuple(rim.T)], expected)
