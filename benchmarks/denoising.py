@@ -23,6 +23,7 @@ from benchmarks.harness import (
 )
 
 SIGMAS = (15, 25, 50)
+QUALITIES = ("fast", "balanced", "best")
 #: The noise level at which times are taken.
 TIMED = 25
 
@@ -36,15 +37,13 @@ def tables(run):
     yield growth(run)
 
 
-def kind_methods(kind, threads):
+def kind_methods(threads):
     """{name: function of (picture, sigma in [0, 1])}, without the peers that are not here."""
+    settings = {f"restore, {quality}": {"quality": quality} for quality in QUALITIES}
+    settings["restore, dictionary learned on the picture"] = {"dictionary": "learn"}
     methods = {
-        "restore, dictionary learned on the picture": lambda given: restore.denoise(
-            *given, threads=threads
-        ),
-        "restore, packaged dictionary": lambda given: restore.denoise(
-            *given, dictionary=kind, threads=threads
-        ),
+        name: lambda given, chosen=chosen: restore.denoise(*given, threads=threads, **chosen)
+        for name, chosen in settings.items()
     }
     if peer("bm3d"):
         methods["BM3D"] = lambda given: bm3d(*given, threads)
@@ -72,7 +71,7 @@ def non_local_means(picture, sigma):
 
 def gaussian(run, kind, name, pictures):
     """PSNR at each sigma, SSIM and time at one of them, means over the pictures."""
-    methods = kind_methods(kind, run.threads)
+    methods = kind_methods(run.threads)
     at = {}
     for sigma in SIGMAS:
         cases = [

@@ -457,3 +457,47 @@ def cell_sum(values, i, j, reach):
     """Sum over the cells within `reach` cells of that of sample (i, j)."""
     u, v = 2 * (i // 2), 2 * (j // 2)
     return values[u - 2 * reach : u + 2 * reach + 2, v - 2 * reach : v + 2 * reach + 2].sum()
+
+
+# --- Groups of similar patches ----------------------------------------------------------
+
+
+def nearest_patches(plane, corner, side, reach, size):
+    """Corners of the patches with the smallest sums of squared differences, first ones first."""
+    height, width = plane.shape
+    here = plane[corner[0] : corner[0] + side, corner[1] : corner[1] + side].astype(float)
+    found = []
+    for y in range(max(0, corner[0] - reach), min(height - side, corner[0] + reach) + 1):
+        for x in range(max(0, corner[1] - reach), min(width - side, corner[1] + reach) + 1):
+            found.append((((plane[y : y + side, x : x + side] - here) ** 2).sum(), y, x))
+    return [(y, x) for _, y, x in sorted(found)[:size]]
+
+
+def coded_groups(plane, pilot, variances, places, side, threshold):
+    """Groups coded over their principal components, each with its gain, and averaged."""
+    plane = plane.astype(float)
+    total, weight = np.zeros_like(plane), np.zeros_like(plane)
+    for group in places:
+        corners = [divmod(int(place), plane.shape[1]) for place in group]
+
+        def patches(source, corners=corners):
+            return np.array([source[y : y + side, x : x + side].ravel() for y, x in corners])
+
+        noise = patches(variances.astype(float)).mean()
+        shown = patches(plane if pilot is None else pilot.astype(float))
+        shown = shown - shown.mean(axis=0)
+        energies, atoms = np.linalg.eigh(shown.T @ shown / len(shown))
+        if pilot is None:
+            step = energies / (energies + threshold * noise)
+            gains = 3 * step**2 - 2 * step**3
+        else:
+            gains = energies / (energies + noise)
+        noisy = patches(plane)
+        mean = noisy.mean(axis=0)
+        codes = (noisy - mean) @ atoms
+        estimates = mean + (codes * gains) @ atoms.T
+        confidence = 1 / (1 + (gains**2).sum())
+        for (y, x), estimate in zip(corners, estimates, strict=True):
+            total[y : y + side, x : x + side] += confidence * estimate.reshape(side, side)
+            weight[y : y + side, x : x + side] += confidence
+    return total / weight

@@ -19,7 +19,8 @@ def test_every_kernel_is_compiled_once(channels):
     """Doors coerce types, order and scalars, so that no call waits for another compilation."""
     noisy = np.random.default_rng(0).random((24, 30, channels))
     for array in (noisy, noisy.astype(np.float32)[:, ::-1], (255 * noisy).astype(np.uint8)):
-        restore.denoise(array, 0.1, n_atoms=32, patch_size=4, iterations=1)
+        restore.denoise(array, 0.1)
+        restore.denoise(array, 0.1, dictionary="learn", n_atoms=32, patch_size=4, iterations=1)
         restore.denoise(array, dictionary="grey" if channels == 1 else "colour", stride=3)
     dictionary = overcomplete_dct(32, (4, 4, channels))
     patches = np.random.default_rng(0).random((64, 16 * channels))

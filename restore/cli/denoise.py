@@ -36,11 +36,33 @@ class Sigma(click.ParamType):
     help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
 )
 @click.option(
-    "--dictionary",
-    default="learn",
+    "--strength",
+    type=click.FloatRange(0, 10),
+    default=1.0,
     show_default=True,
+    metavar="X",
+    help="Take the noise for X times as strong: more than 1 smooths more.",
+)
+@click.option(
+    "--blend",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="Share of the noisy picture that is mixed into the result.",
+)
+@click.option(
+    "--quality",
+    type=click.Choice(["fast", "balanced", "best"]),
+    default="balanced",
+    show_default=True,
+    help="fast takes about a tenth of balanced's time, best about four times as long.",
+)
+@click.option(
+    "--dictionary",
     metavar="learn|NAME|FILE",
-    help="Atoms to code with: learned on the picture, a packaged dictionary, or a file.",
+    help="Instead of groups of patches, code each patch on its own with these atoms: learned "
+    "on the picture, a packaged dictionary, or a file. What follows is for this way alone.",
 )
 @click.option(
     "--atoms",
@@ -72,10 +94,8 @@ class Sigma(click.ParamType):
 @click.option(
     "--stride",
     type=click.IntRange(1, 32),
-    default=1,
-    show_default=True,
     metavar="N",
-    help="Samples between neighbouring patches; larger is faster and worse.",
+    help="Samples between neighbouring patches; larger is faster and worse. [default: 1]",
 )
 @click.option(
     "--seed",
@@ -89,13 +109,13 @@ class Sigma(click.ParamType):
 def denoise(inputs, options, **settings):
     """Remove noise.
 
-    Every small patch is coded with a few atoms of a dictionary, learned on the noisy
-    picture itself (Elad & Aharon 2006). Pictures keep their depth, alpha and metadata.
+    Patches that look alike are gathered, and coded with a few atoms that are learned on
+    them. Pictures keep their depth, alpha and metadata.
     """
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
 
 
-def denoise_picture(picture, *, threads, progress, sigma, **settings):
+def denoise_picture(picture, *, threads, progress, sigma, strength, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
@@ -104,11 +124,16 @@ def denoise_picture(picture, *, threads, progress, sigma, **settings):
     from restore.noise import estimate_sigma
 
     if sigma is None:
-        sigma = float(np.sqrt(np.mean(estimate_sigma(picture.samples) ** 2)))
+        sigma = estimate_sigma(picture.samples)
     else:
         if 0 < sigma < 1:
             hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
             warnings.warn(hint, PictureWarning, stacklevel=2)
-        sigma /= 255
-    samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
-    return batch.Result(picture.replace(samples=samples), {"sigma": round(255 * sigma, 2)})
+        sigma = np.array([sigma / 255])
+    samples = denoise(
+        picture.samples, strength * sigma, threads=threads, progress=progress, **settings
+    )
+    if blend:
+        samples += np.float32(blend) * (picture.samples - samples)
+    level = float(255 * np.sqrt(np.mean(sigma**2)))
+    return batch.Result(picture.replace(samples=samples), {"sigma": round(level, 2)})
