@@ -4,6 +4,7 @@ Nothing is unpickled, and names, types and sizes are checked against what the ki
 file may hold before anything is allocated, since a tiny file can declare a huge array.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -90,22 +91,61 @@ def read(file, kind, expected):
     OSError
         If it cannot be read.
     """
-    name = getattr(file, "name", None) or (file if isinstance(file, (str, os.PathLike)) else "data")
+    name = _name(file)
+    with _sentences(file, f"{kind} file"), zipfile.ZipFile(file) as members:
+        header = _header(members)
+        if header["kind"] != kind:
+            raise ValueError(f"it holds a {header['kind']}, and a {kind} is needed here")
+        if header["version"] != VERSION:
+            raise ValueError(
+                f"its version is {header['version']}, and this program reads {VERSION}"
+            )
+        names = {Path(member).stem for member in members.namelist()}
+        if names != {"header", *expected}:
+            raise ValueError(f"it holds {sorted(names)} instead of {sorted(expected)}")
+        arrays = {key: _member(members, key, *expected[key]) for key in expected}
+    sha256 = digest(arrays)
+    if header.get("sha256") != sha256:
+        raise ValueError(f"{name} is damaged: its arrays do not match their checksum")
+    return arrays, header["provenance"], sha256
+
+
+def read_header(file):
+    """What a file written by `write` says about itself.
+
+    Returns
+    -------
+    kind : str
+    provenance : dict
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file.
+    OSError
+        If it cannot be read.
+    """
+    with _sentences(file, "file of this program"), zipfile.ZipFile(file) as members:
+        header = _header(members)
+    return header["kind"], header["provenance"]
+
+
+def _header(members):
+    header = json.loads(_member(members, "header", "B", 1).tobytes().decode())
+    if not isinstance(header, dict) or not {"kind", "version", "provenance"} <= set(header):
+        raise ValueError("its header is incomplete")
+    return header
+
+
+def _name(file):
+    return getattr(file, "name", None) or (file if isinstance(file, (str, os.PathLike)) else "data")
+
+
+@contextlib.contextmanager
+def _sentences(file, what):
+    """Whatever is wrong with the file becomes a ValueError that names it."""
     try:
-        with zipfile.ZipFile(file) as members:
-            header = json.loads(_member(members, "header", "B", 1).tobytes().decode())
-            if not isinstance(header, dict) or not {"kind", "version", "provenance"} <= set(header):
-                raise ValueError("its header is incomplete")
-            if header["kind"] != kind:
-                raise ValueError(f"it holds a {header['kind']}, and a {kind} is needed here")
-            if header["version"] != VERSION:
-                raise ValueError(
-                    f"its version is {header['version']}, and this program reads {VERSION}"
-                )
-            names = {Path(member).stem for member in members.namelist()}
-            if names != {"header", *expected}:
-                raise ValueError(f"it holds {sorted(names)} instead of {sorted(expected)}")
-            arrays = {key: _member(members, key, *expected[key]) for key in expected}
+        yield
     except (
         zipfile.BadZipFile,
         zlib.error,
@@ -114,13 +154,9 @@ def read(file, kind, expected):
         json.JSONDecodeError,
         NotImplementedError,
     ):
-        raise ValueError(f"{name} is not a {kind} file, or is damaged") from None
+        raise ValueError(f"{_name(file)} is not a {what}, or is damaged") from None
     except ValueError as error:
-        raise ValueError(f"{name} is not a usable {kind} file: {error}") from None
-    sha256 = digest(arrays)
-    if header.get("sha256") != sha256:
-        raise ValueError(f"{name} is damaged: its arrays do not match their checksum")
-    return arrays, header["provenance"], sha256
+        raise ValueError(f"{_name(file)} is not a usable {what}: {error}") from None
 
 
 def _member(members, name, characters, axes):

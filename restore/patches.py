@@ -52,7 +52,7 @@ def centre(patches, channels):
         The means, for `uncentre`.
     """
     means = np.empty((len(patches), channels), np.float32)
-    kernels.centre(patches.reshape(len(patches), -1, channels), means)
+    kernels.centre(patches.reshape(len(patches), patches.shape[1] // channels, channels), means)
     return means
 
 

@@ -49,7 +49,19 @@ from restore.batch.records import (
 from restore.batch.work import failure_reason
 from restore.batch.workers import reports, shares
 
-__all__ = ["Options", "Result", "UsageError", "failure_reason", "find", "plan", "run", "shares"]
+__all__ = [
+    "Console",
+    "Interrupted",
+    "Options",
+    "Result",
+    "UsageError",
+    "failure_reason",
+    "find",
+    "plan",
+    "run",
+    "shares",
+    "signals",
+]
 
 
 def run(process, inputs, options, *, reads=None, writes=None, companions=None):
@@ -93,7 +105,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None):
     work = {"process": process, "options": options, "reads": reads, "writes": writes}
     outcome = {"done": 0, "skipped": 0, "failed": 0}
     interrupted = 0
-    with _signals():
+    with signals():
         try:
             console.begin(len(jobs))
             with contextlib.closing(reports(work, jobs, options, console)) as finished:
@@ -131,7 +143,7 @@ def _hint(inputs, options):
 
 
 @contextlib.contextmanager
-def _signals():
+def signals():
     """SIGTERM and SIGHUP clean up and end the run as Ctrl-C does."""
 
     def stop(number, frame):

@@ -44,6 +44,11 @@ class Console:
             self.stages = self._bar(total=total, desc=stage, position=int(self.files is not None))
         self.stages.update(done - self.stages.n)
 
+    def note(self, words):
+        """Words at the end of the bar of the stage."""
+        if self.stages is not None:
+            self.stages.set_postfix_str(words)
+
     def end(self):
         for bar in (self.stages, self.files):
             if bar is not None:
@@ -75,8 +80,12 @@ class Console:
                 self.say(f"restore: {report['input']}: warning: {sentence}")
             if report["status"] != "failed" and (alone or self.options.verbose):
                 self.say(self._line(report))
+        self.json(report)
+
+    def json(self, facts):
+        """A line of --json."""
         if self.options.json:
-            print(json.dumps(_plain(report), allow_nan=False), flush=True)
+            print(json.dumps(_plain(facts), allow_nan=False), flush=True)
 
     def _line(self, report):
         if report["status"] == "skipped":

@@ -14,6 +14,7 @@ _MODULES = {
     "inpaint": "inpaint",
     "compress": "compress",
     "decompress": "decompress",
+    "train": "train",
     "inspect": "inspect",
     "compare": "compare",
     "cache": "cache",

@@ -1,20 +1,49 @@
 """``restore inspect``"""
 
 import json
+import os
 
 import click
+
+from restore.files.formats import MAX_PIXELS, format_of_name
+
+#: Atoms a patch at which --curve measures.
+_SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
 
 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file.")
-def inspect(files, as_json):
+@click.option(
+    "--picture",
+    metavar="OUT.png",
+    type=click.Path(),
+    help="Draw the atoms of a dictionary, the most used first.",
+)
+@click.option(
+    "--curve",
+    "pictures",
+    multiple=True,
+    metavar="PICTURE|FOLDER",
+    type=click.Path(exists=True),
+    help="How well a dictionary codes the patches of these pictures, by atoms a patch. "
+    "May be given again.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists.")
+def inspect(files, as_json, picture, pictures, overwrite):
     """Print what is in .ksvd and dictionary files, without decoding."""
+    if picture is not None:
+        check_picture(picture, overwrite)
+        if len(files) > 1:
+            raise click.UsageError("--picture draws the atoms of one file")
     failed = 0
     for file in files:
         try:
-            with open(file, "rb") as stream:
-                found = describe(stream)
+            found = describe(file, pictures)
+            if picture is not None:
+                from restore.dictionary import Dictionary
+
+                draw_atoms(Dictionary.load(file), picture)
         except (OSError, ValueError) as error:
             from restore.batch import failure_reason
 
@@ -30,11 +59,102 @@ def inspect(files, as_json):
     return int(failed > 0)
 
 
-def describe(stream):
-    """What the header of a file says, as a dictionary."""
-    from restore import compression
+def describe(file, pictures=()):
+    """What a file, or the packaged one of that name, says; told apart by content."""
+    from restore import archive
 
-    return compression.inspect(stream.read())
+    if file in archive.packaged() and not os.path.lexists(file):
+        file = str(archive.packaged_path(file))
+    with open(file, "rb") as stream:
+        if stream.read(2) == b"PK":
+            return _describe_archive(file, pictures)
+        if pictures:
+            raise ValueError("--curve needs a dictionary")
+        from restore import compression
+
+        stream.seek(0)
+        return compression.inspect(stream.read())
+
+
+def _describe_archive(file, pictures):
+    from restore import archive
+    from restore.dictionary import Dictionary
+
+    kind, provenance = archive.read_header(file)
+    if kind != "dictionary":
+        if pictures:
+            raise ValueError(f"it holds a {kind}, and --curve needs a dictionary")
+        return {"format": kind, **provenance}
+    dictionary = Dictionary.load(file)
+    height, width, channels = dictionary.patch_shape
+    coherence = dictionary.coherence()
+    found = {
+        "format": kind,
+        "atoms": dictionary.n_atoms,
+        "patch_width": width,
+        "patch_height": height,
+        "channels": channels,
+        "coherence": round(coherence, 4),
+        "guaranteed_sparsity": round((1 + 1 / max(coherence, 1e-6)) / 2, 2),
+    }
+    uses = dictionary.provenance.get("uses")
+    if uses:
+        found["share_of_the_most_used_atom"] = round(max(uses) / max(1, sum(uses)), 4)
+        found["share_of_the_most_used_tenth"] = round(
+            sum(sorted(uses)[-max(1, len(uses) // 10) :]) / max(1, sum(uses)), 4
+        )
+        found["atoms_never_used"] = uses.count(0)
+    found["provenance"] = {
+        name: value for name, value in dictionary.provenance.items() if name != "uses"
+    }
+    if pictures:
+        found["error_by_atoms_per_patch"] = _curve(dictionary, pictures)
+    return found
+
+
+def _curve(dictionary, pictures):
+    """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
+    from restore import batch, training
+    from restore.batch.collection import Collection
+
+    collection = Collection(
+        [file for file, _ in batch.find(pictures)[0]],
+        channels=dictionary.channels,
+        usable=lambda image: training.check(image, dictionary.patch_shape),
+        max_pixels=MAX_PIXELS,
+    )
+    drawn = training.draw(collection, dictionary.patch_shape, 50_000)
+    for file, reason in collection.skipped.items():
+        click.echo(f"restore: {file}: left out: {reason}", err=True)
+    return {
+        str(sparsity): round(255 * training.error(dictionary, drawn.patches, sparsity), 3)
+        for sparsity in _SPARSITIES
+        if sparsity <= min(dictionary.n_atoms, dictionary.patch_dim)
+    }
+
+
+def check_picture(path, overwrite):
+    """Refuse a name that cannot become a picture, or is taken, as wrong usage."""
+    if format_of_name(path) is None:
+        raise click.UsageError(f"unknown extension of {path}: use .png")
+    if os.path.lexists(path) and not overwrite:
+        raise click.UsageError(f"{path} exists: use --overwrite")
+
+
+def draw_atoms(dictionary, path):
+    """Write the mosaic of atoms, the most used first."""
+    import numpy as np
+
+    from restore.files.figure import mosaic
+    from restore.files.picture import Picture
+    from restore.files.safe import whole_file
+    from restore.files.writing import write_pages
+
+    uses = dictionary.provenance.get("uses")
+    order = np.argsort(-np.array(uses), kind="stable") if uses else None
+    picture = Picture(mosaic(dictionary.atoms, dictionary.patch_shape, order))
+    with whole_file(path) as file:
+        write_pages(file, [picture], format_of_name(path))
 
 
 def _words(value):

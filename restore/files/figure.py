@@ -1,4 +1,4 @@
-"""One picture that shows several beside each other, with a magnified crop and the errors."""
+"""Pictures about pictures: results beside each other with their errors, atoms of a dictionary."""
 
 import numpy as np
 
@@ -78,3 +78,37 @@ def _worst_box(reference, results):
     inside = total[side:, side:] - total[:-side, side:] - total[side:, :-side]
     top, left = np.unravel_index(np.argmax(inside + total[:-side, :-side]), inside.shape)
     return slice(top, top + side), slice(left, left + side)
+
+
+def mosaic(atoms, patch_shape, order=None):
+    """Draw the atoms of a dictionary in rows, each stretched to the full range around grey.
+
+    Parameters
+    ----------
+    atoms : (n_atoms, patch_dim) ndarray
+    patch_shape : (height, width, channels)
+    order : (n_atoms,) int ndarray, optional
+        Which comes first, left to right and row by row.
+
+    Returns
+    -------
+    (rows, columns, channels) float32 ndarray
+    """
+    if order is not None:
+        atoms = atoms[order]
+    height, width, channels = patch_shape
+    across = int(np.ceil(np.sqrt(len(atoms) * height / width)))
+    down = -(-len(atoms) // across)
+    zoom = max(1, 32 // max(height, width))
+    gap = max(1, zoom // 2)
+    canvas = np.ones(
+        (down * (height * zoom + gap) + gap, across * (width * zoom + gap) + gap, channels)
+    )
+    for number, atom in enumerate(atoms):
+        tile = 0.5 + 0.5 * atom.reshape(patch_shape) / np.abs(atom).max()
+        top = gap + number // across * (height * zoom + gap)
+        left = gap + number % across * (width * zoom + gap)
+        canvas[top : top + height * zoom, left : left + width * zoom] = tile.repeat(zoom, 0).repeat(
+            zoom, 1
+        )
+    return canvas.astype(np.float32)

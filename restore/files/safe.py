@@ -63,6 +63,43 @@ def _move(temporary, path, replace):
     os.replace(temporary, path)
 
 
+@contextlib.contextmanager
+def only_one(path):
+    """Hold `path` for this process alone, as long as the context lasts.
+
+    A small file beside `path` is locked; the system lets go of it even where the process is
+    killed.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process holds it.
+    """
+    path = Path(path)
+    name = path.parent / f".{path.name}.lock"
+    with open(name, "a+b") as file:
+        try:
+            _lock(file)
+        except OSError:
+            raise BlockingIOError(None, "another run is writing this file", str(path)) from None
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                name.unlink()
+
+
+def _lock(file):
+    try:
+        import fcntl
+    except ImportError:
+        import msvcrt
+
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _sync_folder(folder):
     """Make the new name itself survive a power cut, where the system can."""
     with contextlib.suppress(OSError, AttributeError):

@@ -1,0 +1,81 @@
+"""Many pictures to learn from: read one at a time, as often as asked for."""
+
+import numpy as np
+
+from restore.batch.work import failure_reason
+
+#: The weights of red, green and blue in grey (ITU-R BT.601).
+_GREY = (0.299, 0.587, 0.114)
+
+
+class Collection:
+    """The pictures of some files, as arrays; what cannot be read is left out and remembered.
+
+    Parameters
+    ----------
+    files : list of str
+    channels : {1, 3}, optional
+        Colour is turned to grey for 1; grey pictures are left out for 3. By default what
+        the first picture has.
+    shrink : int
+        Pictures are made so many times smaller: what a camera has interpolated or a JPEG has
+        thrown away teaches wrong details.
+    usable : callable
+        ``usable(image)`` raises a ValueError, one sentence, where an image is of no use.
+    max_pixels : int
+
+    Attributes
+    ----------
+    skipped : dict of str to str
+        Files that were left out, and why.
+    channels : int or None
+    """
+
+    def __init__(self, files, *, channels=None, shrink=1, usable=None, max_pixels):
+        self.files, self.channels, self.shrink = list(files), channels, shrink
+        self.usable, self.max_pixels = usable, max_pixels
+        self.skipped = {}
+
+    def __len__(self):
+        return len(self.files)
+
+    def __iter__(self):
+        """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""
+        from restore import bands
+
+        files = [file for file in self.files if file not in self.skipped]
+        for image in bands.map_bands(self._read, files, threads=1):
+            if image is not None:
+                yield image
+
+    def _read(self, file):
+        from restore.files.reading import read_pages
+
+        try:
+            with open(file, "rb") as stream:
+                image = next(read_pages(stream, max_pixels=self.max_pixels)).samples
+            self.channels = self.channels or image.shape[2]
+            image = self._shrunk(self._coloured(image))
+            if self.usable:
+                self.usable(image)
+        except Exception as error:
+            self.skipped[file] = failure_reason(error)
+            return None
+        return image
+
+    def _coloured(self, image):
+        if self.channels == 3 and image.shape[2] == 1:
+            raise ValueError("a grey picture, where colour is learned")
+        if self.channels == 1 and image.shape[2] == 3:
+            return (image @ np.array(_GREY, np.float32))[..., None]
+        return image
+
+    def _shrunk(self, image):
+        if self.shrink == 1:
+            return image
+        from restore.resize import resize
+
+        height, width = (side // self.shrink for side in image.shape[:2])
+        if min(height, width) < 1:
+            raise ValueError(f"too small to be shrunk {self.shrink} times")
+        return resize(image, height, width, threads=1)

@@ -1,0 +1,380 @@
+"""``restore train``"""
+
+import os
+import signal
+import time
+
+import click
+
+from restore import __version__, batch
+from restore.batch.records import FAILED, NOTHING
+from restore.files.formats import MAX_PIXELS
+
+#: Settings that the turns of one dictionary must share, and the options that set them.
+SETTINGS = {
+    "atoms": "--atoms",
+    "patch_shape": "--patch-size, --grey or --colour",
+    "method": "--method",
+    "coder": "--coder",
+    "sparsity": "--sparsity",
+    "sigma": "--sigma",
+    "patches": "--patches",
+    "shrink": "--shrink",
+    "init": "--init",
+    "seed": "--seed",
+}
+
+#: Where neither sparsity nor noise level are given: enough for details, and none for grain.
+_SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+@click.option("-o", "--output", required=True, metavar="DICT.npz", type=click.Path())
+@click.option("--atoms", type=click.IntRange(2, 65536), default=256, show_default=True, metavar="N")
+@click.option(
+    "--patch-size", type=click.IntRange(2, 64), default=8, show_default=True, metavar="PIXELS"
+)
+@click.option(
+    "--grey/--colour", default=None, help="Of what patches. [default: as the first picture is]"
+)
+@click.option(
+    "--sparsity",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Most atoms per patch; 1 is vector quantisation. [default: 6, in colour 8; as many as "
+    "the patch has samples with --sigma]",
+)
+@click.option(
+    "--sigma",
+    type=click.FloatRange(0, 255, min_open=True),
+    metavar="LEVELS",
+    help="Patches are approximated up to noise of so many 8-bit levels. [default: 6, or 0 with "
+    "--sparsity]",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["ksvd", "mod", "online", "gradient"]),
+    default="ksvd",
+    show_default=True,
+    help="How atoms are updated. online reads the pictures again in every turn.",
+)
+@click.option(
+    "--coder",
+    type=click.Choice(["ormp", "omp", "fista", "ista"]),
+    default="ormp",
+    show_default=True,
+    help="How patches are coded; the last two by an l1 penalty that follows from --sigma.",
+)
+@click.option("--iterations", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--patches",
+    type=click.IntRange(min=100),
+    default=200_000,
+    show_default=True,
+    metavar="N",
+    help="Drawn evenly from all pictures; with online, how many each turn sees.",
+)
+@click.option(
+    "--init",
+    default="data",
+    show_default=True,
+    metavar="data|dct|NAME|FILE",
+    help="First atoms: patches, cosines, or those of a dictionary.",
+)
+@click.option(
+    "--shrink",
+    type=click.IntRange(1, 16),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Learn from the pictures made N times smaller.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
+@click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
+@click.option("--picture", metavar="OUT.png", type=click.Path(), help="Draw the atoms.")
+@click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    envvar="RESTORE_MAX_PIXELS",
+    show_default=True,
+    metavar="N",
+    help="Leave out larger pictures.",
+)
+@click.option(
+    "-t",
+    "--threads",
+    type=click.IntRange(min=1),
+    envvar="RESTORE_THREADS",
+    metavar="N",
+    help="The dictionary is the same for any number. [default: all processors]",
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="One JSON object per turn, and one at the end."
+)
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Progress bars on standard error. [default: on a terminal]",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line per turn.")
+def train(inputs, output, overwrite, picture, resume, recursive, as_json, progress, quiet,
+          verbose, **settings):  # fmt: skip
+    """Learn a dictionary from the pictures of folders and files.
+
+    Pictures are read one at a time, and a bounded number of patches is drawn evenly from all
+    of them; flat patches are thinned out. What cannot be read is left out and listed. After
+    every turn DICT.npz holds the dictionary so far: an interrupted run goes on with --resume,
+    to the same result. At the end it is compared with the packaged dictionary on patches
+    set apart. Any --dictionary accepts the result.
+    """
+    if overwrite and resume:
+        raise click.UsageError("--overwrite and --resume contradict each other")
+    if not output.endswith(".npz"):
+        raise click.UsageError(f"{output} should end in .npz")
+    if os.path.lexists(output) and not overwrite and not resume:
+        raise click.UsageError(f"{output} exists: use --resume to go on, or --overwrite")
+    if picture is not None:
+        from restore.cli.inspect import check_picture
+
+        check_picture(picture, overwrite or resume)
+    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[variable] = "1"
+    console = batch.Console(
+        batch.Options(json=as_json, progress=progress, quiet=quiet, verbose=verbose)
+    )
+    run = Run(console, output, picture, settings)
+    try:
+        with batch.signals():
+            return run.train(inputs, recursive, resume)
+    except (KeyboardInterrupt, batch.Interrupted) as stop:
+        console.end()
+        number = stop.args[0] if isinstance(stop, batch.Interrupted) else signal.SIGINT
+        kept = f"{output} holds the dictionary of turn {run.saved}: --resume goes on from there"
+        console.say("interrupted: " + (kept if run.saved else "nothing is learned yet"))
+        return 128 + number
+    except (OSError, ValueError, MemoryError) as error:
+        console.end()
+        console.say(f"restore: {batch.failure_reason(error)}")
+        return FAILED
+
+
+class Run:
+    """One call of the command."""
+
+    def __init__(self, console, output, picture, settings):
+        self.console, self.output, self.picture, self.settings = console, output, picture, settings
+        self.saved = 0
+
+    def train(self, inputs, recursive, resume):
+        """From files to a file; the exit code."""
+        from restore.batch.collection import Collection
+        from restore.files.safe import only_one
+
+        files = [file for file, _ in batch.find(inputs, recursive=recursive)[0]]
+        if not files:
+            hint = "" if recursive else " (--recursive looks into folders of folders)"
+            self.console.say("restore: no picture found in what was named" + hint)
+            return NOTHING
+        grey = self.settings["grey"]
+        pictures = Collection(
+            files,
+            channels=None if grey is None else 1 if grey else 3,
+            shrink=self.settings["shrink"],
+            max_pixels=self.settings["max_pixels"],
+        )
+        os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
+        with only_one(self.output):
+            self.console.announce_compilation()
+            return self._learn(pictures, resume)
+
+    def _learn(self, pictures, resume):
+        from restore import training
+
+        settings = self.settings
+        start = time.perf_counter()
+        drawn = self._draw(pictures)
+        channels = pictures.channels
+        shape = (settings["patch_size"], settings["patch_size"], channels)
+        sparsity, sigma = settings["sparsity"], settings["sigma"]
+        if sparsity is None and sigma is None:
+            sparsity, sigma = _SPARSITY[channels], _SIGMA
+        about = {
+            **{name: settings[name] for name in SETTINGS if name in settings},
+            "patch_shape": list(shape),
+            "sparsity": sparsity,
+            "sigma": sigma,
+            "pictures": drawn.pictures,
+            "available": drawn.available,
+            "data": drawn.fingerprint(),
+            "restore": __version__,
+        }
+        dictionary, done = self._first(drawn, shape, about, resume)
+        self.saved = done
+        turns = training.learn(
+            drawn,
+            dictionary,
+            pictures,
+            sparsity,
+            shape[0] * shape[1] * channels * ((sigma or 0) / 255) ** 2,
+            method=settings["method"],
+            rule=settings["coder"],
+            iterations=settings["iterations"],
+            done=done,
+            count=settings["patches"],
+            seed=settings["seed"],
+            threads=settings["threads"],
+            progress=self.console.stage,
+        )
+        before = time.perf_counter()
+        for number, turn in enumerate(turns, done + 1):
+            dictionary = self._keep(turn, number, about)
+            self._tell(turn, number, time.perf_counter() - before)
+            before = time.perf_counter()
+        self.console.end()
+        gain = training.gain(dictionary, drawn.held_out, threads=settings["threads"])
+        if self.picture is not None:
+            from restore.cli.inspect import draw_atoms
+
+            draw_atoms(dictionary, self.picture)
+        self._conclude(drawn, pictures, dictionary, gain, time.perf_counter() - start)
+        if self.saved < settings["iterations"]:
+            self.console.say(
+                f"restore: {self.output}: the last turns could not be saved; it holds turn "
+                f"{self.saved}"
+            )
+            return FAILED
+        return 0
+
+    def _draw(self, pictures):
+        """Patches of the pictures; those that cannot be used are listed."""
+        from restore import training
+
+        size, settings = self.settings["patch_size"], self.settings
+        pictures.usable = lambda image: training.check(image, (size, size, image.shape[2]))
+        if pictures.channels is None:
+            for _ in pictures:  # the first that can be read decides
+                break
+            if pictures.channels is None:
+                self._list_skipped(pictures)
+                raise ValueError("none of the pictures can be used")
+        try:
+            return training.draw(
+                pictures,
+                (size, size, pictures.channels),
+                settings["patches"],
+                seed=settings["seed"],
+                threads=settings["threads"],
+                progress=self.console.stage,
+            )
+        finally:
+            self._list_skipped(pictures)
+
+    def _list_skipped(self, pictures):
+        self.console.end()
+        if not self.console.options.quiet:
+            for file, reason in pictures.skipped.items():
+                self.console.say(f"restore: {file}: left out: {reason}")
+
+    def _first(self, drawn, shape, about, resume):
+        """The dictionary to start from, and how many turns it has behind it."""
+        from restore import ksvd
+        from restore.dictionary import Dictionary
+
+        if resume and os.path.lexists(self.output):
+            stored = Dictionary.load(self.output)
+            _check_same(self.output, stored.provenance, about)
+            return stored, int(stored.provenance["iterations"])
+        init = self.settings["init"]
+        if init not in ("data", "dct"):
+            init = Dictionary.load(init)
+        first = ksvd.first_dictionary(
+            drawn.patches, shape, self.settings["atoms"], init, self.settings["seed"]
+        )
+        return Dictionary(first.atoms, shape), 0
+
+    def _keep(self, turn, number, about):
+        """Write the dictionary of a turn; a disk that is full may have room at the next."""
+        from restore.dictionary import Dictionary
+        from restore.files.safe import whole_file
+
+        about = {
+            **about,
+            "iterations": number,
+            "rmse": round(255 * turn.rmse, 4),
+            "uses": turn.uses.tolist(),
+        }
+        dictionary = Dictionary(turn.dictionary.atoms, turn.dictionary.patch_shape, about)
+        try:
+            with whole_file(self.output) as file:
+                dictionary.save(file)
+            self.saved = number
+        except OSError as error:
+            self.console.say(
+                f"restore: {self.output}: turn {number} is not saved: {batch.failure_reason(error)}"
+            )
+        return dictionary
+
+    def _tell(self, turn, number, seconds):
+        total = self.settings["iterations"]
+        words = (
+            f"RMSE {255 * turn.rmse:.3f} levels, {turn.sparsity:.2f} atoms a patch, "
+            f"{turn.replaced} replaced"
+        )
+        if self.console.options.verbose:
+            self.console.say(f"turn {number} of {total}: {words}, {seconds:.2f} s")
+        self.console.stage("learning", number, total)
+        self.console.note(words)
+        self.console.json(
+            {
+                "iteration": number,
+                "iterations": total,
+                "rmse": 255 * turn.rmse,
+                "atoms_per_patch": turn.sparsity,
+                "replaced": turn.replaced,
+                "seconds": round(seconds, 3),
+            }
+        )
+
+    def _conclude(self, drawn, pictures, dictionary, gain, seconds):
+        self.console.json(
+            {
+                "output": self.output,
+                "status": "done",
+                "pictures": drawn.pictures,
+                "skipped": pictures.skipped,
+                "patches": len(drawn.patches),
+                "held_out": len(drawn.held_out),
+                "available": drawn.available,
+                "iterations": dictionary.provenance["iterations"],
+                "rmse": dictionary.provenance["rmse"],
+                "gain": {"decibels": gain.decibels, "atoms": gain.sparsity, "over": gain.other},
+                "seconds": round(seconds, 3),
+            }
+        )
+        if self.console.options.quiet:
+            return
+        better = "better" if gain.decibels >= 0 else "worse"
+        self.console.say(
+            f"{self.output}: {dictionary.n_atoms} atoms of {drawn.pictures} pictures; codes their "
+            f"patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
+            f"{gain.sparsity} atoms each ({seconds:.1f} s)"
+        )
+
+
+def _check_same(output, stored, about):
+    """Refuse to go on with other settings or pictures than those of the turns before."""
+    for name, option in SETTINGS.items():
+        if stored.get(name) != about[name]:
+            was = stored.get(name)
+            raise ValueError(
+                f"{output} was not made by `restore train`"
+                if "iterations" not in stored
+                else f"{output} was begun with another {option}: {was}, not {about[name]}"
+            )
+    if stored.get("data") != about["data"]:
+        raise ValueError(f"{output} was begun with other pictures than these")

@@ -1,0 +1,315 @@
+"""Learning a dictionary from a collection of pictures of any size.
+
+Pictures are read one at a time. One reading draws a bounded number of patches, evenly over all
+that there are, and sets some of them apart to judge the result by. Online learning reads
+the pictures again in every turn and sees all patches without ever holding them.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from restore import bands, coding, ksvd
+from restore import patches as patching
+from restore.dictionary import Dictionary, overcomplete_dct
+
+#: A patch of a smaller standard deviation is flat: it teaches next to nothing.
+FLAT = 4 / 255
+
+#: Share of the flat patches that are kept.
+FLAT_SHARE = 0.05
+
+#: Most patches set apart, and their share of those drawn.
+HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
+
+#: Places looked at together.
+STRIP = 1 << 18
+
+#: Patches that the online rules shuffle: what lies side by side must not arrive together.
+POOL = 1 << 16
+
+
+class Draw(NamedTuple):
+    """Patches drawn from a collection of pictures, centred, in random order.
+
+    Attributes
+    ----------
+    patches : (n_patches, patch_dim) float32 ndarray
+        To learn from.
+    held_out : (n, patch_dim) float32 ndarray
+        Never learned from by the rules that hold their patches.
+    available : int
+        How many the pictures have, most of the flat ones left out.
+    pictures : int
+    """
+
+    patches: np.ndarray
+    held_out: np.ndarray
+    available: int
+    pictures: int
+
+    def fingerprint(self):
+        """A few hexadecimal digits that differ where the patches do."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.patches))
+        digest.update(np.ascontiguousarray(self.held_out))
+        return digest.hexdigest()[:16]
+
+
+def check(image, patch_shape):
+    """Raise a ValueError, one sentence, where nothing can be learned from `image`."""
+    height, width, channels = image.shape
+    if height < patch_shape[0] or width < patch_shape[1]:
+        raise ValueError(
+            f"{width} x {height} pixels are smaller than a patch of {patch_shape[1]} x "
+            f"{patch_shape[0]}"
+        )
+    if channels != patch_shape[2]:
+        raise ValueError(f"it has {channels} channels, and the patches {patch_shape[2]}")
+    if not np.isfinite(image).all():
+        raise ValueError("it holds NaN or infinity")
+
+
+def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress=None):
+    """Draw patches, each of all those in the pictures with the same chance.
+
+    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip of a picture at a time: how many
+    patches a strip gets into the reservoir is hypergeometric, and which ones is uniform.
+
+    Parameters
+    ----------
+    pictures : iterable of (height, width, channels) float32 ndarrays
+        Read once, one at a time, and never held together.
+    patch_shape : (height, width, channels)
+    count : int
+        Most patches; bounds the memory.
+    seed : int
+    threads : int, optional
+        The draw is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Draw
+
+    Raises
+    ------
+    ValueError
+        If a picture does not fit `patch_shape` (see `check`), or all are flat.
+    """
+    rng = np.random.default_rng([seed, 0])
+    apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
+    size = count + apart
+    reservoir = np.empty((0, int(np.prod(patch_shape))), np.float32)
+    available = flat = number = 0
+    for number, image in enumerate(pictures, start=1):
+        check(image, patch_shape)
+        for strip, places, left_out in _strips(image, patch_shape, (seed, number), threads):
+            flat += left_out
+            fresh = _share(rng, len(places), available, size)
+            available += len(places)
+            kept = min(size, available) - fresh
+            if kept < len(reservoir):
+                free = rng.choice(len(reservoir), len(reservoir) - kept, replace=False)
+            else:
+                free = np.empty(0, np.int64)
+            chosen = rng.choice(len(places), fresh, replace=False)
+            cut = _cut(strip, patch_shape, places[chosen])
+            reservoir[free] = cut[: len(free)]
+            reservoir = np.concatenate([reservoir, cut[len(free) :]])
+        if progress:
+            progress("drawing patches", number, _length(pictures, number))
+    if available == 0:
+        raise ValueError(
+            "all patches are flat: there is nothing to learn from"
+            if flat
+            else "there are no pictures to learn from"
+        )
+    reservoir = reservoir[rng.permutation(len(reservoir))]
+    apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
+    return Draw(reservoir[apart:], reservoir[:apart], available, number)
+
+
+def _length(pictures, known):
+    return len(pictures) if hasattr(pictures, "__len__") else known
+
+
+def _share(rng, fresh, before, size):
+    """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
+    if before + fresh <= size:
+        return fresh
+    if before + fresh < 1_000_000_000:  # numpy's limit
+        return int(rng.hypergeometric(fresh, before, size))
+    return min(fresh, int(rng.binomial(size, fresh / (before + fresh))))
+
+
+def _strips(image, patch_shape, seed, threads):
+    """Yield (strip, places in it worth learning from, how many flat ones are left out)."""
+    height, width, _ = patch_shape
+    columns = image.shape[1] - width + 1
+
+    def look(rows):
+        strip = image[rows.start : rows.stop + height - 1]
+        deviation = _deviation(strip, height, width)
+        kept = np.random.default_rng([*seed, rows.start]).random(deviation.shape) < FLAT_SHARE
+        places = np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
+        return strip, places, deviation.size - len(places)
+
+    rows = bands.slices(image.shape[0] - height + 1, max(1, STRIP // columns))
+    yield from bands.map_bands(look, rows, threads)
+
+
+def _deviation(strip, height, width):
+    """Standard deviation, the channels' means taken out, of the patch at every place."""
+
+    def means(values):
+        sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0), (0, 0)))
+        boxes = sums[height:, width:] - sums[:-height, width:]
+        boxes -= sums[height:, :-width] - sums[:-height, :-width]
+        return boxes / (height * width)
+
+    values = strip.astype(np.float64)
+    values -= values.mean(axis=(0, 1))
+    variances = means(values * values) - np.square(means(values))
+    # what is left of a flat patch is the rounding of the sums
+    variances[variances < 1e-9] = 0
+    return np.sqrt(variances.mean(axis=2))
+
+
+def _cut(strip, patch_shape, places):
+    """The centred patches at flat `places` of a strip."""
+    columns = strip.shape[1] - patch_shape[1] + 1
+    windows = np.lib.stride_tricks.sliding_window_view(strip, patch_shape)[:, :, 0]
+    patches = windows[places // columns, places % columns].reshape(
+        len(places), np.prod(patch_shape)
+    )
+    patching.centre(patches, patch_shape[2])
+    return patches
+
+
+def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, progress=None):
+    """Yield batches of centred patches, one reading of all pictures.
+
+    Parameters
+    ----------
+    pictures : iterable of (height, width, channels) float32 ndarrays
+    patch_shape : (height, width, channels)
+    share : float
+        Of the patches; others in every turn.
+    turn : int
+    seed, threads, progress
+        As for `draw`.
+
+    Yields
+    ------
+    (at most `restore.ksvd.BATCH`, patch_dim) float32 ndarray
+    """
+    rng = np.random.default_rng([seed, 1, turn])
+    pool, pooled = [], 0
+    for number, image in enumerate(pictures, start=1):
+        for strip, places, _ in _strips(image, patch_shape, (seed, number), threads):
+            if share < 1:
+                places = places[rng.random(len(places)) < share]
+            places = rng.permutation(places)
+            for part in bands.slices(len(places), POOL):
+                pool.append(_cut(strip, patch_shape, places[part]))
+                pooled += len(pool[-1])
+                if pooled >= POOL:
+                    yield from _shuffled(pool, rng)
+                    pool, pooled = [], 0
+        if progress:
+            progress("learning", number, _length(pictures, number))
+    if pooled:
+        yield from _shuffled(pool, rng)
+
+
+def _shuffled(pool, rng):
+    patches = np.concatenate(pool)
+    patches = patches[rng.permutation(len(patches))]
+    return ksvd.batches(patches, "online")
+
+
+def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, method="ksvd",
+          rule="ormp", iterations=20, done=0, count=None, seed=0, threads=None,
+          progress=None):  # fmt: skip
+    """The turns of learning, one at a time.
+
+    Parameters
+    ----------
+    drawn : Draw
+    dictionary : Dictionary
+        To start from, or that another run ended its turn `done` with.
+    pictures : iterable, optional
+        As for `draw`: for ``method="online"``, which reads them again in every turn.
+    sparsity, tolerance, method, rule
+        As for `restore.learn_dictionary`.
+    iterations : int
+        Turns, the `done` ones counted.
+    count : int, optional
+        Patches that a turn of online learning sees; all by default.
+    seed, threads, progress
+        As for `draw`.
+
+    Yields
+    ------
+    restore.ksvd.Iteration
+    """
+    if len(drawn.patches) < dictionary.n_atoms:
+        raise ValueError(
+            f"{len(drawn.patches)} patches that are not flat are too few for "
+            f"{dictionary.n_atoms} atoms: more pictures or fewer atoms"
+        )
+    shape = dictionary.patch_shape
+    share = min(1.0, count / drawn.available) if count else 1.0
+    for turn in range(done, iterations):
+        if method == "online" and pictures is not None:
+            batches = stream(
+                pictures, shape, share, turn=turn, seed=seed, threads=threads, progress=progress
+            )
+        else:
+            batches = ksvd.batches(drawn.patches, method)
+        learned = ksvd.learn_turn(
+            batches, dictionary, sparsity, tolerance, threads, method=method, rule=rule
+        )
+        dictionary = learned.dictionary
+        yield learned
+        if progress and not (method == "online" and pictures is not None):
+            progress("learning", turn + 1, iterations)
+
+
+class Gain(NamedTuple):
+    """How much better one dictionary codes patches than another, of as many atoms a patch.
+
+    Attributes
+    ----------
+    decibels : float
+    sparsity : int
+    other : str
+        What it is compared with.
+    """
+
+    decibels: float
+    sparsity: int
+    other: str
+
+
+def gain(dictionary, patches, sparsity=5, *, threads=None):
+    """Compare with the packaged dictionary of this patch shape, or else with cosines."""
+    name = "grey" if dictionary.channels == 1 else "colour"
+    other, words = Dictionary.load(name), f"the packaged dictionary {name}"
+    if other.patch_shape != dictionary.patch_shape:
+        other, words = overcomplete_dct(dictionary.n_atoms, dictionary.patch_shape), "cosines"
+    errors = [error(one, patches, sparsity, threads=threads) for one in (dictionary, other)]
+    decibels = 20 * np.log10(max(errors[1], 1e-12) / max(errors[0], 1e-12))
+    return Gain(float(decibels), sparsity, words)
+
+
+def error(dictionary, patches, sparsity, *, threads=None):
+    """Root mean square error of patches that are coded with `sparsity` atoms each."""
+    total = 0.0
+    for batch in bands.slices(len(patches), POOL):
+        codes = coding.code(patches[batch], dictionary, sparsity, threads=threads)
+        residuals = patches[batch] - coding.reconstruct(codes, dictionary)
+        total += np.square(residuals).sum(dtype=np.float64)
+    return float(np.sqrt(total / max(1, patches.size)))
