@@ -26,6 +26,7 @@ MODELS = {
         "pictures": (5, 200, 4),
         "stages": 3,
         "leaves": 160,
+        "samples": 500_000,
         "noise": LEARNED_SIGMA,
     },
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from restore import archive
 from restore.bands import map_bands
+from restore.demosaicing.grouping import refined
 from restore.demosaicing.learning import learn_demosaicing
 from restore.demosaicing.stages import (
     FIRST_MARGIN,
@@ -66,10 +67,11 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=No
     pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
         Colours of the top-left 2 x 2 samples, row by row.
     sigma : float
-        Standard deviation of the noise in the mosaic, in [0, 1]: the measured colours are
-        denoised, too. Meant for 2 / 255 to 35 / 255.
+        Standard deviation of the noise in the mosaic, in [0, 1]: it is removed, from the
+        measured colours, too.
     quality : {"default", "fast", "best"}
-        "fast" stops after the first learned stage; "best" takes the mean over the mosaic turned
+        "fast" stops after the first learned stage, and under noise leaves out the groups of
+        similar patches; "best" takes the mean over the mosaic turned
         and mirrored, eight times the work.
     threads : int, optional
         Threads to use; all usable processors by default. The result is the same for any.
@@ -109,20 +111,31 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=No
     if not 0 <= sigma < np.inf:
         raise ValueError(f"sigma must not be negative, got {sigma}")
     count, turned = QUALITIES[quality]
-    stages = packaged_stages(noisy=sigma > 0)[:count]
     top, left = PATTERNS[pattern]
-    least, most = samples.min(), samples.max()
-    # one model for all levels of noise: it was learned at one, on pictures of any contrast
-    scale = np.float32(LEARNED_SIGMA / sigma if sigma else 1)
-    if min(samples.shape) == 1:
-        colour = _thin(samples, top, left)
-    elif turned:
-        colour = _mean_of_turned(samples * scale, top, left, stages, threads, progress) / scale
+    sites = _sites(pattern)
+
+    def estimated(stages, scale):
+        if min(samples.shape) == 1:
+            return _thin(samples, top, left)
+        estimate = _mean_of_turned if turned else _estimate
+        scale = np.float32(scale)
+        return estimate(samples * scale, top, left, stages[:count], threads, progress) / scale
+
+    # what was learned was learned in [0, 1]
+    unit = 1 / max(1, samples.max())
+    if sigma:
+        # one model for all levels of noise: it was learned at one, on pictures of any contrast
+        colour = estimated(packaged_stages(noisy=True), LEARNED_SIGMA / sigma)
+        if quality != "fast":
+            plain = estimated(packaged_stages(), unit)
+            colour = refined(
+                samples, sites, sigma, plain, colour, threads=threads, progress=progress
+            )
     else:
-        colour = _estimate(samples * scale, top, left, stages, threads, progress) / scale
-    np.clip(colour, least, most, out=colour)
+        colour = estimated(packaged_stages(), unit)
+    np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
-        for channel, (row, column) in _sites(pattern):
+        for channel, (row, column) in sites:
             colour[row::2, column::2, channel] = samples[row::2, column::2]
     return colour
 

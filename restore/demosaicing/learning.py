@@ -26,9 +26,6 @@ from restore.demosaicing.stages import (
 )
 from restore.kernels import mosaic as kernels
 
-#: Samples per kind and stage on which the trees are grown.
-GROWING = 1_000_000
-
 #: Of a large node, as many samples decide on its split.
 DECIDING = 40_000
 
@@ -51,6 +48,7 @@ def learn_demosaicing(
     *,
     stages=3,
     leaves=512,
+    samples=1_000_000,
     vivid=0.25,
     noise=0.0,
     seed=0,
@@ -71,6 +69,8 @@ def learn_demosaicing(
         In full colour at every pixel, e.g. photos scaled down by two or more; what was ever
         interpolated or had its chroma sub-sampled teaches the wrong thing.
     stages, leaves : int
+    samples : int
+        Per kind and stage, on which the trees are grown; all serve for the maps.
     vivid : float
         Share of the pictures whose colours are changed at random, more often to more
         saturated ones.
@@ -86,7 +86,7 @@ def learn_demosaicing(
     list of Stage
     """
     learned = []
-    rate = 2 * GROWING / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
+    rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
     # many small products: threads of BLAS would cost more than they bring
     with threadpool_limits(limits=1, user_api="blas"):
         for number in range(stages):
