@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from restore.compression import Codec, compress, container, decompress, inspect
+from restore.compression import (
+    Codec,
+    compress,
+    container,
+    decompress,
+    inspect,
+    learn_codec,
+    smoothing,
+)
 from restore.compression.planes import colour_angles, from_planes, rotation, to_planes
 from restore.kernels import blocks, entropy
 from tests import reference
@@ -217,6 +225,17 @@ def test_inspect_reads_the_header_alone(small):
     assert found["codec"] == "photos"
 
 
+def test_a_stored_file_of_version_1_decodes_for_ever():
+    found = decompress((Path(__file__).parent / "stored-v1.ksvd").read_bytes())
+    y, x = np.mgrid[:45, :61]
+    planes = [128 + 70 * np.sin(x / 7 + c) for c in range(3)]
+    stripes = 40 * np.sign(np.sin((x + 2 * y) / 9))
+    wanted = np.stack([(plane + stripes).clip(0, 255) for plane in planes], -1).astype(np.uint8)
+    assert psnr_of(wanted, found) == pytest.approx(34.0, abs=0.1)
+    assert np.array_equal(np.rint(found.alpha * 255), x * 4 % 256)
+    assert (found.icc, found.exif, found.xmp) == (b"profile", b"II*\0", b"<x/>")
+
+
 # --- Another codec ----------------------------------------------------------------------
 
 
@@ -236,7 +255,7 @@ def test_a_codec_is_asked_for_by_its_hash(other):
         levels_of(decompress(made.data, codec=other)),
         levels_of(decompress(compress(picture, codec=other, embed=True).data)),
     )
-    with pytest.raises(ValueError, match=other.digest[:6].hex()):
+    with pytest.raises(ValueError, match=other.digest[:4].hex()):
         decompress(made.data)
     with pytest.raises(ValueError, match="not with this one"):
         decompress(made.data, codec=Codec.load("photos"))
@@ -246,6 +265,23 @@ def test_a_codec_survives_its_file(other):
     again = Codec.load(io.BytesIO(other.to_bytes()))
     assert again.digest == other.digest != Codec.load("photos").digest
     assert other.to_bytes() == again.to_bytes()
+
+
+def test_a_codec_learned_on_like_pictures_beats_the_packaged_one():
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[:72, :64]
+    waves = [np.sin(0.9 * y + 0.4 * x + random.uniform(0, 6)) for _ in range(9)]
+    grain = [random.normal(0, 3, (72, 64)) for _ in range(9)]
+    pictures = [(128 + 70 * np.sign(w) + g).astype(np.uint8) for w, g in zip(waves, grain)]
+    usual = Codec.load("photos")
+    one = learn_codec(pictures[:8], prior=usual, rounds=2, threads=1)
+    assert learn_codec(pictures[:8], prior=usual, rounds=2, threads=3).digest == one.digest
+    learned = compress(pictures[8], size=400, codec=one)
+    assert learned.psnr > compress(pictures[8], size=400).psnr + 0.5
+    with pytest.raises(ValueError, match="to learn from"):
+        learn_codec(pictures)
+    with pytest.raises(ValueError, match="no pictures"):
+        learn_codec([])
 
 
 # --- Parts ------------------------------------------------------------------------------
@@ -325,18 +361,53 @@ def test_transposing_a_block_reverses_its_border():
 
 
 @pytest.mark.parametrize("size", [32, 64])
-def test_low_frequencies_are_an_orthonormal_projection(size):
-    codec = Codec.load("photos")
-    cosines = codec.bases.cosines[2 if size == 32 else 3]
+def test_low_frequencies_equal_the_reference_and_come_back(size):
+    cosines = Codec.load("photos").bases.cosines[2 if size == 32 else 3]
     low = RNG.normal(0, 1, 256).astype(np.float32)
     half, out = np.empty(16 * size, np.float32), np.empty(size * size, np.float32)
     again = np.empty(256, np.float32)
     blocks.raise_(low, cosines, half, out, size)
     blocks.lower(out, cosines, half, again, size)
     assert np.allclose(again, low, atol=1e-4)
-    assert np.allclose(
-        out.reshape(size, size), cosines.T @ low.reshape(16, 16) @ cosines, atol=1e-4
-    )
+    wanted = reference.low_frequencies(out.reshape(size, size))
+    assert np.allclose(again.reshape(16, 16), wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (64, 24), (136, 72)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_smoothing_equals_the_reference(height, width, threads):
+    plane = RNG.normal(0, 30, (height, width)).astype(np.float32)
+    step = np.float32(40)
+    (found,) = smoothing.smooth([plane], 9, step, threads)
+    wanted = reference.smoothed(plane, float(np.float32(9) * np.float32(0.07) * step))
+    assert np.allclose(found, wanted, atol=1e-3)
+
+
+def test_smoothing_is_asked_for_where_it_helps():
+    wanted = drawn(64, 64).astype(np.float32)
+    noisy = wanted + RNG.normal(0, 6, wanted.shape).astype(np.float32)
+    strength = smoothing.best_strength([wanted], [noisy], np.float32(20))
+    assert strength > 0
+    (smooth,) = smoothing.smooth([noisy], strength, np.float32(20))
+    assert np.square(smooth - wanted).mean() < 0.8 * np.square(noisy - wanted).mean()
+    assert smoothing.best_strength([wanted], [wanted], np.float32(20)) == 0
+
+
+def test_probabilities_are_mixed_as_in_the_reference():
+    from restore.compression import coding
+
+    codec = Codec.load("photos")
+    chances, weights = [0.9, 0.2, 0.6], [0.5, 0.3, 0.7]
+    models, start = codec.start()
+    for i, chance in enumerate(chances):
+        models[i] = int(chance * (1 << 22)) << 8 | 250
+    start[0, :3] = np.array(weights) * 65536
+    coder = coding.writer(models, start, 64)
+    coder.active[:3] = 0, 1, 2
+    entropy._code(coder, 1, 3, 0)
+    # coding a one leaves its share of the interval
+    share = (coder.state[1] + 1) / 2**32 if coder.state[3] == 0 else None
+    assert share == pytest.approx(reference.mixed_chance(chances, weights), abs=0.004)
 
 
 def test_bases_are_orthonormal():

@@ -1,8 +1,9 @@
 """The picture codec: learned bases, chosen block by block, and a learned entropy coder.
 
 `codec` holds what is learned, `planes` turns pictures into planes and back, `search` chooses
-blocks and bases, `coding` codes planes at one step of the quantiser, `container` is the file,
-`targets` finds the step for a wanted quality or size, `learning` learns a codec.
+blocks and bases, `coding` codes planes at one step of the quantiser, `smoothing` filters them
+at the decoder, `container` is the file, `targets` finds the step for a wanted quality or size,
+`learning` learns a codec.
 """
 
 from restore.compression.codec import Codec

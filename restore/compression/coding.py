@@ -7,7 +7,7 @@ from restore.compression.search import choose
 from restore.kernels import blocks, entropy
 
 #: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
-PRICE = np.float32(0.13)
+PRICE = np.float32(0.075)
 #: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
 STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
 #: Most observations a model remembers.

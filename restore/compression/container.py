@@ -10,7 +10,7 @@ bytes                 meaning
 1-5, 1-5              width, height, seven bits a byte from the lowest, the last below 128
 2                     big-endian: number of the quantiser's step, and of the filter above it
 3                     where in colour: angles of the rotation, signed
-1 or 6                number of the packaged codec, or the first bytes of the codec's SHA-256
+1 or 4                number of the packaged codec, or the first bytes of the codec's SHA-256
 1-5 and as many       of each section there is: alpha, ICC, EXIF, XMP, codec
 ...                   payload
 4                     CRC-32, big-endian, of all bytes before
@@ -34,7 +34,7 @@ MAGIC = b"\x8bK\r\n"
 VERSION = 1
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
 #: Bytes of a codec's SHA-256 in a file.
-_DIGEST = 6
+_DIGEST = 4
 #: Longest side, and most bytes of a section once expanded.
 _LONGEST, _MOST_BYTES = 1 << 24, 1 << 26
 #: Fewest bits of a superblock: four decisions, each of a probability of 65512 / 65536 at most.

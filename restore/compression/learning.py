@@ -18,7 +18,7 @@ _NOISE = 3.0
 #: Observations that the starting statistics count for at most.
 _MEMORY = 30
 #: Steps, in eighths of octaves, that the statistics are taken at.
-_LOG_STEPS = (24, 57)
+_LOG_STEPS = (22, 56)
 
 
 def learn_codec(
@@ -73,14 +73,16 @@ def learn_codec(
     if not pictures:
         raise ValueError("there are no pictures to learn from")
     luma = [planes[0] for planes in pictures]
-    fitted = []
-    for number, side in enumerate(SIDES):
-        if progress:
-            progress("bases", number, len(SIDES))
+
+    def learn_size(number):
         before = prior and (prior.bases, number)
-        fitted.append(_learn_bases(luma, side, CLASSES[number], before, samples, rounds, rng))
-    if progress:
-        progress("bases", len(SIDES), len(SIDES))
+        draw = np.random.default_rng((seed, number))
+        return _learn_bases(luma, SIDES[number], CLASSES[number], before, samples, rounds, draw)
+
+    # largest task first; results in order, whatever the threads
+    order = (1, 0, 2, 3)
+    fitted = dict(zip(order, map_bands(learn_size, order, threads, progress, "bases")))
+    fitted = [fitted[number] for number in range(len(SIDES))]
     transforms, predictors, scales = zip(*fitted)
     codec = Codec(
         transforms,
@@ -100,6 +102,7 @@ def _start():
     models[:, 0] = 1 << 15
     weights = np.full((entropy.SETS, entropy.INPUTS), 1 << 14, np.int32)
     weights[36:38] = 1 << 16
+    weights[-1] = 1 << 15
     return models, weights
 
 
@@ -185,6 +188,8 @@ def _learn_bases(planes, side, classes, before, most, rounds, rng):
                     for view in zip(*views)
                 ]
                 fits[kind] = _fit(*own, first[kind], sparse=turn_of_learning >= rounds // 3)
+            elif fits[kind] is None:
+                fits[kind] = _fit(samples, borders, None, sparse=False)
         label, turn = _sort_by_cost(views, fits)
     transforms, predictors, scales = [], [], []
     for kind in range(classes):
@@ -264,10 +269,12 @@ def _cost(coefficients):
     """Roughly, rate and distortion of each row, in squared levels."""
     energy = np.square(coefficients)
     unit = _STEP**2
-    coded = np.log2(np.maximum(energy / unit, np.float32(0.3)))
+    large = energy > np.float32(0.46) * unit
+    coded = np.log2(energy[large] / unit)
     coded *= np.float32(0.12 * 0.75) * unit
     coded += np.float32(1 / 12 + 0.12 * 4.5) * unit
-    return np.minimum(energy, coded).sum(axis=1)
+    energy[large] = np.minimum(energy[large], coded)
+    return energy.sum(axis=1)
 
 
 def _fit(samples, borders, first, sparse):

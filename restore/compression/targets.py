@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restore.compression import coding, container
+from restore.compression import coding, container, smoothing
 from restore.compression.codec import PACKAGED, Codec
 from restore.compression.planes import colour_angles, from_planes, to_planes
 from restore.images import as_image
@@ -135,17 +135,20 @@ def compress(
                 None if near is None else tries[near][2],
                 threads,
             )
+            step = coding.step_of(number)[0]
+            strength = smoothing.best_strength(planes, shown, step, threads)
+            smoothed = smoothing.smooth(shown, strength, step, threads)
             header = container.Header(
                 width,
                 height,
                 channels,
                 depth,
                 number,
-                0,
+                strength,
                 angles,
                 name or codec.digest[: container._DIGEST],
             )
-            error = np.rint(from_planes(shown, angles, height, width) * np.float32(top)) - whole
+            error = np.rint(from_planes(smoothed, angles, height, width) * np.float32(top)) - whole
             error = np.mean(np.square(error), dtype=np.float64)
             reached = 10 * math.log10(top**2 / error) if error else math.inf
             tries[number] = container.pack(header, sections, payload), reached, shown
@@ -173,7 +176,7 @@ def compress(
         quality = 75 if quality is None else quality
         if not 1 <= quality <= 100:
             raise ValueError(f"quality is between 1 and 100, not {quality:g}")
-        number = coding.number_of(2.0 ** (6.8 - 0.032 * quality - 2.6 * (quality / 100) ** 8))
+        number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality - 1.9 * (quality / 100) ** 8))
         attempt(number)
     data, reached, _ = tries[number]
     return Compressed(data, reached)
@@ -247,6 +250,7 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     codec = container.codec_of(header, sections, codec)
     shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
     planes = coding.decode(codec, payload, shape, header.number, threads)
+    planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], threads)
     samples = from_planes(planes, header.angles, header.height, header.width)
     top = np.float32(_TOPS[header.depth])
     samples = np.rint(samples * top) / top

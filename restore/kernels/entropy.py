@@ -39,7 +39,11 @@ RATE = np.array([int(65536 / (n + 1.6)) for n in range(256)], np.int64)
 
 #: Sizes of blocks, most modes of a size, most classes of a size.
 SIZES, MODES, CLASSES = 4, 32, 16
-INPUTS = 6
+INPUTS = 7
+#: Places in the picture, eight down and eight across, that archives of like pictures learn.
+PLACES = 64
+#: Coefficients of a block whose signs are modelled.
+SIGNED = 8
 
 #: Mean magnitude in 1/16 of a step where the spread is 2^((bucket - 9.5) / 2) steps.
 _EXPECTED = np.array(
@@ -48,21 +52,24 @@ _EXPECTED = np.array(
 
 # Where the models of each decision start, in one table.
 _SPLIT = 0
-_MODE = _SPLIT + 3 * (3 * 25 + 3 * 9 + 3 * 5)
-_PLACES = SIZES * MODES + 1
-_NODE = SIZES * MODES
-_CODED = _MODE + _NODE * (3 + 3 * _PLACES)
-_LAST = _CODED + SIZES * 3 * (16 + 9 + 9 + 9) + SIZES * MODES * 2
-_TAIL = _LAST + 16 * (SIZES * 3 * 9 + SIZES * MODES * 2 + SIZES * 3 * 9 * 2)
+_MODE = _SPLIT + 9 * (25 + 9 + 5 + PLACES)
+_NODES = SIZES * MODES
+_BESIDE = SIZES * MODES + 1
+_CODED = _MODE + _NODES * (3 + 3 * _BESIDE + PLACES)
+_LAST = _CODED + SIZES * 3 * (16 + 9 + 9 + 9 + PLACES) + SIZES * MODES * 2
+_TAIL = _LAST + 16 * (SIZES * 3 * (9 + 9 + 9 + PLACES) + SIZES * MODES * 2)
 _ZERO = _TAIL + SIZES * 16 * 8
 _ATOMS = 2 * SIZES * CLASSES * 256
 _MORE = (
-    _ZERO + 3 * SCALES * 5 + _ATOMS + SCALES * 27 + SCALES * 8 * 5 + 8 * 9 * 5 * 3 + SCALES * 81 * 3
+    _ZERO
+    + (3 * SCALES * 5 + _ATOMS + SCALES * 27 + SCALES * 8 * 5 + 8 * 9 * 5 * 3 + SCALES * 81 * 3)
+    + 2 * SIZES * 16 * PLACES
 )
-_ESCAPE = _MORE + 15 * (2 * SCALES * 5 + SCALES * 8 + 27 + 2 * SIZES * CLASSES * 32 + 81 * 3)
+_SIGN = _MORE + 15 * (2 * SCALES * 5 + SCALES * 8 + 27 + 2 * SIZES * CLASSES * 32 + 81 * 3)
+_ESCAPE = _SIGN + SIZES * MODES * SIGNED * (1 + PLACES)
 #: Adaptive models in all, and sets of mixing weights.
 MODELS = _ESCAPE + 32
-SETS = 12 * 4 + 12 * 6 + 12 * 15
+SETS = 12 * 4 + 12 * 6 + 12 * 15 + 1
 
 
 class Coder(NamedTuple):
@@ -159,11 +166,11 @@ def _bucket(value, most):
 def _code_levels(coder, levels, scales, log_step, place, around):
     """Code the quantised coefficients of one block; return the sum of their magnitudes.
 
-    `place` holds plane, size, mode; `around` the activity of the neighbours (left + above,
-    left, above, luma or previous plane, luma for the third plane).
+    `place` holds plane, size, mode, place in the picture; `around` the activity of the
+    neighbours: left + above, left, above, previous plane, luma for the third plane.
     """
     active, reading = coder.active, coder.state[4]
-    plane, size, mode = place[0], place[1], place[2]
+    plane, size, mode, where = place[0], place[1], place[2], place[3]
     count = levels.size
     near = _bucket(around[0], 8)
     under = _bucket(around[3], 8)
@@ -198,7 +205,9 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     active[3] = base + choice * 9 + likely
     base += SIZES * 3 * 9
     active[4] = base + (colour * SIZES + size) * MODES + mode
-    if not _code(coder, 1 if last >= 0 else 0, 5, choice):
+    base += SIZES * MODES * 2
+    active[5] = base + choice * PLACES + where
+    if not _code(coder, 1 if last >= 0 else 0, 6, choice):
         if reading:
             levels[:] = 0
         return 0
@@ -221,7 +230,9 @@ def _code_levels(coder, levels, scales, log_step, place, around):
         active[2] = base + (choice * 9 + likely) * 16 + found
         base += 16 * SIZES * 3 * 9
         active[3] = base + (choice * 9 + under) * 16 + found
-        if not _code(coder, 1 if group > found else 0, 4, 48 + choice * 6 + found % 6):
+        base += 16 * SIZES * 3 * 9
+        active[4] = base + (choice * PLACES + where) * 16 + found
+        if not _code(coder, 1 if group > found else 0, 5, 48 + choice * 6 + found % 6):
             break
         found += 1
     if found < 3:
@@ -264,7 +275,9 @@ def _code_levels(coder, levels, scales, log_step, place, around):
             active[4] = base + ((distance * 9 + _bucket(i, 8)) * 5 + faded) * 3 + plane
             base += 8 * 9 * 5 * 3
             active[5] = base + (scale * 81 + under * 9 + below) * 3 + plane
-            found = _code(coder, 1 if level else 0, 6, 120 + choice * 15 + min(scale, 14))
+            base += SCALES * 81 * 3
+            active[6] = base + ((colour * SIZES + size) * 16 + min(i, 15)) * PLACES + where
+            found = _code(coder, 1 if level else 0, 7, 120 + choice * 15 + min(scale, 14))
         value = 0
         if found:
             value = 1
@@ -303,10 +316,15 @@ def _code_levels(coder, levels, scales, log_step, place, around):
                 for j in range(bits - 2, -1, -1):
                     number = number << 1 | _code_even(coder, rest >> j & 1)
                 value = number + 14
-            if _code_even(coder, 1 if level < 0 else 0):
-                level = -value
+            if i < SIGNED and not plane:
+                base = _SIGN + (size * MODES + mode) * SIGNED + i
+                active[0] = base
+                active[1] = _SIGN + SIZES * MODES * SIGNED
+                active[1] += ((size * MODES + mode) * SIGNED + i) * PLACES + where
+                negative = _code(coder, 1 if level < 0 else 0, 2, SETS - 1)
             else:
-                level = value
+                negative = _code_even(coder, 1 if level < 0 else 0)
+            level = -value if negative else value
             if reading:
                 levels[i] = level
         elif reading:
@@ -347,7 +365,7 @@ def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
     reading = state[4]
     planes, rows, columns = sizes.shape
     starts = np.zeros(3, np.int64)
-    place = np.zeros(3, np.int64)
+    place = np.zeros(4, np.int64)
     around = np.zeros(5, np.int64)
     for top in range(0, rows, CELLS):
         for left in range(0, columns, CELLS):
@@ -366,6 +384,7 @@ def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
                     beside = active_cells[plane, y, x - 1] if x else 0
                     above = active_cells[plane, y - 1, x] if y else 0
                     luma = np.int64(sizes[0, y, x]) if plane else 4
+                    where = y * 8 // rows * 8 + x * 8 // columns
                     size = 3
                     while z & ((1 << 2 * size) - 1):
                         size -= 1
@@ -379,7 +398,8 @@ def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
                         active[0] = _SPLIT + kind * 25 + west * 5 + north
                         active[1] = _SPLIT + 225 + kind * 9 + _bucket(beside + above, 8)
                         active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
-                        if not _code(coder, 1 if wanted < size else 0, 3, 38 + plane):
+                        active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + where
+                        if not _code(coder, 1 if wanted < size else 0, 4, 38 + plane):
                             break
                         size -= 1
                     cells = 1 << size
@@ -396,13 +416,14 @@ def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
                     for j in range(depth - 1, -1, -1):
                         at = size * MODES + node
                         active[0] = _MODE + at * 3 + plane
-                        active[1] = _MODE + _NODE * 3 + at * _PLACES + west_mode
-                        active[2] = _MODE + _NODE * (3 + _PLACES) + at * _PLACES + north_mode
-                        active[3] = _MODE + _NODE * (3 + 2 * _PLACES) + at * _PLACES + luma_mode
-                        node = node << 1 | _code(coder, mode >> j & 1, 4, 41 + (1 if plane else 0))
+                        active[1] = _MODE + _NODES * 3 + at * _BESIDE + west_mode
+                        active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + north_mode
+                        active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + luma_mode
+                        active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + where
+                        node = node << 1 | _code(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
                     mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
 
-                    place[1], place[2] = size, mode
+                    place[1], place[2], place[3] = size, mode, where
                     around[0], around[1], around[2] = beside + above, beside, above
                     around[3], around[4] = 0, 0
                     if plane:

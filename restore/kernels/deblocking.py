@@ -1,0 +1,100 @@
+"""The filter at the decoder: shifted transforms, thresholded, averaged.
+
+    y = sum_s S_s^-1 W_s D^T H(D S_s x) / sum_s W_s
+
+S_s shifts the grid of 8 x 8 blocks, D is their DCT, H keeps the mean and what is above the
+threshold t: a coefficient c is multiplied by (|c| / t - 0.8) / 0.4, within 0 and 1, so that no
+rounding error is a step. W_s is one over the sum of those factors. What is sparse on every grid
+is the picture; what is sparse on the coder's grid alone is its quantisation (R. R. Coifman and
+D. L. Donoho, "Translation-invariant de-noising", 1995; A. Nosratinia, "Enhancement of
+JPEG-compressed images by re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
+"""
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+
+#: Side of the blocks.
+SIDE = 8
+#: Where the grids start.
+SHIFTS = np.array([(0, 0), (2, 2), (4, 4), (6, 6), (1, 5), (5, 1), (3, 7), (7, 3)])
+
+#: Where, in thresholds, a coefficient begins to count, and counts in full.
+BEGIN, END = 0.8, 1.2
+
+_ROWS = np.arange(SIDE)
+_COSINES = np.cos(np.pi * _ROWS[:, None] * (2 * _ROWS + 1) / (2 * SIDE))
+_COSINES *= np.where(_ROWS[:, None] == 0, np.sqrt(1 / SIDE), np.sqrt(2 / SIDE))
+#: The orthonormal DCT, a row a frequency.
+COSINES = _COSINES.astype(np.float32)
+COSINES_T = np.ascontiguousarray(COSINES.T)
+
+
+@kernel
+def _product(first, second, out):
+    for i in range(SIDE):
+        for j in range(SIDE):
+            out[i, j] = 0
+        for k in range(SIDE):
+            value = first[i, k]
+            for j in range(SIDE):
+                out[i, j] += value * second[k, j]
+
+
+@kernel
+def smooth(padded, out, top, threshold):
+    """Filter some rows of a plane.
+
+    Parameters
+    ----------
+    padded : (height + 16, width + 16) float32
+        The plane, eight samples mirrored around it.
+    out : (rows, width) float32
+        Written: the rows from `top` on.
+    top : int
+    threshold : float32
+        In levels.
+    """
+    rows, width = out.shape
+    total = np.zeros((rows, width + 2 * SIDE), np.float32)
+    weights = np.zeros((rows, width + 2 * SIDE), np.float32)
+    slope = np.float32(1 / (END - BEGIN)) / threshold
+    block, half, codes = np.empty((3, SIDE, SIDE), np.float32)
+    for shift in range(SHIFTS.shape[0]):
+        # block rows of this grid that touch rows top + 8 to top + 8 + rows of `padded`
+        first = (top + 1 - SHIFTS[shift, 0] + SIDE - 1) // SIDE * SIDE + SHIFTS[shift, 0]
+        for y in range(first, min(top + SIDE + rows, padded.shape[0] - SIDE + 1), SIDE):
+            for x in range(SHIFTS[shift, 1], padded.shape[1] - SIDE + 1, SIDE):
+                for i in range(SIDE):
+                    for j in range(SIDE):
+                        block[i, j] = padded[y + i, x + j]
+                _product(COSINES, block, half)
+                _product(half, COSINES_T, codes)
+                kept = np.float32(1)
+                mean = codes[0, 0]
+                codes[0, 0] = 0
+                for i in range(SIDE):
+                    for j in range(SIDE):
+                        gain = abs(codes[i, j]) * slope - np.float32(BEGIN / (END - BEGIN))
+                        gain = gain if gain > 0 else np.float32(0)
+                        gain = gain if gain < 1 else np.float32(1)
+                        codes[i, j] *= gain
+                        kept += gain
+                codes[0, 0] = mean
+                weight = np.float32(1) / kept
+                if kept == 1:
+                    value = mean / np.float32(SIDE)
+                    for i in range(SIDE):
+                        for j in range(SIDE):
+                            block[i, j] = value
+                else:
+                    _product(COSINES_T, codes, half)
+                    _product(half, COSINES, block)
+                for i in range(max(0, top + SIDE - y), min(SIDE, top + SIDE + rows - y)):
+                    row = y + i - top - SIDE
+                    for j in range(SIDE):
+                        total[row, x + j] += weight * block[i, j]
+                        weights[row, x + j] += weight
+    for i in range(rows):
+        for j in range(width):
+            out[i, j] = total[i, j + SIDE] / weights[i, j + SIDE]
