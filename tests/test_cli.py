@@ -181,13 +181,13 @@ def test_compare_draws_a_picture(pictures):
 
 
 def test_cache_path_and_clear(tmp_path):
-    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "kernels")}
-    assert restore("cache", "--path", environment=environment).stdout.strip() == str(
-        tmp_path / "kernels"
-    )
-    (tmp_path / "kernels/function.nbi").touch()
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path)}
+    folder = Path(restore("cache", "--path", environment=environment).stdout.strip())
+    assert folder.parent == tmp_path / "restore"
+    (folder / "function.nbi").touch()
+    (tmp_path / "of-another-package.nbi").touch()
     assert restore("cache", "--clear", environment=environment).returncode == 0
-    assert not list(tmp_path.rglob("*.nb?"))
+    assert [path.name for path in tmp_path.rglob("*.nb?")] == ["of-another-package.nbi"]
 
 
 def test_cache_warm():

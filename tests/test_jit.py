@@ -70,8 +70,9 @@ def cache(tmp_path):
 
 
 def test_the_second_run_compiles_nothing(probe, cache):
-    assert run(probe, NUMBA_CACHE_DIR=str(cache)) == (20, 0, str(cache))
-    assert run(probe, NUMBA_CACHE_DIR=str(cache)) == (20, 1, str(cache))
+    result, hits, folder = run(probe, NUMBA_CACHE_DIR=str(cache))
+    assert (result, hits) == (20, 0) and Path(folder).parent == cache / "restore"
+    assert run(probe, NUMBA_CACHE_DIR=str(cache)) == (20, 1, folder)
 
 
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
@@ -100,6 +101,18 @@ def test_without_a_home_the_cache_is_in_the_temporary_folder(probe, tmp_path):
 def test_a_cache_that_others_can_write_is_not_trusted(probe, cache):
     cache.chmod(0o777)
     assert run(probe, NUMBA_CACHE_DIR=str(cache)) == (20, 0, "None")
+    cache.chmod(0o1777)  # as /tmp: others can add to it, and not touch what is ours
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[2].startswith(str(cache))
+
+
+def test_the_cache_of_other_code_stays_where_it_was(tmp_path, cache):
+    probe = tmp_path / "other.py"
+    probe.write_text("""
+import numba
+from restore.kernels import patches
+print(1, 0, numba.config.CACHE_DIR)
+""")
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[2] == str(cache)
 
 
 def test_eight_processes_at_once_on_an_empty_cache(probe, cache):

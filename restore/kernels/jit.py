@@ -31,15 +31,15 @@ def cache_folder():
     Returns
     -------
     pathlib.Path or None
-        ``NUMBA_CACHE_DIR`` where the user set it, else a versioned folder in the
-        platform's cache folder, else one in the temporary folder.
+        A versioned folder ``restore/VERSIONS`` in ``NUMBA_CACHE_DIR`` where the user set it,
+        else in the platform's cache folder, else in the temporary folder.
     """
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        return _private(Path(os.environ["NUMBA_CACHE_DIR"]))
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = f"{platform.python_version()}-numba{numba.__version__}-{digest.hexdigest()[:16]}"
+    if os.environ.get("NUMBA_CACHE_DIR"):
+        return _private(Path(os.environ["NUMBA_CACHE_DIR"]) / "restore" / name)
     user = os.getuid() if hasattr(os, "getuid") else "user"
     return _private(platformdirs.user_cache_path("restore", appauthor=False) / name) or _private(
         Path(tempfile.gettempdir()) / f"restore-{user}" / name
@@ -51,9 +51,13 @@ def _private(folder):
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if hasattr(os, "getuid"):
-            for owned in (folder, folder.parent):
+            for owned in (folder, *folder.parents[:2]):
                 status = owned.stat()
-                if status.st_uid not in (os.getuid(), 0) or status.st_mode & stat.S_IWOTH:
+                # in a sticky folder, such as /tmp, others cannot move away what is ours
+                shared = status.st_mode & stat.S_IWOTH and (
+                    owned == folder or not status.st_mode & stat.S_ISVTX
+                )
+                if status.st_uid not in (os.getuid(), 0) or shared:
                     return None
         with tempfile.TemporaryFile(dir=folder):
             return folder
@@ -102,11 +106,14 @@ def kernel(function=None, *, reorder=False):
     )(function)
     folder = cache_folder()
     if folder is not None and not numba.config.DISABLE_JIT:
-        numba.config.CACHE_DIR = str(folder)
+        # numba reads the folder while the cache is made; other code keeps its own
+        others, numba.config.CACHE_DIR = numba.config.CACHE_DIR, str(folder)
         try:
             dispatcher._cache = _TolerantCache(function)
         except (RuntimeError, OSError) as error:
             warnings.warn(f"kernels are not cached: {error}", RuntimeWarning, stacklevel=2)
+        finally:
+            numba.config.CACHE_DIR = others
     return dispatcher
 
 
