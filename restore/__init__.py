@@ -17,6 +17,8 @@ _HOME = {
     "denoise": "denoising",
     "find_defects": "inpainting",
     "inpaint": "inpainting",
+    "super_resolve": "super_resolution",
+    "learn_super_resolution": "super_resolution",
     "Dictionary": "dictionary",
     "learn_dictionary": "ksvd",
 }

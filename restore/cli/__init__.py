@@ -16,6 +16,7 @@ _MODULES = {
     "decompress": "decompress",
     "train": "train",
     "inspect": "inspect",
+    "super-resolve": "super_resolve",
     "compare": "compare",
     "cache": "cache",
 }

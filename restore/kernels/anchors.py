@@ -1,0 +1,188 @@
+"""Anchored regression: turned windows in, the regression of the nearest anchor, patches out.
+
+Timofte, De Smet, Van Gool, "A+: Adjusted anchored neighborhood regression for fast
+super-resolution", ACCV 2014. The windows are turned into one pose first, so that an anchor
+serves a pattern, its rotations, reflections and negative at once.
+"""
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+
+
+@kernel(reorder=True)
+def turned_windows(plane, poses, moments, step, side, columns, windows, turns):
+    """The windows of a lattice, without their mean, each turned into one pose.
+
+    The pose has a positive moment against moments[2] (else the window is negated), and
+    moments m0 >= |m1| ... >= 0 against moments[0] and [1] (else it is mirrored or
+    transposed): of the sixteen symmetries the one that makes patterns agree.
+
+    Parameters
+    ----------
+    plane : (height, width) float32 array
+        Window (i, j) starts at (i * step, j * step).
+    poses : (8, side**2) int32 array
+        Sample k of a window in pose p is sample poses[p, k] of the plane's window.
+    moments : (3, side**2) float32 array
+    step, side, columns : int
+        Distance of windows, their side, and how many are in a row.
+    windows : (n_windows, side**2) float32 array
+        Filled, row by row of the lattice.
+    turns : (n_windows,) int8 array
+        Filled with the pose, plus 8 where negated.
+    """
+    dim = side * side
+    samples = np.empty(dim, np.float32)
+    for n in range(len(windows)):
+        top = n // columns * step
+        left = n % columns * step
+        mean = np.float32(0)
+        for i in range(side):
+            for j in range(side):
+                value = plane[top + i, left + j]
+                samples[i * side + j] = value
+                mean += value
+        mean /= np.float32(dim)
+        horizontal = np.float32(0)
+        vertical = np.float32(0)
+        centre = np.float32(0)
+        for k in range(dim):
+            value = samples[k] - mean
+            samples[k] = value
+            horizontal += moments[0, k] * value
+            vertical += moments[1, k] * value
+            centre += moments[2, k] * value
+        sign = np.float32(1)
+        turn = 0
+        if centre < 0:
+            sign = np.float32(-1)
+            horizontal = -horizontal
+            vertical = -vertical
+            turn = 8
+        if horizontal < 0:
+            turn |= 1
+        if vertical < 0:
+            turn |= 2
+        if abs(vertical) > abs(horizontal):
+            turn |= 4
+        turns[n] = turn
+        pose = turn & 7
+        for k in range(dim):
+            windows[n, k] = sign * samples[poses[pose, k]]
+
+
+@kernel
+def turned_patches(plane, poses, turns, step, side, columns, patches):
+    """The patches of a lattice, turned as `turned_windows` turned their windows.
+
+    Parameters
+    ----------
+    plane : (height, width) float32 array
+        Patch (i, j) starts at (i * step, j * step).
+    poses : (8, side**2) int32 array
+    turns : (n_patches,) int8 array
+    step, side, columns : int
+    patches : (n_patches, side**2) float32 array
+        Filled.
+    """
+    for n in range(len(patches)):
+        top = n // columns * step
+        left = n % columns * step
+        turn = turns[n]
+        sign = np.float32(-1 if turn & 8 else 1)
+        pose = turn & 7
+        for k in range(side * side):
+            source = poses[pose, k]
+            patches[n, k] = sign * plane[top + source // side, left + source % side]
+
+
+@kernel
+def add_turned_patches(patches, poses, turns, step, side, columns, plane):
+    """Turn patches back and add them where they belong: the adjoint of `turned_patches`.
+
+    Parameters
+    ----------
+    patches : (n_patches, side**2) float32 array
+    poses, turns, step, side, columns
+        As for `turned_patches`.
+    plane : (height, width) float32 array
+        Added to.
+    """
+    for n in range(len(patches)):
+        top = n // columns * step
+        left = n % columns * step
+        turn = turns[n]
+        sign = np.float32(-1 if turn & 8 else 1)
+        pose = turn & 7
+        for k in range(side * side):
+            target = poses[pose, k]
+            plane[top + target // side, left + target % side] += sign * patches[n, k]
+
+
+@kernel(reorder=True)
+def normalise_rows(rows, floor):
+    """Divide each row by its norm plus `floor`: directions, not contrasts, are compared.
+
+    Parameters
+    ----------
+    rows : (n_rows, dim) float32 array
+        Changed in place.
+    floor : float
+    """
+    for n in range(len(rows)):
+        energy = np.float32(0)
+        for k in range(rows.shape[1]):
+            energy += rows[n, k] * rows[n, k]
+        factor = np.float32(1) / (np.sqrt(energy) + np.float32(floor))
+        for k in range(rows.shape[1]):
+            rows[n, k] *= factor
+
+
+@kernel
+def best_columns(scores, nearest):
+    """nearest[n] = argmax_k scores[n, k]; ties go to the lowest column.
+
+    With scores f.a_k - |a_k|**2 / 2 this is the nearest anchor (A+, section 3).
+
+    Parameters
+    ----------
+    scores : (n_rows, n_anchors) float32 array
+        Not negative: their bits are compared as integers, which is four times as fast.
+    nearest : (n_rows,) int32 array
+        Filled.
+    """
+    count = np.int32(scores.shape[1])
+    for n in range(len(scores)):
+        row = scores[n].view(np.int32)
+        best = row[0]
+        for k in range(count):
+            value = row[k]
+            best = value if value > best else best
+        first = count
+        for k in range(count):
+            here = np.int32(k) if row[k] == best else count
+            first = here if here < first else first
+        nearest[n] = first
+
+
+@kernel(reorder=True)
+def apply_regressions(features, nearest, regressions, outputs):
+    """outputs[n] = features[n] R_k with k = nearest[n] (A+, equation 5).
+
+    Parameters
+    ----------
+    features : (n_rows, n_features) float32 array
+    nearest : (n_rows,) int32 array
+    regressions : (n_anchors, n_features, n_outputs) float32 array
+    outputs : (n_rows, n_outputs) float32 array
+        Filled.
+    """
+    for n in range(len(features)):
+        regression = regressions[nearest[n]]
+        for k in range(outputs.shape[1]):
+            outputs[n, k] = 0
+        for j in range(features.shape[1]):
+            value = features[n, j]
+            for k in range(outputs.shape[1]):
+                outputs[n, k] += value * regression[j, k]

@@ -1,0 +1,383 @@
+"""Learning a cascade from photos: anchors by k-means, regressions by least squares.
+
+Photos are shrunk; each stage then learns to foretell what the enlargement so far lacks.
+Everything is closed-form and streams through the photos, so memory is bounded by their
+luminance planes and one set of normal equations per anchor.
+"""
+
+import platform
+from dataclasses import dataclass
+
+import numpy as np
+
+import restore
+from restore.bands import map_bands, slices
+from restore.images import as_image
+from restore.kernels.anchors import normalise_rows, turned_patches
+from restore.resize import resize
+from restore.super_resolution.cascade import (
+    FLOOR,
+    Cascade,
+    Stage,
+    back_project,
+    compared_of,
+    mirrored,
+    nearest_of,
+    poses,
+    refine,
+    scorers_of,
+    windows_of,
+)
+
+#: Luminance of BT.601 from red, green and blue.
+LUMINANCE = (0.299, 0.587, 0.114)
+
+#: Windows that vary less than this (root mean square) teach nothing.
+FLAT = 2 / 255
+
+#: Windows looked at for the bases and for the anchors.
+SEEN, CLUSTERED = 1_000_000, 200_000
+
+#: Groups of photos: what a stage adds to a photo, for the next stage to learn from, and how
+#: strong its ridge is, are judged by regressions learned on the other groups.
+FOLDS = 4
+
+#: Ridges tried for each anchor, in parts of the mean energy of an anchor's windows.
+RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
+
+#: Photos are learned from at these sizes, after shrinking those beyond `LARGE` pixels a side:
+#: cameras' pictures are soft at their full size.
+SIZES, LARGE = (1.0, 0.7), 1024
+
+#: Rows of normal equations gathered before they are added up.
+GATHERED = 1_500_000
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one stage is to be: see `Stage` for the words.
+
+    Attributes
+    ----------
+    high : bool
+        Windows of the enlargement so far instead of the small plane.
+    side, patch, n_anchors : int
+    focus, pose : float
+        Standard deviations, in samples of the window, of the weights under which windows
+        are compared with anchors, and turned into their pose.
+    n_sorting : int
+    """
+
+    high: bool
+    side: int
+    patch: int
+    n_anchors: int
+    focus: float
+    pose: float
+    n_sorting: int = 20
+
+
+PLANS = {}
+
+
+def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, progress=None):
+    """Learn to enlarge by `scale` from photos.
+
+    Parameters
+    ----------
+    images : iterable of (height, width) or (height, width, channels) array_like
+        Sharp photos without noise, in scikit-image's conventions; they are shrunk by
+        cubic interpolation and rounded to 8 bits. Hundreds, or large ones: a few million
+        pixels are too few for more than one stage.
+    scale : int
+        2, 3 or 4.
+    plans : sequence of Plan, optional
+        The stages; by default those of the packaged cascades.
+    seed : int
+    threads : int, optional
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Cascade
+
+    Raises
+    ------
+    ValueError
+        If there are too few or too small photos.
+
+    References
+    ----------
+    Timofte, De Smet & Van Gool, "A+", ACCV 2014; Timofte, Rothe & Van Gool, "Seven ways to
+    improve example-based single image super resolution", CVPR 2016.
+    """
+    pairs, folds = [], []
+    photos = 0
+    for image in images:
+        found = [pair for copy in _copies(image) if (pair := shrunk(copy, scale)) is not None]
+        pairs += found
+        folds += [photos % FOLDS] * len(found)
+        photos += bool(found)
+    if photos < FOLDS:
+        raise ValueError(f"there are {photos} photos large enough to learn from: give more")
+    plans = PLANS[scale] if plans is None else plans
+    rng = np.random.default_rng(seed)
+    enlarged = [resize(small[..., None], *large.shape, threads)[..., 0] for small, large in pairs]
+    stages = []
+    for number, plan in enumerate(plans, 1):
+        stage, held_out = _learn_stage(
+            pairs, folds, enlarged, scale, plan, rng, threads, progress, number
+        )
+        stages.append(stage)
+        if number < len(plans):
+
+            def go_on(index, held_out=held_out, enlarged=enlarged):
+                return advance(held_out[folds[index]], pairs[index][0], enlarged[index], 1)
+
+            word = f"stage {number}: applying"
+            enlarged = list(map_bands(go_on, range(len(pairs)), threads, progress, word))
+    provenance = {
+        "method": "cascade of anchored regressions",
+        "photos": photos,
+        "pixels": sum(large.size for _, large in pairs),
+        "degradation": "bicubic",
+        "seed": seed,
+        "restore": restore.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    return Cascade(scale, tuple(stages), provenance)
+
+
+def _copies(image):
+    """A photo at the `SIZES` it is learned from."""
+    image = as_image(image)
+    height, width = image.shape[:2]
+    first = min(1.0, LARGE / max(height, width))
+    for size in SIZES:
+        new = [max(1, round(side * first * size)) for side in (height, width)]
+        yield image if new == [height, width] else resize(image, *new)
+
+
+def shrunk(image, scale):
+    """The luminance of a photo, small and large, or None where it is too small to use."""
+    image = as_image(image)
+    height, width = (side // scale for side in image.shape[:2])
+    if min(height, width) < 8:
+        return None
+    image = image[: height * scale, : width * scale]
+    small = np.rint(np.clip(resize(image, height, width), 0, 1) * 255) / np.float32(255)
+    return luminance(small), luminance(image)
+
+
+def luminance(image):
+    """(height, width) float32 from an image of 1 or 3 channels."""
+    if image.shape[2] == 1:
+        return np.ascontiguousarray(image[..., 0])
+    return image @ np.array(LUMINANCE, np.float32)
+
+
+def advance(stage, small, large, threads=None):
+    """What the next stage starts from."""
+    large = refine(stage, small, large, threads)
+    return back_project(small[..., None], large[..., None], threads)[..., 0]
+
+
+def _examples(small, large, enlarged, scale, plan):
+    """Windows and the detail that they should foretell, both turned, without the flat ones."""
+    step = scale if plan.high else 1
+    rows, columns = small.shape
+    padded = mirrored(enlarged if plan.high else small, (plan.side - step) // 2)
+    directions = moments(plan.side, plan.pose)
+    windows, turns = windows_of(padded, directions, step, plan.side, columns, slice(0, rows))
+    missing = mirrored(large - enlarged, (plan.patch - scale) // 2)
+    patches = np.empty((len(windows), plan.patch**2), np.float32)
+    turned_patches(missing, poses(plan.patch), turns, scale, plan.patch, columns, patches)
+    vary = np.einsum("nk,nk->n", windows, windows) > FLAT**2 * plan.side**2
+    return windows[vary], patches[vary]
+
+
+def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, number):
+    """One stage, and for each fold the stage as the other folds alone teach it."""
+    count = len(pairs)
+    share = SEEN / sum(small.size for small, _ in pairs)
+    seeds = rng.integers(2**32, size=count)
+
+    def seen(index):
+        windows, _ = _examples(*pairs[index], enlarged[index], scale, plan)
+        return windows[np.random.default_rng(seeds[index]).random(len(windows)) < share]
+
+    samples = list(map_bands(seen, range(count), threads, progress, f"stage {number}: looking"))
+    windows = np.concatenate(samples)
+    del samples
+    if len(windows) < plan.n_anchors:
+        raise ValueError(
+            f"the photos have {len(windows)} windows with any detail, which is too few to learn "
+            f"{plan.n_anchors} anchors from: give more or larger photos"
+        )
+    energies, axes = principal(windows)
+    # All but the mean; whitened, so that regressions are well conditioned and round well.
+    n_features = plan.side**2 - 1
+    features = half((axes[:, :n_features] / np.sqrt(energies[:n_features] + 1e-12)).T)
+    sorting = half(_sorting(windows, plan))
+    contrast = np.linalg.norm(windows @ sorting.T, axis=1).astype(np.float64)
+    chosen = rng.choice(
+        len(windows), min(CLUSTERED, len(windows)), replace=False, p=contrast / contrast.sum()
+    )
+    anchors = half(_clusters(compared_of(windows[chosen], sorting), plan.n_anchors, rng, threads))
+    scorers = scorers_of(anchors)
+    del windows, contrast
+
+    def equations(index):
+        windows, patches = _examples(*pairs[index], enlarged[index], scale, plan)
+        rows = np.hstack([windows @ features.T, patches])
+        nearest = nearest_of(compared_of(windows, sorting), scorers)
+        order = np.argsort(nearest, kind="stable")
+        return (
+            folds[index],
+            rows[order],
+            np.searchsorted(nearest[order], np.arange(plan.n_anchors + 1)),
+        )
+
+    normal = np.zeros((plan.n_anchors, FOLDS, n_features, n_features + plan.patch**2))
+    gathered, held = [], 0
+
+    def add(anchors):
+        for anchor in anchors:
+            for fold in range(FOLDS):
+                parts = [rows[at[anchor] : at[anchor + 1]] for f, rows, at in gathered if f == fold]
+                if parts:
+                    rows = np.concatenate(parts)
+                    normal[anchor, fold] += rows[:, :n_features].T @ rows
+
+    def add_all():
+        parts = np.array_split(np.arange(plan.n_anchors), 32)
+        for _ in map_bands(add, parts, threads):
+            pass
+
+    stage = f"stage {number}: learning"
+    for fold, rows, at in map_bands(equations, range(count), threads, progress, stage):
+        gathered.append((fold, rows, at))
+        held += len(rows)
+        if held > GATHERED:
+            add_all()
+            gathered, held = [], 0
+    if gathered:
+        add_all()
+
+    def made(matrices):
+        steps = half(np.abs(matrices).max(axis=1) / 127 + 1e-7)
+        return Stage(
+            step=scale if plan.high else 1,
+            side=plan.side,
+            patch=plan.patch,
+            moments=moments(plan.side, plan.pose),
+            sorting=sorting,
+            anchors=anchors,
+            features=features,
+            regressions=np.clip(np.rint(matrices / steps[:, None]), -127, 127).astype(np.int8),
+            steps=steps,
+        )
+
+    solved = _regressions(normal, n_features, threads)
+    return made(solved[-1]), [made(matrices) for matrices in solved[:-1]]
+
+
+def half(array):
+    """Rounded to what a file holds: float16."""
+    return np.ascontiguousarray(array, dtype=np.float16).astype(np.float32)
+
+
+def principal(rows):
+    """Energies and axes (columns) of the rows, the strongest first; no mean is taken out."""
+    energies, axes = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
+    return np.maximum(energies[::-1], 0), axes[:, ::-1]
+
+
+def moments(side, width):
+    """(3, side**2) float32: across, down, and centre against surround, under Gaussians."""
+    across, down = _offsets(side)
+    wide = np.exp(-(across**2 + down**2) / (2 * width**2))
+    narrow = np.exp(-(across**2 + down**2) / (2 * (0.6 * width) ** 2))
+    centre = narrow / narrow.sum() - wide / wide.sum()
+    return half(np.stack([across * wide, down * wide, centre]).reshape(3, -1))
+
+
+def _offsets(side):
+    """Distances of the samples of a window from its centre, across and down."""
+    across = np.arange(side) - (side - 1) / 2
+    return across, across[:, None]
+
+
+def _sorting(windows, plan):
+    """Whitened principal components of the windows' directions, seen through a Gaussian."""
+    across, down = _offsets(plan.side)
+    weights = np.exp(-(across**2 + down**2) / (2 * plan.focus**2)).ravel().astype(np.float32)
+    weighted = windows * weights
+    normalise_rows(weighted, np.float32(FLOOR))
+    energies, axes = principal(weighted)
+    return (axes[:, : plan.n_sorting] / np.sqrt(energies[: plan.n_sorting])).T * weights
+
+
+def _clusters(compared, count, rng, threads, rounds=8):
+    """(count, n_sorting) float32: the centres of k-means of the rows of `compared_of`."""
+    rows = compared[:, :-1]
+    centres = rows[rng.choice(len(rows), count, replace=False)]
+    bands = slices(len(rows))
+    for _ in range(rounds):
+        scorers = scorers_of(centres)
+
+        def compare(band, scorers=scorers):
+            return nearest_of(compared[band], scorers)
+
+        nearest = np.concatenate(list(map_bands(compare, bands, threads)))
+        order = np.argsort(nearest, kind="stable")
+        members = np.bincount(nearest, minlength=count)
+        full = members > 0
+        starts = (np.cumsum(members) - members)[full]
+        centres = centres.copy()
+        centres[full] = np.add.reduceat(rows[order], starts, axis=0) / members[full, None]
+        centres[~full] = rows[rng.choice(len(rows), count - full.sum(), replace=False)]
+    return centres.astype(np.float32)
+
+
+def _regressions(normal, n_features, threads):
+    """(FOLDS + 1, n_anchors, n_features, patch**2) float32: ridge regressions.
+
+    R = C + (X'X + r I)^-1 (X'Y - X'X C) with the common C of all windows: an anchor with few
+    windows of its own foretells what all windows foretell (A+, equation 4, recentred). The
+    ridge r is chosen for each anchor: that by which each fold is foretold best from the
+    others. First come the regressions without each fold, last that of all.
+    """
+    total = normal.sum(axis=(0, 1))
+    strength = np.trace(total[:, :n_features]) / n_features
+    identity = np.eye(n_features)
+    common = np.linalg.solve(
+        total[:, :n_features] + 1e-6 * strength * identity, total[:, n_features:]
+    )
+    pulls = [ridge * strength / len(normal) for ridge in RIDGES]
+
+    def solve(anchor):
+        whole = normal[anchor].sum(axis=0)
+        gaps = []
+        for fold in (*normal[anchor], np.zeros_like(whole)):
+            gram, products = np.split(whole - fold, [n_features], axis=1)
+            gaps.append((gram, products - gram @ common))
+
+        def solved(pull):
+            return [np.linalg.solve(gram + pull * identity, gap) for gram, gap in gaps]
+
+        def error(matrices):
+            # of each fold, up to what no matrix changes: tr M'GM - 2 tr M'B
+            lost = 0.0
+            for fold, matrix in zip(normal[anchor], matrices):
+                gram, products = np.split(fold, [n_features], axis=1)
+                lost += np.sum(matrix * (gram @ (matrix + 2 * common) - 2 * products))
+            return lost
+
+        best = min(map(solved, pulls), key=error)
+        return np.array([common + matrix for matrix in best], np.float32)
+
+    solved = map_bands(solve, range(len(normal)), threads)
+    return np.stack(list(solved), axis=1)

@@ -1,0 +1,268 @@
+import io
+
+import numpy as np
+import pytest
+
+from restore.kernels import anchors as kernels
+from restore.resize import resize
+from restore.super_resolution import Cascade, learn_super_resolution, super_resolve
+from restore.super_resolution.cascade import poses, scorers_of, windows_of
+from restore.super_resolution.learning import Plan, luminance, moments
+from tests import reference
+
+PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
+
+
+def edges(height=96, width=100, seed=0, channels=1):
+    """Straight edges at random angles: what detail regressions learn first."""
+    rng = np.random.default_rng(seed)
+    down, across = np.mgrid[:height, :width]
+    image = np.zeros((height, width, channels), np.float32)
+    for _ in range(12):
+        angle, offset = rng.uniform(0, np.pi), rng.uniform(0.2, 0.8)
+        side = (across - offset * width) * np.cos(angle) + (down - offset * height) * np.sin(angle)
+        image += np.clip(side + 0.5, 0, 1)[..., None] * rng.uniform(-0.3, 0.3, channels)
+    return np.clip(image + 0.5, 0, 1).astype(np.float32)
+
+
+def decibels(one, other):
+    return -10 * np.log10(np.mean((one - other)[4:-4, 4:-4] ** 2))
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return learn_super_resolution([edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS)
+
+
+# --- Kernels ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("step", "side"), [(1, 5), (2, 6), (3, 7)])
+def test_turned_windows_equal_the_literal_ones(step, side):
+    plane = np.random.default_rng(0).random((31, 40)).astype(np.float32)
+    rows, columns = (31 - side) // step + 1, (40 - side) // step + 1
+    windows, turns = windows_of(plane, moments(side, 1.0), step, side, columns, slice(0, rows))
+    literal, poses_taken = reference.turned_windows(
+        plane, moments(side, 1.0), step, side, rows, columns
+    )
+    assert np.array_equal(turns, poses_taken)
+    assert np.allclose(windows, literal, atol=1e-5)
+
+
+def test_all_sixteen_symmetries_give_one_window():
+    window = np.random.default_rng(1).random((7, 7)).astype(np.float32)
+    expected = None
+    for pose in range(8):
+        for sign in (1, -1):
+            plane = np.ascontiguousarray(sign * reference.turned(window, pose))
+            turned, _ = windows_of(plane, moments(7, 1.0), 1, 7, 1, slice(0, 1))
+            expected = turned if expected is None else expected
+            assert np.allclose(turned, expected, atol=1e-6)
+
+
+def test_patches_turn_there_and_back():
+    rng = np.random.default_rng(2)
+    plane = rng.random((22, 26)).astype(np.float32)
+    turns = rng.integers(0, 16, 10 * 12).astype(np.int8)
+    patches = np.empty((120, 16), np.float32)
+    kernels.turned_patches(plane, poses(4), turns, 2, 4, 12, patches)
+    assert np.array_equal(patches, reference.turned_patches(plane, turns, 2, 4, 12))
+    total = np.zeros_like(plane)
+    kernels.add_turned_patches(patches, poses(4), turns, 2, 4, 12, total)
+    covers = np.zeros_like(plane)
+    signs = np.where(turns & 8, -1, 1)[:, None] * np.ones((120, 16))
+    kernels.add_turned_patches(signs.astype(np.float32), poses(4), turns, 2, 4, 12, covers)
+    assert np.allclose(total, covers * plane, atol=1e-5)
+
+
+def test_regressions_of_the_nearest_anchor():
+    rng = np.random.default_rng(3)
+    features = rng.standard_normal((50, 6)).astype(np.float32)
+    anchors = rng.standard_normal((9, 4)).astype(np.float32)
+    regressions = rng.standard_normal((9, 6, 5)).astype(np.float32)
+    compared = rng.standard_normal((50, 4)).astype(np.float32)
+    nearest = np.empty(50, np.int32)
+    kernels.normalise_rows(anchors, np.float32(0))
+    kernels.normalise_rows(compared, np.float32(0))
+    rows = np.hstack([compared, np.ones((50, 1), np.float32)])
+    kernels.best_columns(rows @ scorers_of(anchors), nearest)
+    outputs = np.empty((50, 5), np.float32)
+    kernels.apply_regressions(features, nearest, regressions, outputs)
+    literal = reference.anchored(features, compared, anchors, regressions)
+    assert np.allclose(outputs, literal, atol=1e-4)
+
+
+def test_ties_go_to_the_first_anchor():
+    nearest = np.empty(3, np.int32)
+    scores = np.array([[1, 1, 0], [0, 2, 2], [0, 0, 0]], np.float32)
+    kernels.best_columns(scores, nearest)
+    assert nearest.tolist() == [0, 1, 0]
+
+
+def test_rows_of_norm_one():
+    rows = np.random.default_rng(4).standard_normal((5, 7)).astype(np.float32)
+    rows[2] = 0
+    kernels.normalise_rows(rows, np.float32(1e-6))
+    norms = np.linalg.norm(rows, axis=1)
+    assert np.allclose(norms[[0, 1, 3, 4]], 1, atol=1e-4) and norms[2] == 0
+
+
+def test_one_compiled_signature_per_kernel(learned):
+    super_resolve(edges(), model=learned)
+    super_resolve(edges(channels=3), model=learned)
+    for name in (
+        "turned_windows",
+        "turned_patches",
+        "add_turned_patches",
+        "normalise_rows",
+        "best_columns",
+        "apply_regressions",
+    ):
+        assert len(getattr(kernels, name).signatures) <= 1, name
+
+
+# --- Learning ---------------------------------------------------------------------------
+
+
+def test_learned_cascade_beats_cubic(learned):
+    scene = edges(seed=50)
+    small = resize(scene, 48, 50)
+    cubic = decibels(resize(small, 96, 100), scene)
+    one = decibels(super_resolve(small, 2, model=learned, quality="fast"), scene)
+    assert one > cubic + 1
+
+
+def test_learning_is_reproducible(learned):
+    again = learn_super_resolution(
+        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, threads=1
+    )
+    one, other = io.BytesIO(), io.BytesIO()
+    learned.save(one)
+    again.save(other)
+    assert one.getvalue() == other.getvalue()
+
+
+def test_learning_refuses_too_little():
+    with pytest.raises(ValueError, match="0 photos large enough"):
+        learn_super_resolution([np.zeros((10, 10))], 2, plans=PLANS)
+    with pytest.raises(ValueError, match="too few to learn 16 anchors"):
+        learn_super_resolution([np.zeros((40, 40))] * 4, 2, plans=PLANS)
+
+
+# --- Files ------------------------------------------------------------------------------
+
+
+def test_a_file_gives_the_same_cascade(learned, tmp_path):
+    learned.save(tmp_path / "sr.npz")
+    loaded = Cascade.load(tmp_path / "sr.npz")
+    assert loaded.scale == 2 and loaded.provenance == learned.provenance
+    small = resize(edges(seed=51), 48, 50)
+    assert np.array_equal(
+        super_resolve(small, 2, model=loaded), super_resolve(small, 2, model=learned)
+    )
+
+
+def test_damaged_and_foreign_files(learned, tmp_path):
+    path = tmp_path / "sr.npz"
+    learned.save(path)
+    whole = path.read_bytes()
+    for content in (b"", b"not a model", whole[: len(whole) // 2], whole[:-30]):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"sr\.npz"):
+            Cascade.load(path)
+    with pytest.raises(ValueError, match="holds a dictionary, and a super-resolution model"):
+        from restore import archive
+
+        Cascade.load(archive.packaged_path("grey"))
+
+
+# --- Enlarging --------------------------------------------------------------------------
+
+
+def test_shapes_and_types(learned):
+    for image in (edges()[..., 0], edges(), edges(channels=3)):
+        enlarged = super_resolve(image, 2, model=learned)
+        assert enlarged.dtype == np.float32
+        assert enlarged.shape == (192, 200, *image.shape[2:])
+
+
+@pytest.mark.parametrize("height", [1, 2, 3, 5])
+@pytest.mark.parametrize("width", [1, 2, 7])
+def test_tiny_and_flat(learned, height, width):
+    flat = np.full((height, width, 3), 0.25, np.float32)
+    assert np.allclose(super_resolve(flat, 2, model=learned), 0.25, atol=1e-4)
+
+
+def test_shrinking_gives_the_image_back(learned):
+    image = resize(edges(channels=3), 40, 50)
+    enlarged = super_resolve(image, 2, model=learned)
+    assert np.abs(resize(enlarged, 40, 50) - image).mean() < 1 / 255
+
+
+def test_turning_the_image_turns_the_result(learned):
+    image = resize(edges(seed=52), 48, 50)
+    expected = super_resolve(image, 2, model=learned)
+    turned = super_resolve(np.ascontiguousarray(image[::-1].transpose(1, 0, 2)), 2, model=learned)
+    difference = turned - expected[::-1].transpose(1, 0, 2)
+    assert np.sqrt(np.mean(difference**2)) < 2e-3
+
+
+def test_brightness_and_contrast_pass_through(learned):
+    image = resize(edges(seed=53), 48, 50)
+    expected = super_resolve(image, 2, model=learned)
+    changed = super_resolve(0.5 * image + 3, 2, model=learned)
+    assert np.sqrt(np.mean((changed - 0.5 * expected - 3) ** 2)) < 2e-3
+
+
+def test_grey_as_colour_is_the_same(learned):
+    image = resize(edges(seed=54), 48, 50)
+    grey = super_resolve(image, 2, model=learned)
+    colour = super_resolve(np.repeat(image, 3, axis=2), 2, model=learned)
+    assert np.allclose(colour, grey, atol=2e-3)
+
+
+def test_threads_change_nothing(learned):
+    image = np.random.default_rng(6).random((200, 190)).astype(np.float32)
+    one = super_resolve(image, 2, model=learned, threads=1)
+    assert np.array_equal(one, super_resolve(image, 2, model=learned, threads=3))
+
+
+def test_any_size(learned):
+    image = edges(30, 40)
+    assert super_resolve(image, size=(71, 93), model=learned).shape == (71, 93, 1)
+    assert super_resolve(image, size=(200, 40), model=learned).shape == (200, 40, 1)
+    assert np.array_equal(super_resolve(image, size=(30, 40), model=learned), image)
+
+
+def test_progress_is_told(learned):
+    told = []
+    super_resolve(edges(), model=learned, progress=lambda *step: told.append(step))
+    assert told and all(stage == "adding detail" and done <= total for stage, done, total in told)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"scale": 1}, "2, 3 or 4"),
+        ({"scale": 0}, "2, 3 or 4"),
+        ({"scale": 5}, "2, 3 or 4"),
+        ({"size": (10, 10)}, "only enlarges"),
+        ({"quality": "good"}, "quality is one of"),
+    ],
+)
+def test_what_is_refused(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        super_resolve(np.zeros((12, 14)), **arguments)
+
+
+def test_what_is_refused_of_models_and_images(learned):
+    with pytest.raises(ValueError, match="learned for scale 2, not 3"):
+        super_resolve(np.zeros((12, 14)), 3, model=learned)
+    with pytest.raises(ValueError, match="NaN"):
+        super_resolve(np.full((12, 14), np.nan), 2, model=learned)
+
+
+def test_luminance_of_grey_and_colour():
+    image = np.random.default_rng(7).random((3, 4, 3)).astype(np.float32)
+    assert np.allclose(luminance(image), image @ [0.299, 0.587, 0.114], atol=1e-6)
+    assert np.array_equal(luminance(image[..., :1]), image[..., 0])
