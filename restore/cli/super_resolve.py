@@ -12,11 +12,15 @@ from restore.cli.options import batch_options
 @click.option(
     "--scale",
     type=click.Choice(["2", "3", "4"]),
-    help="How many times larger. [default: 2, unless a size is given]",
+    help="How many times larger. [default: the model's scale, or 2]",
 )
-@click.option("--width", type=click.IntRange(min=1), help="Exact width of the result.")
-@click.option("--height", type=click.IntRange(min=1), help="Exact height of the result.")
-@click.option("--max-side", type=click.IntRange(min=1), help="Exact longer side of the result.")
+@click.option("--width", type=click.IntRange(min=1), metavar="N", help="Exact width of the result.")
+@click.option(
+    "--height", type=click.IntRange(min=1), metavar="N", help="Exact height of the result."
+)
+@click.option(
+    "--max-side", type=click.IntRange(min=1), metavar="N", help="Exact longer side of the result."
+)
 @click.option(
     "--dictionary",
     metavar="FILE",
@@ -28,6 +32,7 @@ from restore.cli.options import batch_options
     type=click.Choice(["fast", "balanced", "best"]),
     default="balanced",
     show_default=True,
+    help="How many stages of the model to run: one, two, or all.",
 )
 @batch_options(suffix="-enlarged")
 def super_resolve(inputs, options, scale, width, height, max_side, **settings):
@@ -43,7 +48,7 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
         raise click.UsageError("give --max-side, or --width and --height, not both")
     process = functools.partial(
         enlarge_picture,
-        scale=int(scale or 2),
+        scale=int(scale) if scale else None,
         width=width,
         height=height,
         max_side=max_side,
@@ -62,24 +67,24 @@ def enlarge_picture(
     from restore.resize import resize
     from restore.super_resolution import Cascade, super_resolve
 
+    model = Cascade.load(dictionary) if dictionary else None
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
     if width is None and height is None:
+        scale = scale or (model.scale if model else 2)
         size = (scale * old_height, scale * old_width)
     else:
         size = (
             height or max(1, round(old_height * width / old_width)),
             width or max(1, round(old_width * height / old_height)),
         )
-        scale = None
     if size[0] * size[1] > max_pixels:
         raise ValueError(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
-    model = Cascade.load(dictionary) if dictionary else None
-    chosen = {"size": size} if scale is None else {"scale": scale}
+    chosen = {"scale": scale} if scale else {"size": size}
     samples = super_resolve(
         picture.samples, model=model, threads=threads, progress=progress, quality=quality, **chosen
     )

@@ -10,7 +10,7 @@ from restore.super_resolution.learning import learn_super_resolution, luminance
 __all__ = ["Cascade", "learn_super_resolution", "super_resolve"]
 
 #: How many stages of a cascade each quality runs; None: all.
-QUALITIES = {"fast": 1, "balanced": None, "best": None}
+QUALITIES = {"fast": 1, "balanced": 2, "best": None}
 
 
 def super_resolve(

@@ -77,7 +77,24 @@ class Plan:
     n_sorting: int = 20
 
 
-PLANS = {}
+#: The stages of the packaged cascades.
+PLANS = {
+    2: (
+        Plan(False, 7, 6, 1536, 1.0, 0.75),
+        Plan(True, 8, 6, 768, 2.0, 1.4),
+        Plan(True, 8, 6, 512, 2.0, 1.4),
+    ),
+    3: (
+        Plan(False, 7, 5, 1536, 1.0, 0.75),
+        Plan(True, 9, 7, 512, 2.5, 1.7),
+        Plan(True, 9, 5, 512, 2.5, 1.7),
+    ),
+    4: (
+        Plan(False, 7, 6, 1024, 1.0, 0.75),
+        Plan(True, 10, 6, 512, 3.0, 2.0),
+        Plan(True, 10, 6, 384, 3.0, 2.0),
+    ),
+}
 
 
 def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, progress=None):
