@@ -47,7 +47,7 @@ RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
 
 #: Photos are learned from at these sizes, after shrinking those beyond `LARGE` pixels a side:
 #: cameras' pictures are soft at their full size.
-SIZES, LARGE = (1.0, 0.7), 1024
+SIZES, LARGE = (1.0, 0.8, 0.6), 1024
 
 #: Rows of normal equations gathered before they are added up.
 GATHERED = 1_500_000
@@ -79,21 +79,9 @@ class Plan:
 
 #: The stages of the packaged cascades.
 PLANS = {
-    2: (
-        Plan(False, 7, 6, 1536, 1.0, 0.75),
-        Plan(True, 8, 6, 768, 2.0, 1.4),
-        Plan(True, 8, 6, 512, 2.0, 1.4),
-    ),
-    3: (
-        Plan(False, 7, 5, 1536, 1.0, 0.75),
-        Plan(True, 9, 7, 512, 2.5, 1.7),
-        Plan(True, 9, 5, 512, 2.5, 1.7),
-    ),
-    4: (
-        Plan(False, 7, 6, 1024, 1.0, 0.75),
-        Plan(True, 10, 6, 512, 3.0, 2.0),
-        Plan(True, 10, 6, 384, 3.0, 2.0),
-    ),
+    2: (Plan(False, 7, 6, 1280, 1.0, 0.75), *4 * (Plan(True, 8, 4, 640, 2.0, 1.4),)),
+    3: (Plan(False, 7, 5, 1280, 1.0, 0.75), *4 * (Plan(True, 9, 5, 448, 2.5, 1.7),)),
+    4: (Plan(False, 7, 6, 896, 1.0, 0.75), *4 * (Plan(True, 10, 6, 288, 3.0, 2.0),)),
 }
 
 
