@@ -4,6 +4,7 @@ import click
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
@@ -297,3 +298,16 @@ def test_command_refuses_wrong_usage(words):
     assert isinstance(error, click.UsageError)
     if words[0] == "--pattern":
         assert "OpenCV" in error.message
+
+
+def test_command_reads_the_pattern_of_a_tiff(tmp_path):
+    scene = picture(30, 42)
+    tifffile.imwrite(
+        tmp_path / "mosaic.tif",
+        sampled(scene, "GRBG"),
+        photometric="cfa",
+        extratags=[(33421, "H", 2, (2, 2), True), (33422, "B", 4, bytes([1, 0, 2, 1]), True)],
+    )
+    assert command(tmp_path / "mosaic.tif", "-o", tmp_path / "out.png")[0] == 0
+    colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+    assert np.array_equal(sampled(colour, "GRBG"), sampled(scene, "GRBG"))
