@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from restore import groups, ksvd, pipeline
 from restore import patches as patching
+from restore.colour import AXES
 from restore.dictionary import Dictionary
 from restore.images import as_image
 from restore.noise import estimate_sigma
@@ -30,12 +31,6 @@ ITERATIONS = 8
 
 #: Noise of more than this (in [0, 1]) leaves nothing to restore.
 LARGEST_SIGMA = 1.0
-
-#: Orthonormal axes of colour: light, and two differences. Grey is kept as it is.
-AXES = {
-    1: np.ones((1, 1)),
-    3: np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]]),
-}
 
 
 def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=None,
@@ -141,7 +136,7 @@ def _by_groups(image, sigmas, groupings, threads, progress):
     """Mean of the estimates with each grouping, in decorrelated colours."""
     height, width, channels = image.shape
     largest = max(grouping.side for grouping in groupings)
-    axes = AXES[channels].astype(np.float32)
+    axes = AXES[channels]
     image = patching.pad(image, (largest, largest, channels)) @ axes.T
     variances = axes**2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
     planes = [np.ascontiguousarray(image[..., c]) for c in range(channels)]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from restore import archive, bands
+from restore import archive, bands, colour
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +151,10 @@ def overcomplete_dct(n_atoms, patch_shape):
     if channels == 1:
         atoms = _separable_cosines(n_atoms, height, width)
         return Dictionary(atoms, patch_shape, {"method": "overcomplete DCT"})
-    mixtures = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
     shares = (n_atoms - 2 * (n_atoms // 4), n_atoms // 4, n_atoms // 4)
     atoms = [
         np.kron(_separable_cosines(share, height, width), mixture)
-        for share, mixture in zip(shares, mixtures, strict=True)
+        for share, mixture in zip(shares, colour.AXES[channels], strict=True)
     ]
     return Dictionary(np.concatenate(atoms), patch_shape, {"method": "overcomplete DCT"})
 

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import ndimage
 
 from restore import bands, defects
+from restore.colour import from_planes, to_planes
 from restore.holes import fill_holes
 from restore.images import as_image
 from restore.kernels import inpainting as kernels
@@ -53,9 +54,6 @@ SHIFTS = ((0, 29), (31, 0), (-23, -19))
 
 #: Rows of places in a band.
 ROWS = 8
-
-#: Grey, and two differences of colours that hold little else: orthonormal.
-OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])
 
 
 def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
@@ -103,13 +101,13 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
         return image.reshape(array.shape)
     observed = np.where(known[..., None], image, np.float32(0))
     hole = _holes(known)
-    planes = _to_planes(observed)
+    planes = to_planes(observed)
     estimate = _interpolate(planes, known, threads)
     if sigma > 0 or (known | hole).sum() < known.size:
         estimate = _complete(
             estimate, planes, known, hole, sigma, *QUALITIES[quality], threads, progress
         )
-    filled = _from_planes(estimate)
+    filled = from_planes(estimate)
     if hole.any():
         filled = fill_holes(filled, hole, seed, threads, progress)
     if sigma == 0:
@@ -225,21 +223,6 @@ def _holes(known):
     radius = max(HOLE_RADIUS, 1.5 * chance)
     core = ndimage.distance_transform_edt(np.pad(~known, 1, mode="edge"))[1:-1, 1:-1] > radius
     return ~known & grow_mask(core, radius)
-
-
-def _to_planes(image):
-    """(channels, height, width): the channels decorrelated, each on its own."""
-    if image.shape[2] == 3:
-        image = image @ OPPONENT.T.astype(np.float32)
-    return np.ascontiguousarray(np.moveaxis(image, 2, 0))
-
-
-def _from_planes(planes):
-    """The image that `planes` came from."""
-    image = np.moveaxis(planes, 0, 2)
-    if image.shape[2] == 3:
-        image = image @ OPPONENT.astype(np.float32)
-    return np.ascontiguousarray(image)
 
 
 def _interpolate(planes, known, threads):

@@ -8,10 +8,7 @@ and coarse in luma, then again with the measured samples put back into the estim
 import numpy as np
 
 from restore import groups
-
-#: Luma and two chromas from red, green and blue, orthonormal.
-OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [0.5, -1, 0.5]], np.float32)
-OPPONENT /= np.linalg.norm(OPPONENT, axis=1, keepdims=True)
+from restore.colour import from_planes, to_planes
 
 #: Noise of luma and chroma of plain colours that serves best, over that of the mosaic, in
 #: variance. The stages take the colours' details from one another, and so their noise.
@@ -47,7 +44,7 @@ def refined(mosaic, sites, sigma, plain, joint, *, threads=None, progress=None):
     grouping = groups.Grouping()
     if min(mosaic.shape) < grouping.side:
         return joint
-    guide = _opponent(joint)
+    guide = to_planes(joint)
     places = groups.find(guide[0], grouping, threads=threads, progress=progress)
 
     def filtered(colour, pilot, factors):
@@ -61,27 +58,14 @@ def refined(mosaic, sites, sigma, plain, joint, *, threads=None, progress=None):
                 threads=threads,
                 progress=progress,
             )
-            for plane, shown, factor in zip(_opponent(colour), pilot, factors)
+            for plane, shown, factor in zip(to_planes(colour), pilot, factors)
         ]
         return np.stack(found)
 
     pilot = filtered(plain, guide, PLAIN)
-    colour = _colours(pilot)
+    colour = from_planes(pilot)
     for _ in range(ROUNDS):
         for channel, (row, column) in sites:
             colour[row::2, column::2, channel] = mosaic[row::2, column::2]
-        colour = _colours(filtered(colour, pilot, PUT_BACK))
+        colour = from_planes(filtered(colour, pilot, PUT_BACK))
     return colour
-
-
-# einsum, not a product of matrices: the same to the bit for any number of threads
-
-
-def _opponent(colour):
-    """Planes (3, height, width) of luma and chroma."""
-    return np.einsum("kc,ijc->kij", OPPONENT, colour)
-
-
-def _colours(planes):
-    """The inverse of `_opponent`."""
-    return np.einsum("kc,kij->ijc", OPPONENT, planes)

@@ -1,0 +1,47 @@
+"""The colours of natural pictures along axes on which they hardly depend on each other."""
+
+import numpy as np
+
+#: By the number of channels, orthonormal, a row an axis: light and two differences of colours
+#: (Ohta, Kanade & Sakai, "Color information for region segmentation", Computer Graphics and
+#: Image Processing 13, 1980: nearly the principal axes of natural pictures). Grey stays grey.
+AXES = {
+    1: np.ones((1, 1), np.float32),
+    3: (np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]]) / np.sqrt([[3], [2], [6]])).astype(
+        np.float32
+    ),
+}
+
+
+# einsum rather than matrix products: the same to the bit for any number of BLAS threads
+
+
+def to_planes(image):
+    """The decorrelated planes of an image, each on its own.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        Channels is 1 or 3. White noise of one level in all channels stays so in all planes.
+
+    Returns
+    -------
+    (channels, height, width) float32 ndarray
+        C order; the first is `sqrt(channels)` times the mean of the channels.
+    """
+    return np.einsum("kc,ijc->kij", AXES[image.shape[2]], image, order="C")
+
+
+def from_planes(planes):
+    """The image that `planes` came from, up to rounding.
+
+    Parameters
+    ----------
+    planes : (channels, height, width) float32 ndarray
+
+    Returns
+    -------
+    (height, width, channels) float32 ndarray
+        C order.
+    """
+    return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
