@@ -57,9 +57,16 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
     object
         ``function(band)`` for each band, in the order of `bands`. At most twice
         `threads` results are held at a time, which bounds the memory.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is below 1.
     """
     bands = list(bands)
-    threads = threads or usable_cpus()
+    threads = usable_cpus() if threads is None else threads
+    if threads < 1:
+        raise ValueError(f"expected at least 1 thread, got {threads}")
     done = 0
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         waiting = deque()

@@ -40,6 +40,12 @@ def test_no_bands_give_no_results():
     assert list(bands.map_bands(len, [])) == []
 
 
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_threads_are_refused(threads):
+    with pytest.raises(ValueError, match="at least 1 thread"):
+        list(bands.map_bands(abs, range(3), threads))
+
+
 def test_an_error_in_a_band_reaches_the_caller():
     def refuse_three(number):
         if number == 3:

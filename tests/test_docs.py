@@ -24,6 +24,12 @@ def test_every_command_line_on_a_page_is_understood(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
+def test_every_option_on_a_page_is_as_in_help(page):
+    text = page.read_text(encoding="utf-8")
+    assert DOCS["with_options"](text) == text, "run: make docs"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
 def test_every_link_to_a_file_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target

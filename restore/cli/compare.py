@@ -7,6 +7,7 @@ import os
 import click
 
 from restore.batch import failure_reason
+from restore.cli.options import max_pixels
 from restore.files.formats import format_of_name
 
 
@@ -21,7 +22,8 @@ from restore.files.formats import format_of_name
     help="Draw all side by side, with a magnified crop and the differences.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists.")
-def compare(reference, results, as_json, picture, overwrite):
+@max_pixels
+def compare(reference, results, as_json, picture, overwrite, max_pixels):
     """Measure RESULTs against a REFERENCE: PSNR in dB and SSIM, over all channels.
 
     A result that cannot be read or is of another size fails, and the others are still
@@ -37,13 +39,13 @@ def compare(reference, results, as_json, picture, overwrite):
     from restore.measures import psnr, ssim
 
     try:
-        wanted = read_picture(reference).samples
+        wanted = read_picture(reference, max_pixels=max_pixels).samples
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{reference}: {failure_reason(error)}") from error
     rows, failed = [], 0
     for result in results:
         try:
-            samples = read_picture(result).samples
+            samples = read_picture(result, max_pixels=max_pixels).samples
             rows.append((result, samples, psnr(wanted, samples), ssim(wanted, samples)))
         except (OSError, ValueError) as error:
             click.echo(f"restore: {result}: {failure_reason(error)}", err=True)

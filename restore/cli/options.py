@@ -9,6 +9,17 @@ from restore.files.formats import EXTENSIONS, MAX_PIXELS
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
+#: For every command that reads pictures.
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(min=1),
+    default=MAX_PIXELS,
+    envvar="RESTORE_MAX_PIXELS",
+    show_default=True,
+    metavar="N",
+    help="Refuse larger pictures before decoding them.",
+)
+
 
 def _shared(suffix):
     flag = functools.partial(click.option, is_flag=True)
@@ -47,15 +58,7 @@ def _shared(suffix):
         flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
         flag("--strip-all", help="Leave out the colour profile, too."),
         flag("--strict", help="Fail where the format would cost depth, instead of warning."),
-        click.option(
-            "--max-pixels",
-            type=click.IntRange(min=1),
-            default=MAX_PIXELS,
-            envvar="RESTORE_MAX_PIXELS",
-            show_default=True,
-            metavar="N",
-            help="Refuse larger pictures before decoding them.",
-        ),
+        max_pixels,
         click.option(
             "--reference",
             metavar="PATH",

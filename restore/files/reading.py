@@ -53,10 +53,10 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
 
 
 def only_page(pages):
-    """The single picture of `pages`, or a PictureError telling how to choose one."""
+    """The single picture of `pages`; a PictureError if there are more."""
     picture = next(pages)
     if next(pages, None) is not None:
-        raise PictureError("this file has several pages: choose one with --page")
+        raise PictureError("this file has several pages, and one is needed: save that page alone")
     return picture
 
 
