@@ -217,6 +217,20 @@ def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     assert results[0] + 0.2 < results[1]
 
 
+@pytest.mark.parametrize(
+    ("pictures", "words"),
+    [
+        ([], "no pictures"),
+        ([np.zeros((30, 30, 3))], "8-bit colour"),
+        ([np.zeros((30, 30), np.uint8)], "8-bit colour"),
+        ([np.zeros((30, 9, 3), np.uint8)], "fewer than 16"),
+    ],
+)
+def test_what_cannot_be_learned_from(pictures, words):
+    with pytest.raises(ValueError, match=words):
+        learn_demosaicing(pictures)
+
+
 def test_unsound_models_are_refused(tmp_path):
     stages = packaged_stages()
     nodes = stages[0].nodes.copy()

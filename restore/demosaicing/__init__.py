@@ -4,7 +4,8 @@ A camera measures one colour at every sample, through a filter of red, green or 
 two missing ones are first estimated along edges, not across them. Learned stages then
 correct the estimate: at every sample a linear map of the mosaic and of the estimates around
 it, chosen by how the colours go together there. The measured samples are returned as they
-came.
+came, unless they are noisy: then groups of similar patches are coded over the atoms that
+the learned estimate shows, and the noise is what these atoms do not span.
 """
 
 import functools
@@ -90,6 +91,13 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=No
     ValueError
         If the mosaic has three channels or samples that are not finite, the pattern or the
         quality is not one of those above, or sigma is negative.
+
+    References
+    ----------
+    Hamilton & Adams 1997, Pekkucuksen & Altunbasak 2010 and Kiku, Monno, Tanaka & Okutomi
+    2014 for the first estimates; Timofte, De Smet & Van Gool 2014 for anchored regression;
+    Danielyan, Vehvilainen, Foi, Katkovnik & Egiazarian, "Cross-color BM3D filtering of noisy
+    raw data", 2009, for groups of patches of a mosaic.
     """
     samples = as_image(mosaic)
     if samples.shape[2] != 1:

@@ -26,6 +26,9 @@ from restore.demosaicing.stages import (
 )
 from restore.kernels import mosaic as kernels
 
+#: Fewest rows and columns of a picture to learn from.
+SMALLEST = 16
+
 #: Of a large node, as many samples decide on its split.
 DECIDING = 40_000
 
@@ -84,7 +87,21 @@ def learn_demosaicing(
     Returns
     -------
     list of Stage
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures, or one is too small or not in 8-bit colour.
     """
+    if not len(pictures):
+        raise ValueError("there are no pictures to learn from")
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                f"expected pictures in 8-bit colour, got {picture.dtype} of shape {picture.shape}"
+            )
+        if min(picture.shape[:2]) < SMALLEST:
+            raise ValueError(f"a picture has fewer than {SMALLEST} rows or columns")
     learned = []
     rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
     # many small products: threads of BLAS would cost more than they bring
@@ -180,16 +197,16 @@ def _samples(example, job, radii, rate):
     found = []
     for kind in (0, 1):
         kinds = np.add.outer(np.arange(odds.shape[0]), np.arange(odds.shape[1])) % 2 == kind
-        rows, columns = np.nonzero(picked & kinds)
+        chosen = picked & kinds
+        rows, columns = (index + by for index in np.nonzero(chosen))
         inputs = np.empty((len(rows), count), np.float32)
-        kernels.gather_many(planes, means, radii, rows + by, columns + by, inputs)
-        rows_by, columns_by = rows + by, columns + by
+        kernels.gather_many(planes, means, radii, rows, columns, inputs)
         found.append(
             (
                 inputs,
-                np.ascontiguousarray(features[:, rows_by, columns_by].T),
-                np.ascontiguousarray(error[:, rows_by, columns_by].T),
-                (weight * rate / odds[rows, columns]).astype(np.float32),
+                np.ascontiguousarray(features[:, rows, columns].T),
+                np.ascontiguousarray(error[:, rows, columns].T),
+                (weight * rate / odds[chosen]).astype(np.float32),
             )
         )
     return found
@@ -212,10 +229,8 @@ def _solve(gram, target, prior, strength):
 
 def _grow(example, jobs, rate, radii, leaves, threads, progress):
     """The trees of both kinds: for each a list of (feature, threshold, first child)."""
-    stage = "samples"
-    parts = list(
-        map_bands(lambda job: _samples(example, job, radii, rate), jobs, threads, progress, stage)
-    )
+    sample = functools.partial(_samples, example, radii=radii, rate=rate)
+    parts = list(map_bands(sample, jobs, threads, progress, "samples"))
     trees = []
     for kind in (0, 1):
         roles = input_roles(radii, kind)
@@ -224,12 +239,8 @@ def _grow(example, jobs, rate, radii, leaves, threads, progress):
         features, target, weight = (
             np.concatenate([part[kind][k] for part in parts]) for k in (1, 2, 3)
         )
-        trees.append(
-            _tree(
-                inputs, features, target, weight, leaves, threads, progress,
-                f"tree {kind + 1}",
-            )
-        )  # fmt: skip
+        name = f"tree {kind + 1}"
+        trees.append(_tree(inputs, features, target, weight, leaves, threads, progress, name))
     return trees
 
 
