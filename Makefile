@@ -30,7 +30,8 @@ benchmark: .venv/installed-peers ## measure against the peers: DATA=folder ONLY=
 
 dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
 	@test -n "$(PHOTOS)" || { echo "say where the photos are: make dictionaries PHOTOS=folder" >&2; exit 2; }
-	@$(BIN)/python -m restore.data.make "$(PHOTOS)"
+	@$(BIN)/restore train "$(PHOTOS)" --recursive --grey -o restore/data/grey.npz --overwrite
+	@$(BIN)/restore train "$(PHOTOS)" --recursive --colour -o restore/data/colour.npz --overwrite
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures

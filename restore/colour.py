@@ -1,4 +1,4 @@
-"""The colours of natural pictures along axes on which they hardly depend on each other."""
+"""Colours along the axes on which they hardly depend on each other, and the grey of a picture."""
 
 import numpy as np
 
@@ -11,6 +11,9 @@ AXES = {
         np.float32
     ),
 }
+
+#: What red, green and blue weigh in grey (ITU-R BT.601).
+GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 # einsum rather than matrix products: the same to the bit for any number of BLAS threads
@@ -45,3 +48,21 @@ def from_planes(planes):
         C order.
     """
     return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
+
+
+def luminance(image):
+    """The grey of an image.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        Channels is 1 or 3.
+
+    Returns
+    -------
+    (height, width) float32 ndarray
+        C order.
+    """
+    if image.shape[2] == 1:
+        return np.ascontiguousarray(image[..., 0])
+    return image @ GREY

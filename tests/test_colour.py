@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restore.colour import AXES, from_planes, to_planes
+from restore.colour import AXES, from_planes, luminance, to_planes
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -25,3 +25,9 @@ def test_planes_come_back_as_the_image(channels):
 def test_grey_pictures_have_no_differences_of_colour():
     grey = np.repeat(np.random.default_rng(0).random((5, 7, 1)).astype(np.float32), 3, axis=2)
     assert np.abs(to_planes(grey)[1:]).max() < 1e-6
+
+
+def test_luminance_of_grey_and_colour():
+    image = np.random.default_rng(7).random((3, 4, 3)).astype(np.float32)
+    assert np.allclose(luminance(image), image @ [0.299, 0.587, 0.114], atol=1e-6)
+    assert np.array_equal(luminance(image[..., :1]), image[..., 0])

@@ -7,7 +7,7 @@ from restore.kernels import anchors as kernels
 from restore.resize import resize
 from restore.super_resolution import Cascade, learn_super_resolution, super_resolve
 from restore.super_resolution.cascade import poses, scorers_of, windows_of
-from restore.super_resolution.learning import Plan, luminance, moments
+from restore.super_resolution.learning import Plan, moments
 from tests import reference
 
 PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
@@ -260,9 +260,3 @@ def test_what_is_refused_of_models_and_images(learned):
         super_resolve(np.zeros((12, 14)), 3, model=learned)
     with pytest.raises(ValueError, match="NaN"):
         super_resolve(np.full((12, 14), np.nan), 2, model=learned)
-
-
-def test_luminance_of_grey_and_colour():
-    image = np.random.default_rng(7).random((3, 4, 3)).astype(np.float32)
-    assert np.allclose(luminance(image), image @ [0.299, 0.587, 0.114], atol=1e-6)
-    assert np.array_equal(luminance(image[..., :1]), image[..., 0])

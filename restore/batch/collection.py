@@ -1,11 +1,7 @@
 """Many pictures to learn from: read one at a time, as often as asked for."""
 
-import numpy as np
-
 from restore.batch.work import failure_reason
-
-#: The weights of red, green and blue in grey (ITU-R BT.601).
-_GREY = (0.299, 0.587, 0.114)
+from restore.colour import luminance
 
 
 class Collection:
@@ -67,7 +63,7 @@ class Collection:
         if self.channels == 3 and image.shape[2] == 1:
             raise ValueError("a grey picture, where colour is learned")
         if self.channels == 1 and image.shape[2] == 3:
-            return (image @ np.array(_GREY, np.float32))[..., None]
+            return luminance(image)[..., None]
         return image
 
     def _shrunk(self, image):

@@ -47,7 +47,7 @@ class Bytes(click.ParamType):
     show_default=True,
     metavar="photos|FILE",
     help="What the pictures are coded with: the packaged one, or a file of "
-    "restore train --compression, which decompress will need, too.",
+    "learn_codec (in Python), which decompress will need, too.",
 )
 @click.option("--embed-dictionary", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")

@@ -25,7 +25,7 @@ from restore.cli.options import batch_options
     "--dictionary",
     metavar="FILE",
     type=click.Path(),
-    help="A model learned by restore train --super-resolution. [default: the packaged ones]",
+    help="A model learned by learn_super_resolution (in Python). [default: the packaged ones]",
 )
 @click.option(
     "--quality",

@@ -7,6 +7,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from restore.bands import map_bands
+from restore.colour import luminance
 from restore.demosaicing.stages import (
     FIRST_MARGIN,
     FIXED,
@@ -173,9 +174,9 @@ def changed(picture, share, random):
     if random.random() < share:
         kind = random.integers(3)
         if kind == 0:  # more saturated
-            grey = colour @ np.array([0.299, 0.587, 0.114], np.float32)
+            grey = luminance(colour)[..., None]
             factor = np.float32(random.uniform(1.2, 2.2))
-            colour = grey[..., None] + factor * (colour - grey[..., None])
+            colour = grey + factor * (colour - grey)
         elif kind == 1:  # seen by another sensor
             mix = np.eye(3) + random.uniform(-0.35, 0.35, (3, 3))
             colour = colour @ (mix / mix.sum(axis=1, keepdims=True)).astype(np.float32)

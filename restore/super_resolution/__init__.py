@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from restore.colour import luminance
 from restore.images import as_image
 from restore.resize import resize
 from restore.super_resolution.cascade import SCALES, Cascade, back_project, refine
-from restore.super_resolution.learning import learn_super_resolution, luminance
+from restore.super_resolution.learning import learn_super_resolution
 
 __all__ = ["Cascade", "learn_super_resolution", "super_resolve"]
 

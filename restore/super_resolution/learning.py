@@ -12,6 +12,7 @@ import numpy as np
 
 import restore
 from restore.bands import map_bands, slices
+from restore.colour import luminance
 from restore.images import as_image
 from restore.kernels.anchors import normalise_rows, turned_patches
 from restore.resize import resize
@@ -28,9 +29,6 @@ from restore.super_resolution.cascade import (
     scorers_of,
     windows_of,
 )
-
-#: Luminance of BT.601 from red, green and blue.
-LUMINANCE = (0.299, 0.587, 0.114)
 
 #: Windows that vary less than this (root mean square) teach nothing.
 FLAT = 2 / 255
@@ -174,13 +172,6 @@ def shrunk(image, scale):
     image = image[: height * scale, : width * scale]
     small = np.rint(np.clip(resize(image, height, width), 0, 1) * 255) / np.float32(255)
     return luminance(small), luminance(image)
-
-
-def luminance(image):
-    """(height, width) float32 from an image of 1 or 3 channels."""
-    if image.shape[2] == 1:
-        return np.ascontiguousarray(image[..., 0])
-    return image @ np.array(LUMINANCE, np.float32)
 
 
 def advance(stage, small, large, threads=None):
