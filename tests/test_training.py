@@ -367,3 +367,18 @@ def test_the_mosaic_has_every_atom_in_order():
     drawn = mosaic(atoms, (4, 4, 3), np.arange(6)[::-1])
     assert drawn.shape[2] == 3 and drawn.min() >= 0 and drawn.max() == 1
     assert drawn.shape[1] > drawn.shape[0]  # three columns, two rows
+
+
+def test_a_folder_becomes_a_model_for_super_resolution(photos, tmp_path, monkeypatch):
+    from restore.super_resolution import Cascade, learning
+
+    plans = (learning.Plan(False, 5, 4, 4, 1.0, 0.7, 8),)
+    monkeypatch.setitem(learning.PLANS, 2, plans)
+    others = [SAMPLES / f"{name}-clean.png" for name in ("astronaut", "coffee")]
+    output = tmp_path / "sr2.npz"
+    result = call(photos, *others, "-o", output, "--super-resolution", 2, "--json")
+    assert result.return_value == 0, result.stderr
+    assert lines(result)[-1]["scale"] == 2
+    assert Cascade.load(output).provenance["photos"] == 4
+    wrong = call(photos, "-o", tmp_path / "a.npz", "--super-resolution", 2, "--picture", "a.png")
+    assert "neither --resume nor --picture" in str(wrong.exception)

@@ -25,14 +25,14 @@ from restore.cli.options import batch_options
     "--dictionary",
     metavar="FILE",
     type=click.Path(),
-    help="A model learned by learn_super_resolution (in Python). [default: the packaged ones]",
+    help="A model learned by restore train --super-resolution. [default: the packaged ones]",
 )
 @click.option(
     "--quality",
     type=click.Choice(["fast", "balanced", "best"]),
     default="balanced",
     show_default=True,
-    help="How many stages of the model to run: one, two, or all.",
+    help="How many stages of the model to run: one, three, or all.",
 )
 @batch_options(suffix="-enlarged")
 def super_resolve(inputs, options, scale, width, height, max_side, **settings):

@@ -90,6 +90,12 @@ _SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
     metavar="N",
     help="Learn from the pictures made N times smaller.",
 )
+@click.option(
+    "--super-resolution",
+    type=click.Choice(["2", "3", "4"]),
+    help="Learn a model for restore super-resolve instead; of the other settings only --shrink "
+    "and --seed count.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
@@ -134,6 +140,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     """
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")
+    if settings["super_resolution"] and (resume or picture is not None):
+        raise click.UsageError("--super-resolution goes with neither --resume nor --picture")
     if not output.endswith(".npz"):
         raise click.UsageError(f"{output} should end in .npz")
     if os.path.lexists(output) and not overwrite and not resume:
@@ -190,7 +198,48 @@ class Run:
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
         with only_one(self.output):
             self.console.announce_compilation()
+            if self.settings["super_resolution"]:
+                return self._learn_enlarging(pictures, int(self.settings["super_resolution"]))
             return self._learn(pictures, resume)
+
+    def _learn_enlarging(self, pictures, scale):
+        """A model for super-resolution, learned in one go from the luminance."""
+        from restore.files.safe import whole_file
+        from restore.super_resolution import learn_super_resolution
+
+        start = time.perf_counter()
+        settings = self.settings
+        pictures.channels = 1
+        try:
+            cascade = learn_super_resolution(
+                pictures,
+                scale,
+                seed=settings["seed"],
+                threads=settings["threads"],
+                progress=self.console.stage,
+            )
+        finally:
+            self._list_skipped(pictures)
+        with whole_file(self.output) as file:
+            cascade.save(file)
+        count, seconds = cascade.provenance["photos"], time.perf_counter() - start
+        self.console.json(
+            {
+                "output": self.output,
+                "status": "done",
+                "pictures": count,
+                "skipped": pictures.skipped,
+                "scale": scale,
+                "stages": len(cascade.stages),
+                "seconds": round(seconds, 3),
+            }
+        )
+        if not self.console.options.quiet:
+            self.console.say(
+                f"{self.output}: enlarges {scale} times in {len(cascade.stages)} stages, learned "
+                f"from {count} pictures ({seconds:.1f} s)"
+            )
+        return 0
 
     def _learn(self, pictures, resume):
         from restore import training

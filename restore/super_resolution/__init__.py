@@ -11,7 +11,7 @@ from restore.super_resolution.learning import learn_super_resolution
 __all__ = ["Cascade", "learn_super_resolution", "super_resolve"]
 
 #: How many stages of a cascade each quality runs; None: all.
-QUALITIES = {"fast": 1, "balanced": 2, "best": None}
+QUALITIES = {"fast": 1, "balanced": 3, "best": None}
 
 
 def super_resolve(

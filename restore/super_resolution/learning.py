@@ -77,7 +77,11 @@ class Plan:
 
 #: The stages of the packaged cascades.
 PLANS = {
-    2: (Plan(False, 7, 6, 1280, 1.0, 0.75), *4 * (Plan(True, 8, 4, 640, 2.0, 1.4),)),
+    2: (
+        Plan(False, 7, 6, 1536, 1.0, 0.75),
+        Plan(True, 8, 6, 768, 2.0, 1.4),
+        Plan(True, 8, 6, 512, 2.0, 1.4),
+    ),
     3: (Plan(False, 7, 5, 1280, 1.0, 0.75), *4 * (Plan(True, 9, 5, 448, 2.5, 1.7),)),
     4: (Plan(False, 7, 6, 896, 1.0, 0.75), *4 * (Plan(True, 10, 6, 288, 3.0, 2.0),)),
 }
@@ -145,6 +149,8 @@ def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, p
         "photos": photos,
         "pixels": sum(large.size for _, large in pairs),
         "degradation": "bicubic",
+        "sizes": list(SIZES),
+        "stages": [vars(plan) for plan in plans],
         "seed": seed,
         "restore": restore.__version__,
         "numpy": np.__version__,
