@@ -1,16 +1,44 @@
-"""Filling random missing pixels against OpenCV, SciPy and scikit-image."""
+"""Filling missing pixels and text against OpenCV, SciPy and scikit-image."""
 
+import tempfile
+from pathlib import Path
+
+import imageio.v3 as imageio
 import numpy as np
+from PIL import Image, ImageDraw, ImageFont
 
 import restore
-from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
+from benchmarks.denoising import mirrored
+from benchmarks.harness import (
+    SAMPLES,
+    Table,
+    compare,
+    eight_bits,
+    machine,
+    measure_process,
+    peer,
+    psnr,
+    read_folder,
+    restore_command,
+)
 
 MISSING = (0.5, 0.8)
 
+#: Share of the pixels under the text, and the words.
+TEXT = 0.1
+WORDS = "every small patch of a picture is a combination of a few atoms".split()
+
 
 def tables(run):
-    """Grey pictures with half and with four fifths of their pixels missing."""
+    """Pixels missing at random, text, and growth with the pixels."""
     name, pictures = run.pictures("test/set12", "camera-clean.png", grey=True)
+    yield missing_pixels(run, name, pictures)
+    yield text(run, name, pictures)
+    yield growth(run)
+
+
+def peers(run):
+    """{name: function of (8-bit picture, mask)}: our default, and what others have."""
     methods = {
         "restore": lambda given: restore.inpaint(*given, threads=run.threads),
         "biharmonic (scikit-image)": biharmonic,
@@ -19,6 +47,18 @@ def tables(run):
     if peer("cv2", "opencv-python-headless"):
         methods["Navier-Stokes (OpenCV)"] = lambda given: opencv(given, "INPAINT_NS")
         methods["Telea (OpenCV)"] = lambda given: opencv(given, "INPAINT_TELEA")
+    return methods
+
+
+def missing_pixels(run, name, pictures):
+    """Grey pictures with half and with four fifths of their pixels missing."""
+    methods = {
+        f"restore, {quality}": lambda given, quality=quality: restore.inpaint(
+            *given, quality=quality, threads=run.threads
+        )
+        for quality in ("fast", "balanced", "best")
+    }
+    methods |= {method: function for method, function in peers(run).items() if method != "restore"}
     found = {}
     for missing in MISSING:
         cases = [
@@ -30,18 +70,114 @@ def tables(run):
         )
     columns = [("method", "")]
     for missing in MISSING:
-        columns += [(f"PSNR, {missing:.0%} missing (dB)", ".2f"), ("s/Mpx", ".2f")]
-    yield Table(
+        columns += [
+            (f"PSNR, {missing:.0%} missing (dB)", ".2f"),
+            ("least gain on biharmonic (dB)", "+.2f"),
+            ("s/Mpx", ".2f"),
+        ]
+    return Table(
         name=f"inpaint-{name}",
         title=f"Inpainting, grey, {name} ({len(pictures)} pictures), random pixels missing",
         columns=columns,
         rows=[
-            [method, *(by[method] for f in found.values() for by in (f.means(), f.pace()))]
+            [
+                method,
+                *(
+                    value
+                    for f in found.values()
+                    for value in (f.means()[method], least_gain(f, method), f.pace()[method])
+                ),
+            ]
             for method in methods
         ],
         notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
         details={str(missing): f.details() for missing, f in found.items()},
         machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
+    )
+
+
+def least_gain(found, method):
+    """What a method gains on biharmonic interpolation on the picture where it gains least."""
+    own, other = (np.array(found.quality[name]) for name in (method, "biharmonic (scikit-image)"))
+    return float((own - other).min())
+
+
+def text(run, name, pictures):
+    """Grey pictures under lines of text: PSNR of the pixels under it."""
+    cases = []
+    for index, (title, clean) in enumerate(pictures.items()):
+        mask = lettered(clean.shape, index)
+        given = np.where(mask, np.uint8(255), clean), mask
+        cases.append((f"{title}, text", given, np.ma.masked_array(clean, ~mask)))
+    found = compare(cases, peers(run), under, run.repetitions)
+    return Table(
+        name=f"inpaint-text-{name}",
+        title=f"Inpainting, grey, {name} ({len(pictures)} pictures), text on {TEXT:.0%} of them",
+        columns=[
+            ("method", ""),
+            ("PSNR under the text (dB)", ".2f"),
+            ("least gain on biharmonic (dB)", "+.2f"),
+            ("s/Mpx", ".2f"),
+        ],
+        rows=[
+            [method, found.means()[method], least_gain(found, method), found.pace()[method]]
+            for method in found.quality
+        ],
+        notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
+        details=found.details(),
+        machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
+    )
+
+
+def lettered(shape, index):
+    """True under lines of words drawn at random, down the picture until the share is covered."""
+    rng = np.random.default_rng(index)
+    height, width = shape
+    page = Image.new("L", (width, height))
+    pen = ImageDraw.Draw(page)
+    size = 14 if max(shape) <= 256 else 18
+    for top in range(2, height, size + 4):
+        line = " ".join(rng.choice(WORDS, width // 16))
+        pen.text((-int(rng.integers(20)), top), line, fill=255, font=ImageFont.load_default(size))
+        if (np.asarray(page) > 127).mean() >= TEXT:
+            break
+    return np.asarray(page) > 127
+
+
+def under(clean, result):
+    """PSNR of the pixels that are not masked out of `clean`."""
+    result = as_file(result).reshape(clean.shape)[~clean.mask]
+    return psnr(clean.compressed()[None], result[None])
+
+
+def growth(run, megapixels=(0.25, 1, 4, 12)):
+    """Time and peak memory of the whole command against the pixels of a grey photo."""
+    (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        source, mask, result = (Path(folder, name) for name in ("in.png", "mask.png", "out.png"))
+        for size in megapixels:
+            height = round((size * 1e6 * 3 / 4) ** 0.5)
+            picture, missing = damaged(mirrored(tile, (height, round(size * 1e6 / height))), 0.5, 0)
+            imageio.imwrite(source, picture)
+            imageio.imwrite(mask, np.where(missing, np.uint8(255), np.uint8(0)))
+            command = restore_command(
+                "inpaint", source, "--mask", mask, "-o", result, "--overwrite"
+            )
+            taken = measure_process(*command, "--threads", run.threads)
+            rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])
+    return Table(
+        name="inpaint-growth",
+        title="`restore inpaint` of one grey photo, half of its pixels missing: the whole command",
+        columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
+        rows=rows,
+        machine=machine(threads=run.threads),
+        curves={
+            "x": "megapixels",
+            "y": "seconds, whole command",
+            "log": "xy",
+            "lines": {"restore inpaint": [[row[0] for row in rows], [row[1] for row in rows]]},
+        },
     )
 
 
