@@ -19,8 +19,14 @@ from restore.holes import fill_holes
 from restore.images import as_image
 from restore.kernels import inpainting as kernels
 
-#: Rounds of estimation and step between the estimated patches, by quality.
-QUALITIES = {"fast": (3, 5), "balanced": (6, 4), "best": (10, 3)}
+#: Rounds of estimation, step between the estimated patches, and their side, by quality.
+QUALITIES = {"fast": (3, 5, 6), "balanced": (6, 4, 6), "best": (9, 4, 8)}
+
+#: Where less than this share of the pixels is known, or there is noise, patches have 8
+#: pixels a side; with few known pixels, the rounds are so many times more.
+SPARSE = 0.35
+LARGE = 8
+MORE = 5 / 3
 
 #: The first estimate: kriging from the nearest known samples within a radius, the mean
 #: squared difference of two samples growing as their distance to a power.
@@ -33,8 +39,10 @@ REACH = 12
 GROUP = 64
 SHARE = 16
 
-#: Variance, in each sample, of what a group's covariance misses.
-RIDGE = 1e-4
+#: Variance, in each sample, of what a group's covariance misses; and the share of the
+#: variance of the noise that the covariance does not hold.
+RIDGE = 5e-5
+NOISE = 0.7
 
 #: Steps are longer than the estimate says, for the rounds shorten the way alike.
 RELAXATION = 1.8
@@ -71,7 +79,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
         Standard deviation of noise to remove from the known pixels, in the unit of [0, 1]
         images. With 0 they come back bit for bit.
     quality : {"fast", "balanced", "best"}
-        Rounds and overlap: about half, once and three times the time.
+        Rounds, overlap and size of the patches: about a third, once and three times the time.
     seed : int
         Of the places that holes are compared with at random.
     threads : int, optional
@@ -104,9 +112,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
     planes = to_planes(observed)
     estimate = _interpolate(planes, known, threads)
     if sigma > 0 or (known | hole).sum() < known.size:
-        estimate = _complete(
-            estimate, planes, known, hole, sigma, *QUALITIES[quality], threads, progress
-        )
+        estimate = _complete(estimate, planes, known, hole, sigma, quality, threads, progress)
     filled = from_planes(estimate)
     if hole.any():
         filled = fill_holes(filled, hole, seed, threads, progress)
@@ -277,13 +283,18 @@ def _doubled(planes):
     return planes
 
 
-def _complete(estimate, observed, known, hole, sigma, rounds, stride, threads, progress):
+def _complete(estimate, observed, known, hole, sigma, quality, threads, progress):
     """The rounds: estimate patches with unknown samples from their groups, and average."""
     channels, height, width = estimate.shape
-    side = min(6 if known[~hole].mean() > 0.35 else 8, height, width)
-    ridge = np.float32(max(RIDGE, sigma**2))
+    rounds, stride, side = QUALITIES[quality]
+    sparse = known[~hole].mean() < SPARSE
+    if sparse or sigma > 0:
+        side = LARGE
+    if sparse:
+        rounds = round(MORE * rounds)
+    side = min(side, height, width)
+    ridge = np.float32(max(RIDGE, NOISE * sigma**2))
     stride = min(stride, side)
-    shown = estimate
     places = _places(~known & ~hole, side, stride, everywhere=sigma > 0)
     slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
 
