@@ -197,7 +197,7 @@ def with_means(weights, nodes, radii):
 
 # Models on disk ---------------------------------------------------------------------------
 
-_LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": ("i", 2)}
+_LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": ("il", 2)}
 
 
 def write_model(file, stages, provenance):
