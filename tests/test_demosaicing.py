@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import click
@@ -325,3 +326,47 @@ def test_command_reads_the_pattern_of_a_tiff(tmp_path):
     assert command(tmp_path / "mosaic.tif", "-o", tmp_path / "out.png")[0] == 0
     colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
     assert np.array_equal(sampled(colour, "GRBG"), sampled(scene, "GRBG"))
+
+
+def camera_raw(path, mosaic):
+    """A DNG as cameras write them: a preview first, the GRBG mosaic in a directory below."""
+    unit = [
+        10000 * (i == j) if k == 0 else 10000 for i in range(3) for j in range(3) for k in (0, 1)
+    ]
+    about = [
+        (50706, "B", 4, bytes([1, 4, 0, 0]), True),  # version
+        (50721, "2i", 9, unit, True),  # colour matrix
+        (50728, "2I", 3, [1, 2, 1, 1, 2, 3], True),  # white balance
+        (50778, "H", 1, 21, True),  # light
+        (271, "s", 0, "Nobody", True),
+        (272, "s", 0, "Nothing", True),
+    ]
+    sensor = [
+        (33421, "H", 2, (2, 2), True),
+        (33422, "B", 4, bytes([1, 0, 2, 1]), True),
+        (50714, "H", 1, 256, True),  # black
+        (50717, "H", 1, 4336, True),  # white
+    ]
+    preview = np.zeros((32, 32, 3), np.uint8)
+    with tifffile.TiffWriter(path) as file:
+        settings = {"extratags": about, "subifds": 1, "subfiletype": 1, "metadata": None}
+        file.write(preview, photometric="rgb", **settings)
+        file.write(mosaic, photometric="cfa", extratags=sensor, subfiletype=0, metadata=None)
+
+
+def test_command_takes_the_mosaic_of_a_camera_raw_file(tmp_path):
+    pytest.importorskip("rawpy")
+    scene = picture(96, 128) * np.array([8, 16, 10.6667])
+    camera_raw(tmp_path / "photo.dng", (256 + sampled(scene, "GRBG")).astype(np.uint16))
+    assert command(tmp_path / "photo.dng")[0] == 0
+    colour = tifffile.imread(tmp_path / "photo-demosaiced.tif")
+    assert colour.dtype == np.uint16
+    assert decibels(colour / 65535, picture(96, 128), 4) > 33
+
+
+def test_command_says_what_reads_a_camera_raw_file(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)
+    camera_raw(tmp_path / "photo.dng", np.zeros((32, 32), np.uint16))
+    code, said, _ = command(tmp_path / "photo.dng")
+    assert code == 1
+    assert "pip install" in said

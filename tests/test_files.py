@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import sys
 import zlib
 
 import numpy as np
@@ -389,7 +390,8 @@ def test_tiff_layouts(options):
     np.testing.assert_array_equal(to_depth(picture.samples, "16")[..., 0], stored)
 
 
-def test_camera_raw_files_are_not_taken_for_their_previews():
+def test_camera_raw_files_are_not_taken_for_their_previews(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rawpy", None)  # which would read their mosaics
     preview = np.zeros((8, 9, 3), np.uint8)
     mosaic = random.integers(0, 65536, (16, 16), dtype=np.uint16)
     for tags in ([], [(50706, 1, 4, bytes([1, 4, 0, 0]), True)]):

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 
 from restore.batch.records import Job, UsageError
-from restore.files.formats import EXTENSIONS, format_of_name
+from restore.files.formats import CAMERA_RAW, EXTENSIONS, format_of_name
 
 
 def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None):
@@ -161,6 +161,8 @@ def _target(source, folder, output, options, reads, writes):
     stem, extension = os.path.splitext(name)
     if writes or options.format or reads:
         extension = writes or f".{options.format or 'png'}"
+    elif extension.lower() in CAMERA_RAW:
+        extension = ".tif"
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if output is None:
         return os.path.join(place, stem + suffix + extension)

@@ -108,7 +108,8 @@ def demosaic(inputs, options, **settings):
     INPUT holds one measured colour per sample, in one channel. The missing two are
     estimated along edges, then corrected by regressions learned from photos. What was
     measured comes back unchanged, unless noise is to be removed. Best served white-balanced and
-    gamma-encoded; camera raw files become such mosaics with dcraw -4 -D -T.
+    gamma-encoded. Of camera raw files the mosaic is taken, where rawpy is installed, with
+    their own levels and white balance.
     """
     return batch.run(functools.partial(demosaic_picture, **settings), inputs, options)
 
@@ -138,6 +139,10 @@ def demosaic_picture(
             "the file says that the mosaic is to be turned, and its pattern would turn with it: "
             "remove the orientation tag and turn the result"
         )
+    if metadata.levels:
+        given = black, white, gains
+        told = zip(given, metadata.levels)
+        black, white, gains = (file if option is None else option for option, file in told)
     if black is not None or white is not None or gains is not None:
         top = LEVELS.get(picture.depth, 1)
         white = 1.0 if white is None else white / top
@@ -146,5 +151,7 @@ def demosaic_picture(
         samples, pattern, sigma=sigma / 255, quality=quality, threads=threads, progress=progress
     )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
-    metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
+    metadata = metadata.replace(
+        pattern=None, levels=None, icc=None if grey_profile else metadata.icc
+    )
     return batch.Result(picture.replace(samples=colour, metadata=metadata), {"pattern": pattern})

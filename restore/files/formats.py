@@ -18,6 +18,9 @@ EXTENSIONS = {
     ".bmp": "bmp",
 }
 
+#: camera raw files that are read, with rawpy, and never written: a TIFF comes out
+CAMERA_RAW = (".dng", ".nef", ".arw", ".pef")
+
 #: the depths that a format can hold, best first
 DEPTHS = {
     "png": ("16", "8"),

@@ -34,6 +34,8 @@ class Metadata:
         The EXIF orientation that the file had; the samples are upright already.
     pattern : str or None
         The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a TIFF says.
+    levels : tuple of (float, float, tuple) or None
+        Black level, white level and white balance of a camera's mosaic, as the file says.
     alpha_kind : {"unassalpha", "assocalpha", "unspecified"}
         TIFF's word for the last channel: straight alpha, alpha that the colours have been
         multiplied by, or something that the file does not say.
@@ -47,6 +49,7 @@ class Metadata:
     tags: tuple = ()
     orientation: int = 1
     pattern: str | None = None
+    levels: tuple | None = None
     alpha_kind: str = "unassalpha"
 
     def replace(self, **changes):

@@ -246,9 +246,8 @@ def _read_tiff(file, name, page, max_pixels):
         if page is not None and not 1 <= page <= count:
             raise PictureError(f"there is no page {page}: this file has {count}")
         if _is_camera_raw(tiff.pages[0]):
-            raise PictureError(
-                "a camera raw file: develop it first, or take its mosaic out (dcraw -4 -D -T)"
-            )
+            yield _read_camera_raw(file, max_pixels)
+            return
         if tiff.is_imagej or tiff.is_shaped:
             stored = sum(tiff.pages[number].size for number in range(count))
             if sum(series.size for series in tiff.series) > stored:
@@ -274,6 +273,31 @@ def _is_camera_raw(page):
     tags = page.tags
     preview = 330 in tags and bool(tags.valueof(254, 0) & 1)
     return (preview or 50706 in tags) and tags.valueof(262) != 32803
+
+
+def _read_camera_raw(file, max_pixels):
+    """The mosaic of a camera raw file, as it was measured, without the borders."""
+    try:
+        import rawpy
+    except ImportError:
+        raise PictureError(
+            "a camera raw file: pip install 'restore-ksvd[raw]' reads its mosaic; or develop it "
+            "first, or take its mosaic out (dcraw -4 -D -T)"
+        ) from None
+    file.seek(0)
+    with rawpy.imread(file) as raw:
+        check_size(raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
+        if raw.raw_type != rawpy.RawType.Flat or np.shape(raw.raw_pattern) != (2, 2):
+            raise PictureError("a camera raw file without a Bayer mosaic: develop it first")
+        stored = raw.raw_image_visible.copy()
+        pattern = "".join(chr(raw.color_desc[k]) for k in raw.raw_pattern.ravel())
+        gains = tuple(float(gain) for gain in raw.camera_whitebalance[:3])
+        if min(gains) <= 0:
+            gains = (1.0, 1.0, 1.0)
+        levels = (float(min(raw.black_level_per_channel)), float(raw.white_level), gains)
+    _warn("a camera raw file: this is its mosaic, as restore demosaic takes it")
+    metadata = Metadata(pattern=pattern, levels=levels)
+    return Picture(to_unit(stored)[..., None], None, "16", metadata)
 
 
 def _check_page(page, size, max_pixels):
