@@ -46,23 +46,27 @@ def encode(codec, planes, number, passes=2, decoded=None, threads=None):
     decoded : list of (height, width) float32
         What the decoder will see.
     """
-    step, log_step = step_of(number)
     starts = [_start_of(plane) for plane in planes]
     shown, levels, sizes, modes = quantise(codec, planes, number, passes, decoded, threads)
-    log_step = step_of(number)[1]
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
         coder = writer(*codec.start(), room)
-        used = entropy.code_picture(
-            coder, codec.bases.scales, levels, sizes, modes, _scratch(sizes), log_step
-        )
+        used = write(coder, codec, levels, sizes, modes, step_of(number)[1])
         if used <= room:
             payload = coder.data[:used].tobytes()
             # the decoder reads zeros past the end, but not many
             payload = payload[: max(len(payload.rstrip(b"\0")), used - 4)]
             return bytes(start & 255 for start in starts) + payload, shown
         room = used
+
+
+def write(coder, codec, levels, sizes, modes, log_step):
+    """Code all decisions with a `writer`; how many bytes they need."""
+    picture = _picture(levels, sizes, modes)
+    for top in range(0, sizes.shape[1], blocks.CELLS):
+        entropy.code_row(coder, codec.bases.scales, picture, log_step, top)
+    return entropy.finish(coder)
 
 
 def quantise(codec, planes, number, passes=2, decoded=None, threads=None):
@@ -82,7 +86,8 @@ def quantise(codec, planes, number, passes=2, decoded=None, threads=None):
         shown = [plane - start for plane, start in zip(decoded, starts)]
     for _ in range(passes):
         sizes, modes = choose(codec, planes, shown, log_step, step, PRICE, threads)
-        shown, levels = _code_planes(codec, planes, sizes, modes, log_step, step, threads)
+        levels = np.zeros((len(planes), planes[0].size), np.int32)
+        shown = _walk(codec, planes, levels, sizes, modes, number, PRICE, threads)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
@@ -108,75 +113,57 @@ def decode(codec, payload, shape, number, threads=None):
     ValueError
         If the payload ends before the picture is complete.
     """
-    step, log_step = step_of(number)
     planes, height, width = shape
     levels = np.zeros((planes, height * width), np.int32)
     sizes = np.zeros((planes, height // blocks.CELL, width // blocks.CELL), np.uint8)
     modes = np.zeros_like(sizes)
     starts = [(byte + 128) % 256 - 128 for byte in payload[:planes]]
     payload = payload[planes:]
-    word = int.from_bytes(payload[:4].ljust(4, b"\0"), "big")
-    coder = _coder(*codec.start(), np.frombuffer(payload, np.uint8).copy(), word, 4)
-    used = entropy.code_picture(
-        coder, codec.bases.scales, levels, sizes, modes, _scratch(sizes), log_step
-    )
-    if used < 0 or len(starts) < planes:
+    coder = reader(*codec.start(), payload)
+    picture = _picture(levels, sizes, modes)
+    for top in range(0, sizes.shape[1], blocks.CELLS):
+        if not entropy.code_row(coder, codec.bases.scales, picture, step_of(number)[1], top):
+            raise ValueError("the compressed data end before the picture is complete")
+    if len(starts) < planes:
         raise ValueError("the compressed data end before the picture is complete")
-    shown = _rebuild(codec, levels, sizes, modes, (height, width), log_step, step, threads)
+    empty = [np.empty((height, width), np.float32)] * planes
+    shown = _walk(codec, empty, levels, sizes, modes, number, np.float32(-1), threads)
     return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
 
 
-def _code_planes(codec, planes, sizes, modes, log_step, step, threads):
-    levels = np.zeros((len(planes), planes[0].size), np.int32)
+def _walk(codec, planes, levels, sizes, modes, number, price, threads):
+    """Quantise planes into `levels`, or with a negative price rebuild them; what is decoded.
 
-    def quantise(plane):
-        shown = np.empty_like(planes[plane])
-        blocks.code_plane(
-            codec.bases,
-            planes[plane],
-            shown,
-            levels[plane],
-            sizes[plane],
-            modes[plane],
-            codec.rates,
-            codec.bias,
-            log_step,
-            step,
-            PRICE,
-        )
+    A row of superblocks at a time, so that no call is long; planes side by side.
+    """
+    step, log_step = step_of(number)
+    quantiser = blocks.Quantiser(codec.rates, codec.bias, log_step, step, price)
+
+    def walk(number):
+        shown = np.empty_like(planes[number])
+        plane = blocks.Plane(planes[number], shown, levels[number], sizes[number], modes[number])
+        start = 0
+        for top in range(0, sizes.shape[1], blocks.CELLS):
+            start = blocks.code_plane(codec.bases, plane, quantiser, top, start)
         return shown
 
-    return list(map_bands(quantise, range(len(planes)), threads)), levels
+    return list(map_bands(walk, range(len(planes)), threads))
 
 
-def _rebuild(codec, levels, sizes, modes, shape, log_step, step, threads):
-    def rebuild(plane):
-        shown = np.empty(shape, np.float32)
-        blocks.code_plane(
-            codec.bases,
-            shown,
-            shown,
-            levels[plane],
-            sizes[plane],
-            modes[plane],
-            codec.rates,
-            codec.bias,
-            log_step,
-            step,
-            np.float32(-1),
-        )
-        return shown
-
-    return list(map_bands(rebuild, range(len(levels)), threads))
-
-
-def _scratch(sizes):
-    return np.zeros(sizes.shape, np.int32)
+def _picture(levels, sizes, modes):
+    activity = np.zeros(sizes.shape, np.int32)
+    return entropy.Picture(levels, sizes, modes, activity, np.zeros(len(levels), np.int64))
 
 
 def writer(models, weights, room):
     """A coder about to write up to `room` bytes; it goes on learning in `models`, `weights`."""
     return _coder(models, weights, np.zeros(room, np.uint8), 0, 0)
+
+
+def reader(models, weights, payload):
+    """A coder about to read `payload`."""
+    word = int.from_bytes(payload[:4].ljust(4, b"\0"), "big")
+    return _coder(models, weights, np.frombuffer(payload, np.uint8).copy(), word, 4)
 
 
 def _coder(models, weights, data, word, position):

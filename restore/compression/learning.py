@@ -321,15 +321,7 @@ def _learn_statistics(codec, pictures, rng, threads, progress):
     results = map_bands(quantise, runs, threads, progress, "statistics")
     for (_, log_step), (levels, sizes, modes) in zip(runs, results):
         coder = coding.writer(models, weights, levels.size * 2 + 1024)
-        entropy.code_picture(
-            coder,
-            codec.bases.scales,
-            levels,
-            sizes,
-            modes,
-            np.zeros(sizes.shape, np.int32),
-            log_step,
-        )
+        coding.write(coder, codec, levels, sizes, modes, log_step)
         for plane in range(len(levels)):
             blocks.count_levels(
                 levels[plane], sizes[plane], modes[plane], codec.bases.scales, counts, log_step

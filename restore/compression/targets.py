@@ -121,20 +121,14 @@ def compress(
     )
     top = _TOPS[depth]
     whole = np.rint(image * np.float32(top))
-    tries = {}
+    tries, last = {}, [None]
 
     def attempt(number):
-        """(bytes, PSNR) at a step number."""
+        """(bytes, PSNR) at a step number; blocks are chosen on what the last trial decoded."""
         if number not in tries:
-            near = min(tries, key=lambda other: abs(other - number), default=None)
-            payload, shown = coding.encode(
-                codec,
-                planes,
-                number,
-                2 if near is None else 1,
-                None if near is None else tries[near][2],
-                threads,
-            )
+            passes = 1 if tries else 2
+            payload, shown = coding.encode(codec, planes, number, passes, last[0], threads)
+            last[0] = shown
             step = coding.step_of(number)[0]
             strength = smoothing.best_strength(planes, shown, step, threads)
             smoothed = smoothing.smooth(shown, strength, step, threads)
@@ -151,7 +145,7 @@ def compress(
             error = np.rint(from_planes(smoothed, angles, height, width) * np.float32(top)) - whole
             error = np.mean(np.square(error), dtype=np.float64)
             reached = 10 * math.log10(top**2 / error) if error else math.inf
-            tries[number] = container.pack(header, sections, payload), reached, shown
+            tries[number] = container.pack(header, sections, payload), reached
             if progress:
                 progress("compressing", len(tries), max(len(tries), 1 if quality else _TRIALS))
         return tries[number]
@@ -159,7 +153,7 @@ def compress(
     if psnr is not None:
         number = _search(attempt, lambda data, reached: min(reached, 150.0) - psnr, 6.02 * 0.7)
         if number is None:
-            best = max(reached for _, reached, _ in tries.values())
+            best = max(reached for _, reached in tries.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
     elif bpp is not None or size is not None:
         most = size if size is not None else int(bpp * height * width / 8)
@@ -167,7 +161,7 @@ def compress(
             attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
         )
         if number is None:
-            least = min(len(data) for data, _, _ in tries.values())
+            least = min(len(data) for data, _ in tries.values())
             raise ValueError(
                 f"the picture does not fit into {most} bytes: the least it takes is {least} "
                 f"({8 * least / height / width:.3f} bits per pixel)"
@@ -178,7 +172,7 @@ def compress(
             raise ValueError(f"quality is between 1 and 100, not {quality:g}")
         number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality - 1.9 * (quality / 100) ** 8))
         attempt(number)
-    data, reached, _ = tries[number]
+    data, reached = tries[number]
     return Compressed(data, reached)
 
 
@@ -191,7 +185,7 @@ def _search(attempt, excess, slope, below=False):
     sign = -1 if below else 1
 
     def good(number):
-        data, reached, _ = attempt(number)
+        data, reached = attempt(number)
         return sign * excess(data, reached)
 
     fine, coarse = 0, coding.STEPS - 1

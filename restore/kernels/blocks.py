@@ -219,32 +219,57 @@ def mode_costs(coefficients, scales, rates, costs, log_step, step, price):
         costs[n] += total
 
 
+class Plane(NamedTuple):
+    """A plane of a picture on its way through the coder."""
+
+    #: (height, width) float32: what is coded, in levels about 0; sides multiples of 8
+    pixels: np.ndarray
+    #: (height, width) float32: what the decoder will see
+    decoded: np.ndarray
+    #: (height * width,) int32: quantised coefficients in the order of the walk
+    levels: np.ndarray
+    #: (rows, columns) uint8, by cell: the choices
+    sizes: np.ndarray
+    modes: np.ndarray
+
+
+class Quantiser(NamedTuple):
+    """How coefficients become integers."""
+
+    #: (SCALES, 3, 17) float32: bits of a level of 0 to 15 by expected magnitude and the last two
+    rates: np.ndarray
+    #: (SCALES, 3) float32: by how much levels of 1, 2 and more are drawn to zero
+    bias: np.ndarray
+    #: 8 log2(step), rounded
+    log_step: int
+    #: float32, in levels
+    step: np.float32
+    #: float32: squared steps that a bit is worth; negative to rebuild only
+    price: np.float32
+
+
 @kernel
-def code_plane(bases, pixels, decoded, levels, sizes, modes, rates, bias, log_step, step, price):
-    """Walk over the blocks of a plane: quantise (where `price` >= 0) and rebuild them.
+def code_plane(bases, plane, quantiser, top, start):
+    """Walk over the blocks of one row of superblocks: quantise and rebuild them.
 
     Parameters
     ----------
     bases : Bases
-    pixels : (height, width) float32
-        What is coded, in levels about 0; sides multiples of 8. Unused when only rebuilding.
-    decoded : (height, width) float32
-        Written: what the decoder will see.
-    levels : (height * width,) int32
-        Quantised coefficients in the order of the walk: written, or read to rebuild.
-    sizes, modes : (rows, columns) uint8
-        The choices, by cell.
-    rates : (SCALES, 3, 17) float32
-        Bits of a level of 0 to 15 by expected magnitude and the last two levels.
-    bias : (SCALES, 3) float32
-        By how much levels of 1, 2 and more are drawn to zero.
-    log_step : int
-        8 log2(step), rounded.
-    step : float32
-        The quantiser's step.
-    price : float32
-        Squared steps that a bit is worth; negative to rebuild only.
+    plane : Plane
+        `decoded` is written; `levels` are written where the price is not negative, else read.
+    quantiser : Quantiser
+    top : int
+        First row of cells.
+    start : int
+        Where in `levels` this row of superblocks begins.
+
+    Returns
+    -------
+    int
+        Where the next one begins.
     """
+    pixels, decoded, levels, sizes, modes = plane
+    rates, bias, log_step, step, price = quantiser
     rows, columns = sizes.shape
     around = np.empty(BORDER, np.float32)
     turned = np.empty(BORDER, np.float32)
@@ -254,119 +279,117 @@ def code_plane(bases, pixels, decoded, levels, sizes, modes, rates, bias, log_st
     half = np.empty(16 * SUPER, np.float32)
     coefficients = np.empty(DIM, np.float32)
     gains = np.empty(DIM, np.float32)
-    start = 0
     inverse = np.float32(1) / step
-    for top in range(0, rows, CELLS):
-        for left in range(0, columns, CELLS):
-            z = 0
-            while z < CELLS * CELLS:
-                cell_y, cell_x = top + Z_ROW[z], left + Z_COLUMN[z]
-                if cell_y >= rows or cell_x >= columns:
-                    z += 1
-                    continue
-                level_size = np.int64(sizes[cell_y, cell_x])
-                mode = np.int64(modes[cell_y, cell_x])
-                kind = mode >> 1
-                size = CELL << level_size
-                y, x = cell_y * CELL, cell_x * CELL
-                side = min(size, 16)
-                count = side * side
-                width = min(4 * size + 1, BORDER)
-                mean = border(decoded, around, y, x, size)
-                if mode & 1:
-                    for i in range(width):
-                        turned[i] = around[width - 1 - i]
-                    around[:width] = turned[:width]
-                predictor = bases.predictors[level_size][kind]
-                transform = bases.transforms[level_size][kind]
-                scales = bases.scales[level_size][kind]
-                quantised = levels[start : start + count]
-                for i in range(count):
-                    guess[i] = _dot(predictor[i], around, width)
+    for left in range(0, columns, CELLS):
+        z = 0
+        while z < CELLS * CELLS:
+            cell_y, cell_x = top + Z_ROW[z], left + Z_COLUMN[z]
+            if cell_y >= rows or cell_x >= columns:
+                z += 1
+                continue
+            level_size = np.int64(sizes[cell_y, cell_x])
+            mode = np.int64(modes[cell_y, cell_x])
+            kind = mode >> 1
+            size = CELL << level_size
+            y, x = cell_y * CELL, cell_x * CELL
+            side = min(size, 16)
+            count = side * side
+            width = min(4 * size + 1, BORDER)
+            mean = border(decoded, around, y, x, size)
+            if mode & 1:
+                for i in range(width):
+                    turned[i] = around[width - 1 - i]
+                around[:width] = turned[:width]
+            predictor = bases.predictors[level_size][kind]
+            transform = bases.transforms[level_size][kind]
+            scales = bases.scales[level_size][kind]
+            quantised = levels[start : start + count]
+            for i in range(count):
+                guess[i] = _dot(predictor[i], around, width)
 
-                if price >= 0:
-                    for i in range(size):
-                        for j in range(size):
-                            block[i * size + j] = pixels[y + i, x + j] - mean
-                    if size > 16:
-                        lower(block, bases.cosines[level_size], half, low, size)
-                    else:
-                        low[:count] = block[:count]
-                    if mode & 1:
-                        for i in range(side):
-                            for j in range(i):
-                                keep = low[i * side + j]
-                                low[i * side + j] = low[j * side + i]
-                                low[j * side + i] = keep
-                    for i in range(count):
-                        low[i] -= guess[i]
-                    for i in range(count):
-                        coefficients[i] = _dot(transform[i], low, count) * inverse
-                    before, older = 0, 0
-                    for i in range(count):
-                        value = abs(coefficients[i])
-                        bucket = scale_bucket(scales[i], log_step)
-                        near = min(before + older, 2)
-                        bits = rates[bucket, near]
-                        gains[i] = np.float32(0) - price * bits[0]
-                        best = 0
-                        level = int(min(value + np.float32(0.5), np.float32(1 << 24)))
-                        lowest = value * value + price * bits[0]
-                        for trial in range(max(level - 1, 1), level + 1):
-                            rest = value - np.float32(trial)
-                            if trial < 3:
-                                rest += bias[bucket, trial - 1]
-                            rate = bits[min(trial, 15)]
-                            if trial > 15:
-                                rate += np.float32(2) * np.log2(np.float32(trial - 14))
-                            cost = rest * rest + price * rate
-                            if cost < lowest:
-                                lowest, best = cost, trial
-                        gains[i] = value * value - lowest
-                        quantised[i] = best if coefficients[i] >= 0 else -best
-                        older, before = before, best
-                    # Where to stop: what the coefficients up to each one save, less the cost
-                    # of saying which is the last.
-                    total, most, last = np.float32(0), np.float32(0), -1
-                    for i in range(count):
-                        total += gains[i]
-                        if quantised[i]:
-                            saved = total - price * (
-                                np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1))
-                            )
-                            if saved > most:
-                                most, last = saved, i
-                    for i in range(last + 1, count):
-                        quantised[i] = 0
-
-                for i in range(count):
-                    level = quantised[i]
-                    if level:
-                        bucket = scale_bucket(scales[i], log_step)
-                        value = np.float32(abs(level))
-                        value -= bias[bucket, min(abs(level), 3) - 1]
-                        value *= step
-                        if level < 0:
-                            value = -value
-                        for j in range(count):
-                            guess[j] += value * transform[i, j]
+            if price >= 0:
+                for i in range(size):
+                    for j in range(size):
+                        block[i * size + j] = pixels[y + i, x + j] - mean
+                if size > 16:
+                    lower(block, bases.cosines[level_size], half, low, size)
+                else:
+                    low[:count] = block[:count]
                 if mode & 1:
                     for i in range(side):
                         for j in range(i):
-                            keep = guess[i * side + j]
-                            guess[i * side + j] = guess[j * side + i]
-                            guess[j * side + i] = keep
-                if size > 16:
-                    raise_(guess, bases.cosines[level_size], half, block, size)
-                    for i in range(size):
-                        for j in range(size):
-                            decoded[y + i, x + j] = block[i * size + j] + mean
-                else:
-                    for i in range(size):
-                        for j in range(size):
-                            decoded[y + i, x + j] = guess[i * size + j] + mean
-                start += count
-                z += 1 << 2 * level_size
+                            keep = low[i * side + j]
+                            low[i * side + j] = low[j * side + i]
+                            low[j * side + i] = keep
+                for i in range(count):
+                    low[i] -= guess[i]
+                for i in range(count):
+                    coefficients[i] = _dot(transform[i], low, count) * inverse
+                before, older = 0, 0
+                for i in range(count):
+                    value = abs(coefficients[i])
+                    bucket = scale_bucket(scales[i], log_step)
+                    near = min(before + older, 2)
+                    bits = rates[bucket, near]
+                    gains[i] = np.float32(0) - price * bits[0]
+                    best = 0
+                    level = int(min(value + np.float32(0.5), np.float32(1 << 24)))
+                    lowest = value * value + price * bits[0]
+                    for trial in range(max(level - 1, 1), level + 1):
+                        rest = value - np.float32(trial)
+                        if trial < 3:
+                            rest += bias[bucket, trial - 1]
+                        rate = bits[min(trial, 15)]
+                        if trial > 15:
+                            rate += np.float32(2) * np.log2(np.float32(trial - 14))
+                        cost = rest * rest + price * rate
+                        if cost < lowest:
+                            lowest, best = cost, trial
+                    gains[i] = value * value - lowest
+                    quantised[i] = best if coefficients[i] >= 0 else -best
+                    older, before = before, best
+                # Where to stop: what the coefficients up to each one save, less the cost
+                # of saying which is the last.
+                total, most, last = np.float32(0), np.float32(0), -1
+                for i in range(count):
+                    total += gains[i]
+                    if quantised[i]:
+                        saved = total - price * (
+                            np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1))
+                        )
+                        if saved > most:
+                            most, last = saved, i
+                for i in range(last + 1, count):
+                    quantised[i] = 0
+
+            for i in range(count):
+                level = quantised[i]
+                if level:
+                    bucket = scale_bucket(scales[i], log_step)
+                    value = np.float32(abs(level))
+                    value -= bias[bucket, min(abs(level), 3) - 1]
+                    value *= step
+                    if level < 0:
+                        value = -value
+                    for j in range(count):
+                        guess[j] += value * transform[i, j]
+            if mode & 1:
+                for i in range(side):
+                    for j in range(i):
+                        keep = guess[i * side + j]
+                        guess[i * side + j] = guess[j * side + i]
+                        guess[j * side + i] = keep
+            if size > 16:
+                raise_(guess, bases.cosines[level_size], half, block, size)
+                for i in range(size):
+                    for j in range(size):
+                        decoded[y + i, x + j] = block[i * size + j] + mean
+            else:
+                for i in range(size):
+                    for j in range(size):
+                        decoded[y + i, x + j] = guess[i * size + j] + mean
+            start += count
+            z += 1 << 2 * level_size
     return start
 
 

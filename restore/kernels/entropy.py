@@ -10,7 +10,7 @@ lossless data compression", Florida Tech. report CS-2005-16, Sec. 2-3; contexts 
 neighbours after D. Marpe, H. Schwarz, T. Wiegand, "Context-based adaptive binary arithmetic
 coding in H.264/AVC", IEEE TCSVT 13(7), 2003, Sec. III).
 
-One function, `code_picture`, both writes and reads, so the two cannot disagree; it works in
+One function, `code_row`, both writes and reads, so the two cannot disagree; it works in
 integers alone, so a file means the same on every machine.
 """
 
@@ -84,6 +84,20 @@ class Coder(NamedTuple):
     #: contexts of the decision at hand
     active: np.ndarray  # (INPUTS,) int64
     stretched: np.ndarray  # (INPUTS,) int64
+
+
+class Picture(NamedTuple):
+    """The decisions of a picture."""
+
+    #: (planes, pixels) int32: quantised coefficients, block after block in the order of the walk
+    levels: np.ndarray
+    #: (planes, rows, columns) uint8: for each cell of 8 x 8 pixels the block it lies in
+    sizes: np.ndarray
+    modes: np.ndarray
+    #: (planes, rows, columns) int32, zero: how much was coded there
+    activity: np.ndarray
+    #: (planes,) int64, zero: where in `levels` the walk stands
+    starts: np.ndarray
 
 
 @kernel
@@ -339,122 +353,123 @@ def _code_levels(coder, levels, scales, log_step, place, around):
 
 
 @kernel
-def code_picture(coder, scales, levels, sizes, modes, active_cells, log_step):
-    """Write a picture's decisions to `coder.data`, or read them from it.
+def code_row(coder, scales, picture, log_step, top):
+    """Write the decisions of a row of superblocks to `coder.data`, or read them from it.
 
     Parameters
     ----------
     coder : Coder
     scales : tuple of (classes, coefficients) int16
         Expected magnitude, in eighths of octaves of a level, for each size of block.
-    levels : (planes, pixels) int32
-        Quantised coefficients, one block after the other in the order of the walk.
-    sizes, modes : (planes, rows, columns) uint8
-        For each cell of 8 x 8 pixels the block it lies in.
-    active_cells : (planes, rows, columns) int32
-        Scratch, zero.
+    picture : Picture
     log_step : int
         The quantiser's step in the unit of `scales`.
+    top : int
+        First row of cells.
 
     Returns
     -------
-    int
-        Bytes used; -1 where reading ran past the end.
+    bool
+        False where reading ran past the end.
     """
+    levels, sizes, modes, active_cells, starts = picture
     active, state = coder.active, coder.state
     reading = state[4]
     planes, rows, columns = sizes.shape
-    starts = np.zeros(3, np.int64)
     place = np.zeros(4, np.int64)
     around = np.zeros(5, np.int64)
-    for top in range(0, rows, CELLS):
-        for left in range(0, columns, CELLS):
-            if reading and state[3] > coder.data.size + 8:
-                return -1
-            for plane in range(planes):
-                place[0] = plane
-                z = 0
-                while z < CELLS * CELLS:
-                    y, x = top + Z_ROW[z], left + Z_COLUMN[z]
-                    if y >= rows or x >= columns:
-                        z += 1
-                        continue
-                    west = np.int64(sizes[plane, y, x - 1]) if x else 4
-                    north = np.int64(sizes[plane, y - 1, x]) if y else 4
-                    beside = active_cells[plane, y, x - 1] if x else 0
-                    above = active_cells[plane, y - 1, x] if y else 0
-                    luma = np.int64(sizes[0, y, x]) if plane else 4
-                    where = y * 8 // rows * 8 + x * 8 // columns
-                    size = 3
-                    while z & ((1 << 2 * size) - 1):
-                        size -= 1
-                    wanted = np.int64(sizes[plane, y, x]) if not reading else 0
-                    while size:
-                        cells = 1 << size
-                        if y + cells > rows or x + cells > columns:
-                            size -= 1
-                            continue
-                        kind = (size - 1) * 3 + plane
-                        active[0] = _SPLIT + kind * 25 + west * 5 + north
-                        active[1] = _SPLIT + 225 + kind * 9 + _bucket(beside + above, 8)
-                        active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
-                        active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + where
-                        if not _code(coder, 1 if wanted < size else 0, 4, 38 + plane):
-                            break
-                        size -= 1
+    for left in range(0, columns, CELLS):
+        if reading and state[3] > coder.data.size + 8:
+            return False
+        for plane in range(planes):
+            place[0] = plane
+            z = 0
+            while z < CELLS * CELLS:
+                y, x = top + Z_ROW[z], left + Z_COLUMN[z]
+                if y >= rows or x >= columns:
+                    z += 1
+                    continue
+                west = np.int64(sizes[plane, y, x - 1]) if x else 4
+                north = np.int64(sizes[plane, y - 1, x]) if y else 4
+                beside = active_cells[plane, y, x - 1] if x else 0
+                above = active_cells[plane, y - 1, x] if y else 0
+                luma = np.int64(sizes[0, y, x]) if plane else 4
+                where = y * 8 // rows * 8 + x * 8 // columns
+                size = 3
+                while z & ((1 << 2 * size) - 1):
+                    size -= 1
+                wanted = np.int64(sizes[plane, y, x]) if not reading else 0
+                while size:
                     cells = 1 << size
+                    if y + cells > rows or x + cells > columns:
+                        size -= 1
+                        continue
+                    kind = (size - 1) * 3 + plane
+                    active[0] = _SPLIT + kind * 25 + west * 5 + north
+                    active[1] = _SPLIT + 225 + kind * 9 + _bucket(beside + above, 8)
+                    active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
+                    active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + where
+                    if not _code(coder, 1 if wanted < size else 0, 4, 38 + plane):
+                        break
+                    size -= 1
+                cells = 1 << size
 
-                    # The class, bit by bit.
-                    west_mode = west * MODES + np.int64(modes[plane, y, x - 1]) if x else 128
-                    north_mode = north * MODES + np.int64(modes[plane, y - 1, x]) if y else 128
-                    luma_mode = luma * MODES + np.int64(modes[0, y, x]) if plane else 128
-                    depth = 1
-                    while (1 << depth) < 2 * scales[size].shape[0]:
-                        depth += 1
-                    mode = np.int64(modes[plane, y, x]) if not reading else 0
-                    node = 1
-                    for j in range(depth - 1, -1, -1):
-                        at = size * MODES + node
-                        active[0] = _MODE + at * 3 + plane
-                        active[1] = _MODE + _NODES * 3 + at * _BESIDE + west_mode
-                        active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + north_mode
-                        active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + luma_mode
-                        active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + where
-                        node = node << 1 | _code(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
-                    mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
+                # The class, bit by bit.
+                west_mode = west * MODES + np.int64(modes[plane, y, x - 1]) if x else 128
+                north_mode = north * MODES + np.int64(modes[plane, y - 1, x]) if y else 128
+                luma_mode = luma * MODES + np.int64(modes[0, y, x]) if plane else 128
+                depth = 1
+                while (1 << depth) < 2 * scales[size].shape[0]:
+                    depth += 1
+                mode = np.int64(modes[plane, y, x]) if not reading else 0
+                node = 1
+                for j in range(depth - 1, -1, -1):
+                    at = size * MODES + node
+                    active[0] = _MODE + at * 3 + plane
+                    active[1] = _MODE + _NODES * 3 + at * _BESIDE + west_mode
+                    active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + north_mode
+                    active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + luma_mode
+                    active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + where
+                    node = node << 1 | _code(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
+                mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
 
-                    place[1], place[2], place[3] = size, mode, where
-                    around[0], around[1], around[2] = beside + above, beside, above
-                    around[3], around[4] = 0, 0
-                    if plane:
-                        first, second = 0, 0
-                        for i in range(cells):
-                            for j in range(cells):
-                                first += active_cells[0, y + i, x + j]
-                                second += active_cells[plane - 1, y + i, x + j]
-                        around[3] = second >> 2 * size
-                        around[4] = first >> 2 * size if plane == 2 else 0
-                    count = 64 if size == 0 else 256
-                    start = starts[plane]
-                    total = _code_levels(
-                        coder,
-                        levels[plane, start : start + count],
-                        scales[size][mode >> 1],
-                        log_step,
-                        place,
-                        around,
-                    )
-                    starts[plane] += count
-                    activity = min((16 * total) >> 2 * size, 4095)
+                place[1], place[2], place[3] = size, mode, where
+                around[0], around[1], around[2] = beside + above, beside, above
+                around[3], around[4] = 0, 0
+                if plane:
+                    first, second = 0, 0
                     for i in range(cells):
                         for j in range(cells):
-                            active_cells[plane, y + i, x + j] = activity
-                            if reading:
-                                sizes[plane, y + i, x + j] = size
-                                modes[plane, y + i, x + j] = mode
-                    z += cells * cells
-    if reading:
-        return state[3] if state[3] <= coder.data.size + 8 else -1
+                            first += active_cells[0, y + i, x + j]
+                            second += active_cells[plane - 1, y + i, x + j]
+                    around[3] = second >> 2 * size
+                    around[4] = first >> 2 * size if plane == 2 else 0
+                count = 64 if size == 0 else 256
+                start = starts[plane]
+                total = _code_levels(
+                    coder,
+                    levels[plane, start : start + count],
+                    scales[size][mode >> 1],
+                    log_step,
+                    place,
+                    around,
+                )
+                starts[plane] += count
+                activity = min((16 * total) >> 2 * size, 4095)
+                for i in range(cells):
+                    for j in range(cells):
+                        active_cells[plane, y + i, x + j] = activity
+                        if reading:
+                            sizes[plane, y + i, x + j] = size
+                            modes[plane, y + i, x + j] = mode
+                z += cells * cells
+    return not reading or state[3] <= coder.data.size + 8
+
+
+@kernel
+def finish(coder):
+    """Write the last byte, if one is needed, and return how many there are."""
+    state = coder.state
     if state[0]:
         if state[3] < coder.data.size:
             coder.data[state[3]] = (state[0] >> 24) + 1
