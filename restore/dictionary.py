@@ -108,6 +108,8 @@ class Dictionary:
         ------
         ValueError
             If it is not a dictionary, or atoms are not finite and of unit norm.
+        TypeError
+            If it is neither a name nor a file.
         OSError
             If there is no such file.
         """
@@ -116,6 +118,10 @@ class Dictionary:
         elif isinstance(file, (str, os.PathLike)) and not os.path.exists(file):
             raise FileNotFoundError(
                 f"there is no dictionary {file}: name a file, or one of {', '.join(PACKAGED)}"
+            )
+        elif not isinstance(file, (str, os.PathLike)) and not hasattr(file, "read"):
+            raise TypeError(
+                f"expected the name or the file of a dictionary, got {type(file).__name__}"
             )
         arrays, provenance, _ = archive.read(
             file, "dictionary", {"atoms": ("f", 2), "patch_shape": ("i", 1)}

@@ -121,6 +121,8 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
 
 def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     """The atoms that learning starts from; parameters as in `learn_dictionary`."""
+    if len(patch_shape) != 3:
+        raise ValueError(f"expected a patch shape (height, width, channels), got {patch_shape}")
     if patches.ndim != 2 or patches.shape[1] != np.prod(patch_shape):
         raise ValueError(f"patches of shape {patches.shape} are not {tuple(patch_shape)} patches")
     if isinstance(start, str) and start == "dct":

@@ -507,6 +507,9 @@ def test_outputs_and_inputs_that_are_no_pictures(tmp_path, capsys):
     assert (tmp_path / "a-inverted.png").read_bytes() == (tmp_path / "a.png").read_bytes()
     assert run([tmp_path / "a.png"], pack, {"writes": ".raw"}, output=tmp_path / "x.png") == 2
     assert "ends in .raw" in capsys.readouterr().err
+    for options in ({"format": "png"}, {"depth": "16"}, {"reference": str(tmp_path)}):
+        assert run([tmp_path / "a.png"], pack, {"writes": ".raw"}, **options) == 2
+        assert "is for commands that write pictures" in capsys.readouterr().err
 
 
 def with_mask(picture, *, threads, progress):

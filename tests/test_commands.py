@@ -106,3 +106,11 @@ def test_existing_outputs_are_kept_and_skipped(name, photo):
     assert restore(name, photo, "--skip-existing")[0] == 0
     with open(output) as file:
         assert file.read() == "precious"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_a_command_s_own_options_first(name):
+    said = CliRunner().invoke(cli, [name, "--help"]).stdout
+    own, shared = said.split("Options of all commands on pictures:")
+    assert "--help" in own and "--quality" not in shared
+    assert all(f"--{option}" in shared for option in ("output", "overwrite", "threads", "json"))

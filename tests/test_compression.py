@@ -142,6 +142,8 @@ def test_bad_pictures_are_refused():
             compress(picture)
     with pytest.raises(ValueError, match="there is no codec 'sketches'"):
         compress(drawn(8, 8), codec="sketches")
+    with pytest.raises(ValueError, match="alpha of shape"):
+        compress(drawn(8, 8), alpha=np.ones((4, 4)))
 
 
 # --- The file ---------------------------------------------------------------------------

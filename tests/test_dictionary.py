@@ -67,6 +67,11 @@ def test_what_is_no_dictionary_is_refused(atoms, patch_shape, sentence):
         Dictionary(atoms, patch_shape)
 
 
+def test_an_array_is_no_file_of_a_dictionary():
+    with pytest.raises(TypeError, match="expected the name or the file"):
+        Dictionary.load(np.eye(4))
+
+
 def test_a_dictionary_that_is_not_there_is_told_with_the_packaged_names():
     with pytest.raises(FileNotFoundError, match="no dictionary nosuch.*grey, colour"):
         Dictionary.load("nosuch")

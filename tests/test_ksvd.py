@@ -214,6 +214,7 @@ def test_starts():
         ({"rule": "fista"}, "needs a tolerance"),
         ({"start": overcomplete_dct(9, (3, 3, 1))}, r"\(3, 3, 1\), not \(20, 1, 1\)"),
         ({"patch_shape": (8, 8, 1)}, "are not"),
+        ({"patch_shape": (4, 5)}, r"expected a patch shape \(height, width, channels\)"),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(arguments, sentence):

@@ -97,6 +97,9 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None):
     """
     inputs = [str(name) for name in inputs]
     output = options.output
+    for name in ("format", "depth", "reference"):
+        if writes and getattr(options, name) is not None:
+            raise UsageError(f"--{name} is for commands that write pictures, not {writes} files")
     if inputs.count("-") > 1 or ("-" in inputs and len(inputs) > 1):
         raise UsageError("- (standard input) must be the only input")
     if output is None and inputs == ["-"]:

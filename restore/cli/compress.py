@@ -7,7 +7,7 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 #: What --dictionary knows without a file.
 _PACKAGED = ("photos",)
@@ -26,7 +26,7 @@ class Bytes(click.ParamType):
         return size
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--quality",
     type=click.FloatRange(1, 100),

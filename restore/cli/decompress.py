@@ -7,10 +7,10 @@ import os
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--dictionary",
     type=click.Path(exists=True, dir_okay=False),

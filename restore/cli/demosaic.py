@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 ADVICE = (
     "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
@@ -47,7 +47,7 @@ class Numbers(click.ParamType):
         return numbers
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--pattern",
     type=Pattern(),

@@ -6,7 +6,7 @@ import warnings
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 
 class Sigma(click.ParamType):
@@ -26,7 +26,7 @@ class Sigma(click.ParamType):
         return level
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--sigma",
     type=Sigma(),

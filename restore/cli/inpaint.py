@@ -6,7 +6,7 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 
 class Mask(click.ParamType):
@@ -24,7 +24,7 @@ class Mask(click.ParamType):
         return click.Path(exists=True).convert(value, param, ctx)
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--mask",
     type=Mask(),

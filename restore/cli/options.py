@@ -23,6 +23,8 @@ max_pixels = click.option(
 
 def _shared(suffix):
     flag = functools.partial(click.option, is_flag=True)
+    beside = f"named photo{suffix}" if suffix else "with its name"
+    put = f"{suffix} where it would land beside the input" if suffix else "nothing"
     return [
         click.option(
             "-o",
@@ -30,14 +32,13 @@ def _shared(suffix):
             metavar="PATH",
             type=click.Path(),
             help="A file, a folder (existing, or ending in /), or - for standard output. "
-            f"Default: beside the input, named photo{suffix}.",
+            f"Default: beside the input, {beside}.",
         ),
         click.option(
             "--suffix",
             "explicit_suffix",
             metavar="TEXT",
-            help=f"Put between name and extension of the output. "
-            f"[default: {suffix} where the output would land beside the input]",
+            help=f"Put between name and extension of the output. [default: {put}]",
         ),
         click.option(
             "--format",
@@ -97,6 +98,21 @@ def _shared(suffix):
     ]
 
 
+class PictureCommand(click.Command):
+    """A command whose help shows its own options before those that all commands share."""
+
+    def format_options(self, context, formatter):
+        parts = {"Options": [], "Options of all commands on pictures": []}
+        own, shared = parts.values()
+        for parameter in self.get_params(context):
+            record = parameter.get_help_record(context)
+            if record and isinstance(parameter, click.Option):
+                (shared if parameter.name in _SHARED else own).append(record)
+        for title, records in parts.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
 def batch_options(suffix):
     """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
 
@@ -124,4 +140,5 @@ def batch_options(suffix):
     return decorate
 
 
+_SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
 _FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip"}

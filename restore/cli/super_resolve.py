@@ -5,10 +5,10 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import batch_options
+from restore.cli.options import PictureCommand, batch_options
 
 
-@click.command()
+@click.command(cls=PictureCommand)
 @click.option(
     "--scale",
     type=click.Choice(["2", "3", "4"]),

@@ -104,6 +104,8 @@ def compress(
         raise ValueError(f"depth is 8 or 16, not {depth!r}")
     if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
         raise ValueError("a picture to compress has samples between 0 and 1, and no NaN")
+    if alpha is not None and np.shape(alpha) != (height, width):
+        raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
     name = codec if isinstance(codec, str) else None
     if name and name not in PACKAGED:
         raise ValueError(
@@ -151,7 +153,9 @@ def compress(
         return tries[number]
 
     if psnr is not None:
-        number = _search(attempt, lambda data, reached: min(reached, 150.0) - psnr, 6.02 * 0.7)
+        number = _search(
+            attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
+        )
         if number is None:
             best = max(reached for _, reached in tries.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
