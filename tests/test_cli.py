@@ -190,8 +190,32 @@ def test_cache_path_and_clear(tmp_path):
     assert [path.name for path in tmp_path.rglob("*.nb?")] == ["of-another-package.nbi"]
 
 
-def test_cache_warm():
-    assert here("cache", "--warm") == (0, "")
+#: Kernels that no command calls: those of learning the packaged models, and of weights.
+NO_COMMAND = {"choose_many", "count_levels", "gather_many", "pursue_masked", "turned_patches"}
+
+WARM = """
+import importlib, pkgutil
+from numba.core.dispatcher import Dispatcher
+from restore import kernels
+importlib.import_module("restore.cli.cache")._warm()
+for _, name, _ in pkgutil.iter_modules(kernels.__path__):
+    module = importlib.import_module(f"restore.kernels.{name}")
+    for label, kernel in vars(module).items():
+        own = isinstance(kernel, Dispatcher) and kernel.py_func.__module__ == module.__name__
+        if own and not label.startswith("_") and not kernel.signatures:
+            print(label)
+"""
+
+
+def test_cache_warm_leaves_no_kernel_out():
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        [sys.executable, "-c", WARM], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and not done.stderr
+    # what only kernels call, border and the like, is compiled with them
+    called_by_kernels = {"border", "choose", "gather", "lower", "raise_", "scale_bucket"}
+    assert set(done.stdout.split()) - called_by_kernels <= NO_COMMAND
 
 
 # --- restore denoise ------------------------------------------------------------------

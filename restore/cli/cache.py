@@ -25,14 +25,23 @@ def cache(action):
 
 
 def _warm():
-    """Let every task run once on a small picture of noise, which leaves no kernel out."""
+    """Let every task run once on a small picture, which leaves no kernel of a command out."""
     import numpy as np
 
     import restore
 
     colour = np.random.default_rng(0).random((48, 48, 3), dtype=np.float32)
+    hole = np.zeros(colour.shape[:2], bool)
+    hole[16:32, 16:32] = True
     for picture in (colour, colour[..., :1].copy()):
         restore.denoise(picture, sigma=0.1)
         restore.inpaint(picture, picture[..., 0] > 0.7)
+        restore.inpaint(picture, hole, quality="fast")
         restore.decompress(restore.compress(picture).data)
+        restore.super_resolve(picture)
     restore.demosaic(colour[..., 0].copy(), "RGGB")
+    patches = colour.reshape(-1, 16)
+    for rule in ("ormp", "fista"):
+        restore.learn_dictionary(
+            patches, (4, 4, 1), 32, 2, 0.1, method="online", rule=rule, iterations=1
+        )
