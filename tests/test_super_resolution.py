@@ -5,9 +5,15 @@ import pytest
 
 from restore.kernels import anchors as kernels
 from restore.resize import resize
-from restore.super_resolution import Cascade, learn_super_resolution, super_resolve
+from restore.super_resolution import (
+    Cascade,
+    CoupledDictionary,
+    learn_super_resolution,
+    super_resolve,
+)
 from restore.super_resolution.cascade import poses, scorers_of, windows_of
-from restore.super_resolution.learning import Plan, moments
+from restore.super_resolution.coupled import learn_coupled
+from restore.super_resolution.learning import Plan, moments, shrunk
 from tests import reference
 
 PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
@@ -147,6 +153,40 @@ def test_learning_refuses_too_little():
         learn_super_resolution([np.zeros((10, 10))], 2, plans=PLANS)
     with pytest.raises(ValueError, match="too few to learn 16 anchors"):
         learn_super_resolution([np.zeros((40, 40))] * 4, 2, plans=PLANS)
+
+
+# --- Coupled dictionaries ----------------------------------------------------------------
+
+
+def test_coupled_dictionaries_beat_cubic(tmp_path):
+    pairs = [shrunk(edges(seed=seed), 2) for seed in range(1, 9)]
+    coupled = learn_coupled(pairs, 2, n_atoms=48)
+    coupled.save(tmp_path / "coupled.npz")
+    coupled = CoupledDictionary.load(tmp_path / "coupled.npz")
+    scene = edges(seed=50)
+    small = resize(scene, 48, 50)
+    cubic = decibels(resize(small, 96, 100), scene)
+    found = super_resolve(small, 2, model=coupled, method="ksvd")
+    assert decibels(found, scene) > cubic + 0.5
+    assert np.array_equal(found, super_resolve(small, 2, model=coupled, method="ksvd", threads=1))
+    with pytest.raises(ValueError, match="needs a Cascade"):
+        super_resolve(small, 2, model=coupled)
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_packaged_models_beat_what_they_grew_out_of(scale):
+    scene = edges(120, 144, seed=50)
+    small = resize(scene, 120 // scale, 144 // scale)
+    cubic, coupled, fast, balanced = (
+        decibels(enlarged, scene)
+        for enlarged in (
+            resize(small, 120, 144),
+            super_resolve(small, scale, method="ksvd"),
+            super_resolve(small, scale, quality="fast"),
+            super_resolve(small, scale),
+        )
+    )
+    assert cubic + 0.5 < coupled < fast < balanced
 
 
 # --- Files ------------------------------------------------------------------------------

@@ -28,6 +28,13 @@ from restore.cli.options import PictureCommand, batch_options
     help="A model learned by restore train --super-resolution. [default: the packaged ones]",
 )
 @click.option(
+    "--method",
+    type=click.Choice(["anchors", "ksvd"]),
+    default="anchors",
+    show_default=True,
+    help="Anchored regressions, or sparse codes over coupled dictionaries, to compare with.",
+)
+@click.option(
     "--quality",
     type=click.Choice(["fast", "balanced", "best"]),
     default="balanced",
@@ -59,15 +66,26 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
 
 
 def enlarge_picture(
-    picture, *, threads, progress, scale, width, height, max_side, max_pixels, dictionary, quality
+    picture,
+    *,
+    threads,
+    progress,
+    scale,
+    width,
+    height,
+    max_side,
+    max_pixels,
+    dictionary,
+    method,
+    quality,
 ):
     """`picture` enlarged, its alpha with it."""
     import numpy as np
 
     from restore.resize import resize
-    from restore.super_resolution import Cascade, super_resolve
+    from restore.super_resolution import METHODS, super_resolve
 
-    model = Cascade.load(dictionary) if dictionary else None
+    model = METHODS[method].load(dictionary) if dictionary else None
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
@@ -86,7 +104,13 @@ def enlarge_picture(
         )
     chosen = {"scale": scale} if scale else {"size": size}
     samples = super_resolve(
-        picture.samples, model=model, threads=threads, progress=progress, quality=quality, **chosen
+        picture.samples,
+        model=model,
+        threads=threads,
+        progress=progress,
+        quality=quality,
+        method=method,
+        **chosen,
     )
     alpha = picture.alpha
     if alpha is not None:

@@ -6,12 +6,15 @@ from restore.colour import luminance
 from restore.images import as_image
 from restore.resize import resize
 from restore.super_resolution.cascade import SCALES, Cascade, back_project, refine
+from restore.super_resolution.coupled import CoupledDictionary, refine_coupled
 from restore.super_resolution.learning import learn_super_resolution
 
-__all__ = ["Cascade", "learn_super_resolution", "super_resolve"]
+__all__ = ["Cascade", "CoupledDictionary", "learn_super_resolution", "super_resolve"]
 
 #: How many stages of a cascade each quality runs; None: all.
 QUALITIES = {"fast": 1, "balanced": 3, "best": None}
+
+METHODS = {"anchors": Cascade, "ksvd": CoupledDictionary}
 
 
 def super_resolve(
@@ -21,6 +24,7 @@ def super_resolve(
     size=None,
     model=None,
     quality="balanced",
+    method="anchors",
     threads=None,
     progress=None,
 ):
@@ -37,9 +41,13 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
-    model : Cascade, optional
+    model : Cascade or CoupledDictionary, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
+        How many stages of a cascade are run.
+    method : {"anchors", "ksvd"}
+        A cascade of anchored regressions, or sparse codes over coupled dictionaries, which
+        is older and not as good.
     threads : int, optional
         Threads to use; all usable processors by default. The result does not depend on it.
     progress : callable, optional
@@ -62,10 +70,16 @@ def super_resolve(
     super-resolution", ACCV 2014.
     Timofte, Rothe & Van Gool, "Seven ways to improve example-based single image super
     resolution", CVPR 2016.
+    Zeyde, Elad & Protter, "On single image scale-up using sparse-representations", Curves and
+    Surfaces 2010.
     """
     whole = as_image(image)
     if quality not in QUALITIES:
         raise ValueError(f"quality is one of {', '.join(QUALITIES)}, not {quality!r}")
+    if method not in METHODS:
+        raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    if model is not None and not isinstance(model, METHODS[method]):
+        raise ValueError(f"method {method!r} needs a {METHODS[method].__name__} as model")
     if not np.isfinite(whole).all():
         raise ValueError("the image holds NaN or infinity: replace them, e.g. by inpainting")
     height, width = whole.shape[:2]
@@ -84,23 +98,26 @@ def super_resolve(
     enlarged = whole
     while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
         factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
-        step = model or Cascade.load(next((s for s in SCALES if s >= factor), SCALES[-1]))
+        step = model or METHODS[method].load(next((s for s in SCALES if s >= factor), SCALES[-1]))
         enlarged = _enlarge(enlarged, step, quality, threads, progress)
     if enlarged.shape[:2] != size:
         enlarged = resize(enlarged, *size, threads)
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _enlarge(image, cascade, quality, threads, progress):
-    """`image` enlarged by the scale of the cascade."""
-    height, width = (cascade.scale * side for side in image.shape[:2])
+def _enlarge(image, model, quality, threads, progress):
+    """`image` enlarged by the scale of the model."""
+    height, width = (model.scale * side for side in image.shape[:2])
     enlarged = resize(image, height, width, threads)
     small, start = luminance(image), luminance(enlarged)
-    large = start
-    for number, stage in enumerate(cascade.stages[: QUALITIES[quality]]):
-        if number:
-            large = back_project(small[..., None], large[..., None], threads)[..., 0]
-        large = refine(stage, small, large, threads, progress)
+    if isinstance(model, CoupledDictionary):
+        large = refine_coupled(model, small, start, threads, progress)
+    else:
+        large = start
+        for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
+            if number:
+                large = back_project(small[..., None], large[..., None], threads)[..., 0]
+            large = refine(stage, small, large, threads, progress)
     large -= start
     enlarged += large[..., None]
     del large, start

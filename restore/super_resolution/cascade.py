@@ -273,6 +273,17 @@ def nearest_of(compared, scorers):
     return nearest
 
 
+def half(array):
+    """Rounded to what a file holds: float16."""
+    return np.ascontiguousarray(array, dtype=np.float16).astype(np.float32)
+
+
+def principal(rows):
+    """Energies and axes (columns) of the rows, the strongest first; no mean is taken out."""
+    energies, axes = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
+    return np.maximum(energies[::-1], 0), axes[:, ::-1]
+
+
 def bands_of(rows, columns):
     """Slices of about `WINDOWS` windows: rows of a lattice."""
     size = max(1, WINDOWS // columns)

@@ -22,9 +22,11 @@ from restore.super_resolution.cascade import (
     Stage,
     back_project,
     compared_of,
+    half,
     mirrored,
     nearest_of,
     poses,
+    principal,
     refine,
     scorers_of,
     windows_of,
@@ -284,17 +286,6 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
 
     solved = _regressions(normal, n_features, threads)
     return made(solved[-1]), [made(matrices) for matrices in solved[:-1]]
-
-
-def half(array):
-    """Rounded to what a file holds: float16."""
-    return np.ascontiguousarray(array, dtype=np.float16).astype(np.float32)
-
-
-def principal(rows):
-    """Energies and axes (columns) of the rows, the strongest first; no mean is taken out."""
-    energies, axes = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
-    return np.maximum(energies[::-1], 0), axes[:, ::-1]
 
 
 def moments(side, width):
