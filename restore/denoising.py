@@ -101,6 +101,11 @@ def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=N
         return image.reshape(array.shape)
     filled = _fill(image, known)
     if dictionary is None and QUALITIES[quality]:
+        if n_atoms or patch_size or sparsity or stride:
+            raise ValueError(
+                "number of atoms, patch size, sparsity and stride are for coding over one "
+                "dictionary: say which"
+            )
         restored = _by_groups(filled, sigmas, QUALITIES[quality], threads, progress)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))

@@ -105,6 +105,12 @@ def test_unknown_qualities_are_told():
         restore.denoise(np.zeros((9, 9)), 0.1, "superb")
 
 
+@pytest.mark.parametrize("name", ["n_atoms", "patch_size", "sparsity", "stride"])
+def test_settings_without_effect_are_told(name):
+    with pytest.raises(ValueError, match="for coding over one dictionary"):
+        restore.denoise(np.zeros((9, 9)), 0.1, **{name: 4})
+
+
 @pytest.mark.parametrize("settings", [{"dictionary": "grey"}, {"dictionary": "learn"}])
 def test_one_dictionary_for_the_whole_picture(settings):
     clean = picture("camera")
