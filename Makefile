@@ -29,9 +29,11 @@ benchmark: .venv/installed-peers ## measure against the peers: DATA=folder ONLY=
 	@$(BIN)/python -m benchmarks $(if $(DATA),--data "$(DATA)") $(ONLY)
 
 dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
-	@test -n "$(PHOTOS)" || { echo "say where the photos are: make dictionaries PHOTOS=folder" >&2; exit 2; }
-	@$(BIN)/restore train "$(PHOTOS)" --recursive --grey -o restore/data/grey.npz --overwrite
-	@$(BIN)/restore train "$(PHOTOS)" --recursive --colour -o restore/data/colour.npz --overwrite
+	@test -n "$(PHOTOS)" || { echo "say where photos/ and bsds/ are: make dictionaries PHOTOS=folder" >&2; exit 2; }
+	@$(BIN)/restore train "$(PHOTOS)/bsds" "$(PHOTOS)/photos" --grey --shrink 2 --patches 400000 \
+		--iterations 60 --overwrite -o restore/data/grey.npz
+	@$(BIN)/restore train "$(PHOTOS)/photos" --colour --shrink 3 --iterations 40 --overwrite \
+		-o restore/data/colour.npz
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures

@@ -11,8 +11,8 @@ class Collection:
     ----------
     files : list of str
     channels : {1, 3}, optional
-        Colour is turned to grey for 1; grey pictures are left out for 3. By default what
-        the first picture has.
+        Colour is turned to grey for 1; grey pictures are left out for 3. By default they
+        stay as they are.
     shrink : int
         Pictures are made so many times smaller: what a camera has interpolated or a JPEG has
         thrown away teaches wrong details.
@@ -25,6 +25,7 @@ class Collection:
     skipped : dict of str to str
         Files that were left out, and why.
     channels : int or None
+        May be set between two readings.
     """
 
     def __init__(self, files, *, channels=None, shrink=1, usable=None, max_pixels):
@@ -50,7 +51,6 @@ class Collection:
         try:
             with open(file, "rb") as stream:
                 image = next(read_pages(stream, max_pixels=self.max_pixels)).samples
-            self.channels = self.channels or image.shape[2]
             image = self._shrunk(self._coloured(image))
             if self.usable:
                 self.usable(image)

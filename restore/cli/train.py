@@ -25,7 +25,7 @@ SETTINGS = {
 }
 
 #: Where neither sparsity nor noise level are given: enough for details, and none for grain.
-_SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
+_SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 
 
 @click.command()
@@ -42,15 +42,15 @@ _SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
     "--sparsity",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Most atoms per patch; 1 is vector quantisation. [default: 6, in colour 8; as many as "
+    help="Most atoms per patch; 1 is vector quantisation. [default: 10, in colour 16; as many as "
     "the patch has samples with --sigma]",
 )
 @click.option(
     "--sigma",
     type=click.FloatRange(0, 255, min_open=True),
     metavar="LEVELS",
-    help="Patches are approximated up to noise of so many 8-bit levels. [default: 6, or 0 with "
-    "--sparsity]",
+    help="Patches are approximated up to noise of so many 8-bit levels. [default: 10, in colour "
+    "14; 0 with --sparsity]",
 )
 @click.option(
     "--method",
@@ -91,10 +91,16 @@ _SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
     help="Learn from the pictures made N times smaller.",
 )
 @click.option(
+    "--compression",
+    is_flag=True,
+    help="Learn what compress --dictionary takes instead. Of the options above --shrink applies, "
+    "and --init FILE|photos: a model to start from, for a few small pictures.",
+)
+@click.option(
     "--super-resolution",
     type=click.Choice(["2", "3", "4"]),
-    help="Learn a model for restore super-resolve instead; of the other settings only --shrink "
-    "and --seed count.",
+    help="Learn what super-resolve --dictionary takes for this scale instead. Of the options "
+    "above --shrink applies.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
@@ -129,7 +135,7 @@ _SPARSITY, _SIGMA = {1: 6, 3: 8}, 6.0
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line per turn.")
 def train(inputs, output, overwrite, picture, resume, recursive, as_json, progress, quiet,
-          verbose, **settings):  # fmt: skip
+          verbose, compression, super_resolution, **settings):  # fmt: skip
     """Learn a dictionary from the pictures of folders and files.
 
     Pictures are read one at a time, and a bounded number of patches is drawn evenly from all
@@ -140,8 +146,11 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     """
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")
-    if settings["super_resolution"] and (resume or picture is not None):
-        raise click.UsageError("--super-resolution goes with neither --resume nor --picture")
+    if compression and super_resolution:
+        raise click.UsageError("choose one of --compression and --super-resolution")
+    if (compression or super_resolution) and (resume or picture is not None):
+        name = "--compression" if compression else "--super-resolution"
+        raise click.UsageError(f"{name} goes with neither --resume nor --picture")
     if not output.endswith(".npz"):
         raise click.UsageError(f"{output} should end in .npz")
     if os.path.lexists(output) and not overwrite and not resume:
@@ -155,7 +164,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     console = batch.Console(
         batch.Options(json=as_json, progress=progress, quiet=quiet, verbose=verbose)
     )
-    run = Run(console, output, picture, settings)
+    kind = "compression" if compression else super_resolution
+    run = Run(console, output, picture, settings, kind)
     try:
         with batch.signals():
             return run.train(inputs, recursive, resume)
@@ -174,8 +184,9 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
 class Run:
     """One call of the command."""
 
-    def __init__(self, console, output, picture, settings):
+    def __init__(self, console, output, picture, settings, kind):
         self.console, self.output, self.picture, self.settings = console, output, picture, settings
+        self.kind = kind
         self.saved = 0
 
     def train(self, inputs, recursive, resume):
@@ -198,47 +209,48 @@ class Run:
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
         with only_one(self.output):
             self.console.announce_compilation()
-            if self.settings["super_resolution"]:
-                return self._learn_enlarging(pictures, int(self.settings["super_resolution"]))
+            if self.kind is not None:
+                return self._learn_model(pictures)
             return self._learn(pictures, resume)
 
-    def _learn_enlarging(self, pictures, scale):
-        """A model for super-resolution, learned in one go from the luminance."""
+    def _learn_model(self, pictures):
+        """What other tasks than coding patches learn."""
         from restore.files.safe import whole_file
-        from restore.super_resolution import learn_super_resolution
 
         start = time.perf_counter()
-        settings = self.settings
-        pictures.channels = 1
+        shared = {name: self.settings[name] for name in ("seed", "threads")}
+        shared["progress"] = self.console.stage
         try:
-            cascade = learn_super_resolution(
-                pictures,
-                scale,
-                seed=settings["seed"],
-                threads=settings["threads"],
-                progress=self.console.stage,
-            )
+            if self.kind == "compression":
+                from restore.compression import Codec
+                from restore.compression.learning import learn_codec
+
+                init = self.settings["init"]
+                shared["prior"] = None if init == "data" else Codec.load(init)
+                about = {"pictures": len(pictures), "seed": shared["seed"], "restore": __version__}
+                model = learn_codec(pictures, provenance=about, **shared)
+            else:
+                from restore.super_resolution import learn_super_resolution
+
+                pictures.channels = 1
+                model = learn_super_resolution(pictures, int(self.kind), **shared)
         finally:
             self._list_skipped(pictures)
         with whole_file(self.output) as file:
-            cascade.save(file)
-        count, seconds = cascade.provenance["photos"], time.perf_counter() - start
+            model.save(file)
+        seconds, used = time.perf_counter() - start, len(pictures) - len(pictures.skipped)
         self.console.json(
             {
                 "output": self.output,
                 "status": "done",
-                "pictures": count,
+                "pictures": used,
                 "skipped": pictures.skipped,
-                "scale": scale,
-                "stages": len(cascade.stages),
+                "scale": None if self.kind == "compression" else int(self.kind),
                 "seconds": round(seconds, 3),
             }
         )
         if not self.console.options.quiet:
-            self.console.say(
-                f"{self.output}: enlarges {scale} times in {len(cascade.stages)} stages, learned "
-                f"from {count} pictures ({seconds:.1f} s)"
-            )
+            self.console.say(f"{self.output}: learned from {used} pictures ({seconds:.1f} s)")
         return 0
 
     def _learn(self, pictures, resume):
@@ -251,7 +263,7 @@ class Run:
         shape = (settings["patch_size"], settings["patch_size"], channels)
         sparsity, sigma = settings["sparsity"], settings["sigma"]
         if sparsity is None and sigma is None:
-            sparsity, sigma = _SPARSITY[channels], _SIGMA
+            sparsity, sigma = _SPARSITY[channels], _SIGMA[channels]
         about = {
             **{name: settings[name] for name in SETTINGS if name in settings},
             "patch_shape": list(shape),
@@ -306,11 +318,11 @@ class Run:
         size, settings = self.settings["patch_size"], self.settings
         pictures.usable = lambda image: training.check(image, (size, size, image.shape[2]))
         if pictures.channels is None:
-            for _ in pictures:  # the first that can be read decides
-                break
-            if pictures.channels is None:
+            first = next(iter(pictures), None)
+            if first is None:
                 self._list_skipped(pictures)
                 raise ValueError("none of the pictures can be used")
+            pictures.channels = first.shape[2]
         try:
             return training.draw(
                 pictures,

@@ -1,0 +1,287 @@
+"""Dictionary learning against SPAMS and scikit-learn; planted atoms; portraits; growth."""
+
+import sys
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+
+from benchmarks.harness import (
+    SAMPLES,
+    Table,
+    machine,
+    measure_process,
+    peer,
+    read_folder,
+    restore_command,
+    unit,
+)
+from restore import ksvd, training
+from restore.dictionary import Dictionary, overcomplete_dct
+
+PATCH_SHAPE = (8, 8, 1)
+ATOMS, SPARSITY, PATCHES, TURNS = 256, 5, 200_000, 20
+GREY = (0.299, 0.587, 0.114)
+
+
+def tables(run):
+    """Error against time, planted dictionaries, one kind of pictures, all patches of a folder."""
+    yield against_time(run)
+    yield planted(run)
+    if run.data and (run.data / "train/faces").is_dir() and (run.data / "test/faces").is_dir():
+        yield portraits(run)
+    yield growth(run)
+
+
+def grey(picture):
+    """A picture as (height, width, 1) float32."""
+    values = unit(picture)
+    return (values if values.shape[2] == 1 else values @ np.array(GREY)[:, None]).astype(np.float32)
+
+
+def photographs(run):
+    """(name, grey pictures) to learn from."""
+    if run.data and (run.data / "train/bsds").is_dir():
+        return "train/bsds", [grey(one) for one in read_folder(run.data / "train/bsds").values()]
+    return "samples", [grey(one) for one in read_folder(SAMPLES, "*-clean.png").values()]
+
+
+# Error against time -----------------------------------------------------------------------
+
+
+def against_time(run):
+    """All start from the same atoms; the error is that of patches set apart, coded alike."""
+    name, pictures = photographs(run)
+    drawn = training.draw(pictures, PATCH_SHAPE, PATCHES, threads=run.threads)
+    start = ksvd.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
+    next(ksvd.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
+
+    lines = {}
+    for method in ("ksvd", "online"):
+        next(ksvd.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
+        lines[f"restore, {method}"] = ours(run, drawn, start, method)
+        print(f"  {method}: {lines[f'restore, {method}'][-1]}", file=sys.stderr)
+    budget = lines["restore, ksvd"][-1][0]
+    if peer("spams", "spams-bin"):
+        lines["SPAMS trainDL, OMP"] = spams(run, drawn, start, budget, 3, SPARSITY)
+        # the l1 penalty at which its codes, too, have about five atoms
+        lines["SPAMS trainDL, l1"] = spams(run, drawn, start, budget, 2, 0.15)
+    if peer("sklearn", "scikit-learn"):
+        lines["scikit-learn, mini-batch"] = scikit_learn(run, drawn, start, 10 * budget)
+    start_error = 255 * training.error(start, drawn.held_out, SPARSITY)
+    rows = [[name, points[-1][0], start_error, points[-1][1]] for name, points in lines.items()]
+    return Table(
+        name="training-time",
+        title=f"Learning {ATOMS} atoms from {len(drawn.patches):,} patches of 8x8 of {name}: error "
+        f"of {len(drawn.held_out):,} other patches with {SPARSITY} atoms each",
+        columns=[
+            ("method", ""),
+            ("seconds", ".1f"),
+            ("RMSE before (levels)", ".3f"),
+            ("RMSE after", ".3f"),
+        ],
+        rows=rows,
+        notes=f"{TURNS} turns of K-SVD; SPAMS the same time, scikit-learn ten times as long.",
+        machine=machine("spams-bin", "scikit-learn", threads=run.threads),
+        curves={
+            "x": "seconds",
+            "y": "RMSE of other patches (levels)",
+            "log": "x",
+            "lines": {
+                name: [list(axis) for axis in zip(*points)] for name, points in lines.items()
+            },
+        },
+    )
+
+
+def judged(atoms, drawn):
+    """RMSE in levels of the patches set apart, coded with the atoms of anyone."""
+    atoms = atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+    return 255 * training.error(Dictionary(atoms, PATCH_SHAPE), drawn.held_out, SPARSITY)
+
+
+def ours(run, drawn, start, method):
+    """[(seconds, RMSE)] after every turn; the time of judging does not count."""
+    points, seconds, began = [], 0.0, time.perf_counter()
+    for turn in ksvd.iterate(
+        drawn.patches, start, SPARSITY, iterations=TURNS, threads=run.threads, method=method
+    ):
+        seconds += time.perf_counter() - began
+        points.append((seconds, judged(turn.dictionary.atoms, drawn)))
+        began = time.perf_counter()
+    return points
+
+
+def spams(run, drawn, start, budget, mode, amount):
+    """[(seconds, RMSE)] of runs of growing length."""
+    columns = np.asfortranarray(drawn.patches.T, dtype=np.float64)
+    atoms = np.asfortranarray(start.atoms.T, dtype=np.float64)
+    points = []
+    for share in (0.125, 0.25, 0.5, 1):
+        began = time.perf_counter()
+        learned = peer("spams").trainDL(
+            columns, D=atoms, mode=mode, lambda1=amount, iter=-max(1, int(np.ceil(share * budget))),
+            numThreads=run.threads, verbose=False,
+        )  # fmt: skip
+        points.append((time.perf_counter() - began, judged(learned.T, drawn)))
+        print(f"  SPAMS: {points[-1]}", file=sys.stderr)
+    return points
+
+
+def scikit_learn(run, drawn, start, budget):
+    """[(seconds, RMSE)] as its mini-batches go on, until the budget is spent."""
+    learner = peer("sklearn.decomposition").MiniBatchDictionaryLearning(
+        ATOMS, alpha=0.1, batch_size=1024, dict_init=start.atoms.astype(np.float64),
+        fit_algorithm="cd", n_jobs=run.threads, random_state=0,
+    )  # fmt: skip
+    patches = drawn.patches.astype(np.float64)
+    points, seconds, due = [], 0.0, 0.0
+    while seconds < budget:
+        for first in range(0, len(patches), 1024):
+            began = time.perf_counter()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # that its codes could be more exact
+                learner.partial_fit(patches[first : first + 1024])
+            seconds += time.perf_counter() - began
+            if seconds > due or seconds >= budget:
+                points.append((seconds, judged(learner.components_, drawn)))
+                due = 1.5 * seconds
+            if seconds >= budget:
+                break
+    print(f"  scikit-learn: {points[-1]}", file=sys.stderr)
+    return points
+
+
+# Planted atoms ----------------------------------------------------------------------------
+
+
+def planted(run, trials=50, turns=80):
+    """Aharon, Elad & Bruckstein 2006, section V: 50 atoms of 20 samples, 1,500 signals of 3."""
+    rows = []
+    for method in ("ksvd", "mod"):
+        row = [method]
+        for snr in (10, 20, 30, None):
+            counts = []
+            for trial in range(trials):
+                atoms, signals = plant(np.random.default_rng(trial), snr)
+                learned = ksvd.learn_dictionary(
+                    signals, (20, 1, 1), 50, 3, method=method, start="data", iterations=turns,
+                    seed=trial, threads=1,
+                )  # fmt: skip
+                near = np.abs(atoms @ learned.atoms.T).max(axis=1) > 0.99
+                counts.append(int(near.sum()))
+            row.append(float(np.mean(counts)))
+        rows.append(row)
+    return Table(
+        name="training-planted",
+        title=f"Planted atoms found again, of 50: mean of {trials} trials",
+        columns=[
+            ("method", ""),
+            ("10 dB", ".1f"),
+            ("20 dB", ".1f"),
+            ("30 dB", ".1f"),
+            ("no noise", ".1f"),
+        ],
+        rows=rows,
+        notes=f"{turns} turns; an atom is found where 1 - |<d, d'>| < 0.01.",
+        machine=machine(),
+    )
+
+
+def plant(rng, snr):
+    """Random atoms, and signals of three of them with normal coefficients, in noise."""
+    atoms = rng.standard_normal((50, 20))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    codes = np.zeros((1500, 50))
+    for row in codes:
+        row[rng.choice(50, 3, replace=False)] = rng.standard_normal(3)
+    signals = codes @ atoms
+    if snr is not None:
+        noise = rng.standard_normal(signals.shape)
+        signals += noise * np.linalg.norm(signals) / np.linalg.norm(noise) * 10 ** (-snr / 20)
+    return atoms, signals.astype(np.float32)
+
+
+# One kind of pictures ---------------------------------------------------------------------
+
+
+def portraits(run):
+    """Atoms of portraits and atoms of photographs, on portraits of other people."""
+    kinds = {
+        "portraits": [grey(one) for one in read_folder(run.data / "train/faces").values()],
+        "photographs": photographs(run)[1],
+    }
+    tested = [grey(one) for one in read_folder(run.data / "test/faces").values()]
+    rows = []
+    for side, atoms in ((8, 256), (12, 256), (16, 512)):
+        shape = (side, side, 1)
+        errors = {"cosines": overcomplete_dct(atoms, shape)}
+        for kind, pictures in kinds.items():
+            drawn = training.draw(pictures, shape, 200_000, threads=run.threads)
+            first = ksvd.first_dictionary(drawn.patches, shape, atoms, "data")
+            *_, turn = training.learn(
+                drawn, first, None, SPARSITY, iterations=30, threads=run.threads
+            )
+            errors[kind] = turn.dictionary
+        judges = training.draw(tested, shape, 100_000, threads=run.threads).patches
+        errors = {kind: 255 * training.error(one, judges, SPARSITY) for kind, one in errors.items()}
+        gains = [
+            20 * np.log10(errors[kind] / errors["portraits"]) for kind in ("photographs", "cosines")
+        ]
+        rows.append([f"{side} x {side}", atoms, *errors.values(), *gains])
+    return Table(
+        name="training-portraits",
+        title=f"Portraits of people not learned from, {SPARSITY} atoms a patch",
+        columns=[
+            ("patches", ""),
+            ("atoms", "d"),
+            ("RMSE, cosines (levels)", ".2f"),
+            ("learned from portraits", ".2f"),
+            ("learned from photographs", ".2f"),
+            ("gain over photographs (dB)", ".2f"),
+            ("gain over cosines (dB)", ".2f"),
+        ],
+        rows=rows,
+        notes="30 turns of K-SVD on 200,000 patches each.",
+        machine=machine(threads=run.threads),
+    )
+
+
+# All patches of a folder ------------------------------------------------------------------
+
+
+def growth(run):
+    """One turn of online learning over ever more patches: the whole command."""
+    with tempfile.TemporaryDirectory() as folder:
+        if run.data and (run.data / "train/photos").is_dir():
+            inputs = [run.data / "train/photos", run.data / "train/bsds"]
+            inputs, counts = [one for one in inputs if one.is_dir()], (1, 3, 10, 30)
+        else:
+            tile = read_folder(SAMPLES, "camera-clean.png")["camera-clean"]
+            inputs, counts = [Path(folder, "large.png")], (0.5, 1, 2)
+            imageio.imwrite(inputs[0], np.tile(tile, (4, 4)))
+        rows = []
+        for count in counts:
+            command = restore_command(
+                "train", *inputs, "-o", Path(folder, f"{count}.npz"), "--grey", "--sparsity",
+                SPARSITY, "--method", "online", "--iterations", 1, "--patches", int(count * 1e6),
+                "--threads", run.threads, "-q",
+            )  # fmt: skip
+            taken = measure_process(*command)
+            rows.append([count, taken.seconds, taken.seconds / count, taken.peak_bytes / 1e9])
+            print(f"  online: {rows[-1]}", file=sys.stderr)
+    return Table(
+        name="training-growth",
+        title="`restore train --method online`, one turn: the whole command",
+        columns=[
+            ("million patches", "g"),
+            ("seconds", ".1f"),
+            ("seconds a million", ".2f"),
+            ("peak memory (GB)", ".2f"),
+        ],
+        rows=rows,
+        machine=machine(threads=run.threads),
+    )
