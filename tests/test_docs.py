@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 
 HOUSE = Path(__file__).parent.parent
@@ -21,6 +22,14 @@ def test_every_command_line_on_a_page_is_understood(page):
         assert name in commands, line
         context = click.Context(commands[name])
         commands[name].make_parser(context).parse_args(words)
+
+
+def test_the_python_on_the_readme_runs():
+    text = (HOUSE / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    assert blocks
+    for block in blocks:
+        exec(block, {"picture": np.random.default_rng(0).random((24, 24))})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))

@@ -22,6 +22,11 @@ def test_every_kernel_is_compiled_once(channels):
         restore.denoise(array, 0.1)
         restore.denoise(array, 0.1, dictionary="learn", n_atoms=32, patch_size=4, iterations=1)
         restore.denoise(array, dictionary="grey" if channels == 1 else "colour", stride=3)
+        restore.inpaint(array, array[..., 0] > array[..., 0].mean())
+        restore.inpaint(array, np.pad(np.ones((9, 9)), ((8, 7), (11, 10))), sigma=0.1)
+        restore.demosaic(array[..., 0], sigma=0.05)
+        restore.super_resolve(array)
+        restore.decompress(restore.compress(array).data)
     dictionary = overcomplete_dct(32, (4, 4, channels))
     patches = np.random.default_rng(0).random((64, 16 * channels))
     patches.flags.writeable = False
