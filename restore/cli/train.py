@@ -211,7 +211,8 @@ class Run:
             self.console.announce_compilation()
             if self.kind is not None:
                 return self._learn_model(pictures)
-            return self._learn(pictures, resume)
+            names = [os.path.basename(os.path.normpath(name)) for name in inputs]
+            return self._learn(pictures, names, resume)
 
     def _learn_model(self, pictures):
         """What other tasks than coding patches learn."""
@@ -253,7 +254,7 @@ class Run:
             self.console.say(f"{self.output}: learned from {used} pictures ({seconds:.1f} s)")
         return 0
 
-    def _learn(self, pictures, resume):
+    def _learn(self, pictures, names, resume):
         from restore import training
 
         settings = self.settings
@@ -269,6 +270,7 @@ class Run:
             "patch_shape": list(shape),
             "sparsity": sparsity,
             "sigma": sigma,
+            "learned_from": names,
             "pictures": drawn.pictures,
             "available": drawn.available,
             "data": drawn.fingerprint(),
