@@ -21,8 +21,8 @@ from restore.noise import estimate_sigma
 #: What a quality is made of: the groups that the picture is restored from, and averaged.
 QUALITIES = {
     "fast": (),
-    "balanced": (groups.Grouping(side=6, size=40),),
-    "best": (groups.Grouping(side=6, size=40, stride=2), groups.Grouping(side=8, size=60)),
+    "balanced": (groups.Grouping(side=8, size=50, stride=5),),
+    "best": (groups.Grouping(side=6, size=40), groups.Grouping(side=8, size=50)),
 }
 
 #: Patches that a dictionary is learned on, and turns of learning.
@@ -131,10 +131,10 @@ FEEDBACK = 0.07
 
 #: Energy that makes an atom the picture's, in variances of the noise: in the first pass, and
 #: in the others, in which most of the noise is gone.
-FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.75
+FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 
 #: Passes with feedback.
-PASSES = 2
+PASSES = 4
 
 
 def _by_groups(image, sigmas, groupings, threads, progress):
