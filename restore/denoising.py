@@ -16,7 +16,7 @@ from restore import patches as patching
 from restore.colour import AXES
 from restore.dictionary import Dictionary
 from restore.images import as_image
-from restore.noise import estimate_sigma
+from restore.noise import estimate_noise, stabilise, unstabilise
 
 #: What a quality is made of: the groups that the picture is restored from, and averaged.
 QUALITIES = {
@@ -33,9 +33,9 @@ ITERATIONS = 8
 LARGEST_SIGMA = 1.0
 
 
-def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=None,
-            patch_size=None, sparsity=None, iterations=ITERATIONS, stride=None, seed=0,
-            threads=None, progress=None):  # fmt: skip
+def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strength=1.0,
+            dictionary=None, n_atoms=None, patch_size=None, sparsity=None,
+            iterations=ITERATIONS, stride=None, seed=0, threads=None, progress=None):  # fmt: skip
     """Remove noise from a picture.
 
     Parameters
@@ -45,11 +45,17 @@ def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=N
         nominally in [0, 1] and are not clipped. NaN samples are left out and come back.
     sigma : float or sequence of float, optional
         Standard deviation of the noise in the unit of [0, 1] images, one for all channels
-        or one for each; estimated where not given. 0 returns the image.
+        or one for each; estimated where not given, by `restore.noise.estimate_noise`. 0
+        returns the image.
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own; takes about ten times as long.
         ``"best"``: patches of two sizes; about four times as long again.
+    poisson_gain : float, optional
+        What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
+        at brightness x; `sigma` is 0 then where not given.
+    strength : float
+        Take the noise for so many times as strong.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
         Code each patch on its own over this dictionary instead: ``"learn"`` starts from the
         packaged one and fits it to this very picture by K-SVD; otherwise a packaged name,
@@ -90,12 +96,25 @@ def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=N
     image = as_image(array)
     if quality not in QUALITIES:
         raise ValueError(f"quality {quality!r} is none of {', '.join(QUALITIES)}")
+    if poisson_gain is not None:
+        settings = {
+            "strength": strength,
+            "dictionary": dictionary,
+            "n_atoms": n_atoms,
+            "patch_size": patch_size,
+        }
+        settings |= {"sparsity": sparsity, "iterations": iterations, "stride": stride}
+        settings |= {"seed": seed, "threads": threads, "progress": progress}
+        restored = _under_photon_noise(image, sigma or 0.0, poisson_gain, quality, settings)
+        return restored.reshape(array.shape)
     known = np.isfinite(image).all(axis=2)
-    sigmas = estimate_sigma(image) if sigma is None else np.atleast_1d(np.asarray(sigma, float))
+    if sigma is None:
+        sigma = estimate_noise(image)[0]
+    sigmas = strength * np.atleast_1d(np.asarray(sigma, float))
     inside = (sigmas >= 0) & (sigmas <= LARGEST_SIGMA)
     if sigmas.size not in (1, image.shape[2]) or not inside.all():
         raise ValueError(
-            f"sigma {sigma} is not between 0 and {LARGEST_SIGMA:g} (the range of a [0, 1] image)"
+            f"sigma {sigmas} is not between 0 and {LARGEST_SIGMA:g} (the range of a [0, 1] image)"
         )
     if not sigmas.any() or not known.any():
         return image.reshape(array.shape)
@@ -122,6 +141,15 @@ def denoise(image, sigma=None, quality="balanced", *, dictionary=None, n_atoms=N
         )
     restored[~known] = image[~known]
     return restored.reshape(array.shape)
+
+
+def _under_photon_noise(image, sigma, gain, quality, settings):
+    """Stabilised, denoised as under white noise, and brought back."""
+    if not gain > 0:
+        raise ValueError(f"a photon adds more than {gain:g} to a sample: it must be positive")
+    scale = np.float32(stabilise(np.ones(1, np.float32), gain, sigma)[0])
+    stable = stabilise(image, gain, sigma) / scale
+    return unstabilise(scale * denoise(stable, 1 / scale, quality, **settings), gain, sigma)
 
 
 # Groups ---------------------------------------------------------------------------------

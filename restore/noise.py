@@ -1,4 +1,4 @@
-"""Blind estimation of the noise level."""
+"""The noise level: estimated blindly, and made the same for bright and dark."""
 
 import numpy as np
 import scipy.fft
@@ -16,6 +16,80 @@ _SPLIT = 9
 _SHARE = 0.005
 
 _FEWEST, _MOST = 256, 250_000
+
+
+#: Noise this many times stronger at half the size than at full size, in the unit of white
+#: noise, is coarser than the pixels. White noise gives 1, pictures without noise up to 2.3,
+#: JPEG files of cameras 3 to 4.
+_COARSE = 2.5
+
+#: Sigma that serves against such noise, in estimates at half the size: what reaches the low
+#: frequencies, where most of it is. Found on photographs of three cameras.
+_COARSE_GAIN = 5
+
+
+def estimate_noise(image):
+    """The sigma to denoise each channel with, and whether the noise is coarse.
+
+    Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
+    it is left in the high frequencies that `estimate_sigma` looks at. It shows at half the
+    size, and needs a sigma well above its standard deviation.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+
+    Returns
+    -------
+    sigmas : (channels,) float64 ndarray
+        In the unit of the image.
+    coarse : bool
+    """
+    sigmas = estimate_sigma(image)
+    height, width, channels = image.shape
+    if min(height, width) < 2 * _SIDE:
+        return sigmas, False
+    even = image[: height // 2 * 2, : width // 2 * 2]
+    half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
+    halved = 2 * estimate_sigma(half)
+    coarse = bool(np.linalg.norm(halved) > _COARSE * np.linalg.norm(sigmas))
+    return (_COARSE_GAIN * halved if coarse else sigmas), coarse
+
+
+def stabilise(image, gain, sigma):
+    """Give noise of variance ``gain * x + sigma**2`` at brightness x the variance 1.
+
+        f(y) = 2 / gain sqrt(gain y + 3/8 gain^2 + sigma^2)
+
+    Parameters
+    ----------
+    image : float32 ndarray
+    gain, sigma : float
+        In the unit of the image; `gain` is what one photon adds.
+
+    References
+    ----------
+    Starck, Murtagh & Bijaoui, "Image processing and data analysis", 1998, section 2.3.3
+    (generalised Anscombe transform).
+    """
+    inside = gain * image + (3 / 8 * gain**2 + sigma**2)
+    return np.float32(2 / gain) * np.sqrt(np.maximum(inside, 0))
+
+
+def unstabilise(stable, gain, sigma):
+    """The brightness whose noisy samples have the mean `stable` after `stabilise`.
+
+    References
+    ----------
+    Makitalo & Foi, "Optimal inversion of the generalized Anscombe transformation for
+    Poisson-Gaussian noise", IEEE TIP 22(1), 2013, eq. 10 (closed form of the exact unbiased
+    inverse).
+    """
+    darkest = 2 * np.sqrt(3 / 8 + (sigma / gain) ** 2)
+    z = np.maximum(stable, np.float32(darkest))
+    root = np.sqrt(1.5)
+    photons = z**2 / 4 + root / 4 / z - 11 / 8 / z**2 + 5 / 8 * root / z**3 - 1 / 8
+    return (gain * np.maximum(photons - (sigma / gain) ** 2, 0)).astype(np.float32)
 
 
 def estimate_sigma(image):

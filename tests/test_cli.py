@@ -256,6 +256,28 @@ def test_denoise_denoises_and_says_how_well(tmp_path):
     assert after["psnr"] == report["psnr"] and after["ssim"] == report["ssim"]
 
 
+def test_only_the_noise_is_printed(tmp_path):
+    noisy = SAMPLES / "camera-noisy.png"
+    done = restore("denoise", noisy, "--estimate-only", "--json")
+    assert done.returncode == 0
+    report = json.loads(done.stdout)
+    assert 5 < report["sigma"][0] < 60 and report["coarse"] is False
+    assert not list(tmp_path.iterdir())
+    assert restore("denoise", tmp_path / "no.png", "--estimate-only").returncode == 1
+
+
+def test_blend_and_strength(tmp_path):
+    source = save(tmp_path / "a.tiff", random_levels((30, 20, 1), "f32") / 4003, "f32")
+    results = {}
+    for name, arguments in {"a": [], "b": ["--blend", "1"], "c": ["--strength", "0"]}.items():
+        target = tmp_path / f"out-{name}.tiff"
+        assert here("denoise", source, "--sigma", "20", "-o", target, *arguments)[0] == 0
+        results[name] = read_picture(target).samples
+    np.testing.assert_allclose(results["b"], read_picture(source).samples, atol=1e-6)
+    np.testing.assert_array_equal(results["c"], read_picture(source).samples)
+    assert not np.allclose(results["a"], results["b"])
+
+
 def test_a_16_bit_ramp_keeps_its_levels(tmp_path):
     ramp = np.tile(np.linspace(0.4, 0.6, 200, dtype=np.float32), (40, 1))[..., None]
     noise = np.random.default_rng(1).standard_normal(ramp.shape, np.float32) * np.float32(0.02)

@@ -116,3 +116,20 @@ def test_one_dictionary_for_the_whole_picture(settings):
     clean = picture("camera")
     result = restore.denoise(noisy(clean, 25), 25 / 255, iterations=2, **settings)
     assert psnr(clean, result) > 28
+
+
+def test_photon_noise():
+    clean = picture("camera")
+    gain = 1 / 50
+    photons = np.random.default_rng(0).poisson(clean / gain)
+    image = (gain * photons).astype(np.float32)
+    result = restore.denoise(image, poisson_gain=gain)
+    assert psnr(clean, result) > psnr(clean, image) + 6
+    assert abs(result.mean() - clean.mean()) < 0.005
+    assert psnr(clean, result) > psnr(clean, restore.denoise(image))
+
+
+def test_strength_multiplies_the_noise():
+    image = noisy(picture("camera", 64, 64), 10)
+    stronger = restore.denoise(image, 0.02, strength=2)
+    np.testing.assert_array_equal(stronger, restore.denoise(image, 0.04))

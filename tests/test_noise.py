@@ -4,9 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from restore.files.reading import read_picture
-from restore.noise import estimate_sigma
+from restore.noise import estimate_noise, estimate_sigma, stabilise, unstabilise
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 CLEAN = sorted(SAMPLES.glob("*-clean.png"))
@@ -61,3 +62,27 @@ def test_small_pictures_do_no_harm(shape):
 
 def test_nothing_known_is_no_noise():
     assert estimate_sigma(np.full((32, 32, 1), np.nan, np.float32)) == 0
+
+
+def test_coarse_noise_is_told_from_white():
+    clean = read_picture(SAMPLES / "camera-clean.png").samples
+    noise = np.random.default_rng(0).standard_normal(clean.shape)
+    white, coarse = estimate_noise((clean + 0.02 * noise).astype(np.float32))
+    assert not coarse and np.allclose(white, 0.02, rtol=0.1)
+    smooth = ndimage.gaussian_filter(noise, (1.2, 1.2, 0))
+    smooth *= 0.02 / smooth.std()
+    sigma, coarse = estimate_noise((clean + smooth).astype(np.float32))
+    assert coarse and 0.02 < sigma[0] < 0.2
+
+
+def test_stabilised_noise_has_the_variance_1_and_comes_back():
+    rng = np.random.default_rng(0)
+    gain, sigma = 0.02, 0.01
+    for brightness in (0.1, 0.5, 0.9):
+        sample = gain * rng.poisson(brightness / gain, 100_000) + sigma * rng.standard_normal(
+            100_000
+        )
+        stable = stabilise(sample.astype(np.float32), gain, sigma)
+        assert stable.var() == pytest.approx(1, abs=0.08)
+        back = unstabilise(stable.mean(keepdims=True), gain, sigma)
+        assert back[0] == pytest.approx(brightness, abs=0.003)

@@ -36,6 +36,13 @@ class Sigma(click.ParamType):
     help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
 )
 @click.option(
+    "--poisson-gain",
+    type=click.FloatRange(0, min_open=True),
+    metavar="LEVELS",
+    help="What one photon adds, in 8-bit levels: for noise that is stronger where it is bright. "
+    "--sigma is then that of the dark, 0 by default.",
+)
+@click.option(
     "--strength",
     type=click.FloatRange(0, 10),
     default=1.0,
@@ -105,35 +112,69 @@ class Sigma(click.ParamType):
     metavar="N",
     help="Of the draw of patches to learn on.",
 )
+@click.option(
+    "--estimate-only", is_flag=True, help="Print the noise level in 8-bit levels; write nothing."
+)
 @batch_options(suffix="-denoised")
-def denoise(inputs, options, **settings):
+def denoise(inputs, options, estimate_only, **settings):
     """Remove noise.
 
     Patches that look alike are gathered, and coded with a few atoms that are learned on
     them. Pictures keep their depth, alpha and metadata.
     """
+    if estimate_only:
+        return _print_noise(inputs, options)
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
 
 
-def denoise_picture(picture, *, threads, progress, sigma, strength, blend, **settings):
+def denoise_picture(picture, *, threads, progress, sigma, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
     from restore.denoising import denoise
     from restore.files.picture import PictureWarning
-    from restore.noise import estimate_sigma
+    from restore.noise import estimate_noise
 
-    if sigma is None:
-        sigma = estimate_sigma(picture.samples)
-    else:
+    facts = {}
+    if sigma is not None:
         if 0 < sigma < 1:
             hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
             warnings.warn(hint, PictureWarning, stacklevel=2)
-        sigma = np.array([sigma / 255])
-    samples = denoise(
-        picture.samples, strength * sigma, threads=threads, progress=progress, **settings
-    )
+        sigma /= 255
+    elif settings["poisson_gain"] is None:
+        sigma, facts["coarse"] = estimate_noise(picture.samples)
+    else:
+        sigma = 0.0
+    if settings["poisson_gain"] is not None:
+        settings["poisson_gain"] /= 255
+    facts["sigma"] = round(float(255 * np.sqrt(np.mean(np.square(sigma)))), 2)
+    samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
     if blend:
         samples += np.float32(blend) * (picture.samples - samples)
-    level = float(255 * np.sqrt(np.mean(sigma**2)))
-    return batch.Result(picture.replace(samples=samples), {"sigma": round(level, 2)})
+    return batch.Result(picture.replace(samples=samples), facts)
+
+
+def _print_noise(inputs, options):
+    """A line per picture: its noise level, channel by channel."""
+    import json
+
+    from restore.files.reading import read_picture
+    from restore.noise import estimate_noise
+
+    failed = 0
+    files, _ = batch.find(inputs, recursive=options.recursive)
+    for file, _ in files:
+        try:
+            picture = read_picture(file, max_pixels=options.max_pixels)
+        except (OSError, ValueError) as error:
+            click.echo(f"restore: {file}: {batch.failure_reason(error)}", err=True)
+            failed += 1
+            continue
+        sigmas, coarse = estimate_noise(picture.samples)
+        levels = [round(255 * float(sigma), 2) for sigma in sigmas]
+        if options.json:
+            click.echo(json.dumps({"input": file, "sigma": levels, "coarse": coarse}))
+        else:
+            words = " ".join(f"{level:.2f}" for level in levels)
+            click.echo(f"{file}  {words}{'  coarse' if coarse else ''}")
+    return int(failed > 0)
