@@ -303,7 +303,7 @@ def _complete(estimate, observed, known, hole, sigma, quality, threads, progress
         bottom = min(height, band[-1, 0] + REACH + side)
         total = np.zeros((channels, bottom - top, width), np.float32)
         weight = np.zeros((bottom - top, width), np.float32)
-        settings = np.array([top, side, REACH, GROUP, SHARE])
+        settings = np.array([top, side, REACH, GROUP, SHARE, sigma > 0])
         kernels.complete(estimate, observed, known, band, total, weight, settings, ridge)
         return slice(top, bottom), total, weight
 

@@ -61,19 +61,36 @@ def test_interpolation_of_few_known_pixels():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("ridge", [1e-3, 1e-2])
-def test_completion_equals_the_equations(channels, ridge):
+@pytest.mark.parametrize(("ridge", "share"), [(1e-3, 0.5), (1e-2, 0.1)])
+def test_completion_equals_the_equations(channels, ridge, share):
     rng = np.random.default_rng(2)
     estimate = rng.random((channels, 17, 21)).astype(np.float32)
     observed = estimate + rng.normal(0, 0.02, estimate.shape).astype(np.float32)
-    known = ~missing(estimate.shape[1:], 0.5)
+    known = ~missing(estimate.shape[1:], share)
     places = np.array([[0, 0], [5, 7], [13, 17], [2, 16]])
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
-    settings = np.array([0, 4, 6, 20, 5])
+    settings = np.array([0, 4, 6, 20, 5, 1])
     kernels.complete(estimate, observed, known, places, total, weight, settings, np.float32(ridge))
     expected = reference.completed(estimate, observed, known, places, 4, 6, 20, 5, ridge)
     assert np.array_equal(weight, expected[1])
     assert np.allclose(total, expected[0], atol=2e-3)
+
+
+def test_wholly_known_patches_are_left_out_unless_asked_for():
+    estimate = np.random.default_rng(3).random((1, 16, 16)).astype(np.float32)
+    known = np.ones((16, 16), bool)
+    known[6, 6] = False
+    sums = []
+    for whole in (0, 1):
+        total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
+        settings = np.array([0, 4, 6, 20, 20, whole])
+        places = np.array([[5, 5], [4, 6]])
+        kernels.complete(
+            estimate, estimate, known, places, total, weight, settings, np.float32(1e-3)
+        )
+        sums.append((total[0, 6, 6], weight[6, 6], weight.sum()))
+    assert sums[0][:2] == sums[1][:2]
+    assert 0 < sums[0][2] < sums[1][2]
 
 
 def test_one_compiled_form_of_each_kernel():

@@ -129,12 +129,12 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
     places : (n, 2) int64, top left corners of patches
     total : (channels, rows, width) float32, added to; its first row is `settings[0]`
     weight : (rows, width) float32, patches added
-    settings : (5,) int64: first row of `total`, side of a patch, reach of the search,
-        patches in a group, patches of it to estimate
+    settings : (6,) int64: first row of `total`, side of a patch, reach of the search,
+        patches in a group, patches of it to estimate, whether wholly known ones, too
     ridge : float32, r: variance of the noise and of what the covariance misses
     """
     channels, height, width = estimate.shape
-    top, side, reach, size, share = settings
+    top, side, reach, size, share, whole = settings
     dim = side * side
     distances = np.empty(2 * reach + 1, np.float32)
     nearest = np.empty(size, np.float32)
@@ -165,7 +165,7 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
                         samples[n_known] = k
                         vector[n_known] = observed[c, v, u] - mean[k]
                         n_known += 1
-                if n_known == dim and ridge == 0:
+                if n_known == dim and whole == 0:
                     continue
                 for i in range(n_known):
                     row = covariance[samples[i]]
