@@ -111,3 +111,29 @@ def test_inspect_goes_on_after_a_bad_file(tmp_path):
     code, out, said = restore("inspect", tmp_path / "a.png", tmp_path / "a.ksvd")
     assert code == 1
     assert "no compressed picture" in said and "width: 40" in out
+
+
+def test_a_dictionary_of_like_pictures_is_learned_and_asked_for(tmp_path):
+    folder = tmp_path / "archive"
+    folder.mkdir()
+    for number in range(6):
+        save(folder / f"{number}.png", np.roll(scene(1), 5 * number, axis=0))
+    (folder / "notes.png").write_bytes(b"no picture")
+    learned = tmp_path / "mine.npz"
+    code, out, words = restore("train", folder, "--compression", "-o", learned, "--json")
+    assert code == 0, words
+    assert "notes.png: left out" in words
+    report = json.loads(out.splitlines()[-1])
+    assert report["pictures"] == 6
+    source = folder / "0.png"
+    assert restore("compress", source, "--size", "200", "--dictionary", learned)[0] == 0
+    code, _, said = restore("decompress", folder / "0.ksvd", "-o", tmp_path / "again.png")
+    assert code == 1 and report["sha256"][:8] in said and "--dictionary" in said
+    code, _, said = restore(
+        "decompress", folder / "0.ksvd", "-o", tmp_path / "again.png", "--dictionary", learned
+    )
+    assert code == 0, said
+    error = read_picture(tmp_path / "again.png").samples - read_picture(source).samples
+    assert np.sqrt(np.square(error).mean()) < 0.04
+    code, _, said = restore("train", folder, "--compression", "--resume", "-o", learned)
+    assert code == 2 and "--resume" in said

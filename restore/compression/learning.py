@@ -25,8 +25,8 @@ def learn_codec(
     images,
     *,
     prior=None,
-    samples=200_000,
-    rounds=10,
+    samples=150_000,
+    rounds=6,
     seed=0,
     threads=None,
     progress=None,
@@ -75,7 +75,7 @@ def learn_codec(
     luma = [planes[0] for planes in pictures]
 
     def learn_size(number):
-        before = prior and (prior.bases, number)
+        before = prior and (prior, number)
         draw = np.random.default_rng((seed, number))
         return _learn_bases(luma, SIDES[number], CLASSES[number], before, samples, rounds, draw)
 
@@ -143,8 +143,8 @@ def _sample(planes, side, most, rng):
         noisy = plane + rng.normal(0, _NOISE, plane.shape).astype(np.float32)
         blocks.gather(plane, noisy, corners, samples, borders, side)
         if side > 16:
-            low = cosines @ samples.reshape(-1, side, side) @ cosines.T
-            low = low.reshape(len(corners), -1)
+            low = cosines @ samples.reshape(len(corners), side, side) @ cosines.T
+            low = low.reshape(len(corners), low.shape[1] * low.shape[2])
             # large blocks are for what is smooth: nothing but low frequencies
             energy = np.square(low).sum(axis=1)
             lost = np.square(samples).sum(axis=1) - energy
@@ -164,13 +164,16 @@ def _learn_bases(planes, side, classes, before, most, rounds, rng):
             f"there are only {len(samples)} blocks of {side} pixels to learn from: "
             "give more pictures, or a codec to start from"
         )
+    if not len(samples):  # pictures smaller than the blocks: all is left as it was
+        codec, number = before
+        return codec.transforms[number], codec.predictors[number], codec.scales[number]
     turned = _transposed(samples)
     views = ((samples, borders), (turned, np.ascontiguousarray(borders[:, ::-1])))
     if before is None:
         label, turn = _sort_by_direction(samples, classes, side > 16)
         fits = [None] * classes
     else:
-        bases, number = before
+        bases, number = before[0].bases, before[1]
         classes = len(bases.transforms[number])
         spread = 2.0 ** (bases.scales[number] / 8.0)
         fits = [
