@@ -86,12 +86,8 @@ def test_size_is_kept(tmp_path, words, most):
 
 def test_what_cannot_be_is_said_and_writes_nothing(tmp_path):
     source = save(tmp_path / "a.png", scene(1))
-    for arguments, words in (
-        (["--size", "10"], "does not fit into 10 bytes"),
-        (["--psnr", "140"], "cannot be reached"),
-    ):
-        code, _, said = restore("compress", source, *arguments)
-        assert code == 1 and words in said
+    code, _, said = restore("compress", source, "--size", "10")
+    assert code == 1 and "does not fit into 10 bytes" in said
     for arguments, words in (
         (["--size", "ten"], "no number of bytes"),
         (["--bpp", "1", "--psnr", "30"], "choose one of"),

@@ -93,8 +93,10 @@ def test_targets_out_of_reach_name_the_nearest():
     picture = drawn(64, 64)
     with pytest.raises(ValueError, match="does not fit into 12 bytes: the least it takes is"):
         compress(picture, size=12)
+    deep = RNG.integers(0, 65536, (64, 64)).astype(np.uint16)
     with pytest.raises(ValueError, match="cannot be reached: the most is"):
-        compress(picture, psnr=200)
+        compress(deep, depth="16", psnr=149)
+    assert compress(picture, psnr=200).psnr == np.inf  # exact is better than any number
     with pytest.raises(ValueError, match="only one of"):
         compress(picture, psnr=30, size=500)
     with pytest.raises(ValueError, match="between 1 and 100"):

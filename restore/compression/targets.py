@@ -10,6 +10,8 @@ from restore.compression.codec import PACKAGED, Codec
 from restore.compression.planes import colour_angles, from_planes, to_planes
 from restore.images import as_image
 
+#: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
+_FINEST = 2.0**-9
 #: Most trials for one target.
 _TRIALS = 12
 #: Largest levels of each depth.
@@ -192,7 +194,7 @@ def _search(attempt, excess, slope, below=False):
         data, reached = attempt(number)
         return sign * excess(data, reached)
 
-    fine, coarse = 0, coding.STEPS - 1
+    fine, coarse = coding.number_of(_FINEST), coding.STEPS - 1
     inside, outside = (coarse, fine) if below else (fine, coarse)  # good end, bad end
     known = {}
     number = coding.number_of(16.0)
