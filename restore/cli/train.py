@@ -93,8 +93,8 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option(
     "--compression",
     is_flag=True,
-    help="Learn what compress --dictionary takes instead. Of the options above --shrink applies, "
-    "and --init FILE|photos: a model to start from, for a few small pictures.",
+    help="Learn what compress --dictionary takes instead, from the packaged one on, or from "
+    "--init FILE. Of the other options above --shrink applies.",
 )
 @click.option(
     "--super-resolution",
@@ -227,7 +227,7 @@ class Run:
                 from restore.compression.learning import learn_codec
 
                 init = self.settings["init"]
-                shared["prior"] = None if init == "data" else Codec.load(init)
+                shared["prior"] = Codec.load("photos" if init == "data" else init)
                 about = {"pictures": len(pictures), "seed": shared["seed"], "restore": __version__}
                 model = learn_codec(pictures, provenance=about, **shared)
             else:
