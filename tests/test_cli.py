@@ -264,6 +264,8 @@ def test_only_the_noise_is_printed(tmp_path):
     assert 5 < report["sigma"][0] < 60 and report["coarse"] is False
     assert not list(tmp_path.iterdir())
     assert restore("denoise", tmp_path / "no.png", "--estimate-only").returncode == 1
+    (tmp_path / "empty").mkdir()
+    assert restore("denoise", tmp_path / "empty", "--estimate-only").returncode == 3
 
 
 def test_blend_and_strength(tmp_path):

@@ -6,6 +6,7 @@ import warnings
 import click
 
 from restore import batch
+from restore.batch.records import NOTHING
 from restore.cli.options import PictureCommand, batch_options
 
 
@@ -163,9 +164,12 @@ def _print_noise(inputs, options):
 
     failed = 0
     files, _ = batch.find(inputs, recursive=options.recursive)
+    if not files:
+        click.echo("restore: no picture found in what was named", err=True)
+        return NOTHING
     for file, _ in files:
         try:
-            picture = read_picture(file, max_pixels=options.max_pixels)
+            picture = read_picture(file, page=options.page, max_pixels=options.max_pixels)
         except (OSError, ValueError) as error:
             click.echo(f"restore: {file}: {batch.failure_reason(error)}", err=True)
             failed += 1
