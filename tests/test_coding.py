@@ -73,6 +73,7 @@ def test_l1_codes_equal_the_literal_ones():
 
 def test_l1_codes_equal_scikit_learns_lasso():
     from sklearn import linear_model
+
     lasso = linear_model.Lasso(0.2 / 16, fit_intercept=False, tol=1e-8, max_iter=100_000)
     dictionary = overcomplete_dct(36, (4, 4, 1))
     codes = coding.code_l1(PATCHES, dictionary, 0.2)

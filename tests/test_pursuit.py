@@ -73,6 +73,7 @@ def test_what_stands_in_unknown_samples_changes_nothing(unknown):
 
 def test_omp_equals_scikit_learns():
     from sklearn import linear_model
+
     atoms, patches = dictionary(64, 32), signals(300, 32)
     codes = coding.code(patches, atoms, 5, rule="omp")
     expected = linear_model.orthogonal_mp_gram(
