@@ -11,7 +11,7 @@ SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
 #: Noise in 8-bit levels.
 SIGMA = 10
-QUALITIES = {"restore": "default", "restore, fast": "fast", "restore, best": "best"}
+QUALITIES = {"restore": "balanced", "restore, fast": "fast", "restore, best": "best"}
 COLOUR_DEMOSAICING = {
     "Menon et al. 2007": "Menon2007",
     "Malvar et al. 2004": "Malvar2004",

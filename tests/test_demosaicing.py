@@ -135,11 +135,11 @@ def test_strips_leave_no_seams(monkeypatch):
 def test_each_quality_is_better_than_the_one_before():
     scene = picture(160, 180)
     mosaic = sampled(scene, "BGGR")
-    fast, default, best = (
+    fast, balanced, best = (
         decibels(demosaic(mosaic, "BGGR", quality=quality), scene, 4)
-        for quality in ("fast", "default", "best")
+        for quality in ("fast", "balanced", "best")
     )
-    assert fast < default < best
+    assert fast < balanced < best
 
 
 @pytest.mark.parametrize("sigma", [3 / 255, 10 / 255, 30 / 255])

@@ -91,8 +91,8 @@ class Numbers(click.ParamType):
 )
 @click.option(
     "--quality",
-    type=click.Choice(["fast", "default", "best"]),
-    default="default",
+    type=click.Choice(["fast", "balanced", "best"]),
+    default="balanced",
     show_default=True,
     help="fast stops after the first learned stage; best is the mean over eight views.",
 )

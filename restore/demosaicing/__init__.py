@@ -47,7 +47,7 @@ __all__ = [
 PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 
 #: How many learned stages, and whether the mean over turned and mirrored mosaics is taken.
-QUALITIES = {"fast": (1, False), "default": (None, False), "best": (None, True)}
+QUALITIES = {"fast": (1, False), "balanced": (None, False), "best": (None, True)}
 
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
@@ -56,7 +56,7 @@ LEARNED_SIGMA = 10 / 255
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=None, progress=None):
+def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=None, progress=None):
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -70,7 +70,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=No
     sigma : float
         Standard deviation of the noise in the mosaic, in [0, 1]: it is removed, from the
         measured colours, too.
-    quality : {"default", "fast", "best"}
+    quality : {"fast", "balanced", "best"}
         "fast" stops after the first learned stage, and under noise leaves out the groups of
         similar patches; "best" takes the mean over the mosaic turned
         and mirrored, eight times the work.
@@ -112,7 +112,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="default", threads=No
             "BayerBG is RGGB, BayerRG is BGGR, BayerGB is GRBG and BayerGR is GBRG)"
         )
     if quality not in QUALITIES:
-        raise ValueError(f"unknown quality {quality!r}: expected fast, default or best")
+        raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
     samples = samples[..., 0]
     if not np.isfinite(samples).all():
         raise ValueError("the mosaic has samples that are not finite: replace them first")
