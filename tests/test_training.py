@@ -304,15 +304,18 @@ def test_a_full_disk_at_one_turn_does_not_end_the_run(photos, tmp_path, monkeypa
 def test_an_interrupted_run_keeps_its_turns_and_goes_on(photos, tmp_path):
     out, whole = tmp_path / "mine.npz", tmp_path / "whole.npz"
     settings = [str(photos), *map(str, FEW), "--iterations"]
-    command = [sys.executable, "-m", "restore", "train", *settings, "100000", "-o", str(out), "-v"]
-    run = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HOUSE)
+    command = [sys.executable, "-m", "restore", "train", *settings, "5000", "-o", str(out), "-v"]
+    run = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, cwd=HOUSE,
+        # a suite that runs in the background of a shell is deaf to Ctrl-C, and so are its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
     for line in run.stderr:
         if line.startswith("turn 3 of"):
             break
     run.send_signal(signal.SIGINT)
-    rest = run.stderr.read()
-    run.stderr.close()
-    assert run.wait(60) == 130
+    rest = run.communicate(timeout=60)[1]
+    assert run.returncode == 130
     done = Dictionary.load(out).provenance["iterations"]
     assert done >= 3 and f"holds the dictionary of turn {done}: --resume goes on" in rest
     assert call(*settings, done + 2, "-o", out, "--resume", "-q").return_value == 0
