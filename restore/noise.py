@@ -25,7 +25,7 @@ _COARSE = 2.5
 
 #: Sigma that serves against such noise, in estimates at half the size: what reaches the low
 #: frequencies, where most of it is. Found on photographs of three cameras.
-_COARSE_GAIN = 5
+_COARSE_GAIN = 6
 
 
 def estimate_noise(image):
