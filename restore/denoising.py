@@ -170,24 +170,27 @@ def _by_groups(image, sigmas, groupings, threads, progress):
     height, width, channels = image.shape
     largest = max(grouping.side for grouping in groupings)
     axes = AXES[channels]
-    image = patching.pad(image, (largest, largest, channels)) @ axes.T
+    padded = patching.pad(image, (largest, largest, channels))
+    planes = [np.ascontiguousarray(padded @ axis) for axis in axes]
     variances = axes**2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
-    planes = [np.ascontiguousarray(image[..., c]) for c in range(channels)]
     pilot = _by_dictionary(
         planes[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, threads, progress
     )
     pilot = np.ascontiguousarray(pilot[..., 0])
-    total = np.zeros_like(image)
+    totals = [np.zeros_like(plane) for plane in planes]
     for grouping in groupings:
-        estimates = _estimate(planes, variances, pilot, grouping, threads, progress)
-        for c in range(channels):
-            total[..., c] += estimates[c]
-    total /= np.float32(len(groupings))
-    return (total @ axes)[:height, :width]
+        for total, estimate in zip(
+            totals, _estimates(planes, variances, pilot, grouping, threads, progress), strict=True
+        ):
+            total += estimate / np.float32(len(groupings))
+    restored = np.zeros_like(padded)
+    for total, axis in zip(totals, axes, strict=True):
+        restored += total[..., None] * axis
+    return restored[:height, :width]
 
 
-def _estimate(noisy, variances, pilot, grouping, threads, progress):
-    """Every plane coded in the same groups, which are found on the first.
+def _estimates(noisy, variances, pilot, grouping, threads, progress):
+    """Plane by plane, coded in the same groups, which are found on the first.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
     so on the estimate x with a share of what was taken out of y put back,
@@ -207,22 +210,23 @@ def _estimate(noisy, variances, pilot, grouping, threads, progress):
             plane, variance, places, grouping.side, threads=threads, progress=progress, **settings
         )
 
-    levels = [np.full_like(pilot, variance) for variance in variances]
-    places = find(pilot)
-    estimates = [
-        code(plane, level, places, threshold=FIRST_THRESHOLD)
-        for plane, level in zip(noisy, levels, strict=True)
-    ]
-    places = find(estimates[0])
-    for c, (plane, level) in enumerate(zip(noisy, levels, strict=True)):
+    def first(plane, variance, places):
+        return code(plane, np.full_like(plane, variance), places, threshold=FIRST_THRESHOLD)
+
+    estimate = first(noisy[0], variances[0], find(pilot))
+    places = find(estimate)
+    for c, (plane, variance) in enumerate(zip(noisy, variances, strict=True)):
+        if c > 0:
+            estimate = first(plane, variance, places)
         for _ in range(PASSES):
-            taken = plane - estimates[c]
-            level_left = level - ((1 - FEEDBACK) * taken) ** 2
-            mixed = estimates[c] + FEEDBACK * taken
-            estimates[c] = code(mixed, level_left, places, threshold=NEXT_THRESHOLD)
-        estimates[c] += code(plane, level, places, pilot=estimates[c])
-        estimates[c] /= 2
-    return estimates
+            taken = plane - estimate
+            estimate += FEEDBACK * taken
+            # what is left of the variance
+            taken *= 1 - FEEDBACK
+            np.subtract(variance, taken * taken, out=taken)
+            estimate = code(estimate, taken, places, threshold=NEXT_THRESHOLD)
+        estimate += code(plane, np.full_like(plane, variance), places, pilot=estimate)
+        yield estimate / 2
 
 
 # One dictionary for the whole picture ---------------------------------------------------
