@@ -23,6 +23,9 @@ FLAT_SHARE = 0.05
 #: Most patches set apart, and their share of those drawn.
 HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
 
+#: Patches drawn for online learning, which only starts from them.
+ONLINE_DRAW = 100_000
+
 #: Places looked at together.
 STRIP = 1 << 18
 
@@ -101,8 +104,8 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
     rng = np.random.default_rng([seed, 0])
     apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
     size = count + apart
-    reservoir = np.empty((0, int(np.prod(patch_shape))), np.float32)
-    available = flat = number = 0
+    reservoir = np.empty((size, int(np.prod(patch_shape))), np.float32)
+    available = flat = number = filled = 0
     for number, image in enumerate(pictures, start=1):
         check(image, patch_shape)
         for strip, places, left_out in _strips(image, patch_shape, (seed, number), threads):
@@ -110,14 +113,13 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
             fresh = _share(rng, len(places), available, size)
             available += len(places)
             kept = min(size, available) - fresh
-            if kept < len(reservoir):
-                free = rng.choice(len(reservoir), len(reservoir) - kept, replace=False)
-            else:
-                free = np.empty(0, np.int64)
+            taken = rng.choice(filled, filled - kept, replace=False) if kept < filled else []
+            free = np.arange(filled, kept + fresh)
+            filled = kept + fresh
             chosen = rng.choice(len(places), fresh, replace=False)
-            cut = _cut(strip, patch_shape, places[chosen])
-            reservoir[free] = cut[: len(free)]
-            reservoir = np.concatenate([reservoir, cut[len(free) :]])
+            reservoir[np.concatenate([np.array(taken, np.int64), free])] = _cut(
+                strip, patch_shape, places[chosen]
+            )
         if progress:
             progress("drawing patches", number, _length(pictures, number))
     if available == 0:
@@ -126,7 +128,7 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
             if flat
             else "there are no pictures to learn from"
         )
-    reservoir = reservoir[rng.permutation(len(reservoir))]
+    reservoir = reservoir[rng.permutation(filled)]
     apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
     return Draw(reservoir[apart:], reservoir[:apart], available, number)
 

@@ -329,7 +329,9 @@ class Run:
             return training.draw(
                 pictures,
                 (size, size, pictures.channels),
-                settings["patches"],
+                min(settings["patches"], training.ONLINE_DRAW)
+                if settings["method"] == "online"
+                else settings["patches"],
                 seed=settings["seed"],
                 threads=settings["threads"],
                 progress=self.console.stage,
