@@ -36,7 +36,7 @@ def pursuit(run, sparsities=(2, 5, 10, 16)):
                     signals, dictionary, sparsity, threads=threads
                 ),
                 "spams": lambda sparsity=sparsity, threads=threads: spams.omp(
-                    columns, atom_columns, L=sparsity, numThreads=threads
+                    columns, atom_columns, L=sparsity, eps=0.0, numThreads=threads
                 ),
             }
             results, seconds = in_turns(functions, run.repetitions)

@@ -94,10 +94,14 @@ class _Worker:
 def _serve(connection, work, threads):
     """The life of a worker process."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            job = connection.recv()
-            connection.send(restore_one(job=job, threads=threads, **work))
+    try:
+        with contextlib.suppress(EOFError, OSError):
+            while True:
+                job = connection.recv()
+                connection.send(restore_one(job=job, threads=threads, **work))
+    finally:
+        # a second signal, from the parent after the terminal's, must not disturb the exit
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _parallel(work, jobs, processes, threads):
