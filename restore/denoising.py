@@ -49,8 +49,8 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         returns the image.
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
-        groups of similar patches over atoms of their own; takes about 15 times as long.
-        ``"best"``: patches of two sizes; about four times as long again.
+        groups of similar patches over atoms of their own; takes about 25 times as long.
+        ``"best"``: patches of two sizes; about 3.5 times as long again.
     poisson_gain : float, optional
         What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
         at brightness x; `sigma` is 0 then where not given.

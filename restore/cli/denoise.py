@@ -64,7 +64,7 @@ class Sigma(click.ParamType):
     type=click.Choice(["fast", "balanced", "best"]),
     default="balanced",
     show_default=True,
-    help="fast takes about a fifteenth of balanced's time, best about four times as long.",
+    help="fast takes about a 25th of balanced's time, best about 3.5 times as long.",
 )
 @click.option(
     "--dictionary",
