@@ -44,18 +44,22 @@ def dead_pixels(image):
     return found
 
 
+def _heights(image, width):
+    """The grey picture, then its negative, and how far things up to `width` pixels stand out."""
+    grey = image.mean(axis=2)
+    for plane in (grey, -grey):
+        opened = ndimage.grey_opening(plane, footprint=_disc(width // 2 + 1), mode="nearest")
+        yield plane, plane - opened
+
+
 def scratches(image):
     """Thin bright or dark lines over one and the same ground, straight piece by piece.
 
     Parameters, returns
         As for `dead_pixels`.
     """
-    grey = image.mean(axis=2)
-    found = np.zeros(grey.shape, bool)
-    for plane in (grey, -grey):
-        height = plane - ndimage.grey_opening(
-            plane, footprint=_disc(SCRATCH // 2 + 1), mode="nearest"
-        )
+    found = np.zeros(image.shape[:2], bool)
+    for plane, height in _heights(image, SCRATCH):
         piece, three = _line_strengths(plane)
         usual = ndimage.uniform_filter(three, 81, mode="mirror")
         sure = three > FACTOR * usual + LEAST
@@ -73,12 +77,8 @@ def dust(image):
     Parameters, returns
         As for `dead_pixels`.
     """
-    grey = image.mean(axis=2)
-    found = np.zeros(grey.shape, bool)
-    for plane in (grey, -grey):
-        height = plane - ndimage.grey_opening(
-            plane, footprint=_disc(SPECK // 2 + 1), mode="nearest"
-        )
+    found = np.zeros(image.shape[:2], bool)
+    for _, height in _heights(image, SPECK):
         usual = ndimage.uniform_filter(height, 81, mode="mirror")
         sure = height > FACTOR * usual + LEAST
         # to the rim of the speck, half as high
