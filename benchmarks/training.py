@@ -19,7 +19,7 @@ from benchmarks.harness import (
     restore_command,
     unit,
 )
-from restore import ksvd, training
+from restore import learning, training
 from restore.dictionary import Dictionary, overcomplete_dct
 
 PATCH_SHAPE = (8, 8, 1)
@@ -56,12 +56,12 @@ def against_time(run):
     """All start from the same atoms; the error is that of patches set apart, coded alike."""
     name, pictures = photographs(run)
     drawn = training.draw(pictures, PATCH_SHAPE, PATCHES, threads=run.threads)
-    start = ksvd.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
-    next(ksvd.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
+    start = learning.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
+    next(learning.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
 
     lines = {}
     for method in ("ksvd", "online"):
-        next(ksvd.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
+        next(learning.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
         lines[f"restore, {method}"] = ours(run, drawn, start, method)
         print(f"  {method}: {lines[f'restore, {method}'][-1]}", file=sys.stderr)
     budget = lines["restore, ksvd"][-1][0]
@@ -106,7 +106,7 @@ def judged(atoms, drawn):
 def ours(run, drawn, start, method):
     """[(seconds, RMSE)] after every turn; the time of judging does not count."""
     points, seconds, began = [], 0.0, time.perf_counter()
-    for turn in ksvd.iterate(
+    for turn in learning.iterate(
         drawn.patches, start, SPARSITY, iterations=TURNS, threads=run.threads, method=method
     ):
         seconds += time.perf_counter() - began
@@ -167,7 +167,7 @@ def planted(run, trials=50, turns=80):
             counts = []
             for trial in range(trials):
                 atoms, signals = plant(np.random.default_rng(trial), snr)
-                learned = ksvd.learn_dictionary(
+                learned = learning.learn_dictionary(
                     signals, (20, 1, 1), 50, 3, method=method, start="data", iterations=turns,
                     seed=trial, threads=1,
                 )  # fmt: skip
@@ -221,7 +221,7 @@ def portraits(run):
         errors = {"cosines": overcomplete_dct(atoms, shape)}
         for kind, pictures in kinds.items():
             drawn = training.draw(pictures, shape, 200_000, threads=run.threads)
-            first = ksvd.first_dictionary(drawn.patches, shape, atoms, "data")
+            first = learning.first_dictionary(drawn.patches, shape, atoms, "data")
             *_, turn = training.learn(
                 drawn, first, None, SPARSITY, iterations=30, threads=run.threads
             )

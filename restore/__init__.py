@@ -20,7 +20,7 @@ _HOME = {
     "super_resolve": "super_resolution",
     "learn_super_resolution": "super_resolution",
     "Dictionary": "dictionary",
-    "learn_dictionary": "ksvd",
+    "learn_dictionary": "learning",
 }
 
 __all__ = ["__version__", *_HOME]

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from restore import groups, ksvd, pipeline
+from restore import groups, learning, pipeline
 from restore import patches as patching
 from restore.colour import AXES
 from restore.dictionary import Dictionary
@@ -286,8 +286,8 @@ def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, threads, 
     patches = patches[np.einsum("pk,pk->p", patches, patches) > tolerance]
     start = packaged if patch_shape == packaged.patch_shape else "dct"
     if len(patches) < n_atoms:
-        return ksvd.first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    return ksvd.learn_dictionary(
+        return learning.first_dictionary(patches, patch_shape, n_atoms, start, seed)
+    return learning.learn_dictionary(
         patches, patch_shape, n_atoms, tolerance=tolerance, sparsity=patches.shape[1] // 2,
         start=start, iterations=iterations, seed=seed, threads=threads, progress=progress,
     )  # fmt: skip

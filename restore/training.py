@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restore import bands, coding, ksvd
+from restore import bands, coding, learning
 from restore import patches as patching
 from restore.dictionary import Dictionary, overcomplete_dct
 
@@ -29,8 +29,9 @@ ONLINE_DRAW = 100_000
 #: Places looked at together.
 STRIP = 1 << 18
 
-#: Patches that the online rules shuffle: what lies side by side must not arrive together.
-POOL = 1 << 16
+#: Samples of the pictures that are read together in online learning, at least one picture; of the
+#: patches that are cut together from one of them; and of those from which batches are mixed.
+OPEN, STREAMED, POOL = 1 << 25, 1 << 21, 1 << 24
 
 
 class Draw(NamedTuple):
@@ -148,18 +149,22 @@ def _share(rng, fresh, before, size):
 
 def _strips(image, patch_shape, seed, threads):
     """Yield (strip, places in it worth learning from, how many flat ones are left out)."""
-    height, width, _ = patch_shape
-    columns = image.shape[1] - width + 1
+    columns = image.shape[1] - patch_shape[1] + 1
 
     def look(rows):
-        strip = image[rows.start : rows.stop + height - 1]
-        deviation = _deviation(strip, height, width)
-        kept = np.random.default_rng([*seed, rows.start]).random(deviation.shape) < FLAT_SHARE
-        places = np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
-        return strip, places, deviation.size - len(places)
+        strip = image[rows.start : rows.stop + patch_shape[0] - 1]
+        places = _places(strip, patch_shape, np.random.default_rng([*seed, rows.start]))
+        return strip, places, (rows.stop - rows.start) * columns - len(places)
 
-    rows = bands.slices(image.shape[0] - height + 1, max(1, STRIP // columns))
+    rows = bands.slices(image.shape[0] - patch_shape[0] + 1, max(1, STRIP // columns))
     yield from bands.map_bands(look, rows, threads)
+
+
+def _places(strip, patch_shape, rng):
+    """Flat places of the patches of a strip that are worth learning from."""
+    deviation = _deviation(strip, *patch_shape[:2])
+    kept = rng.random(deviation.shape) < FLAT_SHARE
+    return np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
 
 
 def _deviation(strip, height, width):
@@ -179,6 +184,12 @@ def _deviation(strip, height, width):
     return np.sqrt(variances.mean(axis=2))
 
 
+def _cuts(image, patch_shape, count):
+    """Slices of the rows of patches of an image, of about `count` patches each."""
+    rows, columns = (n - size + 1 for n, size in zip(image.shape[:2], patch_shape[:2]))
+    return bands.slices(rows, max(1, count // columns))
+
+
 def _cut(strip, patch_shape, places):
     """The centred patches at flat `places` of a strip."""
     columns = strip.shape[1] - patch_shape[1] + 1
@@ -191,11 +202,15 @@ def _cut(strip, patch_shape, places):
 
 
 def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, progress=None):
-    """Yield batches of centred patches, one reading of all pictures.
+    """Yield batches of centred patches, mixed well, one reading of all pictures.
+
+    Pictures come in random order. As many as memory allows are open together and cut into strips,
+    and a batch has patches from many strips.
 
     Parameters
     ----------
-    pictures : iterable of (height, width, channels) float32 ndarrays
+    pictures : sequence of (height, width, channels) float32 ndarrays or None
+        None where there is nothing to learn from.
     patch_shape : (height, width, channels)
     share : float
         Of the patches; others in every turn.
@@ -205,31 +220,61 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, pr
 
     Yields
     ------
-    (at most `restore.ksvd.BATCH`, patch_dim) float32 ndarray
+    (at most `restore.learning.BATCH`, patch_dim) float32 ndarray
     """
     rng = np.random.default_rng([seed, 1, turn])
-    pool, pooled = [], 0
-    for number, image in enumerate(pictures, start=1):
-        for strip, places, _ in _strips(image, patch_shape, (seed, number), threads):
-            if share < 1:
-                places = places[rng.random(len(places)) < share]
-            places = rng.permutation(places)
-            for part in bands.slices(len(places), POOL):
-                pool.append(_cut(strip, patch_shape, places[part]))
-                pooled += len(pool[-1])
-                if pooled >= POOL:
-                    yield from _shuffled(pool, rng)
-                    pool, pooled = [], 0
+    patch_dim = int(np.prod(patch_shape))
+
+    def cut(job):
+        number, image, rows = job
+        own = np.random.default_rng([seed, 1, turn, number, rows.start])
+        strip = image[rows.start : rows.stop + patch_shape[0] - 1]
+        places = _places(strip, patch_shape, own)
+        if share < 1:
+            places = places[own.random(len(places)) < share]
+        return _cut(strip, patch_shape, places)
+
+    pool, pooled, seen = [], 0, 0
+    for opened in _opened(pictures, rng.permutation(len(pictures))):
+        jobs = [
+            (number, image, rows)
+            for number, image in opened
+            for rows in _cuts(image, patch_shape, STREAMED // patch_dim)
+        ]
+        jobs = [jobs[index] for index in rng.permutation(len(jobs))]
+        for patches in bands.map_bands(cut, jobs, threads):
+            pool.append(patches)
+            pooled += patches.size
+            if pooled >= POOL:
+                yield from _shuffled(pool, rng)
+                pool, pooled = [], 0
+        seen += len(opened)
         if progress:
-            progress("learning", number, _length(pictures, number))
+            progress("learning", seen, len(pictures))
     if pooled:
         yield from _shuffled(pool, rng)
 
 
+def _opened(pictures, order):
+    """Lists of (number, picture) that may be held together, at least one each."""
+    opened, held = [], 0
+    # one thread reads the next picture in the meantime
+    images = bands.map_bands(pictures.__getitem__, order.tolist(), threads=1)
+    for number, image in zip(order, images):
+        if image is None:
+            continue
+        if opened and held + image.size > OPEN:
+            yield opened
+            opened, held = [], 0
+        opened.append((number, image))
+        held += image.size
+    if opened:
+        yield opened
+
+
 def _shuffled(pool, rng):
     patches = np.concatenate(pool)
-    patches = patches[rng.permutation(len(patches))]
-    return ksvd.batches(patches, "online")
+    return learning.batches(patches[rng.permutation(len(patches))], "online")
 
 
 def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, method="ksvd",
@@ -242,8 +287,8 @@ def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, met
     drawn : Draw
     dictionary : Dictionary
         To start from, or that another run ended its turn `done` with.
-    pictures : iterable, optional
-        As for `draw`: for ``method="online"``, which reads them again in every turn.
+    pictures : sequence, optional
+        As for `stream`: for ``method="online"``, which reads them again in every turn.
     sparsity, tolerance, method, rule
         As for `restore.learn_dictionary`.
     iterations : int
@@ -255,7 +300,7 @@ def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, met
 
     Yields
     ------
-    restore.ksvd.Iteration
+    restore.learning.Iteration
     """
     if len(drawn.patches) < dictionary.n_atoms:
         raise ValueError(
@@ -270,8 +315,8 @@ def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, met
                 pictures, shape, share, turn=turn, seed=seed, threads=threads, progress=progress
             )
         else:
-            batches = ksvd.batches(drawn.patches, method)
-        learned = ksvd.learn_turn(
+            batches = learning.batches(drawn.patches, method)
+        learned = learning.learn_turn(
             batches, dictionary, sparsity, tolerance, threads, method=method, rule=rule
         )
         dictionary = learned.dictionary
@@ -310,7 +355,7 @@ def gain(dictionary, patches, sparsity=5, *, threads=None):
 def error(dictionary, patches, sparsity, *, threads=None):
     """Root mean square error of patches that are coded with `sparsity` atoms each."""
     total = 0.0
-    for batch in bands.slices(len(patches), POOL):
+    for batch in bands.slices(len(patches), max(1, POOL // dictionary.patch_dim)):
         codes = coding.code(patches[batch], dictionary, sparsity, threads=threads)
         residuals = patches[batch] - coding.reconstruct(codes, dictionary)
         total += np.square(residuals).sum(dtype=np.float64)

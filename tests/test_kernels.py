@@ -8,7 +8,7 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 import restore
-from restore import coding, kernels, ksvd
+from restore import coding, kernels, learning
 from restore.dictionary import overcomplete_dct
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
@@ -34,8 +34,8 @@ def test_every_kernel_is_compiled_once(channels):
         coding.code(given, dictionary, 3)
         coding.code(given, dictionary, tolerance=np.full(64, 1.0), weights=given, rule="omp")
         coding.code_l1(given, dictionary, np.float64(0.1))
-        for method in ksvd.METHODS:
-            ksvd.learn_dictionary(
+        for method in learning.METHODS:
+            learning.learn_dictionary(
                 given, (4, 4, channels), 32, np.int64(3), method=method, iterations=1
             )
     for name in MODULES:

@@ -94,7 +94,7 @@ def test_a_draw_depends_on_the_seed_alone(threads, monkeypatch):
 
 
 def test_streaming_gives_every_patch_once_a_turn(monkeypatch):
-    monkeypatch.setattr(training, "POOL", 300)
+    monkeypatch.setattr(training, "POOL", 300 * 16)
     image = noise(40, 41)
     batches = list(training.stream([image, image[:20]], (4, 4, 1)))
     together = np.concatenate(batches)
@@ -106,6 +106,25 @@ def test_streaming_gives_every_patch_once_a_turn(monkeypatch):
     some = sum(map(len, training.stream([image], (4, 4, 1), 0.3)))
     assert 0.2 < some / (37 * 38) < 0.4
     assert not np.array_equal(next(training.stream([image], (4, 4, 1), turn=1)), batches[0])
+
+
+def test_streamed_batches_mix_the_pictures(monkeypatch):
+    """What was read early or lies side by side must not be learned from together."""
+    monkeypatch.setattr(training, "POOL", 2000 * 16)
+    monkeypatch.setattr(training, "STREAMED", 100 * 16)
+    faint, strong = 0.2 * noise(70, 90), noise(70, 90, seed=1)
+    for pictures in ([faint, None, strong], [strong, faint]):
+        batches = list(training.stream(pictures, (4, 4, 1)))
+        shares = [np.mean(batch.std(axis=1) > 0.12) for batch in batches]
+        assert len(batches) > 4 and 0.25 < min(shares) and max(shares) < 0.75
+    monkeypatch.setattr(training, "OPEN", 1)  # memory for one picture: the order is random
+    firsts = {
+        float(
+            next(training.stream([faint, strong], (4, 4, 1), turn=turn)).std(axis=1).mean() > 0.12
+        )
+        for turn in range(8)
+    }
+    assert firsts == {0, 1}
 
 
 def test_held_out_patches_tell_the_gain():

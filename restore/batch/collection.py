@@ -40,14 +40,17 @@ class Collection:
         """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""
         from restore import bands
 
-        files = [file for file in self.files if file not in self.skipped]
-        for image in bands.map_bands(self._read, files, threads=1):
+        for image in bands.map_bands(self.__getitem__, range(len(self)), threads=1):
             if image is not None:
                 yield image
 
-    def _read(self, file):
+    def __getitem__(self, index):
+        """A (height, width, channels) float32 array, or None where the file is left out."""
         from restore.files.reading import read_pages
 
+        file = self.files[index]
+        if file in self.skipped:
+            return None
         try:
             with open(file, "rb") as stream:
                 image = next(read_pages(stream, max_pixels=self.max_pixels)).samples

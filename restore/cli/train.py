@@ -347,7 +347,7 @@ class Run:
 
     def _first(self, drawn, shape, about, resume):
         """The dictionary to start from, and how many turns it has behind it."""
-        from restore import ksvd
+        from restore import learning
         from restore.dictionary import Dictionary
 
         if resume and os.path.lexists(self.output):
@@ -357,7 +357,7 @@ class Run:
         init = self.settings["init"]
         if init not in ("data", "dct"):
             init = Dictionary.load(init)
-        first = ksvd.first_dictionary(
+        first = learning.first_dictionary(
             drawn.patches, shape, self.settings["atoms"], init, self.settings["seed"]
         )
         return Dictionary(first.atoms, shape), 0

@@ -13,7 +13,7 @@ from restore import archive
 from restore.bands import map_bands
 from restore.coding import code
 from restore.dictionary import Dictionary
-from restore.ksvd import learn_dictionary
+from restore.learning import learn_dictionary
 from restore.resize import resize
 from restore.super_resolution.cascade import bands_of, half, mirrored, principal
 
