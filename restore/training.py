@@ -31,7 +31,7 @@ STRIP = 1 << 18
 
 #: Samples of the pictures that are read together in online learning, at least one picture; of the
 #: patches that are cut together from one of them; and of those from which batches are mixed.
-OPEN, STREAMED, POOL = 1 << 25, 1 << 21, 1 << 24
+OPEN, STREAMED, POOL = 1 << 24, 1 << 21, 1 << 23
 
 
 class Draw(NamedTuple):

@@ -158,3 +158,11 @@ def test_packaged_files_are_found_by_name():
     assert {"grey", "colour"} <= set(archive.packaged())
     for name in archive.packaged():
         assert archive.packaged_path(name).is_file()
+
+
+@pytest.mark.parametrize("name", archive.packaged())
+def test_packaged_files_say_where_they_come_from(name):
+    """In the same words, so that a table of them can be made; docs/dictionaries.md explains."""
+    _, provenance = archive.read_header(archive.packaged_path(name))
+    assert set(provenance["learned_from"]) <= {"photos", "bsds", "t91"}
+    assert provenance["pictures"] > 0 and provenance["restore"] and provenance["seed"] == 0

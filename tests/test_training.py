@@ -1,5 +1,7 @@
 """Learning from collections of pictures: drawing, streaming, and the command."""
 
+import ast
+import dataclasses
 import json
 import os
 import signal
@@ -11,7 +13,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from restore import training
+from restore import __version__, training
 from restore.cli import cli
 from restore.dictionary import Dictionary, overcomplete_dct
 from restore.files.picture import Picture
@@ -351,11 +353,14 @@ def test_the_result_serves_as_dictionary_of_denoise(photos, tmp_path):
     assert restored.exists()
 
 
+@dataclasses.dataclass
 class Model:
     """What another task's learner gives."""
 
+    provenance: dict
+
     def save(self, file):
-        file.write(b"model")
+        file.write(repr(self.provenance).encode())
 
 
 @pytest.mark.parametrize(
@@ -372,15 +377,19 @@ def test_models_of_other_tasks_are_learned_by_them(
         channels = [image.shape[2] for image in pictures]
         assert channels == ([1, 3] if name == "learn_codec" else [1, 1])
         assert arguments == tuple(int(part) for part in option[1:]) and seed == 5
-        return Model()
+        return Model({"method": "some"})
 
     monkeypatch.setattr(f"{home}.{name}", learn)
     out = tmp_path / "model.npz"
     (photos / "bad.png").write_text("not a picture")
     result = call(photos, "-o", out, *option, "--seed", 5, "--json")
-    assert result.return_value == 0 and out.read_bytes() == b"model"
+    assert result.return_value == 0
     (end,) = lines(result)
     assert end["pictures"] == 2 and len(end["skipped"]) == 1
+    assert ast.literal_eval(out.read_text()) == {
+        "method": "some", "learned_from": ["photos"], "pictures": 2, "shrink": 1, "seed": 5,
+        "restore": __version__,
+    }  # fmt: skip
 
 
 # --- inspect ------------------------------------------------------------------------------
@@ -433,6 +442,6 @@ def test_a_folder_becomes_a_model_for_super_resolution(photos, tmp_path, monkeyp
     result = call(photos, *others, "-o", output, "--super-resolution", 2, "--json")
     assert result.return_value == 0, result.stderr
     assert lines(result)[-1]["scale"] == 2
-    assert Cascade.load(output).provenance["photos"] == 4
+    assert Cascade.load(output).provenance["pictures"] == 4
     wrong = call(photos, "-o", tmp_path / "a.npz", "--super-resolution", 2, "--picture", "a.png")
     assert "neither --resume nor --picture" in str(wrong.exception)

@@ -84,7 +84,7 @@ def main():
 def provenance(count, settings):
     """Where a model comes from."""
     return {
-        "learned from": "photos (Unsplash licence) reduced by 2 to 3, BSDS500 reduced by 2, T91",
+        "learned_from": ["photos", "bsds", "t91"],
         "pictures": count,
         "settings": settings,
         "seed": 0,

@@ -1,5 +1,6 @@
 """``restore train``"""
 
+import dataclasses
 import os
 import signal
 import time
@@ -206,15 +207,15 @@ class Run:
             shrink=self.settings["shrink"],
             max_pixels=self.settings["max_pixels"],
         )
+        names = [os.path.basename(os.path.normpath(name)) for name in inputs]
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
         with only_one(self.output):
             self.console.announce_compilation()
             if self.kind is not None:
-                return self._learn_model(pictures)
-            names = [os.path.basename(os.path.normpath(name)) for name in inputs]
+                return self._learn_model(pictures, names)
             return self._learn(pictures, names, resume)
 
-    def _learn_model(self, pictures):
+    def _learn_model(self, pictures, names):
         """What other tasks than coding patches learn."""
         from restore.files.safe import whole_file
 
@@ -228,8 +229,7 @@ class Run:
 
                 init = self.settings["init"]
                 shared["prior"] = Codec.load("photos" if init == "data" else init)
-                about = {"pictures": len(pictures), "seed": shared["seed"], "restore": __version__}
-                model = learn_codec(pictures, provenance=about, **shared)
+                model = learn_codec(pictures, **shared)
             else:
                 from restore.super_resolution import learn_super_resolution
 
@@ -237,9 +237,18 @@ class Run:
                 model = learn_super_resolution(pictures, int(self.kind), **shared)
         finally:
             self._list_skipped(pictures)
+        used = len(pictures) - len(pictures.skipped)
+        about = {
+            "learned_from": names,
+            "pictures": used,
+            "shrink": self.settings["shrink"],
+            "seed": shared["seed"],
+            "restore": __version__,
+        }
+        model = dataclasses.replace(model, provenance={**model.provenance, **about})
         with whole_file(self.output) as file:
             model.save(file)
-        seconds, used = time.perf_counter() - start, len(pictures) - len(pictures.skipped)
+        seconds = time.perf_counter() - start
         self.console.json(
             {
                 "output": self.output,
@@ -273,7 +282,7 @@ class Run:
             "learned_from": names,
             "pictures": drawn.pictures,
             "available": drawn.available,
-            "data": drawn.fingerprint(),
+            "fingerprint": drawn.fingerprint(),
             "restore": __version__,
         }
         dictionary, done = self._first(drawn, shape, about, resume)
@@ -441,5 +450,5 @@ def _check_same(output, stored, about):
                 if "iterations" not in stored
                 else f"{output} was begun with another {option}: {was}, not {about[name]}"
             )
-    if stored.get("data") != about["data"]:
+    if stored.get("fingerprint") != about["fingerprint"]:
         raise ValueError(f"{output} was begun with other pictures than these")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+import restore
 from restore import archive
 from restore.bands import map_bands
 from restore.coding import code
@@ -194,5 +195,11 @@ def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, threads=None, progress=N
     gram = dense.T @ dense
     gram += 1e-6 * np.trace(gram) / n_atoms * np.eye(n_atoms)
     high = half(np.linalg.solve(gram, dense.T @ details))
-    provenance = {"method": "coupled dictionaries by K-SVD", "patches": len(signals), "seed": seed}
+    provenance = {
+        "method": "coupled dictionaries by K-SVD",
+        "pictures": len(pairs),
+        "patches": len(signals),
+        "seed": seed,
+        "restore": restore.__version__,
+    }
     return CoupledDictionary(scale, projection, low, high, provenance)

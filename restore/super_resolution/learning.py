@@ -149,7 +149,7 @@ def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, p
             enlarged = list(map_bands(go_on, range(len(pairs)), threads, progress, word))
     provenance = {
         "method": "cascade of anchored regressions",
-        "photos": photos,
+        "pictures": photos,
         "pixels": sum(large.size for _, large in pairs),
         "degradation": "bicubic",
         "sizes": list(SIZES),
