@@ -8,6 +8,9 @@ from restore import bands
 from restore.kernels import pursuit as kernels
 from restore.kernels import shrinkage
 
+#: Patches coded in one call of the kernel: many more than threads, so that all end together.
+BAND = 4096
+
 
 class Codes(NamedTuple):
     """Sparse codes, one padded row a patch.
@@ -27,8 +30,8 @@ class Codes(NamedTuple):
     counts: np.ndarray
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rule="ormp",
-         threads=None, progress=None):  # fmt: skip
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", threads=None,
+         progress=None):  # fmt: skip
     """Approximate each patch by few atoms (orthogonal matching pursuit).
 
     Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
@@ -42,12 +45,9 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
     sparsity : int, optional
         Most atoms a patch may use; `patch_dim` by default.
     tolerance : float or (n_patches,) array_like
-        Residual energy (weighted sum of squares) at which to stop.
-    weights : (n_patches, patch_dim) array_like, optional
-        Weights of the samples, 0 where unknown; whatever stands there changes nothing.
+        Residual energy (sum of squares) at which to stop.
     rule : {"ormp", "omp"}
         How the next atom is chosen: by the residual it leaves, or by its correlation.
-        With `weights` always the former.
     threads : int, optional
         All usable processors by default. The codes are the same for any number.
     progress : callable, optional
@@ -60,11 +60,11 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
     Raises
     ------
     ValueError
-        If shapes do not fit each other, or patches hold NaN or infinity where known.
+        If shapes do not fit each other, or patches hold NaN or infinity.
 
     References
     ----------
-    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08. Mairal, Elad & Sapiro 2008.
+    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
     """
     patches = _checked(patches, dictionary)
     if rule not in ("ormp", "omp"):
@@ -74,18 +74,6 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
         raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
     sparsity = min(sparsity, dictionary.n_atoms)
     tolerances = np.full(len(patches), tolerance, np.float32)
-    if weights is None:
-        known = np.isfinite(patches).all()
-    else:
-        weights = np.ascontiguousarray(weights, dtype=np.float32)
-        if weights.shape != patches.shape:
-            raise ValueError(f"weights of shape {weights.shape} for patches of {patches.shape}")
-        if not (np.isfinite(weights).all() and (weights >= 0).all()):
-            raise ValueError("weights must be finite and not negative")
-        known = np.isfinite(patches[weights > 0]).all()
-    if not known:
-        raise ValueError("patches hold NaN or infinity; mark such samples by weights of 0")
-
     codes = Codes(
         np.zeros((len(patches), sparsity), np.int32),
         np.zeros((len(patches), sparsity), np.float32),
@@ -93,19 +81,15 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, weights=None, rul
     )
 
     def code_band(band):
-        out = [array[band] for array in codes]
-        if weights is None:
-            kernels.pursue(
-                patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
-                rule == "ormp", *out,
-            )  # fmt: skip
-        else:
-            kernels.pursue_masked(
-                patches[band], weights[band], dictionary.atoms_t, tolerances[band], *out
-            )
+        if not np.isfinite(patches[band]).all():
+            raise ValueError("patches hold NaN or infinity")
+        kernels.pursue(
+            patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
+            rule == "ormp", *(array[band] for array in codes),
+        )  # fmt: skip
 
     for _ in bands.map_bands(
-        code_band, bands.slices(len(patches)), threads, progress, stage="coding"
+        code_band, bands.slices(len(patches), BAND), threads, progress, stage="coding"
     ):
         pass
     return codes

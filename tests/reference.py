@@ -68,16 +68,13 @@ def centred(patches, channels):
 # --- Sparse coding ----------------------------------------------------------------------
 
 
-def pursued(patch, atoms, sparsity, tolerance=0.0, weights=None, rule="ormp"):
+def pursued(patch, atoms, sparsity, tolerance=0.0, rule="ormp"):
     """One patch at a time, every choice a least squares problem of its own.
 
     OMP (Pati et al. 1993) takes the atom that correlates most with the residual; ORMP the
-    one whose least squares fit leaves least. With weights, the energy is weighted.
+    one whose least squares fit leaves least.
     """
     patch, atoms = patch.astype(np.float64), atoms.astype(np.float64)
-    if weights is not None:
-        roots = np.sqrt(weights.astype(np.float64))
-        patch, atoms = np.where(roots > 0, roots * patch, 0), roots * atoms
     support, coefficients, residual = [], np.zeros(0), patch
     while len(support) < sparsity and residual @ residual > tolerance:
         if rule == "omp":

@@ -32,7 +32,7 @@ def test_every_kernel_is_compiled_once(channels):
     patches.flags.writeable = False
     for given in (patches, np.asfortranarray(patches), patches.astype(np.float32)):
         coding.code(given, dictionary, 3)
-        coding.code(given, dictionary, tolerance=np.full(64, 1.0), weights=given, rule="omp")
+        coding.code(given, dictionary, tolerance=np.full(64, 1.0), rule="omp")
         coding.code_l1(given, dictionary, np.float64(0.1))
         for method in learning.METHODS:
             learning.learn_dictionary(

@@ -40,37 +40,6 @@ def test_equals_the_literal_one(rule, sparsity, tolerance):
     assert_same(codes, literal)
 
 
-def test_masked_equals_the_literal_one():
-    atoms, patches = dictionary(), signals(120)
-    rng = np.random.default_rng(2)
-    weights = (rng.random(patches.shape) * (rng.random(patches.shape) < 0.7)).astype(np.float32)
-    codes = coding.code(patches, atoms, 4, 0.05, weights=weights)
-    literal = [
-        reference.pursued(patch, atoms.atoms, 4, 0.05, weight)
-        for patch, weight in zip(patches, weights, strict=True)
-    ]
-    assert_same(codes, literal)
-
-
-def test_all_samples_known_is_the_same_as_no_weights():
-    atoms, patches = dictionary(), signals()
-    plain = coding.code(patches, atoms, 5, 0.3)
-    masked = coding.code(patches, atoms, 5, 0.3, weights=np.ones_like(patches))
-    assert np.array_equal(plain.indices, masked.indices)
-    assert np.array_equal(plain.counts, masked.counts)
-    assert np.allclose(plain.coefficients, masked.coefficients, atol=1e-4)
-
-
-@pytest.mark.parametrize("unknown", [np.nan, np.inf, 0.0, 1e30])
-def test_what_stands_in_unknown_samples_changes_nothing(unknown):
-    atoms, patches = dictionary(), signals()
-    weights = (np.random.default_rng(2).random(patches.shape) < 0.6).astype(np.float32)
-    before = coding.code(patches, atoms, 5, 0.1, weights=weights)
-    patches[weights == 0] = unknown
-    after = coding.code(patches, atoms, 5, 0.1, weights=weights)
-    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
-
-
 def test_omp_equals_scikit_learns():
     from sklearn import linear_model
 
@@ -89,14 +58,10 @@ def dense(codes, n_atoms):
     return full
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_residual_is_orthogonal_to_the_support(weighted):
+def test_the_residual_is_orthogonal_to_the_support():
     atoms, patches = dictionary(), signals()
-    weights = np.random.default_rng(2).random(patches.shape).astype(np.float32)
-    codes = coding.code(patches, atoms, 5, weights=weights if weighted else None)
+    codes = coding.code(patches, atoms, 5)
     residuals = patches - coding.reconstruct(codes, atoms)
-    if weighted:
-        residuals *= weights
     overlaps = np.abs(residuals @ atoms.atoms.T)
     assert np.take_along_axis(overlaps, codes.indices, axis=1).max() < 2e-4
 
@@ -147,15 +112,12 @@ def test_equal_atoms_are_used_once_the_lowest_first():
     assert np.allclose(codes.coefficients[0, :3], [3, 2, 1])
 
 
-@pytest.mark.parametrize("weighted", [False, True])
-def test_the_number_of_threads_and_the_neighbours_change_nothing(weighted):
+def test_the_number_of_threads_and_the_neighbours_change_nothing():
     atoms = overcomplete_dct(100, (6, 6, 1))
     patches = signals(40_000, 36)
-    weights = (np.random.default_rng(2).random(patches.shape) < 0.5).astype(np.float32)
 
     def coded(part, threads):
-        known = weights[part] if weighted else None
-        return coding.code(patches[part], atoms, 4, 0.1, weights=known, threads=threads)
+        return coding.code(patches[part], atoms, 4, 0.1, threads=threads)
 
     one, four = coded(slice(None), 1), coded(slice(None), 4)
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))

@@ -1,4 +1,4 @@
-"""Sparse coding: Batch-OMP over a Gram matrix, its masked form, and reconstruction.
+"""Sparse coding: Batch-OMP over a Gram matrix, and reconstruction.
 
 Atoms are rows here and patches are rows; the literature's D and X are our transposes.
 A patch x is approximated as the sum of its chosen atoms times their coefficients,
@@ -10,12 +10,14 @@ choose the next atom: plain OMP takes the largest |<d, r>|; ORMP (order-recursiv
 matching pursuit) divides it by the norm of the part of d outside the support, which
 is the atom that lowers the residual most.
 
+All atoms are gone through once a step: while the newest direction is taken out of them, the
+next choice is made in the same registers, and without a division, since of two fractions
+a / b > c / d where a d > c b.
+
 References
 ----------
 Rubinstein, Zibulevsky & Elad, "Efficient implementation of the K-SVD algorithm using
 batch orthogonal matching pursuit", Technion CS-2008-08, algorithm 2 (Gram matrix).
-Mairal, Elad & Sapiro, "Sparse representation for color image restoration", IEEE TIP 17(1),
-2008, section III (samples missing or of unequal weight).
 Gharavi-Alkhansari & Huang, "A fast orthogonal matching pursuit algorithm", ICASSP 1998,
 and Cotter et al., "Forward sequential algorithms for best basis selection", 1999 (ORMP).
 """
@@ -23,6 +25,15 @@ and Cotter et al., "Forward sequential algorithms for best basis selection", 199
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.kernels.lanes import (
+    LANES,
+    if_greater,
+    index_of_highest,
+    load,
+    padded,
+    splat,
+    store,
+)
 
 #: Patches projected on all atoms in one matrix product. The size is fixed and the last
 #: block padded, so that the code of a patch does not depend on its neighbours.
@@ -31,94 +42,81 @@ BLOCK = 256
 #: Atoms with less of their energy outside the support are taken for dependent on it.
 DEPENDENT = np.float32(1e-5)
 
+ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
+
 
 @kernel
-def _strongest(scores):
-    """Index of the largest positive score, the lowest one among equals, or -1.
+def _begin(correlation, spare):
+    """Index of the atom of largest <d, x>^2, all of every atom being outside the support.
 
-    Non-negative floats are ordered as their bits are, and an integer maximum vectorises.
+    The lowest index among equals; beyond the atoms if no correlation differs from 0.
     """
-    bits = scores.view(np.int32)
-    best = bits[0]
-    for j in range(bits.shape[0]):
-        best = max(best, bits[j])
-    if best <= 0:
-        return -1
-    none = np.int32(bits.shape[0])
-    first = none
-    for j in range(bits.shape[0]):
-        first = min(first, np.int32(j) if bits[j] == best else none)
-    return first
-
-
-@kernel
-def _score(correlation, spare, scores, normalise):
-    """scores_j = correlation_j^2 / spare_j (ORMP) or correlation_j^2 (OMP); 0 if dependent."""
-    for j in range(scores.shape[0]):
-        gain = correlation[j] * correlation[j]
-        if normalise:
-            gain = gain / spare[j]
-        scores[j] = gain if spare[j] > DEPENDENT else np.float32(0)
+    best = splat(ZERO)
+    blocks = splat(np.int32(correlation.shape[0]))
+    for j in range(0, correlation.shape[0], LANES):
+        store(splat(ONE), spare, j)
+        inner = load(correlation, j)
+        gain = inner * inner
+        blocks = if_greater(gain, best, splat(np.int32(j)), blocks)
+        best = if_greater(gain, best, gain, best)
+    return index_of_highest(best, blocks)
 
 
 @kernel
 def _take(chosen, count, correlation, spare, directions, factor, steps):
-    """Add an atom to the support: its row of the triangular factor and its step <q, x>."""
-    length = np.sqrt(spare[chosen])
+    """Add an atom to the support: its row of the triangular factor and its step <q, x>.
+
+    The diagonal holds one over the length of its part outside the support.
+    """
+    inverse = ONE / np.sqrt(spare[chosen])
     for k in range(count):
         factor[count, k] = directions[k, chosen]
-    factor[count, count] = length
-    steps[count] = correlation[chosen] / length
+    factor[count, count] = inverse
+    steps[count] = correlation[chosen] * inverse
     return steps[count] * steps[count]
 
 
 @kernel
-def _deflate(row, count, correlation, spare, scores, directions, factor, steps, normalise):
-    """Take the newest direction q = (I - P) d_i / |(I - P) d_i| out of every atom.
+def _continue(row, count, correlation, spare, directions, factor, steps, normalise):
+    """Take the newest direction q = (I - P) d_i / |(I - P) d_i| out of every atom; choose again.
 
     Gram-Schmidt on the Gram matrix, `row` being row i of it and q_k the earlier directions:
     <q, d_j> = (<d_i, d_j> - sum_k <q_k, d_i> <q_k, d_j>) / |(I - P) d_i|; then
-    correlation_j -= <q, x> <q, d_j> and spare_j -= <q, d_j>^2.
+    correlation_j -= <q, x> <q, d_j> and spare_j -= <q, d_j>^2. The next atom is that of
+    largest correlation_j^2 / spare_j (ORMP) or correlation_j^2 (OMP), unless dependent;
+    the lowest index among equals, beyond the atoms if there is none.
     """
-    n_atoms = row.shape[0]
-    direction = directions[count]
-    taken = factor[count]
-    for j in range(n_atoms):
-        direction[j] = row[j]
-    k = 0
-    while k + 4 <= count:
-        f0, f1, f2, f3 = taken[k], taken[k + 1], taken[k + 2], taken[k + 3]
-        q0, q1, q2, q3 = directions[k], directions[k + 1], directions[k + 2], directions[k + 3]
-        for j in range(n_atoms):
-            direction[j] -= f0 * q0[j] + f1 * q1[j] + f2 * q2[j] + f3 * q3[j]
-        k += 4
-    while k < count:
-        f0 = taken[k]
-        q0 = directions[k]
-        for j in range(n_atoms):
-            direction[j] -= f0 * q0[j]
-        k += 1
-    inverse = np.float32(1) / taken[count]
-    step = steps[count]
-    for j in range(n_atoms):
-        component = direction[j] * inverse
-        direction[j] = component
-        correlation[j] -= step * component
-        spare[j] -= component * component
-        gain = correlation[j] * correlation[j]
-        if normalise:
-            gain = gain / spare[j]
-        scores[j] = gain if spare[j] > DEPENDENT else np.float32(0)
+    direction, taken = directions[count], factor[count]
+    inverse, step = taken[count], steps[count]
+    best, size = splat(ZERO), splat(ONE)
+    blocks = splat(np.int32(row.shape[0]))
+    for j in range(0, row.shape[0], LANES):
+        component = load(row, j)
+        for k in range(count):
+            component -= taken[k] * load(directions[k], j)
+        component *= inverse
+        store(component, direction, j)
+        inner = load(correlation, j) - step * component
+        store(inner, correlation, j)
+        outside = load(spare, j) - component * component
+        store(outside, spare, j)
+        divisor = outside if normalise else splat(ONE)
+        divisor = if_greater(outside, splat(DEPENDENT), divisor, splat(NEVER))
+        gain = inner * inner
+        left, right = gain * size, best * divisor
+        blocks = if_greater(left, right, splat(np.int32(j)), blocks)
+        size = if_greater(left, right, divisor, size)
+        best = if_greater(left, right, gain, best)
+    return index_of_highest(best / size, blocks)
 
 
 @kernel
 def _solve(count, factor, steps, coefficients):
     """Back-substitution: coefficients of the atoms from the steps along the directions."""
     for t in range(count - 1, -1, -1):
-        total = steps[t]
-        for k in range(t + 1, count):
-            total -= factor[k, t] * coefficients[k]
-        coefficients[t] = total / factor[t, t]
+        coefficients[t] = steps[t] * factor[t, t]
+        for k in range(t):
+            steps[k] -= coefficients[t] * factor[t, k]
 
 
 @kernel
@@ -139,38 +137,40 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     n_patches, patch_dim = patches.shape
     n_atoms = gram.shape[0]
     sparsity = indices.shape[1]
-    padded = np.zeros((BLOCK, patch_dim), np.float32)
-    projections = np.empty((BLOCK, n_atoms), np.float32)
-    spare = np.empty(n_atoms, np.float32)
-    scores = np.empty(n_atoms, np.float32)
-    directions = np.empty((sparsity, n_atoms), np.float32)
+    # atoms of zeros fill the last lanes: they correlate with nothing and are never chosen
+    width = padded(n_atoms)
+    rows = np.zeros((n_atoms, width), np.float32)
+    rows[:, :n_atoms] = gram
+    columns = np.zeros((patch_dim, width), np.float32)
+    columns[:, :n_atoms] = atoms_t
+    block = np.zeros((BLOCK, patch_dim), np.float32)
+    projections = np.empty((BLOCK, width), np.float32)
+    spare = np.empty(width, np.float32)
+    directions = np.empty((sparsity, width), np.float32)
     factor = np.zeros((sparsity, sparsity), np.float32)
     steps = np.empty(sparsity, np.float32)
     for start in range(0, n_patches, BLOCK):
         stop = min(start + BLOCK, n_patches)
         if stop - start == BLOCK:
-            np.dot(patches[start:stop], atoms_t, projections)
+            np.dot(patches[start:stop], columns, projections)
         else:
-            padded[: stop - start] = patches[start:stop]
-            np.dot(padded, atoms_t, projections)
+            block[: stop - start] = patches[start:stop]
+            np.dot(block, columns, projections)
         for p in range(start, stop):
             residual = _energy(patches[p])
             correlation = projections[p - start]
-            spare[:] = np.float32(1)
-            _score(correlation, spare, scores, normalise)
+            chosen = _begin(correlation, spare)
             count = 0
-            while count < sparsity and residual > tolerances[p]:
-                chosen = _strongest(scores)
-                if chosen < 0:
-                    break
+            while chosen < n_atoms and residual > tolerances[p]:
                 indices[p, count] = chosen
                 residual -= _take(chosen, count, correlation, spare, directions, factor, steps)
                 count += 1
-                if count < sparsity and residual > tolerances[p]:
-                    _deflate(
-                        gram[chosen], count - 1, correlation, spare, scores,
-                        directions, factor, steps, normalise,
-                    )  # fmt: skip
+                if count == sparsity or residual <= tolerances[p]:
+                    break
+                chosen = _continue(
+                    rows[chosen], count - 1, correlation, spare,
+                    directions, factor, steps, normalise,
+                )  # fmt: skip
             _solve(count, factor, steps, coefficients[p])
             counts[p] = count
 
@@ -181,77 +181,6 @@ def _energy(patch):
     for k in range(patch.shape[0]):
         total += patch[k] * patch[k]
     return total
-
-
-@kernel
-def pursue_masked(patches, weights, atoms_t, tolerances, indices, coefficients, counts):
-    """ORMP over the known samples alone: minimise sum_k w_k (x_k - sum_i a_i d_ik)^2.
-
-    The atoms shortened to the known samples have other lengths and other inner products
-    in every patch, so the rows of the patch's own Gram matrix are computed as atoms enter.
-
-    Parameters
-    ----------
-    patches : (n_patches, patch_dim) float32, anything where the weight is 0
-    weights : (n_patches, patch_dim) float32, not negative; 0 is unknown
-    atoms_t : (patch_dim, n_atoms) float32
-    tolerances : (n_patches,) float32, weighted residual energy at which to stop
-    indices : (n_patches, sparsity) int32, written
-    coefficients : (n_patches, sparsity) float32, written
-    counts : (n_patches,) int32, written
-    """
-    n_patches, patch_dim = patches.shape
-    n_atoms = atoms_t.shape[1]
-    sparsity = indices.shape[1]
-    correlation = np.empty(n_atoms, np.float32)
-    spare = np.empty(n_atoms, np.float32)
-    scores = np.empty(n_atoms, np.float32)
-    row = np.empty(n_atoms, np.float32)
-    directions = np.empty((sparsity, n_atoms), np.float32)
-    factor = np.zeros((sparsity, sparsity), np.float32)
-    steps = np.empty(sparsity, np.float32)
-    for p in range(n_patches):
-        residual = np.float32(0)
-        correlation[:] = np.float32(0)
-        spare[:] = np.float32(0)
-        for k in range(patch_dim):
-            weight = weights[p, k]
-            if weight > 0:
-                sample = patches[p, k]
-                residual += weight * sample * sample
-                _add_row(atoms_t[k], weight * sample, correlation)
-                _add_squares(atoms_t[k], weight, spare)
-        _score(correlation, spare, scores, True)
-        count = 0
-        while count < sparsity and residual > tolerances[p]:
-            chosen = _strongest(scores)
-            if chosen < 0:
-                break
-            indices[p, count] = chosen
-            residual -= _take(chosen, count, correlation, spare, directions, factor, steps)
-            count += 1
-            if count < sparsity and residual > tolerances[p]:
-                row[:] = np.float32(0)
-                for k in range(patch_dim):
-                    if weights[p, k] > 0:
-                        _add_row(atoms_t[k], weights[p, k] * atoms_t[k, chosen], row)
-                _deflate(
-                    row, count - 1, correlation, spare, scores, directions, factor, steps, True
-                )
-        _solve(count, factor, steps, coefficients[p])
-        counts[p] = count
-
-
-@kernel
-def _add_row(row, factor, total):
-    for j in range(total.shape[0]):
-        total[j] += factor * row[j]
-
-
-@kernel
-def _add_squares(row, factor, total):
-    for j in range(total.shape[0]):
-        total[j] += factor * row[j] * row[j]
 
 
 @kernel
