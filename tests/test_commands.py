@@ -109,8 +109,12 @@ def test_existing_outputs_are_kept_and_skipped(name, photo):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_help_shows_a_command_s_own_options_first(name):
+def test_help_fits_a_screen_and_tells_all_when_asked(name):
     said = CliRunner().invoke(cli, [name, "--help"]).stdout
-    own, shared = said.split("Options of all commands on pictures:")
-    assert "--help" in own and "--quality" not in shared
-    assert all(f"--{option}" in shared for option in ("output", "overwrite", "threads", "json"))
+    assert len(said.splitlines()) <= 50
+    told = CliRunner().invoke(cli, [name, "--help-all"]).stdout
+    for text in (said, told):
+        own, shared = text.split("Options of all commands on pictures:")
+        assert "--help" in own and "--quality" not in shared
+        assert all(f"--{option}" in shared for option in ("output", "overwrite", "threads"))
+    assert "Replace outputs that exist" in told and told.startswith(said.split("Options of")[0])

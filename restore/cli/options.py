@@ -95,22 +95,37 @@ def _shared(suffix):
         flag("-q", "--quiet", help="Print nothing but errors."),
         flag("-v", "--verbose", help="Print a line per file."),
         flag("--debug", help="Print the traceback of a failure."),
+        flag(
+            "--help-all",
+            is_eager=True,
+            expose_value=False,
+            callback=_show_all,
+            help="Show this message with these options explained.",
+        ),
     ]
 
 
+def _show_all(context, _, asked):
+    if asked:
+        context.meta[_show_all] = True
+        click.echo(context.get_help())
+        context.exit()
+
+
 class PictureCommand(click.Command):
-    """A command whose help shows its own options before those that all commands share."""
+    """A command whose help explains its own options, and names those that all commands share."""
 
     def format_options(self, context, formatter):
-        parts = {"Options": [], "Options of all commands on pictures": []}
-        own, shared = parts.values()
-        for parameter in self.get_params(context):
-            record = parameter.get_help_record(context)
-            if record and isinstance(parameter, click.Option):
-                (shared if parameter.name in _SHARED else own).append(record)
-        for title, records in parts.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
+        options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
+        own = [option for option in options if option.name not in _SHARED]
+        shared = [option for option in options if option.name in _SHARED]
+        with formatter.section("Options"):
+            formatter.write_dl([option.get_help_record(context) for option in own])
+        with formatter.section("Options of all commands on pictures"):
+            if _show_all in context.meta:
+                formatter.write_dl([option.get_help_record(context) for option in shared])
+            else:
+                formatter.write_text(", ".join("/".join(option.opts) for option in shared))
 
 
 def batch_options(suffix):
