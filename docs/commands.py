@@ -1,7 +1,9 @@
-"""Put the option tables of ``restore COMMAND --help`` between the markers of the pages here.
+"""Put what the program says of itself between the markers of the pages here.
 
 Run as ``python docs/commands.py``; a test checks that the pages say what the commands do.
-The markers are ``<!-- options:COMMAND -->`` (or ``options:shared``) and ``<!-- /options -->``.
+The markers are ``<!-- options:COMMAND -->`` (or ``options:shared``) and ``<!-- /options -->`` for
+the options of ``restore COMMAND --help``, ``<!-- packaged -->`` and ``<!-- /packaged -->`` for the
+files that come with the package.
 """
 
 import re
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from restore import archive
 from restore.cli import cli
 from restore.cli.options import batch_options
 
@@ -17,6 +20,7 @@ BLOCK = re.compile(
     r"^(?P<open><!-- options:(?P<name>[\w-]+) -->\n).*?^(?P<close><!-- /options -->)$",
     re.DOTALL | re.MULTILINE,
 )
+PACKAGED = re.compile(r"^(<!-- packaged -->\n).*?^(<!-- /packaged -->)$", re.DOTALL | re.MULTILINE)
 
 
 def commands():
@@ -50,8 +54,18 @@ def table(found):
     return "\n".join(lines)
 
 
-def with_options(text):
-    """`text` with the options of today between its markers."""
+def packaged():
+    """The files that come with the package, as a Markdown table."""
+    lines = ["| name | kind | learned from | pictures |", "|---|---|---|---:|"]
+    for name in archive.packaged():
+        kind, provenance = archive.read_header(archive.packaged_path(name))
+        folders = ", ".join(sorted(provenance["learned_from"]))
+        lines.append(f"| `{name}` | {kind} | {folders} | {provenance['pictures']} |")
+    return "\n".join(lines)
+
+
+def filled_in(text):
+    """`text` with the options and files of today between its markers."""
     everywhere = shared()
 
     def filled(match):
@@ -62,9 +76,10 @@ def with_options(text):
             found = {names: text for names, text in found.items() if names not in everywhere}
         return f"{match['open']}\n{table(found)}\n\n{match['close']}"
 
+    text = PACKAGED.sub(lambda match: f"{match[1]}\n{packaged()}\n\n{match[2]}", text)
     return BLOCK.sub(filled, text)
 
 
 if __name__ == "__main__":
     for page in PAGES:
-        page.write_text(with_options(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(filled_in(page.read_text(encoding="utf-8")), encoding="utf-8")

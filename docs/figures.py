@@ -1,6 +1,7 @@
 """Restore the sample pictures with the ``restore`` command and draw before / after.
 
-``make demo`` shows one command, ``make figures`` draws the pictures of the README:
+``make demo`` shows one command, ``make figures`` draws the pictures of the pages, and the atoms of
+the packaged dictionaries:
 
     python docs/figures.py FOLDER [COMMAND ...] [--keep-results]
 """
@@ -83,8 +84,23 @@ def main():
         if asked.keep_results:
             print(f"  result:         {result}")
         print(f"  before / after: {drawn}", flush=True)
+    if not asked.commands:
+        atoms(results).save(asked.folder / "atoms.png", optimize=True)
     if not asked.keep_results:
         shutil.rmtree(results)
+
+
+def atoms(folder):
+    """The packaged dictionaries side by side."""
+    panels = []
+    for name in ("grey", "colour"):
+        drawn = folder / f"{name}.png"
+        words = ["inspect", name, "--picture", str(drawn), "--overwrite"]
+        subprocess.run([sys.executable, "-m", "restore", *words], check=True, stdout=sys.stderr)
+        panels.append(np.atleast_3d(imageio.imread(drawn)) + np.zeros(3, np.uint8))
+        drawn.unlink()
+    gap = np.full((len(panels[0]), 12, 3), 255, np.uint8)
+    return Image.fromarray(np.concatenate([panels[0], gap, panels[1]], axis=1))
 
 
 def restore(command, before, result, arguments):

@@ -12,14 +12,14 @@ from PIL import Image
 from restore.cli import cli
 from restore.demosaicing import (
     PATTERNS,
+    Model,
     demosaic,
     learn_demosaicing,
     levelled,
     moved,
-    packaged_stages,
-    read_model,
+    packaged,
     sampled,
-    write_model,
+    tiles,
 )
 from restore.demosaicing.stages import Stage
 from restore.denoising import denoise
@@ -205,16 +205,14 @@ def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file, threads in zip(files, (1, 2)):
-        write_model(file, learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0})
+        Model(learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0}).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
-    stages, provenance = read_model(files[0])
-    assert provenance == {"seed": 0}
+    learned = Model.load(files[0])
+    assert learned.provenance == {"seed": 0}
     results = []
     for count in (0, 2):
-        monkeypatch.setattr(
-            "restore.demosaicing.packaged_stages", lambda noisy=False, n=count: stages[:n]
-        )
-        results.append(decibels(demosaic(sampled(pictures[0], "RGGB")), pictures[0], 8))
+        found = demosaic(sampled(pictures[0], "RGGB"), model=Model(learned.stages[:count]))
+        results.append(decibels(found, pictures[0], 8))
     assert results[0] + 0.2 < results[1]
 
 
@@ -232,16 +230,35 @@ def test_what_cannot_be_learned_from(pictures, words):
         learn_demosaicing(pictures)
 
 
+def test_tiles_are_bounded_and_fair(monkeypatch):
+    monkeypatch.setattr("restore.demosaicing.learning.TILE", 4)
+    monkeypatch.setattr("restore.demosaicing.learning.TILES", 6)
+    whole = np.full((3, 9, 3), 0.2, np.float32)
+    assert [tile.shape for tile in tiles([whole])] == [(3, 4, 3), (3, 4, 3)]
+    pictures = [np.full((8, 16, 3), n / 255, np.float32) for n in range(5)]
+    drawn = np.array([[tile[0, 0, 0] for tile in tiles(pictures, seed)] for seed in range(200)])
+    assert drawn.shape == (200, 6)
+    counts = np.bincount(drawn.ravel())  # of each picture 8 of the 40 tiles
+    assert len(counts) == 5 and np.abs(counts - 240).max() < 60
+    with pytest.raises(ValueError, match="no pictures"):
+        learn_demosaicing(tiles([]))
+
+
+def test_a_model_for_noise_is_refused():
+    with pytest.raises(ValueError, match="one without noise is needed"):
+        demosaic(np.zeros((8, 8)), model=packaged("demosaic-noisy"))
+
+
 def test_unsound_models_are_refused(tmp_path):
-    stages = packaged_stages()
+    stages = packaged("demosaic").stages
     nodes = stages[0].nodes.copy()
     split = np.nonzero(nodes[:, 0] >= 0)[0][0]
     for value in (0, len(nodes) + 5):  # a circle, a way out
         nodes[split, 2] = value
         broken = Stage(stages[0].radii, nodes, stages[0].weights)
-        write_model(tmp_path / "broken.npz", [broken], {})
+        Model([broken]).save(tmp_path / "broken.npz")
         with pytest.raises(ValueError, match="usable demosaicing model"):
-            read_model(tmp_path / "broken.npz")
+            Model.load(tmp_path / "broken.npz")
 
 
 # The command ------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 import ast
 import dataclasses
+import functools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import only_one
 from restore.files.writing import write_pages
+from restore.measures import psnr
 
 HOUSE = Path(__file__).parent.parent
 SAMPLES = HOUSE / "sample_images"
@@ -275,6 +277,13 @@ def test_what_gives_no_dictionary_is_told_and_leaves_nothing(tmp_path):
     assert result.return_value == 1 and "too few for 256 atoms" in result.stderr
     result = call(SAMPLES, "-o", out, "--init", "grey", "--patch-size", 6, "--grey")
     assert result.return_value == 1 and "(8, 8, 1), not (6, 6, 1)" in result.stderr
+    for init, sentence in (
+        ("none.npz", "there is no dictionary"),
+        (folder / "notes.png", "is not a dictionary file"),
+        (HOUSE / "restore/data/sr2-ksvd.npz", "it holds a coupled dictionary"),
+    ):
+        result = call(SAMPLES, "-o", out, "--init", init)
+        assert result.return_value == 1 and sentence in result.stderr
     assert not out.exists() and os.listdir(tmp_path) == ["photos"]
 
 
@@ -430,6 +439,28 @@ def test_the_mosaic_has_every_atom_in_order():
     drawn = mosaic(atoms, (4, 4, 3), np.arange(6)[::-1])
     assert drawn.shape[2] == 3 and drawn.min() >= 0 and drawn.max() == 1
     assert drawn.shape[1] > drawn.shape[0]  # three columns, two rows
+
+
+def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch):
+    from restore import demosaicing
+
+    learn = functools.partial(demosaicing.learn_demosaicing, stages=1, leaves=2, samples=4000)
+    monkeypatch.setattr(demosaicing, "learn_demosaicing", learn)
+    output, restored = tmp_path / "mine.npz", tmp_path / "colour.png"
+    result = call(photos, "-o", output, "--demosaicing", "--shrink", 2, "--json")
+    assert result.return_value == 0, result.stderr
+    (end,) = lines(result)
+    assert end["pictures"] == 1 and "grey picture" in next(iter(end["skipped"].values()))
+    model = demosaicing.Model.load(output)
+    assert len(model.stages) == 1 and model.provenance["learned_from"] == ["photos"]
+    words = ["demosaic", str(SAMPLES / "coffee-mosaic.png"), "-o", str(restored), "--pattern"]
+    words += ["RGGB", "--dictionary", str(output)]
+    result = CliRunner().invoke(cli, words, standalone_mode=False)
+    assert result.return_value == 0, result.stderr
+    clean = read_picture(SAMPLES / "coffee-clean.png").samples
+    assert psnr(clean, read_picture(restored).samples) > 30
+    wrong = call(photos, "-o", tmp_path / "a.npz", "--demosaicing", "--compression")
+    assert "choose one of" in str(wrong.exception)
 
 
 def test_a_folder_becomes_a_model_for_super_resolution(photos, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from PIL import Image
 
 import restore
 from restore.archive import packaged_path
-from restore.demosaicing import LEARNED_SIGMA, learn_demosaicing, write_model
+from restore.demosaicing import LEARNED_SIGMA, Model, learn_demosaicing
 
 #: Side of the crops of a photo.
 SIDE = 320
@@ -78,7 +78,7 @@ def main():
                 print(f"{name}: {stage}, {done} of {total}", file=sys.stderr)
 
         stages = learn_demosaicing(chosen, **settings, threads=asked.threads, progress=tell)
-        write_model(packaged_path(name), stages, provenance(len(chosen), settings))
+        Model(stages, provenance(len(chosen), settings)).save(packaged_path(name))
 
 
 def provenance(count, settings):

@@ -97,6 +97,12 @@ class Numbers(click.ParamType):
     help="fast stops after the first learned stage; best is the mean over eight views.",
 )
 @click.option(
+    "--dictionary",
+    metavar="FILE",
+    type=click.Path(),
+    help="A model learned by restore train --demosaicing. [default: the packaged one]",
+)
+@click.option(
     "--simulate",
     is_flag=True,
     help="Take the mosaic from a picture in full colour, to see what is lost.",
@@ -115,12 +121,25 @@ def demosaic(inputs, options, **settings):
 
 
 def demosaic_picture(
-    picture, *, threads, progress, pattern, offset, black, white, gains, sigma, quality, simulate
+    picture,
+    *,
+    threads,
+    progress,
+    pattern,
+    offset,
+    black,
+    white,
+    gains,
+    sigma,
+    quality,
+    dictionary,
+    simulate,
 ):
     """`picture` in full colour."""
-    from restore.demosaicing import demosaic, levelled, moved, sampled
+    from restore.demosaicing import Model, demosaic, levelled, moved, sampled
     from restore.files.picture import LEVELS
 
+    model = Model.load(dictionary) if dictionary else None
     samples, metadata = picture.samples, picture.metadata
     if pattern is None and metadata.pattern is None:
         raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
@@ -148,7 +167,13 @@ def demosaic_picture(
         white = 1.0 if white is None else white / top
         samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
     colour = demosaic(
-        samples, pattern, sigma=sigma / 255, quality=quality, threads=threads, progress=progress
+        samples,
+        pattern,
+        sigma=sigma / 255,
+        quality=quality,
+        model=model,
+        threads=threads,
+        progress=progress,
     )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(

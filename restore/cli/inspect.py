@@ -159,5 +159,7 @@ def draw_atoms(dictionary, path):
 
 def _words(value):
     if isinstance(value, dict):
-        return ", ".join(f"{name} {part}" for name, part in value.items()) or "none"
+        return ", ".join(f"{name} {_words(part)}" for name, part in value.items()) or "none"
+    if isinstance(value, list):
+        return " ".join(str(_words(part)) for part in value)
     return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value

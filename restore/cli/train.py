@@ -103,6 +103,12 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     help="Learn what super-resolve --dictionary takes for this scale instead. Of the options "
     "above --shrink applies.",
 )
+@click.option(
+    "--demosaicing",
+    is_flag=True,
+    help="Learn what demosaic --dictionary takes instead. Of the other options above --shrink "
+    "applies; it should be 2 or more, unless every pixel was measured in full colour.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
@@ -136,7 +142,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line per turn.")
 def train(inputs, output, overwrite, picture, resume, recursive, as_json, progress, quiet,
-          verbose, compression, super_resolution, **settings):  # fmt: skip
+          verbose, compression, super_resolution, demosaicing, **settings):  # fmt: skip
     """Learn a dictionary from the pictures of folders and files.
 
     Pictures are read one at a time, and a bounded number of patches is drawn evenly from all
@@ -147,11 +153,16 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     """
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")
-    if compression and super_resolution:
-        raise click.UsageError("choose one of --compression and --super-resolution")
-    if (compression or super_resolution) and (resume or picture is not None):
-        name = "--compression" if compression else "--super-resolution"
-        raise click.UsageError(f"{name} goes with neither --resume nor --picture")
+    models = {
+        "--compression": compression,
+        "--super-resolution": super_resolution,
+        "--demosaicing": demosaicing,
+    }
+    models = {option: value for option, value in models.items() if value}
+    if len(models) > 1:
+        raise click.UsageError(f"choose one of {' and '.join(models)}")
+    if models and (resume or picture is not None):
+        raise click.UsageError(f"{next(iter(models))} goes with neither --resume nor --picture")
     if not output.endswith(".npz"):
         raise click.UsageError(f"{output} should end in .npz")
     if os.path.lexists(output) and not overwrite and not resume:
@@ -165,8 +176,7 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     console = batch.Console(
         batch.Options(json=as_json, progress=progress, quiet=quiet, verbose=verbose)
     )
-    kind = "compression" if compression else super_resolution
-    run = Run(console, output, picture, settings, kind)
+    run = Run(console, output, picture, settings, next(iter(models), None), super_resolution)
     try:
         with batch.signals():
             return run.train(inputs, recursive, resume)
@@ -185,9 +195,9 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
 class Run:
     """One call of the command."""
 
-    def __init__(self, console, output, picture, settings, kind):
+    def __init__(self, console, output, picture, settings, model, scale):
         self.console, self.output, self.picture, self.settings = console, output, picture, settings
-        self.kind = kind
+        self.model, self.scale = model, scale and int(scale)
         self.saved = 0
 
     def train(self, inputs, recursive, resume):
@@ -211,7 +221,7 @@ class Run:
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
         with only_one(self.output):
             self.console.announce_compilation()
-            if self.kind is not None:
+            if self.model is not None:
                 return self._learn_model(pictures, names)
             return self._learn(pictures, names, resume)
 
@@ -220,21 +230,8 @@ class Run:
         from restore.files.safe import whole_file
 
         start = time.perf_counter()
-        shared = {name: self.settings[name] for name in ("seed", "threads")}
-        shared["progress"] = self.console.stage
         try:
-            if self.kind == "compression":
-                from restore.compression import Codec
-                from restore.compression.learning import learn_codec
-
-                init = self.settings["init"]
-                shared["prior"] = Codec.load("photos" if init == "data" else init)
-                model = learn_codec(pictures, **shared)
-            else:
-                from restore.super_resolution import learn_super_resolution
-
-                pictures.channels = 1
-                model = learn_super_resolution(pictures, int(self.kind), **shared)
+            model = self._model(pictures)
         finally:
             self._list_skipped(pictures)
         used = len(pictures) - len(pictures.skipped)
@@ -242,7 +239,7 @@ class Run:
             "learned_from": names,
             "pictures": used,
             "shrink": self.settings["shrink"],
-            "seed": shared["seed"],
+            "seed": self.settings["seed"],
             "restore": __version__,
         }
         model = dataclasses.replace(model, provenance={**model.provenance, **about})
@@ -255,7 +252,7 @@ class Run:
                 "status": "done",
                 "pictures": used,
                 "skipped": pictures.skipped,
-                "scale": None if self.kind == "compression" else int(self.kind),
+                "scale": self.scale,
                 "seconds": round(seconds, 3),
             }
         )
@@ -263,11 +260,33 @@ class Run:
             self.console.say(f"{self.output}: learned from {used} pictures ({seconds:.1f} s)")
         return 0
 
+    def _model(self, pictures):
+        shared = {name: self.settings[name] for name in ("seed", "threads")}
+        shared["progress"] = self.console.stage
+        if self.model == "--compression":
+            from restore.compression import Codec
+            from restore.compression.learning import learn_codec
+
+            init = self.settings["init"]
+            prior = Codec.load("photos" if init == "data" else init)
+            return learn_codec(pictures, prior=prior, **shared)
+        if self.model == "--super-resolution":
+            from restore.super_resolution import learn_super_resolution
+
+            pictures.channels = 1
+            return learn_super_resolution(pictures, self.scale, **shared)
+        from restore.demosaicing import Model, check_picture, learn_demosaicing, tiles
+
+        pictures.channels, pictures.usable = 3, check_picture
+        drawn = tiles(pictures, self.settings["seed"], self.console.stage)
+        return Model(learn_demosaicing(drawn, **shared))
+
     def _learn(self, pictures, names, resume):
         from restore import training
 
         settings = self.settings
         start = time.perf_counter()
+        first = self._first(resume)  # what is wrong with it is said before hours of drawing
         drawn = self._draw(pictures)
         channels = pictures.channels
         shape = (settings["patch_size"], settings["patch_size"], channels)
@@ -285,7 +304,11 @@ class Run:
             "fingerprint": drawn.fingerprint(),
             "restore": __version__,
         }
-        dictionary, done = self._first(drawn, shape, about, resume)
+        if resume and os.path.lexists(self.output):
+            _check_same(self.output, first.provenance, about)
+            dictionary, done = first, int(first.provenance["iterations"])
+        else:
+            dictionary, done = self._started(drawn, shape, first), 0
         self.saved = done
         turns = training.learn(
             drawn,
@@ -354,22 +377,25 @@ class Run:
             for file, reason in pictures.skipped.items():
                 self.console.say(f"restore: {file}: left out: {reason}")
 
-    def _first(self, drawn, shape, about, resume):
-        """The dictionary to start from, and how many turns it has behind it."""
-        from restore import learning
+    def _first(self, resume):
+        """The dictionary to go on with, or to start from, or how to make one."""
         from restore.dictionary import Dictionary
 
         if resume and os.path.lexists(self.output):
-            stored = Dictionary.load(self.output)
-            _check_same(self.output, stored.provenance, about)
-            return stored, int(stored.provenance["iterations"])
+            return Dictionary.load(self.output)
         init = self.settings["init"]
-        if init not in ("data", "dct"):
-            init = Dictionary.load(init)
+        return init if init in ("data", "dct") else Dictionary.load(init)
+
+    def _started(self, drawn, shape, start):
+        """The dictionary before the first turn."""
+        from restore import learning
+        from restore.dictionary import Dictionary
+
+        settings = self.settings
         first = learning.first_dictionary(
-            drawn.patches, shape, self.settings["atoms"], init, self.settings["seed"]
+            drawn.patches, shape, settings["atoms"], start, settings["seed"]
         )
-        return Dictionary(first.atoms, shape), 0
+        return Dictionary(first.atoms, shape)
 
     def _keep(self, turn, number, about):
         """Write the dictionary of a turn; a disk that is full may have room at the next."""

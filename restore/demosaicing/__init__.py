@@ -15,20 +15,19 @@ import numpy as np
 from restore import archive
 from restore.bands import map_bands
 from restore.demosaicing.grouping import refined
-from restore.demosaicing.learning import learn_demosaicing
+from restore.demosaicing.learning import check_picture, learn_demosaicing, tiles
 from restore.demosaicing.stages import (
     FIRST_MARGIN,
     FIXED,
     NARROW_MARGIN,
     WIDE_MARGIN,
+    Model,
     corrected,
     first_estimates,
     inner,
     margin,
     narrow_inputs,
-    read_model,
     wide_inputs,
-    write_model,
 )
 from restore.images import as_image
 from restore.kernels import mosaic as kernels
@@ -36,11 +35,12 @@ from restore.kernels import mosaic as kernels
 __all__ = [
     "LEARNED_SIGMA",
     "PATTERNS",
+    "Model",
+    "check_picture",
     "demosaic",
     "learn_demosaicing",
-    "read_model",
     "sampled",
-    "write_model",
+    "tiles",
 ]
 
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
@@ -56,7 +56,8 @@ LEARNED_SIGMA = 10 / 255
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=None, progress=None):
+def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, threads=None,
+             progress=None):  # fmt: skip
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -74,6 +75,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=N
         "fast" stops after the first learned stage, and under noise leaves out the groups of
         similar patches; "best" takes the mean over the mosaic turned
         and mirrored, eight times the work.
+    model : Model, optional
+        Learned for mosaics without noise; the packaged one by default.
     threads : int, optional
         Threads to use; all usable processors by default. The result is the same for any.
     progress : callable, optional
@@ -90,7 +93,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=N
     ------
     ValueError
         If the mosaic has three channels or samples that are not finite, the pattern or the
-        quality is not one of those above, or sigma is negative.
+        quality is not one of those above, sigma is negative, or the model is for noisy mosaics.
 
     References
     ----------
@@ -113,6 +116,9 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=N
         )
     if quality not in QUALITIES:
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
+    model = packaged("demosaic") if model is None else model
+    if model.noisy:
+        raise ValueError("this model was learned for noisy mosaics: one without noise is needed")
     samples = samples[..., 0]
     if not np.isfinite(samples).all():
         raise ValueError("the mosaic has samples that are not finite: replace them first")
@@ -122,25 +128,25 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", threads=N
     top, left = PATTERNS[pattern]
     sites = _sites(pattern)
 
-    def estimated(stages, scale):
+    def estimated(model, scale):
         if min(samples.shape) == 1:
             return _thin(samples, top, left)
         estimate = _mean_of_turned if turned else _estimate
         scale = np.float32(scale)
-        return estimate(samples * scale, top, left, stages[:count], threads, progress) / scale
+        return estimate(samples * scale, top, left, model.stages[:count], threads, progress) / scale
 
     # what was learned was learned in [0, 1]
     unit = 1 / max(1, samples.max())
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
-        colour = estimated(packaged_stages(noisy=True), LEARNED_SIGMA / sigma)
+        colour = estimated(packaged("demosaic-noisy"), LEARNED_SIGMA / sigma)
         if quality != "fast":
-            plain = estimated(packaged_stages(), unit)
+            plain = estimated(model, unit)
             colour = refined(
                 samples, sites, sigma, plain, colour, threads=threads, progress=progress
             )
     else:
-        colour = estimated(packaged_stages(), unit)
+        colour = estimated(model, unit)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
         for channel, (row, column) in sites:
@@ -193,10 +199,9 @@ def _sites(pattern):
 
 
 @functools.cache
-def packaged_stages(noisy=False):
-    """The learned stages that come with the package."""
-    name = "demosaic-noisy" if noisy else "demosaic"
-    return read_model(archive.packaged_path(name))[0]
+def packaged(name):
+    """A model that comes with the package."""
+    return Model.load(archive.packaged_path(name))
 
 
 def _mean_of_turned(samples, top, left, stages, threads, progress):

@@ -2,6 +2,7 @@
 
 import functools
 import heapq
+import itertools
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -42,6 +43,9 @@ BINS = 8
 #: Samples that a parent's regression counts for, against those of a leaf: in growing, in the end.
 PRIOR_GROWING = 150
 PRIOR = 10_000
+
+#: Side of the tiles of pictures to learn from, and most of them.
+TILE, TILES = 320, 600
 
 #: Colours off by less than this are no worse than right: a rounding of 8 bits.
 ENOUGH = 0.7 / 255
@@ -101,8 +105,7 @@ def learn_demosaicing(
             raise ValueError(
                 f"expected pictures in 8-bit colour, got {picture.dtype} of shape {picture.shape}"
             )
-        if min(picture.shape[:2]) < SMALLEST:
-            raise ValueError(f"a picture has fewer than {SMALLEST} rows or columns")
+        check_picture(picture)
     learned = []
     rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
     # many small products: threads of BLAS would cost more than they bring
@@ -119,6 +122,44 @@ def learn_demosaicing(
             forest = _grow(example, jobs, rate, radii, leaves, threads, tell)
             learned.append(_fit(example, jobs, radii, forest, threads, tell))
     return learned
+
+
+def check_picture(picture):
+    """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
+    if min(picture.shape[:2]) < SMALLEST:
+        raise ValueError(f"a picture has fewer than {SMALLEST} rows or columns")
+    if not np.isfinite(picture).all():
+        raise ValueError("it holds NaN or infinity")
+
+
+def tiles(pictures, seed=0, progress=None):
+    """Parts of pictures to learn from, each with the same chance, whatever their number.
+
+    Parameters
+    ----------
+    pictures : iterable of (height, width, 3) float32 ndarrays
+        In [0, 1], read once, one at a time.
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    list of (height, width, 3) uint8 ndarrays
+        At most `TILES` of at most `TILE` rows and columns.
+    """
+    random = np.random.default_rng([seed, 2])
+    kept, seen = [], 0
+    for number, picture in enumerate(pictures, start=1):
+        starts = (range(0, max(1, side - TILE + 1), TILE) for side in picture.shape[:2])
+        for row, column in itertools.product(*starts):
+            place = len(kept) if len(kept) < TILES else random.integers(seen + 1)
+            seen += 1
+            if place < TILES:
+                tile = picture[row : row + TILE, column : column + TILE]
+                kept[place : place + 1] = [np.rint(255 * np.clip(tile, 0, 1)).astype(np.uint8)]
+        if progress:
+            progress("cutting tiles", number, len(pictures))
+    return kept
 
 
 def _told(progress, prefix, stage, done, total):

@@ -6,7 +6,7 @@ on all sides. Estimates hold only the two colours that were not measured at a sa
 (`restore.kernels.mosaic.missing_colours`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -200,54 +200,77 @@ def with_means(weights, nodes, radii):
 _LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": ("il", 2)}
 
 
-def write_model(file, stages, provenance):
-    """Write learned stages; weights are stored in half precision."""
-    radii = np.full((len(stages), len(NOISY_RADII)), -1, np.int16)
-    for row, stage in zip(radii, stages):
-        row[: len(stage.radii)] = stage.radii
-    arrays = {
-        "radii": radii,
-        "nodes": np.concatenate([stage.nodes for stage in stages]),
-        "weights": np.concatenate(
-            [stage.weights[:, :, :-3].astype(np.float16).ravel() for stage in stages]
-        ),
-        "counts": np.array(
-            [[len(stage.nodes), *stage.weights.shape[:2]] for stage in stages], np.int32
-        ),
-    }
-    archive.write(file, "demosaicing model", arrays, provenance)
+@dataclass(frozen=True)
+class Model:
+    """What is learned for mosaics of one kind.
 
-
-def read_model(file):
-    """Stages written by `write_model`, and their provenance.
-
-    Raises
-    ------
-    ValueError
-        If it is no such file, in one sentence.
+    Attributes
+    ----------
+    stages : list of Stage
+    provenance : dict
+        What it was learned from, settings, seed, versions.
     """
-    arrays, provenance, _ = archive.read(file, "demosaicing model", _LAYOUT)
-    stages = []
-    node = weight = 0
-    try:
-        if not np.isfinite(arrays["weights"]).all() or not np.isfinite(arrays["nodes"]).all():
-            raise ValueError("not finite")
-        for row, (nodes, leaves, outputs) in zip(arrays["radii"], arrays["counts"], strict=True):
-            radii = row[row >= 0].astype(np.int64)
-            if outputs not in (2, 3) or tuple(radii) != windows(len(stages), outputs == 3):
-                raise ValueError("other windows")
-            tree = np.ascontiguousarray(arrays["nodes"][node : node + nodes])
-            _check_trees(tree, leaves)
-            shape = (int(leaves), int(outputs), int(((2 * radii + 1) ** 2).sum()))
-            size = int(np.prod(shape))
-            maps = arrays["weights"][weight : weight + size].astype(np.float32).reshape(shape)
-            stage = Stage(radii, tree, with_means(maps, tree, radii))
-            stages.append(stage)
-            node += int(nodes)
-            weight += size
-    except ValueError:
-        raise ValueError(f"{Path(file).name} does not hold a usable demosaicing model") from None
-    return stages, provenance
+
+    stages: list
+    provenance: dict = field(default_factory=dict)
+
+    @property
+    def noisy(self):
+        """Whether it was learned for noisy mosaics: it gives the measured colours, too."""
+        return any(stage.weights.shape[1] == 3 for stage in self.stages)
+
+    def save(self, file):
+        """Write an ``.npz`` to a path or a binary file object; weights in half precision."""
+        stages = self.stages
+        radii = np.full((len(stages), len(NOISY_RADII)), -1, np.int16)
+        for row, stage in zip(radii, stages):
+            row[: len(stage.radii)] = stage.radii
+        arrays = {
+            "radii": radii,
+            "nodes": np.concatenate([stage.nodes for stage in stages]),
+            "weights": np.concatenate(
+                [stage.weights[:, :, :-3].astype(np.float16).ravel() for stage in stages]
+            ),
+            "counts": np.array(
+                [[len(stage.nodes), *stage.weights.shape[:2]] for stage in stages], np.int32
+            ),
+        }
+        archive.write(file, "demosaicing model", arrays, self.provenance)
+
+    @classmethod
+    def load(cls, file):
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        ValueError
+            If it is no such file, in one sentence.
+        OSError
+            If it cannot be read.
+        """
+        arrays, provenance, _ = archive.read(file, "demosaicing model", _LAYOUT)
+        stages = []
+        node = weight = 0
+        try:
+            if not np.isfinite(arrays["weights"]).all() or not np.isfinite(arrays["nodes"]).all():
+                raise ValueError("not finite")
+            counts = arrays["counts"]
+            for row, (nodes, leaves, outputs) in zip(arrays["radii"], counts, strict=True):
+                radii = row[row >= 0].astype(np.int64)
+                if outputs not in (2, 3) or tuple(radii) != windows(len(stages), outputs == 3):
+                    raise ValueError("other windows")
+                tree = np.ascontiguousarray(arrays["nodes"][node : node + nodes])
+                _check_trees(tree, leaves)
+                shape = (int(leaves), int(outputs), int(((2 * radii + 1) ** 2).sum()))
+                size = int(np.prod(shape))
+                maps = arrays["weights"][weight : weight + size].astype(np.float32).reshape(shape)
+                stages.append(Stage(radii, tree, with_means(maps, tree, radii)))
+                node += int(nodes)
+                weight += size
+        except ValueError:
+            name = Path(file).name
+            raise ValueError(f"{name} does not hold a usable demosaicing model") from None
+        return cls(stages, provenance)
 
 
 def _check_trees(nodes, leaves):
