@@ -32,7 +32,6 @@ def main():
     from restore.bands import usable_cpus
 
     run = harness.Run(asked.data, asked.threads or usable_cpus(), asked.repetitions)
-    # Before the libraries that read it are imported.
     harness.set_threads(run.threads)
     for task in asked.tasks or tasks:
         start = time.perf_counter()

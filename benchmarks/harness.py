@@ -17,6 +17,7 @@ from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from restore import measures
 
@@ -363,6 +364,10 @@ def restore_command(*arguments):
 
 
 def set_threads(threads):
-    """Hold the numerical libraries of this process and its children to `threads` threads."""
+    """Hold the numerical libraries of this process and its children to `threads` threads.
+
+    Those that are loaded, as numpy's BLAS is, are told; those to come read it.
+    """
+    threadpool_limits(threads)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)

@@ -25,6 +25,8 @@ def as_image(array):
         If the values are neither booleans, unsigned integers nor real floats.
     """
     array = np.asarray(array)
+    if array.dtype.kind in "OSU":  # None, a path
+        raise TypeError("expected an image as an array of numbers: read the file first")
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3) or 0 in array.shape:
@@ -37,4 +39,8 @@ def as_image(array):
     if array.dtype.kind == "u":
         # float64 for the division: the nearest float32 of each level, whatever the depth
         return np.ascontiguousarray(array / float(np.iinfo(array.dtype).max), dtype=np.float32)
-    raise TypeError(f"expected booleans, unsigned integers or floats, got {array.dtype}")
+    advice = ": convert to uint8 or uint16, or divide to floats in [0, 1]"
+    raise TypeError(
+        f"expected an array of booleans, unsigned integers or floats, got {array.dtype}"
+        + advice * (array.dtype.kind == "i")
+    )

@@ -94,6 +94,8 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
 
     Raises
     ------
+    TypeError
+        If the image or the mask is no array of numbers with such axes.
     ValueError
         If the mask has another size or leaves nothing known, the image holds NaN or
         infinity outside it, or an argument is out of its range.
@@ -203,6 +205,11 @@ def _known(image, mask):
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
+    if mask.ndim != 2 or mask.dtype.kind not in "buif":
+        raise TypeError(
+            "expected as mask an array of shape (height, width), not zero where to fill, got "
+            f"{mask.dtype} of shape {mask.shape}"
+        )
     if mask.shape != image.shape[:2]:
         raise ValueError(
             f"the mask is {' x '.join(map(str, mask.shape[::-1]))} and the picture "

@@ -12,6 +12,7 @@ import sys
 import termios
 import time
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -532,6 +533,15 @@ def test_jobs_times_threads_never_exceed_the_processors():
         assert 1 <= processes <= jobs + 1 and each >= 1
         assert processes * each <= cpus + 1
         assert each <= (threads or cpus + 1)
+
+
+def test_jobs_in_a_thread_of_a_program(tmp_path, capsys):
+    """In which signals cannot be set."""
+    for name in "ab":
+        write(tmp_path / f"{name}.png")
+    with ThreadPoolExecutor() as pool:
+        assert pool.submit(run, [tmp_path], output=tmp_path / "out", jobs=2).result() == 0
+    assert len(list((tmp_path / "out").iterdir())) == 2
 
 
 def test_a_killed_worker_is_a_failed_file(tmp_path, capsys):

@@ -1,5 +1,7 @@
 """The door for arrays: dtypes, axes and ranges."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -45,5 +47,11 @@ def test_other_shapes_are_refused_by_name(shape):
 
 @pytest.mark.parametrize("dtype", [np.int16, np.complex64, object, "U3"])
 def test_other_types_are_refused_by_name(dtype):
-    with pytest.raises(TypeError, match="unsigned integers or floats"):
+    with pytest.raises(TypeError, match="expected an (array of booleans|image as an array)"):
         as_image(np.zeros((4, 4), dtype))
+
+
+@pytest.mark.parametrize("thing", [None, "photo.png", Path("photo.png"), [[None]]])
+def test_what_is_no_array_is_refused_with_advice(thing):
+    with pytest.raises(TypeError, match="read the file first"):
+        as_image(thing)

@@ -204,6 +204,9 @@ def test_other_arguments():
         inpaint(CAMERA, mask, quality="good")
     with pytest.raises(ValueError, match="sigma"):
         inpaint(CAMERA, mask, sigma=-1)
+    for wrong in (None, "mask.png", mask[:4], np.stack([mask] * 3, axis=2)):
+        with pytest.raises((TypeError, ValueError), match="mask"):
+            inpaint(CAMERA, wrong)
 
 
 def test_growing_a_mask():

@@ -5,6 +5,7 @@ import dataclasses
 import os
 import signal
 import sys
+import threading
 from multiprocessing.connection import wait
 
 from restore.batch.work import restore_one
@@ -39,6 +40,20 @@ def reports(work, jobs, options, console):
             position += 1
 
 
+@contextlib.contextmanager
+def _deaf_to_ctrl_c():
+    """Processes started in here never hear Ctrl-C, which reaches a whole group of processes:
+    the parent alone decides what it means."""
+    if threading.current_thread() is not threading.main_thread():  # signals are that one's
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
 class _Worker:
     """A spawned process that does one job at a time."""
 
@@ -48,12 +63,8 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs, work, threads), daemon=True)
-        # Ctrl-C reaches the whole group of processes; the parent alone decides what it means
-        previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with _deaf_to_ctrl_c():
             self.process.start()
-        finally:
-            signal.signal(signal.SIGINT, previous)
         theirs.close()
         self.number, self.job = None, None
 

@@ -7,21 +7,14 @@ import os
 import click
 
 from restore.batch import failure_reason
-from restore.cli.options import max_pixels
-from restore.files.formats import format_of_name
+from restore.cli.options import check_picture, drawing, max_pixels
 
 
 @click.command()
 @click.argument("reference", type=click.Path())
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
-@click.option(
-    "--picture",
-    metavar="OUT.png",
-    type=click.Path(),
-    help="Draw all side by side, with a magnified crop and the differences.",
-)
-@click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists.")
+@drawing("Draw all side by side, with a magnified crop and the differences.")
 @max_pixels
 def compare(reference, results, as_json, picture, overwrite, max_pixels):
     """Measure RESULTs against a REFERENCE: PSNR in dB and SSIM, over all channels.
@@ -30,10 +23,7 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
     compared. Equal pictures have infinite PSNR (null in JSON).
     """
     if picture is not None:
-        if format_of_name(picture) is None:
-            raise click.UsageError(f"unknown extension of {picture}: use .png")
-        if os.path.lexists(picture) and not overwrite:
-            raise click.UsageError(f"{picture} exists: use --overwrite")
+        check_picture(picture, overwrite)
 
     from restore.files.reading import read_picture
     from restore.measures import psnr, ssim
@@ -72,16 +62,12 @@ def _number(value):
 
 
 def _draw(path, reference, wanted, rows):
-    from restore.files.figure import comparison
-    from restore.files.picture import Picture
-    from restore.files.safe import whole_file
-    from restore.files.writing import write_pages
+    from restore.files.figure import comparison, write_figure
 
     labels = [os.path.basename(reference)]
     labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for name, _, decibels, _ in rows]
     figure = comparison(wanted, [samples for _, samples, _, _ in rows], labels)
     try:
-        with whole_file(path) as file:
-            write_pages(file, [Picture(figure)], format_of_name(path))
+        write_figure(path, figure)
     except OSError as error:
         raise click.ClickException(f"{path}: {failure_reason(error)}") from error

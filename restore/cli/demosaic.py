@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
 
 ADVICE = (
     "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
@@ -81,21 +81,8 @@ class Numbers(click.ParamType):
     metavar="R,G,B",
     help="Multiply the colours, the least by 1, and clip: white balance.",
 )
-@click.option(
-    "--sigma",
-    type=click.FloatRange(0, 255),
-    default=0,
-    show_default=True,
-    metavar="LEVELS",
-    help="Standard deviation of the noise in 8-bit levels (0-255), to be removed as well.",
-)
-@click.option(
-    "--quality",
-    type=click.Choice(["fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="fast stops after the first learned stage; best is the mean over eight views.",
-)
+@sigma_as_well
+@quality("fast stops after the first learned stage; best is the mean over eight views.")
 @click.option(
     "--dictionary",
     metavar="FILE",

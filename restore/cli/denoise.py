@@ -7,7 +7,7 @@ import click
 
 from restore import batch
 from restore.batch.records import NOTHING
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import PictureCommand, batch_options, quality
 
 
 class Sigma(click.ParamType):
@@ -59,13 +59,7 @@ class Sigma(click.ParamType):
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@click.option(
-    "--quality",
-    type=click.Choice(["fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="fast takes about a 25th of balanced's time, best about 3.5 times as long.",
-)
+@quality("fast takes about a 25th of balanced's time, best about 3.5 times as long.")
 @click.option(
     "--dictionary",
     metavar="learn|NAME|FILE",

@@ -6,7 +6,7 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
 
 
 class Mask(click.ParamType):
@@ -47,21 +47,8 @@ class Mask(click.ParamType):
     metavar="PIXELS",
     help="Fill this far around the mask, too.",
 )
-@click.option(
-    "--sigma",
-    type=click.FloatRange(0, 255),
-    default=0,
-    show_default=True,
-    metavar="LEVELS",
-    help="Remove noise of this standard deviation, in 8-bit levels (0-255), as well.",
-)
-@click.option(
-    "--quality",
-    type=click.Choice(["fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="Takes about a third, once and three times the time.",
-)
+@sigma_as_well
+@quality("Takes about a third, once and three times the time.")
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, sigma, **settings):
     """Fill text, scratches, missing pixels and holes.

@@ -5,7 +5,8 @@ import os
 
 import click
 
-from restore.files.formats import MAX_PIXELS, format_of_name
+from restore.cli.options import check_picture, drawing
+from restore.files.formats import MAX_PIXELS
 
 #: Atoms a patch at which --curve measures.
 _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
@@ -14,12 +15,7 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file.")
-@click.option(
-    "--picture",
-    metavar="OUT.png",
-    type=click.Path(),
-    help="Draw the atoms of a dictionary, the most used first.",
-)
+@drawing("Draw the atoms of a dictionary, the most used first.")
 @click.option(
     "--curve",
     "pictures",
@@ -29,7 +25,6 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
     help="How well a dictionary codes the patches of these pictures, by atoms a patch. "
     "May be given again.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists.")
 def inspect(files, as_json, picture, pictures, overwrite):
     """Print what is in .ksvd and dictionary files, without decoding."""
     if picture is not None:
@@ -133,28 +128,15 @@ def _curve(dictionary, pictures):
     }
 
 
-def check_picture(path, overwrite):
-    """Refuse a name that cannot become a picture, or is taken, as wrong usage."""
-    if format_of_name(path) is None:
-        raise click.UsageError(f"unknown extension of {path}: use .png")
-    if os.path.lexists(path) and not overwrite:
-        raise click.UsageError(f"{path} exists: use --overwrite")
-
-
 def draw_atoms(dictionary, path):
     """Write the mosaic of atoms, the most used first."""
     import numpy as np
 
-    from restore.files.figure import mosaic
-    from restore.files.picture import Picture
-    from restore.files.safe import whole_file
-    from restore.files.writing import write_pages
+    from restore.files.figure import mosaic, write_figure
 
     uses = dictionary.provenance.get("uses")
     order = np.argsort(-np.array(uses), kind="stable") if uses else None
-    picture = Picture(mosaic(dictionary.atoms, dictionary.patch_shape, order))
-    with whole_file(path) as file:
-        write_pages(file, [picture], format_of_name(path))
+    write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))
 
 
 def _words(value):

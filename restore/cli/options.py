@@ -1,11 +1,12 @@
 """The options that all picture commands share: one decorator, one record."""
 
 import functools
+import os
 
 import click
 
 from restore.batch import Options
-from restore.files.formats import EXTENSIONS, MAX_PIXELS
+from restore.files.formats import EXTENSIONS, MAX_PIXELS, format_of_name
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
@@ -19,6 +20,50 @@ max_pixels = click.option(
     metavar="N",
     help="Refuse larger pictures before decoding them.",
 )
+
+
+def quality(words):
+    """The option for how much time a result may take; `words` say what it means here."""
+    return click.option(
+        "--quality",
+        type=click.Choice(["fast", "balanced", "best"]),
+        default="balanced",
+        show_default=True,
+        help=words,
+    )
+
+
+#: For commands that remove noise as well.
+sigma_as_well = click.option(
+    "--sigma",
+    type=click.FloatRange(0, 255),
+    default=0,
+    show_default=True,
+    metavar="LEVELS",
+    help="Remove noise of this standard deviation, in 8-bit levels (0-255), as well.",
+)
+
+
+def drawing(words):
+    """The options of a command that draws OUT.png, and what they are for."""
+
+    def decorate(function):
+        for option in (
+            click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists."),
+            click.option("--picture", metavar="OUT.png", type=click.Path(), help=words),
+        ):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def check_picture(path, overwrite):
+    """Refuse a name that cannot become a picture, or is taken, as wrong usage."""
+    if format_of_name(path) is None:
+        raise click.UsageError(f"unknown extension of {path}: use .png")
+    if os.path.lexists(path) and not overwrite:
+        raise click.UsageError(f"{path} exists: use --overwrite")
 
 
 def _shared(suffix):

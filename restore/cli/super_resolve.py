@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import PictureCommand, batch_options, quality
 
 
 @click.command(cls=PictureCommand)
@@ -34,13 +34,7 @@ from restore.cli.options import PictureCommand, batch_options
     show_default=True,
     help="Anchored regressions, or sparse codes over coupled dictionaries, to compare with.",
 )
-@click.option(
-    "--quality",
-    type=click.Choice(["fast", "balanced", "best"]),
-    default="balanced",
-    show_default=True,
-    help="How many stages of the model to run: one, three, or all.",
-)
+@quality("How many stages of the model to run: one, three, or all.")
 @batch_options(suffix="-enlarged")
 def super_resolve(inputs, options, scale, width, height, max_side, **settings):
     """Enlarge pictures 2, 3 or 4 times, or to an exact size.

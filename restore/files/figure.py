@@ -112,3 +112,14 @@ def mosaic(atoms, patch_shape, order=None):
             zoom, 1
         )
     return canvas.astype(np.float32)
+
+
+def write_figure(path, figure):
+    """Write a drawn (rows, columns, channels) picture to a file, whole or not at all."""
+    from restore.files.formats import format_of_name
+    from restore.files.picture import Picture
+    from restore.files.safe import whole_file
+    from restore.files.writing import write_pages
+
+    with whole_file(path) as file:
+        write_pages(file, [Picture(figure)], format_of_name(path))

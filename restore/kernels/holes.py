@@ -147,7 +147,8 @@ def vote(image, pixels, matches, costs, values, half, sharp):
                     cheapest = count
                 count += 1
         if sharp:
-            values[p] = image[from_y[cheapest], from_x[cheapest]]
+            for c in range(channels):
+                values[p, c] = image[from_y[cheapest], from_x[cheapest], c]
             continue
         spread = np.sort(over[:count])[3 * count // 4] + np.float32(1e-6)
         total = np.float32(0)

@@ -55,7 +55,7 @@ def interpolate(planes, known, offsets, covariance, filled, top, most):
             for k in range(offsets.shape[0]):
                 v, u = y + offsets[k, 0], x + offsets[k, 1]
                 if 0 <= v < height and 0 <= u < width and known[v, u]:
-                    near[count] = offsets[k]
+                    near[count, 0], near[count, 1] = offsets[k, 0], offsets[k, 1]
                     count += 1
                     if count == most:
                         break

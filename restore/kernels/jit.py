@@ -4,6 +4,10 @@ Kernels are serial and release the interpreter lock; parallelism lives in
 `restore.bands` alone. Compiled code is cached in a private folder whose name
 holds a hash of *all* kernel sources, because numba looks only at the file of the
 function itself and would go on using stale code of the functions it calls.
+
+Compiling is what a user waits for at the first run. One array assigned to a slice of another
+costs two seconds of it (numba compiles string code for the error of a shape that does not
+fit), a loop a few hundredths.
 """
 
 import functools

@@ -29,7 +29,8 @@ def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energi
     n_patches, patch_dim = patches.shape
     residual = np.empty(patch_dim, np.float32)
     for p in range(n_patches):
-        residual[:] = patches[p]
+        for k in range(patch_dim):
+            residual[k] = patches[p, k]
         for t in range(counts[p]):
             atom = atoms[indices[p, t]]
             a = coefficients[p, t]
@@ -70,7 +71,8 @@ def descend(gram, cross, atoms):
     for j in range(n_atoms):
         if not gram[j, j] > 0:
             continue
-        fresh[:] = cross[j]
+        for k in range(patch_dim):
+            fresh[k] = cross[j, k]
         for i in range(n_atoms):
             weight = gram[j, i]
             if weight != 0:

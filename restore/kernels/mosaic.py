@@ -370,14 +370,17 @@ def _box(values, radius, columns, sums):
     height, width = values.shape
     for i in range(radius, height - radius):
         total = columns[i]
-        total[:] = values[i]
+        middle = values[i]
+        for j in range(width):
+            total[j] = middle[j]
         for k in range(1, radius + 1):
             above = values[i - k]
             below = values[i + k]
             for j in range(width):
                 total[j] += above[j] + below[j]
         out = sums[i]
-        out[radius : width - radius] = total[radius : width - radius]
+        for j in range(radius, width - radius):
+            out[j] = total[j]
         for k in range(1, radius + 1):
             for j in range(radius, width - radius):
                 out[j] += total[j - k] + total[j + k]

@@ -47,7 +47,9 @@ def shrink(patches, atoms_t, gram, penalty, step, accelerate, iterations, codes)
     busy = np.empty(BLOCK, np.bool_)
     for start in range(0, n_patches, BLOCK):
         count = min(BLOCK, n_patches - start)
-        padded[:count] = patches[start : start + count]
+        for p in range(count):
+            for k in range(patch_dim):
+                padded[p, k] = patches[start + p, k]
         np.dot(padded, atoms_t, projections)
         points[:] = np.float32(0)
         codes[start : start + count] = np.float32(0)
@@ -72,7 +74,8 @@ def shrink(patches, atoms_t, gram, penalty, step, accelerate, iterations, codes)
                 )
                 if against > 0:
                     ages[p] = np.float32(1)
-                    point[:] = code
+                    for j in range(n_atoms):
+                        point[j] = code[j]
                 if change <= PRECISION * largest:
                     busy[p] = False
                     left -= 1
