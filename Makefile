@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo test lint format benchmark dictionaries figures docs sample-images clean help
+.PHONY: demo test lint format benchmark benchmark-kernels dictionaries figures docs sample-images clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -27,6 +27,9 @@ format: .venv/installed-lint ## format the sources
 
 benchmark: .venv/installed-peers ## measure against the peers: DATA=folder ONLY="denoising"
 	@$(BIN)/python -m benchmarks $(if $(DATA),--data "$(DATA)") $(ONLY)
+
+benchmark-kernels: .venv/installed-kernels ## time the compiled kernels one by one
+	@$(BIN)/python -m pytest benchmarks/kernels --benchmark-columns=median,iqr,rounds
 
 dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
 	@test -n "$(PHOTOS)" || { echo "say where photos/ and bsds/ are: make dictionaries PHOTOS=folder" >&2; exit 2; }

@@ -6,6 +6,7 @@ import numpy as np
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, noisy, peer, psnr
+from restore.demosaicing import sampled
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
@@ -40,7 +41,7 @@ def mosaics(run, name, pictures):
     if peer("cv2", "opencv-python-headless"):
         methods["VNG (OpenCV)"] = functools.partial(opencv, name="VNG")
         methods["edge-aware (OpenCV)"] = functools.partial(opencv, name="EA")
-    cases = [(title, sampled(clean), clean) for title, clean in pictures.items()]
+    cases = [(title, sampled(clean, "RGGB"), clean) for title, clean in pictures.items()]
     found = compare(cases, methods, cpsnr, run.repetitions)
     means, pace = found.means(), found.pace()
     return Table(
@@ -51,6 +52,7 @@ def mosaics(run, name, pictures):
         notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
         details=found.details(),
         machine=machine("colour-demosaicing", "opencv-python-headless", threads=run.threads),
+        curves=found.curves("CPSNR (dB)"),
     )
 
 
@@ -65,7 +67,7 @@ def under_noise(run, name, pictures):
         "restore demosaic": demosaic,
     }
     cases = [
-        (title, noisy(sampled(clean), SIGMA, index), clean)
+        (title, noisy(sampled(clean, "RGGB"), SIGMA, index), clean)
         for index, (title, clean) in enumerate(pictures.items())
     ]
     found = compare(cases, methods, cpsnr, 1)
@@ -78,14 +80,6 @@ def under_noise(run, name, pictures):
         details=found.details(),
         machine=machine(threads=run.threads),
     )
-
-
-def sampled(picture):
-    """The RGGB mosaic of an 8-bit picture."""
-    mosaic = picture[..., 1].copy()
-    mosaic[0::2, 0::2] = picture[0::2, 0::2, 0]
-    mosaic[1::2, 1::2] = picture[1::2, 1::2, 2]
-    return mosaic
 
 
 def cpsnr(clean, result):

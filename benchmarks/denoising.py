@@ -1,24 +1,19 @@
 """Denoising against BM3D and non-local means: quality, time, memory."""
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 import tifffile
 
 import restore
+from benchmarks import harness
 from benchmarks.harness import (
-    SAMPLES,
     Table,
     compare,
     eight_bits,
     machine,
-    measure_process,
     noisy,
     peer,
     psnr,
     read_folder,
-    restore_command,
     ssim,
 )
 
@@ -107,6 +102,15 @@ def gaussian(run, kind, name, pictures):
         notes=f"Sigma known; medians of {run.repetitions} runs in turns at sigma {TIMED}.",
         details={str(sigma): found.details() for sigma, found in at.items()},
         machine=machine("bm3d", "scikit-image", threads=run.threads),
+        curves={
+            "x": "seconds per megapixel",
+            "y": f"PSNR at sigma {TIMED} (dB)",
+            "log": "x",
+            "lines": {
+                method: [[pace[method]], [float(np.mean(at[TIMED].quality[method], axis=0)[0])]]
+                for method in methods
+            },
+        },
     )
 
 
@@ -134,36 +138,11 @@ def camera_noise(run):
     )
 
 
-def growth(run, megapixels=(0.25, 1, 4, 12)):
-    """Time and peak memory of the whole command against the pixels of a grey photo."""
-    (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        for size in megapixels:
-            source, result = Path(folder, "noisy.tif"), Path(folder, "restored.tif")
-            height = round((size * 1e6 * 3 / 4) ** 0.5)
-            shape = (height, round(size * 1e6 / height))
-            tifffile.imwrite(source, noisy(mirrored(tile, shape), TIMED, 0))
-            command = restore_command("denoise", source, "-o", result, "--sigma", TIMED, "-q")
-            taken = measure_process(*command, "--threads", run.threads)
-            result.unlink()
-            rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])
-    return Table(
-        name="denoise-growth",
-        title="`restore denoise` of one grey photo: the whole command",
-        columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
-        rows=rows,
-        machine=machine(threads=run.threads),
-        curves={
-            "x": "megapixels",
-            "y": "seconds, whole command",
-            "log": "xy",
-            "lines": {"restore denoise": [[row[0] for row in rows], [row[1] for row in rows]]},
-        },
-    )
+def growth(run):
+    """Time and peak memory of the whole command."""
 
+    def arguments(folder, photo):
+        tifffile.imwrite(folder / "noisy.tif", noisy(photo, TIMED, 0))
+        return "denoise", folder / "noisy.tif", "-o", folder / "restored.tif", "--sigma", TIMED
 
-def mirrored(tile, shape):
-    """`tile` repeated and mirrored to fill `shape`."""
-    grow = [(0, max(0, want - have)) for want, have in zip(shape, tile.shape)]
-    return np.pad(tile, grow, mode="symmetric")[: shape[0], : shape[1]]
+    return harness.growth(run, "denoise-growth", "`restore denoise` of one grey photo", arguments)

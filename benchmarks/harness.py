@@ -10,6 +10,7 @@ import re
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,7 @@ from restore import measures
 HOUSE = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 SAMPLES = HOUSE / "sample_images"
+FIGURES = HOUSE / "docs" / "figures"
 
 #: Where tables are written between markers.
 PAGES = [HOUSE / "README.md", Path(__file__).parent / "README.md", *HOUSE.glob("docs/*.md")]
@@ -61,7 +63,8 @@ class Table:
     """More numbers, stored but not shown, e.g. per picture."""
     machine: str = ""
     curves: dict = field(default_factory=dict)
-    """For a plot: {"x": label, "y": label, "log": "xy", "lines": {name: [xs, ys]}}."""
+    """For a plot: {"x": label, "y": label, "log": "xy", "lines": {name: [xs, ys]}}; a line may
+    be one point."""
 
     def markdown(self):
         """The table with its title and the machine it was measured on."""
@@ -84,28 +87,41 @@ class Table:
         return "\n".join(lines)
 
     def store(self):
-        """Write the table to ``results/NAME.json``, and its curves to ``results/NAME.png``."""
+        """Write the table to ``results/NAME.json``, and draw its curves."""
         RESULTS.mkdir(exist_ok=True)
-        if self.curves and peer("matplotlib"):
-            self.plot()
+        self.plot()
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         (RESULTS / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
 
     def plot(self):
-        """Draw the curves."""
+        """Draw the curves, if there are any, as ``docs/figures/NAME.svg``."""
+        if not self.curves or not peer("matplotlib"):
+            return
+        import matplotlib
         from matplotlib.figure import Figure
+        from matplotlib.ticker import LogLocator, StrMethodFormatter
 
-        figure = Figure(figsize=(6, 4), layout="constrained")
-        axes = figure.subplots()
-        for name, (across, up) in self.curves["lines"].items():
-            axes.plot(across, up, marker="o", markersize=4, label=name)
-        axes.set(title=self.title, xlabel=self.curves["x"], ylabel=self.curves["y"])
-        axes.title.set_fontsize("medium")
-        for axis in self.curves.get("log", ""):
-            axes.set(**{f"{axis}scale": "log"})
-        axes.grid(alpha=0.3)
-        axes.legend()
-        figure.savefig(RESULTS / f"{self.name}.png", dpi=100, metadata={"Software": None})
+        # text stays text, and the same numbers give the same file
+        style = {"svg.fonttype": "none", "svg.hashsalt": self.name, "font.size": 9}
+        with matplotlib.rc_context(style):
+            figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+            axes = figure.subplots()
+            for number, (name, (across, up)) in enumerate(self.curves["lines"].items()):
+                marker = "osD^vPX<>*"[number % 10]
+                axes.plot(across, up, marker=marker, markersize=5, linewidth=1.2, label=name)
+            axes.set_title(self.title.replace("`", ""), fontsize="medium", wrap=True)
+            axes.set(xlabel=self.curves["x"], ylabel=self.curves["y"])
+            for name in self.curves.get("log", ""):
+                axis = {"x": axes.xaxis, "y": axes.yaxis}[name]
+                axes.set(**{f"{name}scale": "log"})
+                axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+                axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+                axis.set_minor_locator(LogLocator(subs=()))
+            axes.grid(alpha=0.3)
+            if len(self.curves["lines"]) > 1:
+                figure.legend(loc="outside right upper", fontsize="small", frameon=False)
+            file = FIGURES / f"{self.name}.svg"
+            figure.savefig(file, metadata={"Date": None, "Creator": None})
 
     @classmethod
     def load(cls, name):
@@ -141,7 +157,9 @@ def with_tables(text):
 
 
 def write_pages():
-    """Put the stored tables between the markers of all pages."""
+    """Put the stored tables between the markers of all pages, and draw their curves."""
+    for file in sorted(RESULTS.glob("*.json")):
+        Table.load(file.stem).plot()
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         if with_tables(text) != text:
@@ -191,6 +209,19 @@ def eight_bits(picture):
     return np.rint(255 * np.clip(picture, 0, 1)).astype(np.uint8)
 
 
+def mirrored(tile, shape):
+    """`tile` repeated and mirrored to fill `shape`."""
+    grow = [(0, max(0, want - have)) for want, have in zip(shape, tile.shape)]
+    grow += [(0, 0)] * (tile.ndim - 2)
+    return np.pad(tile, grow, mode="symmetric")[: shape[0], : shape[1]]
+
+
+def damaged(clean, missing, index):
+    """A picture with a share of its pixels missing, which are black, and the mask of them."""
+    mask = np.random.default_rng(index).random(clean.shape) < missing
+    return np.where(mask, np.uint8(0), clean), mask
+
+
 # Comparing --------------------------------------------------------------------------------
 
 
@@ -212,6 +243,12 @@ class Comparison:
     def pace(self):
         """{method: seconds per megapixel}"""
         return {method: taken / self.megapixels for method, taken in self.seconds.items()}
+
+    def curves(self, y):
+        """Mean quality, called `y`, against pace, a point a method, for `Table.curves`."""
+        means, pace = self.means(), self.pace()
+        points = {method: [[pace[method]], [means[method]]] for method in means}
+        return {"x": "seconds per megapixel", "y": y, "log": "x", "lines": points}
 
     def details(self):
         """Everything, for `Table.details`."""
@@ -361,6 +398,45 @@ def measure_process(*command, **environment):
 def restore_command(*arguments):
     """The command line of ``restore ...`` in this Python, quiet."""
     return [sys.executable, "-m", "restore", *map(str, arguments)]
+
+
+def growth(run, name, title, arguments, megapixels=(0.25, 1, 4, 12)):
+    """Time and peak memory of a whole command against the pixels of a grey photo.
+
+    Parameters
+    ----------
+    run : Run
+    name : str
+        Of the table.
+    title : str
+        What the command does, and to what.
+    arguments : callable
+        ``arguments(folder, photo)``: writes what the command needs of the clean 8-bit photo
+        into the folder; the command, its arguments and those for an output.
+    """
+    (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        for size in megapixels:
+            height = round((size * 1e6 * 3 / 4) ** 0.5)
+            photo = mirrored(tile, (height, round(size * 1e6 / height)))
+            command = restore_command(*arguments(Path(folder), photo), "--overwrite", "-q")
+            taken = measure_process(*command, "--threads", run.threads)
+            rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])
+            print(f"  {size} Mpx: {taken.seconds:.1f} s", file=sys.stderr)
+    return Table(
+        name=name,
+        title=f"{title}: the whole command",
+        columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
+        rows=rows,
+        machine=machine(threads=run.threads),
+        curves={
+            "x": "megapixels",
+            "y": "seconds, whole command",
+            "log": "xy",
+            "lines": {"restore": [[row[0] for row in rows], [row[1] for row in rows]]},
+        },
+    )
 
 
 def set_threads(threads):

@@ -1,26 +1,12 @@
 """Filling missing pixels and text against OpenCV, SciPy and scikit-image."""
 
-import tempfile
-from pathlib import Path
-
 import imageio.v3 as imageio
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import restore
-from benchmarks.denoising import mirrored
-from benchmarks.harness import (
-    SAMPLES,
-    Table,
-    compare,
-    eight_bits,
-    machine,
-    measure_process,
-    peer,
-    psnr,
-    read_folder,
-    restore_command,
-)
+from benchmarks import harness
+from benchmarks.harness import Table, compare, damaged, eight_bits, machine, peer, psnr
 
 MISSING = (0.5, 0.8)
 
@@ -93,6 +79,7 @@ def missing_pixels(run, name, pictures):
         notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
         details={str(missing): f.details() for missing, f in found.items()},
         machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
+        curves=found[MISSING[0]].curves(f"PSNR, {MISSING[0]:.0%} missing (dB)"),
     )
 
 
@@ -150,41 +137,17 @@ def under(clean, result):
     return psnr(clean.compressed()[None], result[None])
 
 
-def growth(run, megapixels=(0.25, 1, 4, 12)):
-    """Time and peak memory of the whole command against the pixels of a grey photo."""
-    (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        source, mask, result = (Path(folder, name) for name in ("in.png", "mask.png", "out.png"))
-        for size in megapixels:
-            height = round((size * 1e6 * 3 / 4) ** 0.5)
-            picture, missing = damaged(mirrored(tile, (height, round(size * 1e6 / height))), 0.5, 0)
-            imageio.imwrite(source, picture)
-            imageio.imwrite(mask, np.where(missing, np.uint8(255), np.uint8(0)))
-            command = restore_command(
-                "inpaint", source, "--mask", mask, "-o", result, "--overwrite"
-            )
-            taken = measure_process(*command, "--threads", run.threads)
-            rows.append([size, taken.seconds, taken.seconds / size, taken.peak_bytes / 1e9])
-    return Table(
-        name="inpaint-growth",
-        title="`restore inpaint` of one grey photo, half of its pixels missing: the whole command",
-        columns=[("Mpx", "g"), ("seconds", ".1f"), ("s/Mpx", ".2f"), ("peak memory (GB)", ".2f")],
-        rows=rows,
-        machine=machine(threads=run.threads),
-        curves={
-            "x": "megapixels",
-            "y": "seconds, whole command",
-            "log": "xy",
-            "lines": {"restore inpaint": [[row[0] for row in rows], [row[1] for row in rows]]},
-        },
-    )
+def growth(run):
+    """Time and peak memory of the whole command, half of the pixels missing."""
 
+    def arguments(folder, photo):
+        picture, missing = damaged(photo, 0.5, 0)
+        imageio.imwrite(folder / "in.png", picture)
+        imageio.imwrite(folder / "mask.png", np.where(missing, np.uint8(255), np.uint8(0)))
+        return "inpaint", folder / "in.png", "--mask", folder / "mask.png", "-o", folder / "out.png"
 
-def damaged(clean, missing, index):
-    """The picture with its missing pixels black, and the mask of them."""
-    mask = np.random.default_rng(index).random(clean.shape) < missing
-    return np.where(mask, np.uint8(0), clean), mask
+    title = "`restore inpaint` of one grey photo, half of its pixels missing"
+    return harness.growth(run, "inpaint-growth", title, arguments)
 
 
 def as_file(result):

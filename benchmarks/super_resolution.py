@@ -59,6 +59,7 @@ def scales(run, name, pictures):
         notes=f"Megapixels of the result; medians of {run.repetitions} runs in turns.",
         details={str(scale): f.details() for scale, f in found.items()},
         machine=machine("pillow", threads=run.threads),
+        curves=found[SCALES[0]].curves(f"PSNR x{SCALES[0]} (dB)"),
     )
 
 

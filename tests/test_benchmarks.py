@@ -34,11 +34,15 @@ def test_a_table_is_markdown():
 def test_curves_are_drawn_where_there_is_matplotlib(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    monkeypatch.setattr(harness, "FIGURES", tmp_path)
     lines = {"we": [[1, 10], [1, 10]], "they": [[1, 10], [2, 30]]}
     curves = {"x": "pixels", "y": "seconds", "log": "xy", "lines": lines}
     Table("x", "Title", [("who", "")], [["we"]], machine="a machine", curves=curves).store()
-    assert (tmp_path / "x.png").stat().st_size > 1000
+    drawn = (tmp_path / "x.svg").read_bytes()
+    assert b"we" in drawn and b"they" in drawn
     assert Table.load("x").curves == curves
+    Table.load("x").plot()
+    assert (tmp_path / "x.svg").read_bytes() == drawn
 
 
 def test_psnr_is_that_of_the_papers():

@@ -48,7 +48,7 @@ class Mask(click.ParamType):
     help="Fill this far around the mask, too.",
 )
 @sigma_as_well
-@quality("Takes about a third, once and three times the time.")
+@quality("Takes about a third, once and four times the time.")
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, sigma, **settings):
     """Fill text, scratches, missing pixels and holes.
