@@ -7,6 +7,7 @@ the packaged dictionaries:
 """
 
 import argparse
+import io
 import os
 import shutil
 import subprocess
@@ -52,6 +53,7 @@ FIGURES = {
     "super-resolve": Figure(
         "chelsea-small", "chelsea-clean", (130, 95), ("--scale", "2"), "bicubic"
     ),
+    "compress": Figure("astronaut-clean", "astronaut-clean", (100, 90), ("--size", "6000")),
 }
 
 
@@ -68,16 +70,12 @@ def main():
         figure = FIGURES[command]
         result = results / f"{figure.before}-{command}.png"
         result.unlink(missing_ok=True)
-        seconds = restore(command, SAMPLES / f"{figure.before}.png", result, figure.arguments)
-
-        clean = imageio.imread(SAMPLES / f"{figure.clean}.png")
-        before = Image.fromarray(eight_bits(imageio.imread(SAMPLES / f"{figure.before}.png")))
-        before = np.asarray(before.resize(clean.shape[1::-1], Image.Resampling.BICUBIC))
-        panels = {
-            labelled(figure.word, clean, before): before,
-            labelled("restored", clean, imageio.imread(result)): imageio.imread(result),
-            "original": clean,
-        }
+        start = time.perf_counter()
+        if command == "compress":
+            panels = compressed(figure, result)
+        else:
+            panels = restored(command, figure, result)
+        seconds = time.perf_counter() - start
         drawn = asked.folder / (f"{command}.png" if asked.keep_results else f"{command}.jpg")
         strip(panels, figure.corner).save(drawn, quality=90, subsampling=0, optimize=True)
         print(f"  {' -> '.join(list(panels)[:2])}, {seconds:.1f} s")
@@ -103,15 +101,46 @@ def atoms(folder):
     return Image.fromarray(np.concatenate([panels[0], gap, panels[1]], axis=1))
 
 
+def restored(command, figure, result):
+    """{label: picture} of a sample picture, what the command makes of it, and its original."""
+    restore(command, SAMPLES / f"{figure.before}.png", result, figure.arguments)
+    clean = imageio.imread(SAMPLES / f"{figure.clean}.png")
+    before = Image.fromarray(eight_bits(imageio.imread(SAMPLES / f"{figure.before}.png")))
+    before = np.asarray(before.resize(clean.shape[1::-1], Image.Resampling.BICUBIC))
+    return {
+        labelled(figure.word, clean, before): before,
+        labelled("restored", clean, imageio.imread(result)): imageio.imread(result),
+        "original": clean,
+    }
+
+
+def compressed(figure, result):
+    """{label: picture} of a sample picture as JPEG and as .ksvd in as many bytes, and itself."""
+    source, file = SAMPLES / f"{figure.before}.png", result.with_suffix(".ksvd")
+    file.unlink(missing_ok=True)
+    restore("compress", source, file, figure.arguments)
+    restore("decompress", file, result, ())
+    clean = imageio.imread(source)
+    for quality in range(95, 0, -1):
+        jpeg = io.BytesIO()
+        Image.fromarray(clean).save(jpeg, "JPEG", quality=quality, optimize=True, progressive=True)
+        if jpeg.tell() <= file.stat().st_size:
+            break
+    panels = {
+        f"JPEG, {jpeg.tell():,} bytes,": imageio.imread(jpeg.getvalue()),
+        f"restore, {file.stat().st_size:,} bytes,": imageio.imread(result),
+    }
+    panels = {labelled(word, clean, picture): picture for word, picture in panels.items()}
+    return {**panels, f"original, {source.stat().st_size:,} bytes": clean}
+
+
 def restore(command, before, result, arguments):
-    """Run ``restore COMMAND`` and return the seconds it took."""
-    start = time.perf_counter()
+    """Run ``restore COMMAND``."""
     words = [command, os.path.relpath(before), "-o", str(result), *map(str, arguments)]
     print("restore", *words, flush=True)
     done = subprocess.run([sys.executable, "-m", "restore", *words, "--quiet"])
     if done.returncode:
         sys.exit(f"restore {command} ended with exit code {done.returncode}")
-    return time.perf_counter() - start
 
 
 def labelled(word, clean, picture):
