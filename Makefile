@@ -49,7 +49,7 @@ sample-images: .venv/installed-demo ## make sample_images/ anew
 	@$(BIN)/python sample_images/make.py
 
 clean: ## remove everything that make made
-	rm -rf .venv demo build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo benchmarks/quick build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The environment: made once, extended by each target that needs more, renewed with pyproject.toml.
 .venv/made:

@@ -11,14 +11,16 @@ from benchmarks import harness
 
 
 def main():
-    """Measure, store, print and put the tables on their pages."""
+    """Measure, store, print and, on the standard sets, put the tables on their pages."""
     shared = {"harness", "__main__"}
     tasks = sorted({m.name for m in pkgutil.iter_modules([Path(__file__).parent])} - shared)
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("tasks", nargs="*", help=f"some of: {', '.join(tasks)}; all by default")
     parser.add_argument("--data", type=Path, help="folder of the standard sets (see README.md)")
     parser.add_argument("--threads", type=int, help="threads for all; all processors by default")
-    parser.add_argument("--repetitions", type=int, default=5, help="timed rounds (default: 5)")
+    parser.add_argument(
+        "--repetitions", type=int, help="timed rounds (default: 5, on the sample pictures 2)"
+    )
     parser.add_argument("--pages", action="store_true", help="only put stored tables on pages")
     asked = parser.parse_args()
     unknown = set(asked.tasks) - set(tasks)
@@ -31,7 +33,10 @@ def main():
 
     from restore.bands import usable_cpus
 
-    run = harness.Run(asked.data, asked.threads or usable_cpus(), asked.repetitions)
+    rounds = asked.repetitions or (5 if asked.data else 2)
+    run = harness.Run(asked.data, asked.threads or usable_cpus(), rounds)
+    if not asked.data:
+        harness.keep_apart()
     harness.set_threads(run.threads)
     for task in asked.tasks or tasks:
         start = time.perf_counter()
@@ -39,7 +44,10 @@ def main():
             table.store()
             print(f"\n{table.markdown()}", flush=True)
         print(f"{task}: {time.perf_counter() - start:.0f} s", file=sys.stderr)
-    return harness.write_pages()
+    if asked.data:
+        harness.write_pages()
+    else:
+        print(f"stored in {harness.RESULTS}; the pages show runs with --data", file=sys.stderr)
 
 
 if __name__ == "__main__":

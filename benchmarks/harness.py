@@ -88,7 +88,7 @@ class Table:
 
     def store(self):
         """Write the table to ``results/NAME.json``, and draw its curves."""
-        RESULTS.mkdir(exist_ok=True)
+        RESULTS.mkdir(exist_ok=True, parents=True)
         self.plot()
         text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
         (RESULTS / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
@@ -154,6 +154,12 @@ def with_tables(text):
         return f"{match['open']}\n{Table.load(match['name']).markdown()}\n\n{match['close']}"
 
     return BLOCK.sub(filled, text)
+
+
+def keep_apart():
+    """From now on store tables and plots where no page shows them: those of a quick run."""
+    global RESULTS, FIGURES
+    RESULTS = FIGURES = Path(__file__).parent / "quick"
 
 
 def write_pages():
@@ -400,7 +406,7 @@ def restore_command(*arguments):
     return [sys.executable, "-m", "restore", *map(str, arguments)]
 
 
-def growth(run, name, title, arguments, megapixels=(0.25, 1, 4, 12)):
+def growth(run, name, title, arguments):
     """Time and peak memory of a whole command against the pixels of a grey photo.
 
     Parameters
@@ -417,7 +423,7 @@ def growth(run, name, title, arguments, megapixels=(0.25, 1, 4, 12)):
     (tile,) = read_folder(SAMPLES, "camera-clean.png").values()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for size in megapixels:
+        for size in (0.25, 1, 4, 12) if run.data else (0.25, 1):
             height = round((size * 1e6 * 3 / 4) ** 0.5)
             photo = mirrored(tile, (height, round(size * 1e6 / height)))
             command = restore_command(*arguments(Path(folder), photo), "--overwrite", "-q")

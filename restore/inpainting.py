@@ -23,11 +23,12 @@ from restore.kernels import inpainting as kernels
 #: the mean over several sides is nearer to the picture than each.
 QUALITIES = {"fast": (3, 5, (6,)), "balanced": (6, 4, (6,)), "best": (6, 3, (6, 8))}
 
-#: Where less than this share of the pixels is known, or there is noise, patches of one side
-#: alone have 8 pixels; with few known pixels, the rounds are so many times more.
+#: Where less than this share of the pixels is known, patches of one side alone have this side,
+#: and the rounds are so many times more; and the side of patches under noise.
 SPARSE = 0.35
-LARGE = 8
+SPARSE_SIDE = 7
 MORE = 5 / 3
+NOISY_SIDE = 8
 
 #: The first estimate: kriging from the nearest known samples within a radius, the mean
 #: squared difference of two samples growing as their distance to a power.
@@ -296,7 +297,7 @@ def _mean_completed(estimate, observed, known, hole, sigma, quality, threads, pr
     rounds, stride, sides = QUALITIES[quality]
     sparse = known[~hole].mean() < SPARSE
     if len(sides) == 1 and (sparse or sigma > 0):
-        sides = (LARGE,)
+        sides = (NOISY_SIDE if sigma > 0 else SPARSE_SIDE,)
     if sparse:
         rounds = round(MORE * rounds)
     total = np.zeros_like(estimate)
