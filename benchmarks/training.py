@@ -31,7 +31,6 @@ GREY = (0.299, 0.587, 0.114)
 PORTRAITS = (
     (8, 256, 200_000, 20),
     (8, 2048, 200_000, 8),
-    (16, 1024, 60_000, 8),
     (32, 1024, 40_000, 8),
     (64, 512, 20_000, 6),
 )
@@ -274,7 +273,7 @@ def growth(run):
     with tempfile.TemporaryDirectory() as folder:
         if run.data and (run.data / "train/photos").is_dir():
             inputs = [run.data / "train/photos", run.data / "train/bsds"]
-            inputs, counts = [one for one in inputs if one.is_dir()], (1, 4, 16, 1000)
+            inputs, counts = [one for one in inputs if one.is_dir()], (1, 10, 1000)
         else:
             tile = read_folder(SAMPLES, "camera-clean.png")["camera-clean"]
             inputs, counts = [Path(folder, "large.png")], (0.5, 1, 2)

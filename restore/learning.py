@@ -7,12 +7,15 @@ much of the curvature they heed before the atoms are brought back to unit length
 - ``"gradient"``: D <- D + S / (largest eigenvalue of G), after every small batch of patches.
   Olshausen & Field, "Emergence of simple-cell receptive field properties by learning a sparse
   code for natural images", Nature 381, 1996, and Vision Research 37(23), 1997.
-- ``"ksvd"``: D <- D + S / (diagonal of G). This is the approximate K-SVD of Rubinstein, Zibulevsky
-  & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step towards the singular
-  vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing overcomplete
-  dictionaries for sparse representation", IEEE TSP 54(11), 2006), of all atoms at once (Irofti &
-  Dumitrescu, "GPU parallel implementation of the approximate K-SVD algorithm using OpenCL",
-  EUSIPCO 2014): it ends as low as in turns, and needs nothing of the patches but S and G.
+- ``"ksvd"``: D <- D + w S / (diagonal of G). With w = 1 this is the approximate K-SVD of
+  Rubinstein, Zibulevsky & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step
+  towards the singular vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing
+  overcomplete dictionaries for sparse representation", IEEE TSP 54(11), 2006), of all atoms at
+  once (Irofti & Dumitrescu, "GPU parallel implementation of the approximate K-SVD algorithm using
+  OpenCL", EUSIPCO 2014): it ends as low as in turns, and needs nothing of the patches but S and
+  G. Here w is `OVERSHOOT` times what serves the fixed codes best along this direction; the codes
+  follow, and the error falls faster (Salakhutdinov & Roweis, "Adaptive overrelaxed bound
+  optimization methods", ICML 2003). Below 2 the error of fixed codes never rises.
 - ``"mod"``: D <- D + G^-1 S, the least squares fit. Engan, Aase & Husoy, "Method of optimal
   directions for frame design", ICASSP 1999.
 - ``"online"``: G and D G + S summed up over small batches, the atoms descended upon after each.
@@ -38,6 +41,9 @@ BAND = 4096
 
 #: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
 BATCH, BATCH_BAND = 2048, 512
+
+#: How far K-SVD goes, in parts of the way to the least error with fixed codes.
+OVERSHOOT = 1.5
 
 METHODS = ("ksvd", "mod", "online", "gradient")
 
@@ -261,7 +267,10 @@ def l1_penalty(tolerance, dictionary):
 
 def _ksvd(gram, slope):
     curvature = np.diag(gram)[:, None]
-    return np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
+    step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
+    # along the step the error is a parabola
+    bend = np.sum(step * (gram @ step))
+    return step * (OVERSHOOT * np.sum(step * slope) / bend if bend > 0 else 0)
 
 
 def _mod(gram, slope):

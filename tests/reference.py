@@ -106,12 +106,13 @@ def reconstructed(indices, coefficients, counts, atoms):
 # --- Learning ---------------------------------------------------------------------------
 
 
-def updated_atoms(patches, codes, atoms, exact=False):
+def updated_atoms(patches, codes, atoms, exact=False, overshoot=None):
     """All atoms of K-SVD at once; `codes` is a full (n_patches, n_atoms) matrix.
 
     The exact update is Aharon, Elad & Bruckstein 2006, figure 2: the first singular vector of
     the error E without the atom; the approximate one, d = g^T E, is Rubinstein et al. 2008,
-    algorithm 5, with the atoms of before in every E (Irofti & Dumitrescu 2014).
+    algorithm 5, with the atoms of before in every E (Irofti & Dumitrescu 2014). With `overshoot`
+    the atoms go so many times as far as is best for the codes, all by the same share.
     """
     atoms, codes = atoms.astype(np.float64), codes.astype(np.float64)
     updated = atoms.copy()
@@ -122,9 +123,15 @@ def updated_atoms(patches, codes, atoms, exact=False):
         without = codes[users].copy()
         without[:, j] = 0
         error = patches[users] - without @ atoms
-        atom = np.linalg.svd(error)[2][0] if exact else codes[users, j] @ error
-        updated[j] = atom / np.linalg.norm(atom)
-    return updated
+        if exact:
+            updated[j] = np.linalg.svd(error)[2][0]
+        else:
+            updated[j] = codes[users, j] @ error / np.sum(codes[users, j] ** 2)
+    if overshoot:
+        moved = codes @ (updated - atoms)
+        share = np.sum(moved * (patches - codes @ atoms)) / np.sum(moved**2)
+        updated = atoms + overshoot * share * (updated - atoms)
+    return updated / np.linalg.norm(updated, axis=1, keepdims=True)
 
 
 def descended_atoms(gram, cross, atoms):

@@ -44,14 +44,25 @@ def test_k_svd_equals_the_literal_one():
     start = learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     codes = full(coding.code(signals, start, 4), 30)
     turn = next(learning.iterate(signals, start, 4))
-    overlaps = np.sum(
-        reference.updated_atoms(signals, codes, start.atoms) * turn.dictionary.atoms, 1
-    )
+    expected = reference.updated_atoms(signals, codes, start.atoms, overshoot=learning.OVERSHOOT)
+    overlaps = np.sum(expected * turn.dictionary.atoms, 1)
     assert np.abs(overlaps).min() > 1 - 1e-6
     residuals = signals - codes @ start.atoms
     assert turn.rmse == pytest.approx(np.sqrt(np.square(residuals).mean()), rel=1e-5)
     assert turn.sparsity == pytest.approx((codes != 0).sum() / 400)
     assert np.array_equal(turn.uses, (codes != 0).sum(axis=0))
+
+
+def test_k_svd_lowers_the_error_of_fixed_codes():
+    _, signals = planted(count=400)
+    start = learning.first_dictionary(signals, (20, 1, 1), 30, "data")
+    codes = full(coding.code(signals, start, 8), 30)
+    gram, slope = codes.T @ codes, codes.T @ (signals - codes @ start.atoms)
+    before, after = (
+        np.square(signals - codes @ (start.atoms + step)).sum()
+        for step in (0, learning._ksvd(gram, slope))
+    )
+    assert after < before
 
 
 def test_mod_is_the_least_squares_fit():
@@ -63,10 +74,11 @@ def test_mod_is_the_least_squares_fit():
     assert np.abs(np.sum(fitted * turn.dictionary.atoms, 1)).min() > 1 - 1e-5
 
 
-def test_one_atom_a_patch_is_gain_shape_vector_quantisation():
+def test_one_atom_a_patch_is_gain_shape_vector_quantisation(monkeypatch):
     _, signals = planted(count=400)
     start = learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     nearest = np.abs(signals @ start.atoms.T).argmax(axis=1)
+    monkeypatch.setattr(learning, "OVERSHOOT", 1)
     turn = next(learning.iterate(signals, start, 1))
     for j in np.flatnonzero(turn.uses):
         members = signals[nearest == j]
