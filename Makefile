@@ -37,6 +37,7 @@ dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from 
 		--iterations 60 --overwrite -o restore/data/grey.npz
 	@$(BIN)/restore train "$(PHOTOS)/photos" --colour --shrink 3 --iterations 40 --overwrite \
 		-o restore/data/colour.npz
+	@$(BIN)/python -m training.compression "$(PHOTOS)"
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures

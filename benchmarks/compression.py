@@ -3,7 +3,8 @@
 import io
 import math
 import sys
-import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, features
@@ -11,6 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 import restore
 from benchmarks.harness import Table, machine, psnr, read_folder
+from restore.bands import map_bands
 from restore.compression import Codec, learn_codec
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/set12", "test/photos")
@@ -18,7 +20,7 @@ RATES = (0.25, 0.5, 1.0)
 #: Bytes within which small pictures of one kind are coded.
 BYTES = (200, 300, 500)
 #: Bits per pixel at which the curves of the plots are drawn.
-CURVE = np.geomspace(0.12, 2, 12)
+CURVE = np.geomspace(0.125, 2, 13)
 
 
 def tables(run):
@@ -30,115 +32,162 @@ def tables(run):
         yield faces(run)
 
 
-def codecs(threads):
-    """{name: (settings from small to large files, function from picture and setting to bytes)}."""
-    found = {"restore": ((3, 15, 28, 40, 52, 64, 75, 84, 90, 96), restore_bytes(threads))}
-    if features.check("avif"):
-        found["AVIF, speed 4"] = (
-            (5, 12, 22, 32, 42, 52, 62, 72, 82, 90, 95),
-            encoder("AVIF", speed=4, subsampling="4:4:4"),
+@dataclass(frozen=True)
+class Peer:
+    """A codec at work on one thread, unless it is told otherwise."""
+
+    settings: tuple
+    """From small to large files."""
+    encode: Callable
+    """From an 8-bit picture and a setting to bytes."""
+    decode: Callable
+    """From bytes to an 8-bit picture."""
+
+
+def codecs(threads=1, fine=False):
+    """{name: Peer} of this package and of what Pillow can write; `fine`: at all settings."""
+    every = tuple(range(96)) if fine else None
+    found = {
+        "restore": Peer(
+            (3, 20, 35, 48, 60, 72, 84, 93),
+            lambda picture, quality: restore.compress(
+                picture, quality=quality, threads=threads
+            ).data,
+            lambda data: np.rint(
+                255 * restore.decompress(data, threads=threads).samples
+            ).astype(np.uint8),
         )
-    found["JPEG 2000"] = (
-        (240, 120, 80, 48, 32, 24, 16, 8, 4),
-        lambda picture, ratio: encoder(
+    }  # fmt: skip
+    if features.check("avif"):
+        found["AVIF, speed 4"] = pillow(
+            "AVIF",
+            every or (5, 15, 28, 42, 55, 68, 80, 90),
+            speed=4,
+            subsampling="4:4:4",
+            max_threads=threads,
+        )
+    found["JPEG 2000"] = jpeg_2000(
+        np.geomspace(160, 8, 96).tolist() if fine else (240, 120, 64, 36, 20, 11, 6)
+    )
+    if features.check("webp"):
+        found["WebP, method 6"] = pillow("WEBP", every or (0, 10, 25, 45, 65, 78, 88, 95), method=6)
+    found["JPEG, optimised, progressive"] = pillow(
+        "JPEG",
+        every or (1, 4, 9, 18, 35, 60, 80, 92),
+        optimize=True,
+        progressive=True,
+        subsampling="4:2:0",
+    )
+    return found
+
+
+def pillow(kind, settings, **chosen):
+    """A codec of Pillow that takes a quality."""
+
+    def encode(picture, quality):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(stream, kind, quality=quality, **chosen)
+        return stream.getvalue()
+
+    return Peer(settings, encode, opened)
+
+
+def jpeg_2000(ratios):
+    """OpenJPEG by the ratio of compression: the bare codestream, without its 85 bytes of boxes."""
+
+    def encode(picture, ratio):
+        stream = io.BytesIO()
+        Image.fromarray(picture).save(
+            stream,
             "JPEG2000",
             irreversible=True,
             mct=int(picture.ndim == 3),
             quality_mode="rates",
             quality_layers=[ratio],
-        )(picture),
-    )
-    if features.check("webp"):
-        found["WebP, method 6"] = (
-            (0, 5, 15, 30, 50, 70, 80, 88, 94, 98),
-            encoder("WEBP", method=6),
+            no_jp2=True,
         )
-    found["JPEG, optimised, progressive"] = (
-        (1, 2, 5, 10, 20, 35, 50, 65, 80, 90, 95),
-        encoder("JPEG", optimize=True, progressive=True, subsampling="4:2:0"),
-    )
+        return stream.getvalue()
+
+    return Peer(ratios, encode, opened)
+
+
+def opened(data):
+    """The picture in a file, as Pillow reads it; colour where the file says so."""
+    return np.asarray(Image.open(io.BytesIO(data)))
+
+
+def measured(peer, picture):
+    """(bytes, PSNR) of a picture at each setting."""
+    found = []
+    for setting in peer.settings:
+        data = peer.encode(picture, setting)
+        result = peer.decode(data)
+        if result.ndim > picture.ndim:  # WebP and AVIF hold grey as colour
+            result = np.asarray(Image.fromarray(result).convert("L"))
+        found.append((len(data), round(psnr(picture, result), 4)))
     return found
 
 
-def restore_bytes(threads):
-    """The function of the codec of this package."""
-    return lambda picture, quality: restore.compress(picture, quality=quality, threads=threads).data
-
-
-def encoder(kind, **settings):
-    """The function of one of Pillow's codecs."""
-
-    def encode(picture, quality=None):
-        stream = io.BytesIO()
-        chosen = {} if quality is None else {"quality": quality}
-        Image.fromarray(picture).save(stream, kind, **settings, **chosen)
-        return stream.getvalue()
-
-    return encode
-
-
-def decoded(name, data, picture, threads):
-    """The picture that a file holds."""
-    if name == "restore":
-        return restore.decompress(data, threads=threads).samples
-    return np.asarray(Image.open(io.BytesIO(data)).convert("L" if picture.ndim == 2 else "RGB"))
+# Photographs ------------------------------------------------------------------------------
 
 
 def curves(run, name, pictures):
     """PSNR at some bits per pixel, interpolated over their logarithm, means over the pictures."""
-    compared = codecs(run.threads)
-    measured = {codec: [] for codec in compared}
-    seconds = {codec: [0.0, 0.0] for codec in compared}
-    for title, picture in pictures.items():
-        pixels = picture.shape[0] * picture.shape[1]
-        for codec, (settings, encode) in compared.items():
-            points = []
-            for setting in settings:
-                start = time.perf_counter()
-                data = encode(picture, setting)
-                middle = time.perf_counter()
-                result = decoded(codec, data, picture, run.threads)
-                seconds[codec][0] += middle - start
-                seconds[codec][1] += time.perf_counter() - middle
-                points.append((8 * len(data) / pixels, psnr(picture, result)))
-            measured[codec].append(points)
+    compared = codecs()
+    areas = [picture.shape[0] * picture.shape[1] for picture in pictures.values()]
+
+    def measure(picture):
+        return {codec: measured(peer, picture) for codec, peer in compared.items()}
+
+    points = {codec: [] for codec in compared}
+    for title, area, found in zip(
+        pictures, areas, map_bands(measure, pictures.values(), run.threads), strict=True
+    ):
+        for codec, pairs in found.items():
+            points[codec].append([(round(8 * size / area, 5), dB) for size, dB in pairs])
         print(f"  {title}: done", file=sys.stderr)
-    area = sum(p.shape[0] * p.shape[1] for p in pictures.values()) / 1e6
-    rows = []
-    for codec in compared:
-        means = np.mean([interpolated(points, RATES) for points in measured[codec]], axis=0)
-        rows.append([codec, *(None if np.isnan(m) else float(m) for m in means)])
-        rows[-1] += [taken / area / len(compared[codec][0]) for taken in seconds[codec]]
-        rows[-1].append(None if codec == "restore" else saved(measured["restore"], measured[codec]))
-    lines = {}
-    for codec in compared:
-        means = np.mean([interpolated(points, CURVE) for points in measured[codec]], axis=0)
+    rows, lines = [], {}
+    for codec, pairs in points.items():
+        means = mean_curve(pairs, RATES)
+        rows.append([codec, *(None if np.isnan(mean) else float(mean) for mean in means)])
+        rows[-1].append(None if codec == "restore" else saved(points["restore"], pairs))
+        means = mean_curve(pairs, CURVE)
         kept = ~np.isnan(means)
-        lines[codec] = [CURVE[kept].tolist(), means[kept].tolist()]
+        lines[codec] = [CURVE[kept].round(4).tolist(), means[kept].round(4).tolist()]
     return Table(
         name=f"compress-{name}",
         title=f"Compression, {name} ({len(pictures)} pictures)",
         columns=[
             ("codec", ""),
             *((f"PSNR at {rate} bits per pixel (dB)", ".2f") for rate in RATES),
-            ("encode, s/Mpx", ".2f"),
-            ("decode, s/Mpx", ".3f"),
-            ("restore needs", "+.1f"),
+            ("bytes of restore at equal PSNR (%)", "+.1f"),
         ],
         rows=rows,
-        notes="Whole files, header and all; a dash where a codec does not reach that far. In the "
-        "last column the Bjontegaard rate difference, in percent of the other's bytes at equal "
-        "PSNR.",
-        details={"pictures": list(pictures), "points": measured},
-        machine=machine("pillow", threads=run.threads),
+        notes="Whole files, header and all (JPEG 2000: the bare codestream); a dash where not "
+        "every picture can be made so small. The last column is the Bjontegaard rate difference.",
+        details={"pictures": list(pictures), "points": points},
+        machine=machine("pillow"),
         curves={"x": "bits per pixel", "y": "PSNR (dB)", "log": "x", "lines": lines},
     )
 
 
-def interpolated(points, at):
-    """PSNR at the given rates, linear in the logarithm of the rate; NaN outside the points."""
+def mean_curve(pairs, rates):
+    """Mean PSNR over pictures at `rates`; NaN where one picture does not reach a rate."""
+    return np.mean([curve(points)(np.log(rates)) for points in pairs], axis=0)
+
+
+def curve(points):
+    """PSNR over the logarithm of the rate, monotone and cubic between the points."""
+    rate, quality = rising(points)
+    return PchipInterpolator(np.log(rate), quality, extrapolate=False)
+
+
+def rising(points):
+    """Rates and PSNR of the points that are better than all smaller ones."""
     rate, quality = np.array(sorted(points)).T
-    return np.interp(np.log(at), np.log(rate), quality, left=np.nan, right=np.nan)
+    best = np.maximum.accumulate(quality)
+    keep = (np.diff(best, prepend=-np.inf) > 0) & (np.diff(rate, prepend=0) > 0)
+    return rate[keep], quality[keep]
 
 
 def saved(ours, theirs):
@@ -152,15 +201,17 @@ def bjontegaard(ours, theirs):
     the PSNR that both reach (Bjontegaard 2001; monotone cubic interpolation)."""
     fits, ends = [], []
     for points in (ours, theirs):
-        rate, quality = np.array(sorted(points)).T
-        keep = np.diff(np.maximum.accumulate(quality), prepend=-1) > 0
-        fits.append(PchipInterpolator(quality[keep], np.log(rate[keep])))
-        ends.append((quality[keep][0], quality[keep][-1]))
+        rate, quality = rising(points)
+        fits.append(PchipInterpolator(quality, np.log(rate)))
+        ends.append((quality[0], quality[-1]))
     low, high = max(end[0] for end in ends), min(end[1] for end in ends)
     if high <= low:
         return None
     difference = (fits[0].integrate(low, high) - fits[1].integrate(low, high)) / (high - low)
     return 100 * (math.exp(difference) - 1)
+
+
+# Portraits --------------------------------------------------------------------------------
 
 
 def faces(run):
@@ -170,16 +221,20 @@ def faces(run):
     pictures = list(read_folder(run.data / "test/faces").values())
     rows = []
     for name, chosen in (("learned on faces", codec), ("packaged", "photos")):
-        reached = [
-            [restore.compress(picture, size=most, codec=chosen).psnr for picture in pictures]
-            for most in BYTES
-        ]
-        rows.append([f"restore, {name}", *(float(np.mean(column)) for column in reached)])
-    for name, (_, encode) in codecs(run.threads).items():
-        if name == "restore":
-            continue
-        reached = [[within(name, encode, picture, most) for picture in pictures] for most in BYTES]
-        rows.append([name, *(mean_where_most_fit(column) for column in reached)])
+        reached = map_bands(
+            lambda picture, chosen=chosen: [
+                restore.compress(picture, size=most, codec=chosen, threads=1).psnr for most in BYTES
+            ],
+            pictures,
+            run.threads,
+        )
+        rows.append([f"restore, {name}", *np.mean(list(reached), axis=0).tolist()])
+    for name, peer in codecs(fine=True).items():
+        if name != "restore":
+            reached = map_bands(
+                lambda picture, peer=peer: within_bytes(peer, picture), pictures, run.threads
+            )
+            rows.append([name, *(mean_where_most_fit(column) for column in zip(*reached))])
     return Table(
         name="compress-faces",
         title=f"Portraits of {learned[0].shape[1]} x {learned[0].shape[0]} pixels: PSNR in dB "
@@ -187,25 +242,18 @@ def faces(run):
         columns=[("codec", ""), *((f"{most} bytes", ".2f") for most in BYTES)],
         rows=rows,
         notes=f"Whole files; the codec was learned on {len(learned)} portraits of other people. "
-        "JPEG 2000 is the bare codestream; a dash where most pictures cannot be made so small.",
+        "JPEG 2000 is the bare codestream; a dash where most pictures cannot be made so small, and "
+        "the mean over the others where some cannot.",
         machine=machine("pillow"),
     )
 
 
-def within(name, encode, picture, most):
-    """Best PSNR of a peer in a file of at most `most` bytes; None where none is so small."""
-    settings = range(100)
-    if name == "JPEG 2000":
-        settings = [picture.size / (most * share) for share in np.linspace(0.4, 1.4, 60)]
-    best = None
-    for setting in settings:
-        data = encode(picture, setting)
-        if name == "JPEG 2000":  # the codestream alone: the boxes around it take 85 bytes
-            data = data[data.index(b"\xff\x4f\xff\x51") :]
-        if len(data) <= most:
-            reached = psnr(picture, decoded(name, data, picture, 1))
-            best = reached if best is None else max(best, reached)
-    return best
+def within_bytes(peer, picture):
+    """Best PSNR of a peer in files of at most so many bytes; None where none is so small."""
+    found = measured(peer, picture)
+    return [
+        max((quality for size, quality in found if size <= most), default=None) for most in BYTES
+    ]
 
 
 def mean_where_most_fit(values):

@@ -44,9 +44,10 @@ def test_a_folder_goes_and_comes_back(tmp_path):
     code, out, words = restore("compress", folder, "-o", tmp_path / "small/", "--json")
     assert code == 0, words
     reports = [json.loads(line) for line in out.splitlines()]
-    assert [report["bytes"] for report in reports] == [
+    assert [report["size_out"] for report in reports] == [
         (tmp_path / "small" / f"{name}.ksvd").stat().st_size for name in ("colour", "grey")
     ]
+    assert all(report["psnr"] > 30 and "bytes" not in report for report in reports)
     code, _, words = restore("decompress", tmp_path / "small", "-o", tmp_path / "again/")
     assert code == 0, words
     for name in ("grey", "colour"):

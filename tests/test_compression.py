@@ -12,6 +12,7 @@ from PIL import Image
 
 from restore.compression import (
     Codec,
+    coding,
     compress,
     container,
     decompress,
@@ -20,6 +21,7 @@ from restore.compression import (
     smoothing,
 )
 from restore.compression.planes import colour_angles, from_planes, rotation, to_planes
+from restore.images import as_image
 from restore.kernels import blocks, entropy
 from tests import reference
 
@@ -146,6 +148,29 @@ def test_bad_pictures_are_refused():
         compress(drawn(8, 8), codec="sketches")
     with pytest.raises(ValueError, match="alpha of shape"):
         compress(drawn(8, 8), alpha=np.ones((4, 4)))
+
+
+@pytest.mark.parametrize("data", ["abc", 5, None, Path("photo.ksvd"), ["a"]])
+def test_what_is_not_bytes_is_told(data):
+    for function in (decompress, inspect):
+        with pytest.raises(TypeError, match="expected the bytes of a compressed picture, not"):
+            function(data)
+
+
+@pytest.mark.parametrize(
+    "targets, error, words",
+    [
+        ({"size": "2k"}, TypeError, "size is a number, not '2k'"),
+        ({"psnr": -3}, ValueError, "psnr is a number above 0, not -3"),
+        ({"bpp": float("nan")}, ValueError, "bpp is a number above 0, not nan"),
+        ({"size": float("inf")}, ValueError, "size is a number above 0, not inf"),
+        ({"quality": float("nan")}, ValueError, "between 1 and 100"),
+        ({"codec": Path("mine.npz")}, TypeError, "expected a Codec, see Codec.load, not"),
+    ],
+)
+def test_targets_that_are_none_are_told(targets, error, words):
+    with pytest.raises(error, match=words):
+        compress(drawn(8, 8), **targets)
 
 
 # --- The file ---------------------------------------------------------------------------
@@ -291,6 +316,121 @@ def test_a_codec_learned_on_like_pictures_beats_the_packaged_one():
 # --- Parts ------------------------------------------------------------------------------
 
 
+def coded(height, width, channels, step):
+    """(codec, planes, step number, decoded planes, levels, sizes, modes) of a picture."""
+    codec = Codec.load("photos")
+    picture = as_image(drawn(height, width, channels))
+    picture[:64, :64] = np.linspace(0.3, 0.6, 64)[:, None, None]  # for large blocks
+    planes = to_planes(picture, (30, -20, 9))
+    number = coding.number_of(step)
+    shown, levels, sizes, modes = coding.quantise(codec, planes, number, threads=1)
+    return codec, planes, number, shown, levels, sizes, modes
+
+
+def test_the_entropy_coder_equals_the_reference():
+    codec, _, number, _, levels, sizes, modes = coded(72, 136, 3, 9.0)
+    levels[0, 3] = -(1 << 20)  # as no quantiser would make it
+    coder = coding.writer(*codec.start(), 1 << 16)
+    log_step = coding.step_of(number)[1]
+    count = coding.write(coder, codec, levels, sizes, modes, log_step)
+    payload = coder.data[:count].tobytes()
+    reader = reference.PictureReader(payload, *codec.start(), codec.scales, sizes.shape, log_step)
+    found_sizes, found_modes, found_levels = reader.read()
+    for plane in range(3):
+        assert np.array_equal(found_levels[plane], levels[plane, : len(found_levels[plane])])
+    assert np.array_equal(found_sizes, sizes) and np.array_equal(found_modes, modes)
+    assert np.array_equal(reader.chances, coder.models >> 8)
+    assert np.array_equal(reader.weights, coder.weights)
+
+
+def blocks_of(sizes):
+    """Rows and columns, in cells, of the first cell of every block, as they are walked."""
+    rows, columns = sizes.shape
+    for top in range(0, rows, 8):
+        for left in range(0, columns, 8):
+            for z in range(64):
+                y, x = top + blocks.Z_ROW[z], left + blocks.Z_COLUMN[z]
+                side = 1 << sizes[min(y, rows - 1), min(x, columns - 1)]
+                if y < rows and x < columns and y % side == 0 and x % side == 0:
+                    yield y, x
+
+
+def test_quantising_and_rebuilding_equal_the_reference():
+    codec, planes, number, shown, levels, sizes, modes = coded(72, 136, 3, 9.0)
+    step, log_step = coding.step_of(number)
+    assert max(sizes.ravel()) >= 2
+    different = 0
+    for plane in range(2):
+        first = 2 * coding._start_of(planes[plane])
+        pixels, decoded = planes[plane] - np.float32(first), shown[plane] - np.float32(first)
+        start = 0
+        for cell_y, cell_x in blocks_of(sizes[plane]):
+            number, mode = sizes[plane, cell_y, cell_x], modes[plane, cell_y, cell_x]
+            size, kind, turned = 8 << number, mode >> 1, mode & 1
+            y, x = 8 * cell_y, 8 * cell_x
+            here = slice(y, y + size), slice(x, x + size)
+            around, mean = reference.block_border(decoded, y, x, size)
+            transform = codec.bases.transforms[number][kind]
+            scales = codec.scales[number][kind]
+            coefficients, guess = reference.coefficients_of(
+                pixels[here] - mean, around, transform, codec.bases.predictors[number][kind], turned
+            )
+            own = levels[plane, start : start + len(scales)]
+            wanted = reference.quantised(
+                coefficients, scales, codec.rates, codec.bias, log_step, step, coding.PRICE
+            )
+            different += not np.array_equal(own, wanted)
+            again = reference.rebuilt(
+                own, guess, transform, scales, codec.bias, log_step, step, turned, size
+            )
+            assert np.allclose(again + mean, decoded[here], atol=0.01)
+            start += len(scales)
+    assert different <= 2  # where two choices cost the same but for rounding
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_costs_of_modes_equal_the_reference(number):
+    codec = Codec.load("photos")
+    bases, count = codec.bases, 64 if number == 0 else 256
+    analyses, predictors = bases.analyses[number], bases.predictors[number]
+    step, log_step, price = np.float32(11), 28, np.float32(0.075)
+    side = int(np.sqrt(count))
+    samples = RNG.normal(0, 30, (3, side, side)).astype(np.float32)
+    borders = RNG.normal(0, 30, (3, predictors.shape[2])).astype(np.float32)
+    views = np.empty((2, 3, count + borders.shape[1]), np.float32)
+    views[0] = np.concatenate([samples.reshape(3, -1), borders], axis=1)
+    views[1] = np.concatenate([samples.transpose(0, 2, 1).reshape(3, -1), borders[:, ::-1]], axis=1)
+    costs = np.ones((2 * len(analyses), 3), np.float32)
+    rates = codec.rates[:, 1].copy()
+    blocks.mode_costs(views, analyses, bases.scales[number], rates, costs, log_step, step, price)
+    for mode in range(len(costs)):
+        kind = mode >> 1
+        for n in range(3):
+            coefficients, _ = reference.coefficients_of(
+                samples[n], borders[n], bases.transforms[number][kind], predictors[kind], mode & 1
+            )
+            wanted = reference.cheapest_cost(
+                coefficients, codec.scales[number][kind], rates, log_step, step, price
+            )
+            assert costs[mode, n] == pytest.approx(1 + wanted, rel=1e-3)
+
+
+def test_levels_are_counted_by_what_is_expected_of_them():
+    codec, _, number, _, levels, sizes, modes = coded(72, 72, 1, 9.0)
+    log_step = coding.step_of(number)[1]
+    counts = np.zeros((blocks.SCALES, 3, 17))
+    blocks.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)
+    wanted, start = np.zeros_like(counts), 0
+    for y, x in blocks_of(sizes[0]):
+        scales = codec.scales[sizes[0, y, x]][modes[0, y, x] >> 1]
+        own = np.abs(levels[0, start : start + len(scales)])
+        for i in range(own.nonzero()[0].max(initial=-1) + 1):
+            near = min(own[max(i - 2, 0) : i].sum(), 2)
+            wanted[reference.spread_bucket(scales[i], log_step), near, min(own[i], 15)] += 1
+        start += len(scales)
+    assert np.array_equal(counts, wanted)
+
+
 def test_the_entropy_coder_reads_what_it_wrote():
     codec = Codec.load("photos")
     cells, planes = 12, 2
@@ -307,8 +447,6 @@ def test_the_entropy_coder_reads_what_it_wrote():
         some = RNG.laplace(0, 2, used[plane]) * (RNG.random(used[plane]) < 0.3)
         levels[plane, : used[plane]] = some.astype(np.int32)
     levels[0, 5], levels[1, 7] = 1 << 22, -(1 << 24)
-    from restore.compression import coding
-
     coder = coding.writer(*codec.start(), 1 << 16)
     count = coding.write(coder, codec, levels, sizes, modes, 30)
     reader = coding.reader(*codec.start(), coder.data[:count].tobytes())
@@ -398,8 +536,6 @@ def test_smoothing_is_asked_for_where_it_helps():
 
 
 def test_probabilities_are_mixed_as_in_the_reference():
-    from restore.compression import coding
-
     codec = Codec.load("photos")
     chances, weights = [0.9, 0.2, 0.6], [0.5, 0.3, 0.7]
     models, start = codec.start()

@@ -1,18 +1,28 @@
-"""Damaged files: one line or a whole result, soon, and nothing else."""
+"""Damaged files: one line or a whole result, soon, and nothing else.
 
+``FUZZ=10000 pytest tests/test_fuzz.py -k compressed`` tries as many compressed files.
+"""
+
+import functools
 import io
+import os
 import time
+import warnings
+import zlib
 
 import numpy as np
 import pytest
 from invert_command import invert_picture
 
 from restore import batch
+from restore.cli.decompress import decompress_bytes
+from restore.compression import compress
 from restore.files import metadata as meta
 from restore.files import reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
 
 MUTATIONS = 2000
+COMPRESSED = int(os.environ.get("FUZZ", 400))
 
 
 def seeds():
@@ -86,4 +96,42 @@ def test_damage_ends_in_a_line_or_a_whole_result(tmp_path, capfd, part):
     assert not any("Traceback" in line or "--debug" in line for line in lines)
     for result in results:
         with open(result, "rb") as file:
+            assert all(page.samples.ndim == 3 for page in reading.read_pages(file))
+
+
+def compressed_seeds():
+    """A few small compressed files: grey, colour, of 16 bits and with all sections."""
+    random = np.random.default_rng(5)
+    samples = np.cumsum(random.normal(0, 0.02, (26, 33, 3)), axis=1) + 0.5
+    beside = {"icc": bytes(16) + b"RGB " + bytes(90), "exif": b"II*\0", "xmp": b"<x/>"}
+    alpha = random.random((26, 33))
+    yield compress(samples[..., 0].clip(0, 1), quality=60, threads=1).data
+    yield compress(samples.clip(0, 1), quality=30, threads=1).data
+    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, threads=1).data
+
+
+def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capfd):
+    random = np.random.default_rng(11)
+    files = list(compressed_seeds())
+    (tmp_path / "in").mkdir()
+    for number in range(COMPRESSED):
+        data = mutated(files[number % len(files)], random)
+        if random.random() < 0.9:  # most get past the checksum, and past the magic and version
+            data = files[0][:5] + data[5:-4] if random.random() < 0.7 else data[:-4]
+            data += zlib.crc32(data).to_bytes(4, "big")
+        (tmp_path / f"in/{number}.ksvd").write_bytes(data)
+    process = functools.partial(decompress_bytes, dictionary=None, max_pixels=30_000, strip=None)
+    start = time.perf_counter()
+    options = batch.Options(output=str(tmp_path / "out"), format="png", max_pixels=30_000)
+    assert batch.run(process, [str(tmp_path / "in")], options, reads=(".ksvd",)) == 1
+    assert time.perf_counter() - start < 60 + COMPRESSED / 5
+    lines = capfd.readouterr().err.splitlines()
+    reasons = [line for line in lines if line.startswith("restore: ") and ": warning: " not in line]
+    results = sorted((tmp_path / "out").iterdir())
+    assert len(reasons) + len(results) == COMPRESSED
+    assert len(results) > COMPRESSED / 20
+    assert not any("Traceback" in line or "--debug" in line for line in lines)
+    for result in results[:200]:
+        with open(result, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # EXIF of mutated bytes
             assert all(page.samples.ndim == 3 for page in reading.read_pages(file))

@@ -92,7 +92,9 @@ class Console:
             return f"{report['input']}: skipped, {report['output']} exists"
         facts = [f"{name} {_short(report[name])}" for name in report if name not in REPORT]
         if report["psnr"] is not None:
-            facts += [f"PSNR {_short(report['psnr'])} dB", f"SSIM {_short(report['ssim'])}"]
+            facts.append(f"PSNR {_short(report['psnr'])} dB")
+        if report["ssim"] is not None:
+            facts.append(f"SSIM {_short(report['ssim'])}")
         facts.append(f"{report['seconds']:.1f} s")
         return f"{report['input']} -> {report['output']} ({', '.join(facts)})"
 

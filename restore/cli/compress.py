@@ -47,7 +47,7 @@ class Bytes(click.ParamType):
     show_default=True,
     metavar="photos|FILE",
     help="What the pictures are coded with: the packaged one, or a file of "
-    "learn_codec (in Python), which decompress will need, too.",
+    "train --compression, which decompress will need, too.",
 )
 @click.option("--embed-dictionary", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")
@@ -89,9 +89,5 @@ def compress_picture(picture, *, threads, progress, dictionary, embed, **target)
         progress=progress,
         **target,
     )
-    facts = {
-        "bytes": len(result.data),
-        "bpp": 8 * len(result.data) / (height * width),
-        "decibels": result.psnr,
-    }
+    facts = {"bpp": 8 * len(result.data) / (height * width), "psnr": result.psnr}
     return batch.Result(result.data, facts)

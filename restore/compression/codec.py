@@ -104,11 +104,14 @@ class Codec:
     @functools.cached_property
     def bases(self):
         """The `restore.kernels.blocks.Bases` of this codec."""
+        transforms = tuple(_orthonormal(part) for part in self.transforms)
+        predictors = tuple((part / np.float32(ONE)).astype(np.float32) for part in self.predictors)
         return blocks.Bases(
-            tuple(_orthonormal(part) for part in self.transforms),
-            tuple((part / np.float32(ONE)).astype(np.float32) for part in self.predictors),
+            transforms,
+            predictors,
             tuple(part.astype(np.int16) for part in self.scales),
             tuple(cosines_of(side) for side in SIDES),
+            tuple(_analyses(*pair) for pair in zip(transforms, predictors)),
         )
 
     def start(self):
@@ -169,6 +172,12 @@ def _orthonormal(rows):
     if np.abs(bases @ bases.transpose(0, 2, 1) - np.eye(bases.shape[1])).max() > 1e-6:
         raise ValueError("the codec's transforms are damaged: their atoms are not orthogonal")
     return np.ascontiguousarray(bases, dtype=np.float32)
+
+
+def _analyses(transforms, predictors):
+    """For each class the matrix that takes a block and its border to coefficients."""
+    joined = np.concatenate([transforms, -transforms @ predictors], axis=2)
+    return np.ascontiguousarray(joined.transpose(0, 2, 1))
 
 
 def cosines_of(side):

@@ -170,7 +170,10 @@ def inspect(data):
     ------
     ValueError
         If `data` is no whole compressed picture.
+    TypeError
+        If it is not bytes.
     """
+    data = bytes_of(data)
     header, packed, payload = _read(data)
     step = 2.0 ** ((header.number - 2048) / 128)
     sections = {name: len(part) for name, part in packed.items() if part is not None}
@@ -194,6 +197,24 @@ def inspect(data):
     }
 
 
+def bytes_of(data):
+    """`data` as bytes, whatever holds them."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(
+            f"expected the bytes of a compressed picture, not {type(data).__name__}: read the "
+            "file first, in binary mode"
+        ) from None
+
+
+def checked(codec):
+    """`codec`, if it is one."""
+    if not isinstance(codec, Codec):
+        raise TypeError(f"expected a Codec, see Codec.load, not {type(codec).__name__}")
+    return codec
+
+
 def codec_of(header, sections, codec=None):
     """The codec that a file needs: packaged, embedded, or the one given.
 
@@ -211,7 +232,7 @@ def codec_of(header, sections, codec=None):
             f"the picture was coded with the codec of SHA-256 {header.codec.hex()}...: "
             "give its file with --dictionary"
         )
-    if codec.digest[:_DIGEST] != header.codec:
+    if checked(codec).digest[:_DIGEST] != header.codec:
         raise ValueError(
             f"the picture was coded with the codec of SHA-256 {header.codec.hex()}..., "
             f"not with this one, {codec.digest[:_DIGEST].hex()}..."

@@ -80,35 +80,27 @@ def _costs(bases, rates, pixels, decoded, top, number, rows, columns, log_step, 
     corners = np.stack(
         np.meshgrid(np.arange(rows) * side + top, np.arange(columns) * side, indexing="ij"), -1
     ).reshape(-1, 2)
-    transforms, predictors = bases.transforms[number], bases.predictors[number]
-    rates = np.ascontiguousarray(rates[:, 1])
-    borders = np.empty((len(corners), predictors.shape[2]), np.float32)
+    analyses = bases.analyses[number]
+    coded = min(side, 16)
+    views = np.empty((2, len(corners), analyses.shape[1]), np.float32)
     samples = np.empty((len(corners), side * side), np.float32)
+    borders = np.empty((len(corners), analyses.shape[1] - coded**2), np.float32)
     blocks.gather(pixels, decoded, corners, samples, borders, side)
-    lost = np.zeros(len(corners), np.float32)
+    lost = np.float32(0)
     if side > 16:
         cosines = bases.cosines[number]
         low = (cosines @ samples.reshape(-1, side, side) @ cosines.T).reshape(len(corners), -1)
-        lost += (np.square(samples).sum(axis=1) - np.square(low).sum(axis=1)) / step**2
+        lost = (np.square(samples).sum(axis=1) - np.square(low).sum(axis=1)) / step**2
         samples = low
-    costs = np.empty((2 * len(transforms), len(corners)), np.float32)
+    turned = samples.reshape(-1, coded, coded).transpose(0, 2, 1)
+    views[0, :, : coded**2], views[0, :, coded**2 :] = samples, borders
+    views[1, :, : coded**2] = turned.reshape(samples.shape)
+    views[1, :, coded**2 :] = borders[:, ::-1]
+    costs = np.empty((2 * len(analyses), len(corners)), np.float32)
     costs[:] = lost + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
-    coded = min(side, 16)
-    turned = np.ascontiguousarray(
-        samples.reshape(-1, coded, coded).transpose(0, 2, 1).reshape(samples.shape)
+    blocks.mode_costs(
+        views, analyses, bases.scales[number], rates[:, 1].copy(), costs, log_step, step, price
     )
-    for kind in range(len(transforms)):
-        for turn, (block, border) in enumerate(((samples, borders), (turned, borders[:, ::-1]))):
-            rest = block - border @ predictors[kind].T
-            blocks.mode_costs(
-                rest @ transforms[kind].T,
-                bases.scales[number][kind],
-                rates,
-                costs[2 * kind + turn],
-                log_step,
-                step,
-                price,
-            )
     kinds = costs.argmin(axis=0)
     least = costs[kinds, np.arange(len(corners))]
     return least.reshape(rows, columns), kinds.astype(np.uint8).reshape(rows, columns)

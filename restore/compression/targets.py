@@ -1,6 +1,7 @@
 """Compress a picture to a quality or to a size, and decompress it."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
@@ -95,11 +96,12 @@ def compress(
     ------
     ValueError
         If the target cannot be reached; the sentence names the nearest that can.
+    TypeError
+        If a target is no number, or the codec none.
     """
     targets = {"quality": quality, "psnr": psnr, "bpp": bpp, "size": size}
     given = {name: value for name, value in targets.items() if value is not None}
-    if len(given) > 1:
-        raise ValueError(f"only one of {', '.join(given)} can be the target")
+    _check_targets(given)
     image = as_image(image)
     height, width, channels = image.shape
     if depth not in _TOPS:
@@ -113,7 +115,7 @@ def compress(
         raise ValueError(
             f"there is no codec {name!r}: use one of {', '.join(PACKAGED)}, or a Codec"
         )
-    codec = Codec.load(codec) if name else codec
+    codec = Codec.load(codec) if name else container.checked(codec)
     angles = colour_angles(image) if channels == 3 else (0, 0, 0)
     planes = to_planes(image, angles)
     sections = container.Sections(
@@ -174,12 +176,23 @@ def compress(
             )
     else:
         quality = 75 if quality is None else quality
-        if not 1 <= quality <= 100:
-            raise ValueError(f"quality is between 1 and 100, not {quality:g}")
         number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality - 1.9 * (quality / 100) ** 8))
         attempt(number)
     data, reached = tries[number]
     return Compressed(data, reached)
+
+
+def _check_targets(given):
+    """Refuse more than one target, and what is no number that can be reached for."""
+    if len(given) > 1:
+        raise ValueError(f"only one of {', '.join(given)} can be the target")
+    for name, value in given.items():
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} is a number, not {value!r}")
+        if name == "quality" and not 1 <= value <= 100:
+            raise ValueError(f"quality is between 1 and 100, not {value:g}")
+        if not value > 0 or (math.isinf(value) and name != "psnr"):
+            raise ValueError(f"{name} is a number above 0, not {value:g}")
 
 
 def _search(attempt, excess, slope, below=False):
@@ -244,9 +257,10 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     ------
     ValueError
         If `data` is no whole compressed picture, or another codec is needed.
+    TypeError
+        If `data` is not bytes, or the codec none.
     """
-    data = bytes(data)
-    header, sections, payload = container.unpack(data, max_pixels)
+    header, sections, payload = container.unpack(container.bytes_of(data), max_pixels)
     codec = container.codec_of(header, sections, codec)
     shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
     planes = coding.decode(codec, payload, shape, header.number, threads)

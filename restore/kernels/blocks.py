@@ -137,6 +137,9 @@ class Bases(NamedTuple):
     scales: tuple
     #: per size (16, size): the lowest frequencies of the DCT (unused below 32)
     cosines: tuple
+    #: per size (classes, samples + border, coefficients): (T_k, -T_k G_k) transposed, so that
+    #: one product takes a block and its border to coefficients
+    analyses: tuple
 
 
 @kernel(reorder=True)
@@ -189,34 +192,53 @@ def scale_bucket(log_scale, log_step):
     return min(max((np.int64(log_scale) - log_step + 40) >> 2, 0), SCALES - 1)
 
 
-@kernel
-def mode_costs(coefficients, scales, rates, costs, log_step, step, price):
-    """costs[n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude).
+#: Levels that have a rate of their own, and what each level beyond costs, in bits.
+_RATED, _BEYOND = 16, np.float32(0.1)
 
-    In squared quantiser steps; `coefficients` (n, count) of one class.
+
+@kernel(reorder=True)
+def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
+    """costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)
+
+    of the coefficients c of block n in class k, as it is (t = 0) and transposed (t = 1), in
+    squared quantiser steps.
+
+    Parameters
+    ----------
+    views : (2, blocks, samples + border) float32
+        Blocks and their borders; those of the second view transposed.
+    analyses : (classes, samples + border, samples) float32
+        `Bases.analyses` of this size of blocks.
+    scales : (classes, samples) int16
+    rates : (SCALES, 17) float32
+    costs : (2 classes, blocks) float32
+    log_step : int
+    step, price : float32
     """
-    count = coefficients.shape[1]
+    classes, _, count = analyses.shape
     inverse = np.float32(1) / step
-    for n in range(coefficients.shape[0]):
-        total = np.float32(0)
+    beyond = price * _BEYOND
+    coefficients = np.empty((views.shape[1], count), np.float32)
+    table = np.empty(count * _RATED, np.float32)
+    for mode in range(2 * classes):
+        np.dot(views[mode & 1], analyses[mode >> 1], coefficients)
         for i in range(count):
-            value = abs(coefficients[n, i]) * inverse
-            if value < np.float32(0.55):
-                total += value * value
-            else:
-                bucket = scale_bucket(scales[i], log_step)
-                level = min(int(value + np.float32(0.4)), 1 << 20)
+            bucket = scale_bucket(scales[mode >> 1, i], log_step)
+            for level in range(_RATED):
+                table[i * _RATED + level] = price * (rates[bucket, level] - rates[bucket, 0])
+        for n in range(views.shape[1]):
+            row = coefficients[n]
+            total = np.float32(0)
+            for i in range(count):
+                value = abs(row[i]) * inverse
+                level = np.int32(value + np.float32(0.4))
+                rated = level if level < _RATED else np.int32(_RATED - 1)
                 rest = value - np.float32(level)
-                best = value * value
-                if level:
-                    cost = rest * rest + price * (
-                        rates[bucket, min(level, 15)]
-                        - rates[bucket, 0]
-                        + np.float32(max(level - 15, 0)) * np.float32(0.1)
-                    )
-                    best = min(best, cost)
-                total += best
-        costs[n] += total
+                cost = rest * rest + table[i * _RATED + rated]
+                cost += beyond * np.float32(level - rated)
+                whole = value * value
+                total += cost if cost < whole else whole
+            costs[mode, n] += total
 
 
 class Plane(NamedTuple):
