@@ -24,8 +24,8 @@ SHAPE = (1732, 2310)
 #: Seconds between two looks at what the threads do.
 INTERVAL = 0.005
 
-#: How many parts of a command are told.
-PARTS = 5
+#: How many parts of a command are told, and how many of those that work alone.
+PARTS, PARTS_ALONE = 5, 3
 
 
 def tables(run):
@@ -42,19 +42,23 @@ def profiles(run):
             call(arguments)  # compiles
             with Sampler() as sampler:
                 call(arguments)
-            parts = sampler.shares()
-            told = ", ".join(f"{name} {share:.0%}" for name, share in parts[:PARTS])
-            rows.append([title, sampler.seconds, sampler.alone / sampler.seconds, told])
-            details[title] = dict(parts)
-            print(f"  {title}: {told}", file=sys.stderr)
+            work, alone = shares(sampler.work), shares(sampler.alone, sampler.seconds)
+            told = [
+                ", ".join(f"{name} {share:.0%}" for name, share in list(parts.items())[:count])
+                for parts, count in ((work, PARTS), (alone, PARTS_ALONE))
+            ]
+            rows.append([title, sampler.seconds, told[0], sum(alone.values()), told[1]])
+            details[title] = {"all threads": work, "one thread": alone}
+            print(f"  {title}: {told[0]}", file=sys.stderr)
     return Table(
         name="profile",
         title="Where the time goes: pictures of 4 megapixels",
         columns=[
             ("command", ""),
             ("seconds", ".1f"),
-            ("of which one thread works", ".0%"),
-            ("share of the work of all threads", ""),
+            ("shares of the work of all threads", ""),
+            ("time in which one thread works", ".0%"),
+            ("of all time, alone", ""),
         ],
         rows=rows,
         notes=f"What the threads were found doing every {1000 * INTERVAL:.0f} ms: kernels by "
@@ -117,8 +121,7 @@ class Sampler:
     """
 
     def __enter__(self):
-        self.seconds = self.alone = 0.0
-        self.work = Counter()
+        self.seconds, self.work, self.alone = 0.0, Counter(), Counter()
         self.over = threading.Event()
         self.thread = threading.Thread(target=self._look)
         self.start = time.perf_counter()
@@ -138,14 +141,15 @@ class Sampler:
             found = [part for frame in frames if (part := doing(frame))]
             for part in found:
                 self.work[part] += now - before
-            if len(found) <= 1:
-                self.alone += now - before
+            if len(found) == 1:
+                self.alone[found[0]] += now - before
             before = now
 
-    def shares(self):
-        """[(part, its share of the work of all threads)], the largest first."""
-        total = sum(self.work.values())
-        return [(part, seconds / total) for part, seconds in self.work.most_common()]
+
+def shares(seconds, total=None):
+    """{part: share of the total, or of their sum}, the largest first."""
+    total = total or sum(seconds.values())
+    return {part: taken / total for part, taken in seconds.most_common()}
 
 
 def doing(frame):
@@ -160,8 +164,11 @@ def doing(frame):
         return None
     module = frame.f_globals["__name__"].removeprefix("restore.")
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
-    for name, kernel in re.findall(r"\b(\w+)\.(\w+)\(", line):
-        home = getattr(frame.f_globals.get(name), "__name__", "")
+    for name, called in re.findall(r"\b(?:(\w+)\.)?(\w+)\(", line):
+        if name:
+            home = getattr(frame.f_globals.get(name), "__name__", "")
+        else:
+            home = getattr(frame.f_globals.get(called), "__module__", "")
         if home.startswith("restore.kernels."):
-            return f"`{home.removeprefix('restore.kernels.')}.{kernel}`"
+            return f"`{home.removeprefix('restore.kernels.')}.{called}`"
     return f"{module}.{frame.f_code.co_name}"

@@ -263,7 +263,7 @@ def _strip(mosaic, stages, threads, progress):
     steps = 1 + len(stages)
 
     def step(function, by, number):
-        """Bands of the output of one step, put together."""
+        """The output of one step, put together from its bands as they come."""
         rows = mosaic.shape[0] - 2 * by
         bands = [slice(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
 
@@ -273,8 +273,13 @@ def _strip(mosaic, stages, threads, progress):
         def run(rows):
             return function(slice(rows.start, rows.stop + 2 * by))
 
+        together = None
         parts = map_bands(run, bands, threads, progress and tell, "demosaicing")
-        return np.concatenate(list(parts), axis=-2)
+        for part, band in zip(parts, bands):  # to the end of the parts, which tell progress
+            if together is None:
+                together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
+            together[..., band, :] = part
+        return together
 
     def correct(stage, mosaic, first, estimate, fixed, rows):
         """The estimate of one stage, after the first one with the features to keep."""

@@ -117,7 +117,9 @@ def _stored(picture):
 def _write_png(file, picture):
     import imagecodecs
 
-    file.write(meta.with_png_chunks(imagecodecs.png_encode(_stored(picture)), picture.metadata))
+    # of filtered photographs runs alone are as small as all matches are, in a third of the time
+    data = imagecodecs.png_encode(_stored(picture), strategy=imagecodecs.PNG.STRATEGY.RLE)
+    file.write(meta.with_png_chunks(data, picture.metadata))
 
 
 def _write_with_pillow(file, picture, name):
