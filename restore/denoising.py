@@ -1,7 +1,8 @@
 """Removing noise: patches that look alike share the atoms they are coded with.
 
 By default similar patches are gathered in groups and each group is coded over atoms
-learned on itself (`restore.groups`). The classic way, every patch on its own over one
+learned on itself (`restore.groups`); the best setting corrects what comes of it by a coder
+whose steps were learned (`restore.unrolled`). The classic way, every patch on its own over one
 dictionary for the whole picture, finds the groups, is the fast setting, and serves where
 a dictionary is given.
 """
@@ -11,19 +12,18 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from restore import groups, learning, pipeline
+from restore import groups, learning, pipeline, unrolled
 from restore import patches as patching
 from restore.colour import AXES
 from restore.dictionary import Dictionary
 from restore.images import as_image
 from restore.noise import estimate_noise, stabilise, unstabilise
 
-#: What a quality is made of: the groups that the picture is restored from, and averaged.
-QUALITIES = {
-    "fast": (),
-    "balanced": (groups.Grouping(side=8, size=50, stride=5),),
-    "best": (groups.Grouping(side=6, size=40), groups.Grouping(side=8, size=50)),
-}
+#: Patches on their own, in groups, and in groups with what comes of them corrected.
+QUALITIES = ("fast", "balanced", "best")
+
+#: The groups that a picture is restored from. The weights were learned on what these make of it.
+GROUPING = groups.Grouping(side=8, size=50, stride=5)
 
 #: Patches that a dictionary is learned on, and turns of learning.
 LEARNING_PATCHES = 30_000
@@ -50,7 +50,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own; takes about 25 times as long.
-        ``"best"``: patches of two sizes; about 3.5 times as long again.
+        ``"best"``: corrected by learned sparse coding; a fifth longer again.
     poisson_gain : float, optional
         What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
         at brightness x; `sigma` is 0 then where not given.
@@ -119,13 +119,13 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     if not sigmas.any() or not known.any():
         return image.reshape(array.shape)
     filled = _fill(image, known)
-    if dictionary is None and QUALITIES[quality]:
+    if dictionary is None and quality != "fast":
         if n_atoms or patch_size or sparsity or stride:
             raise ValueError(
                 "number of atoms, patch size, sparsity and stride are for coding over one "
                 "dictionary: say which"
             )
-        restored = _by_groups(filled, sigmas, QUALITIES[quality], threads, progress)
+        restored = _by_groups(filled, sigmas, quality == "best", threads, progress)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
         if dictionary is None:
@@ -165,31 +165,31 @@ FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 PASSES = 4
 
 
-def _by_groups(image, sigmas, groupings, threads, progress):
-    """Mean of the estimates with each grouping, in decorrelated colours."""
+def _by_groups(image, sigmas, corrected, threads, progress):
+    """Every plane of decorrelated colours by its groups; and all of them corrected."""
     height, width, channels = image.shape
-    largest = max(grouping.side for grouping in groupings)
     axes = AXES[channels]
-    padded = patching.pad(image, (largest, largest, channels))
-    planes = [np.ascontiguousarray(padded @ axis) for axis in axes]
+    padded = patching.pad(image, (GROUPING.side, GROUPING.side, channels))
+    planes = np.stack([padded @ axis for axis in axes])
     variances = axes**2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
-    pilot = _by_dictionary(
-        planes[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, threads, progress
-    )
-    pilot = np.ascontiguousarray(pilot[..., 0])
-    totals = [np.zeros_like(plane) for plane in planes]
-    for grouping in groupings:
-        for total, estimate in zip(
-            totals, _estimates(planes, variances, pilot, grouping, threads, progress), strict=True
-        ):
-            total += estimate / np.float32(len(groupings))
-    restored = np.zeros_like(padded)
-    for total, axis in zip(totals, axes, strict=True):
-        restored += total[..., None] * axis
-    return restored[:height, :width]
+    estimates = group_estimates(planes, variances, threads, progress)
+    if corrected:
+        coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
+        sigma = float(np.sqrt(variances.mean()))
+        kinds = (np.stack(kind) for kind in zip(*estimates, strict=True))
+        restored = unrolled.correct(
+            planes, *kinds, sigma, coder, threads=threads, progress=progress
+        )
+    else:
+        # one at a time: two thirds of the memory in colour
+        restored = ((last + filtered) / 2 for _, last, filtered in estimates)
+    total = np.zeros_like(padded)
+    for plane, axis in zip(restored, axes, strict=True):
+        total += plane[..., None] * axis
+    return total[:height, :width]
 
 
-def _estimates(noisy, variances, pilot, grouping, threads, progress):
+def group_estimates(noisy, variances, threads=None, progress=None):
     """Plane by plane, coded in the same groups, which are found on the first.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
@@ -200,33 +200,46 @@ def _estimates(noisy, variances, pilot, grouping, threads, progress):
     whose noise is what is missing from that of y - z. The last pass takes x for the picture
     and filters y accordingly. The mean of the last two is better than either: the one is
     flatter where nothing is, the other truer where something is.
+
+    Yields
+    ------
+    first, last, filtered : (height, width) float32 ndarray
+        What the first pass makes of a plane, the last of the others, and the filter.
     """
 
     def find(guide):
-        return groups.find(guide, grouping, threads=threads, progress=progress)
+        return groups.find(guide, GROUPING, threads=threads, progress=progress)
 
     def code(plane, variance, places, **settings):
         return groups.code(
-            plane, variance, places, grouping.side, threads=threads, progress=progress, **settings
+            plane, variance, places, GROUPING.side, threads=threads, progress=progress, **settings
         )
 
-    def first(plane, variance, places):
+    def code_first(plane, variance, places):
         return code(plane, np.full_like(plane, variance), places, threshold=FIRST_THRESHOLD)
 
-    estimate = first(noisy[0], variances[0], find(pilot))
-    places = find(estimate)
+    pilot = _by_dictionary(
+        noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, threads, progress
+    )
+    first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
+    del pilot
+    places = find(first)
     for c, (plane, variance) in enumerate(zip(noisy, variances, strict=True)):
         if c > 0:
-            estimate = first(plane, variance, places)
+            first = code_first(plane, variance, places)
+        estimate = first
         for _ in range(PASSES):
             taken = plane - estimate
-            estimate += FEEDBACK * taken
+            estimate = estimate + FEEDBACK * taken
             # what is left of the variance
             taken *= 1 - FEEDBACK
             np.subtract(variance, taken * taken, out=taken)
             estimate = code(estimate, taken, places, threshold=NEXT_THRESHOLD)
-        estimate += code(plane, np.full_like(plane, variance), places, pilot=estimate)
-        yield estimate / 2
+        yield (
+            first,
+            estimate,
+            code(plane, np.full_like(plane, variance), places, pilot=estimate),
+        )
 
 
 # One dictionary for the whole picture ---------------------------------------------------

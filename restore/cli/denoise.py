@@ -59,7 +59,7 @@ class Sigma(click.ParamType):
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@quality("fast takes about a 25th of balanced's time, best about 3.5 times as long.")
+@quality("fast takes about a 25th of balanced's time, best a little longer.")
 @click.option(
     "--dictionary",
     metavar="learn|NAME|FILE",

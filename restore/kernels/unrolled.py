@@ -1,0 +1,55 @@
+"""The element-wise half of unrolled sparse coding; the other half is matrix products."""
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+
+
+@kernel
+def step(codes, analysed, gains, thresholds):
+    """z <- shrink(z + g a, t) with shrink(v, t) = sign(v) max(|v| - t, 0), in place.
+
+    One step of learned iterative shrinkage (Gregor & LeCun 2010, "Learning fast
+    approximations of sparse coding", algorithm 3), after z has been through its matrix.
+
+    Parameters
+    ----------
+    codes : (n_patches, n_atoms) float32, z, overwritten
+    analysed : (n_patches, n_atoms) float32, a
+    gains : (n_atoms,) float32, g
+    thresholds : (n_atoms,) float32, t, none negative
+    """
+    for p in range(codes.shape[0]):
+        for k in range(codes.shape[1]):
+            value = codes[p, k] + gains[k] * analysed[p, k]
+            threshold = thresholds[k]
+            # what is beyond the thresholds on either side
+            above = value - threshold
+            below = value + threshold
+            above = above if above > np.float32(0) else np.float32(0)
+            below = below if below < np.float32(0) else np.float32(0)
+            codes[p, k] = above + below
+
+
+@kernel
+def add_windowed(patches, window, rows, columns, total, weight):
+    """total += sum_p R_p^T x_p and weight += sum_p R_p^T w.
+
+    The patches come multiplied with the window w that they are averaged with.
+
+    Parameters
+    ----------
+    patches : (rows, columns, side, side, channels) float32
+    window : (side, side) float32
+    rows, columns : (n,) int64, top left corners
+    total : (height, width, channels) float32, added to
+    weight : (height, width) float32, added to
+    """
+    _, _, side, _, channels = patches.shape
+    for r in range(rows.shape[0]):
+        for c in range(columns.shape[0]):
+            for y in range(side):
+                for x in range(side):
+                    weight[rows[r] + y, columns[c] + x] += window[y, x]
+                    for channel in range(channels):
+                        total[rows[r] + y, columns[c] + x, channel] += patches[r, c, y, x, channel]

@@ -1,0 +1,382 @@
+"""Learn the steps of unrolled sparse coding: ``python -m training.unrolled``.
+
+    python -m training.unrolled pilots FOLDER CACHE --channels 1
+    python -m training.unrolled fit CACHE denoise-grey.npz --minutes 40
+
+The first draws crops of the photos in FOLDER, adds noise, restores them group by group and
+keeps what the coder is to correct; run it again with another seed for more, even while the
+second is learning. The second learns by Adam, through the average over the patches, from a
+dictionary of the package on. It tells the gain on pictures that it does not learn from, goes
+on where it was interrupted, and needs PyTorch (``pip install restore-ksvd[training]``).
+"""
+
+import argparse
+import copy
+import math
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import multiprocessing
+from torch.nn import functional
+
+import restore
+from restore.colour import AXES, GREY
+from restore.denoising import group_estimates
+from restore.dictionary import Dictionary
+from restore.unrolled import KINDS, STRIDE, UNIT, Coder
+
+#: Side of the crops that are kept, and of those in a batch; border that is not looked at.
+KEPT, CROP, BORDER = 288, 64, 4
+
+#: Of so many pictures one is kept for validation, at these levels of noise.
+HELD_OUT, LEVELS = 25, (15, 25, 50)
+
+#: Steps between averages over the workers.
+TOGETHER = 8
+
+
+# Pictures -------------------------------------------------------------------------------
+
+
+def pilots(folder, cache, channels, count, seed):
+    """Keep `count` noisy crops of the photos in `folder`, and what groups make of them."""
+    cache.mkdir(parents=True, exist_ok=True)
+    photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
+    for number in range(count):
+        random = np.random.default_rng((seed, number))
+        index = (seed * count + number) % len(photos)
+        held_out = index % HELD_OUT == 0
+        file = cache / f"{'validation' if held_out else 'learn'}-{seed}-{number}.npz"
+        if file.exists():
+            continue
+        clean = crop(Image.open(photos[index]).convert("RGB"), channels, random)
+        level = random.choice(LEVELS) if held_out else draw_level(random)
+        noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
+        planes = [np.ascontiguousarray(noisy @ axis) for axis in AXES[channels]]
+        variances = np.full(channels, (level / 255) ** 2, np.float32)
+        estimates = [np.stack(found) for found in group_estimates(planes, variances)]
+        samples = np.concatenate([np.stack(planes)[:, None], estimates], axis=1)
+        part = file.with_suffix(".part.npz")
+        np.savez(
+            part, clean=np.rint(255 * clean).astype(np.uint8),
+            planes=samples.astype(np.float16), sigma=np.float32(level / 255),
+        )  # fmt: skip
+        part.rename(file)
+
+
+def draw_level(random):
+    """A level of noise in 8-bit levels, most of them where pictures are restored most."""
+    return random.uniform(10, 55) if random.random() < 0.75 else random.uniform(4, 75)
+
+
+def crop(photo, channels, random):
+    """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down by 2 to 3 first.
+
+    So is what is to be learned from in colour, since JPEG keeps colours at half the size.
+    """
+    width, height = photo.size
+    factor = 1 if max(width, height) < 1000 and channels == 1 else random.uniform(2, 3)
+    photo = photo.resize((round(width / factor), round(height / factor)), Image.Resampling.BICUBIC)
+    samples = np.asarray(photo, np.float32)
+    if channels == 1:
+        samples = np.rint(samples @ GREY)[..., None]
+    top, left = (random.integers(0, max(1, n - KEPT + 1)) for n in samples.shape[:2])
+    return samples[top : top + KEPT, left : left + KEPT] / 255
+
+
+class Pictures:
+    """What is in the cache, and batches of it."""
+
+    def __init__(self, cache, kind):
+        self.cache, self.kind, self.held = cache, kind, {}
+        self.refresh()
+
+    def refresh(self):
+        """Read what has been added."""
+        for file in sorted(self.cache.glob(f"{self.kind}-*.npz")):
+            if file not in self.held and ".part" not in file.name:
+                with np.load(file) as content:
+                    clean = content["clean"] / np.float32(255)
+                    planes = np.moveaxis(clean @ AXES[clean.shape[2]].T, 2, 0)
+                    self.held[file] = planes, content["planes"], float(content["sigma"])
+        self.all = list(self.held.values())
+        areas = np.array([planes[0].size for planes, _, _ in self.all], float)
+        self.shares = areas / areas.sum()
+
+    def batch(self, count, random):
+        """Crops, turned and mirrored, and of other contrast: groups go along with all of it."""
+        found = []
+        for index in random.choice(len(self.all), count, p=self.shares):
+            clean, observed, sigma = self.all[index]
+            top, left = (random.integers(0, n - CROP + 1) for n in clean.shape[1:])
+            window = np.s_[..., top : top + CROP, left : left + CROP]
+            turns, mirror = random.integers(4), random.integers(2)
+            contrast = np.float32(np.exp(random.uniform(-0.25, 0.25)))
+            pair = []
+            for samples in (clean[window], observed[window]):
+                samples = np.rot90(samples, turns, (-2, -1))
+                pair.append(contrast * (samples[..., ::-1] if mirror else samples))
+            found.append((*pair, np.float32(contrast * sigma)))
+        return [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*found)]
+
+
+# The coder ------------------------------------------------------------------------------
+
+
+class Shrink(torch.autograd.Function):
+    """sign(v) max(|v| - t, 0), with one pass over memory less than PyTorch's own."""
+
+    @staticmethod
+    def forward(context, values, thresholds):
+        codes = torch.clamp(values, -thresholds, thresholds).neg_().add_(values)
+        context.save_for_backward(codes)
+        return codes
+
+    @staticmethod
+    def backward(context, gradient):
+        (codes,) = context.saved_tensors
+        signs = codes.sign()
+        thresholds = -(gradient * signs).sum((1, 2), keepdim=True, dtype=torch.float32)
+        return gradient * signs.abs_(), thresholds.to(gradient.dtype)
+
+
+class Unrolled(torch.nn.Module):
+    """`restore.unrolled.correct` in PyTorch, weights and all."""
+
+    def __init__(self, channels, n_atoms, n_steps):
+        super().__init__()
+        start = Dictionary.load("grey")
+        side = start.patch_shape[0]
+        order = np.random.default_rng(0).permutation(start.n_atoms)[:n_atoms]
+        atoms = torch.from_numpy(start.atoms[order].copy())
+        generator = torch.Generator().manual_seed(1)
+
+        def mix(count, scales):
+            """Shares of the atoms in each of `count` planes."""
+            shares = torch.randn(n_atoms, count, generator=generator)
+            return scales * shares / shares.norm(dim=1, keepdim=True)
+
+        shares = mix(KINDS * channels, torch.tensor([1, 3, 0.5, 1]).repeat(channels))
+        gram = atoms @ atoms.T
+        step = torch.eye(n_atoms) - gram / torch.linalg.eigvalsh(gram)[-1]
+        analysis = torch.einsum("kx,ki->ixk", atoms, shares)
+        window = torch.hann_window(side + 2, periodic=False)[1:-1].sqrt()
+        weights = {
+            "analysis": torch.stack([analysis, torch.zeros_like(analysis)]),
+            "steps": step.repeat(n_steps, 1, 1),
+            "gains": torch.full((n_steps, n_atoms), 0.1),
+            "thresholds": torch.tensor([0.02, 0.05])[:, None].repeat(n_steps + 1, 1, n_atoms),
+            "synthesis": torch.einsum("kx,kc->kxc", 0.003 * atoms, mix(channels, 1)).reshape(
+                n_atoms, side, side, channels
+            ),
+            "log_window": torch.outer(window, window).log(),
+        }
+        for name, values in weights.items():
+            self.register_parameter(name, torch.nn.Parameter(values))
+
+    @torch.no_grad()
+    def start_from(self, grey):
+        """Code light, the first plane, as `grey` does, and leave the other atoms to the colours.
+
+        Light is grey times `gain`: its noise is less beside it.
+        """
+        gain = float(AXES[3][0].sum())
+        n_atoms, kinds = len(grey.synthesis), grey.analysis.shape[1]
+        constant, rising = (torch.from_numpy(part.copy()) for part in grey.analysis)
+        self.analysis[:, :, :, :n_atoms] = 0
+        self.analysis[0, :kinds, :, :n_atoms] = constant / gain
+        self.analysis[1, :kinds, :, :n_atoms] = rising / gain**2
+        self.steps[:, :n_atoms] = 0
+        self.steps[:, :, :n_atoms] = 0
+        self.steps[:, :n_atoms, :n_atoms] = torch.from_numpy(grey.steps.copy())
+        self.gains[:, :n_atoms] = torch.from_numpy(grey.gains.copy())
+        thresholds = torch.from_numpy(grey.thresholds.copy())
+        self.thresholds[:, :, :n_atoms] = thresholds / torch.tensor([[1], [gain]])
+        atoms = torch.from_numpy(grey.synthesis / grey.window[..., None])
+        self.synthesis[:n_atoms] = 0
+        self.synthesis[:n_atoms, :, :, :1] = gain * atoms
+        self.log_window[:] = torch.from_numpy(grey.window.copy()).log()
+
+    def forward(self, observed, sigma):
+        """The corrected estimate, from (batch, channels, KINDS, height, width) samples.
+
+        `sigma` is (batch,), in [0, 1].
+        """
+        noisy, first, last, filtered = observed.unbind(2)
+        estimate = (last + filtered) / 2
+        middle = 0.5 * torch.from_numpy(AXES[estimate.shape[1]].sum(axis=1))[:, None, None]
+        inputs = torch.stack(
+            [noisy - estimate, last - filtered, estimate - middle, first - estimate], dim=2
+        )
+        inputs = inputs.flatten(1, 2) / UNIT
+        side = len(self.log_window)
+        levels = torch.stack([torch.ones_like(sigma), sigma / UNIT], dim=1)
+        thresholds = functional.relu(torch.einsum("kjm,bj->kbm", self.thresholds, levels))
+        # the matrix at each level, as two products: one kernel serves a batch of levels
+        inputs = (levels[:, :, None, None, None] * inputs[:, None]).flatten(1, 2)
+        kernel = self.analysis.flatten(0, 1).permute(2, 0, 1).unflatten(2, (side, side))
+        analysed = functional.conv2d(
+            inputs.contiguous(memory_format=torch.channels_last), kernel, stride=STRIDE
+        ).permute(0, 2, 3, 1)
+        thresholds = thresholds[:, :, None, None, :].to(analysed.dtype)
+        codes = Shrink.apply(analysed, thresholds[0])
+        for step, gains, threshold in zip(self.steps, self.gains, thresholds[1:], strict=True):
+            codes = torch.addcmul(codes @ step.to(codes.dtype), analysed, gains.to(analysed.dtype))
+            codes = Shrink.apply(codes, threshold)
+        window = self.log_window.exp()
+        atoms = self.synthesis.permute(0, 3, 1, 2) * window
+        total = functional.conv_transpose2d(codes.permute(0, 3, 1, 2), atoms, stride=STRIDE)
+        ones = torch.ones_like(analysed[:1, :, :, :1]).float().permute(0, 3, 1, 2)
+        weight = functional.conv_transpose2d(ones, window[None, None], stride=STRIDE)
+        return estimate + UNIT * total.float() / weight
+
+    def export(self, provenance):
+        """The weights as the package has them."""
+        weights = {name: values.detach().numpy() for name, values in self.named_parameters()}
+        weights["window"] = np.exp(weights.pop("log_window"))
+        weights["synthesis"] = weights["synthesis"] * weights["window"][..., None]
+        return Coder(**weights, provenance=provenance)
+
+
+# Learning -------------------------------------------------------------------------------
+
+
+def gains_on(model, pictures):
+    """Mean gain in dB over the estimate that is corrected, level by level."""
+    found = {}
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        for clean, observed, sigma in pictures.all:
+            observed = torch.from_numpy(observed.astype(np.float32))
+            before = observed[:, 2:].mean(dim=1)
+            after = model(observed[None], torch.tensor([sigma]))[0]
+            errors = [float(((e - torch.from_numpy(clean)) ** 2).mean()) for e in (before, after)]
+            found.setdefault(round(255 * sigma), []).append(10 * math.log10(errors[0] / errors[1]))
+    return {level: round(sum(gains) / len(gains), 3) for level, gains in sorted(found.items())}
+
+
+def fit(rank, settings, board, barrier):
+    """One worker of several: they learn apart, and every so often go on from their mean."""
+    torch.set_num_threads(1)
+    random = np.random.default_rng((settings.seed, rank))
+    pictures = Pictures(settings.cache, "learn")
+    validation = Pictures(settings.cache, "validation")
+    model = Unrolled(pictures.all[0][0].shape[0], settings.atoms, settings.coder_steps)
+    if settings.start:
+        model.start_from(Coder.load(settings.start))
+    optimiser = torch.optim.Adam(model.parameters(), settings.rate, betas=(0.9, 0.99))
+    average, step, spent = copy.deepcopy(model), 0, 0.0
+    checkpoint = settings.weights.with_suffix(".checkpoint")
+    if checkpoint.exists():
+        state = torch.load(checkpoint)
+        model.load_state_dict(state["model"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, spent = state["step"], state["spent"]
+        random = np.random.default_rng((settings.seed, rank, step))
+    started, told, losses = time.monotonic() - spent, time.monotonic(), []
+    while True:
+        spent = time.monotonic() - started
+        if step % TOGETHER == 0:
+            board[rank, 0] = spent
+            board[rank, 1:] = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
+            barrier.wait()
+            mean = board.mean(dim=0)
+            barrier.wait()
+            torch.nn.utils.vector_to_parameters(mean[1:].clone(), model.parameters())
+            done = max(float(mean[0]) / (60 * settings.minutes), step / settings.steps)
+            if done >= 1:
+                break
+        rate = settings.rate * min(1, (step + 1) / 100) * (1 + math.cos(math.pi * done)) / 2
+        optimiser.param_groups[0]["lr"] = rate
+        clean, observed, sigma = pictures.batch(settings.batch, random)
+        with torch.autocast("cpu", torch.bfloat16):
+            restored = model(observed, sigma)
+        inner = slice(BORDER, -BORDER)
+        errors = ((restored - clean)[..., inner, inner] ** 2).mean((1, 2, 3))
+        # about what is left of the noise, so that every level counts the same
+        loss = (errors / ((sigma / UNIT) ** 1.3 * (8.5 / 255) ** 2)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        step += 1
+        losses.append(loss.item())
+        decay = min(0.998, step / (step + 20))
+        for kept, values in zip(average.parameters(), model.parameters(), strict=True):
+            kept.data.lerp_(values.data, 1 - decay)
+        if rank == 0 and time.monotonic() - told > settings.tell:
+            loss = sum(losses) / len(losses)
+            gains = gains_on(average, validation)
+            print(f"{spent:6.0f} s, step {step}: loss {loss:.4f}, gains in dB {gains}", flush=True)
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                    "spent": spent,
+                },
+                checkpoint,
+            )
+            losses, told = [], time.monotonic()
+            pictures.refresh()
+    if rank == 0:
+        gains = gains_on(average, validation)
+        print(f"{spent:6.0f} s, step {step}: at the end, gains in dB {gains}", flush=True)
+        provenance = {
+            "learned from": settings.source,
+            "pictures": len(pictures.all),
+            "steps": step,
+            "settings": {
+                name: getattr(settings, name)
+                for name in ("atoms", "coder_steps", "batch", "rate", "workers", "minutes")
+            },
+            "validation gain in dB": gains,
+            "seed": settings.seed,
+            "restore": restore.__version__,
+        }
+        average.export(provenance).save(settings.weights)
+
+
+def main():
+    """Make pilots, or learn."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    making = commands.add_parser("pilots")
+    making.add_argument("folder", type=Path)
+    making.add_argument("cache", type=Path)
+    making.add_argument("--channels", type=int, choices=(1, 3), default=1)
+    making.add_argument("--count", type=int, default=600)
+    making.add_argument("--seed", type=int, default=0)
+    fitting = commands.add_parser("fit")
+    fitting.add_argument("cache", type=Path)
+    fitting.add_argument("weights", type=Path)
+    fitting.add_argument("--source", default="own photos", help="goes into the provenance")
+    fitting.add_argument("--start", type=Path, help="weights of a grey coder, for a colour one")
+    fitting.add_argument("--atoms", type=int, default=192)
+    fitting.add_argument("--coder-steps", type=int, default=6)
+    fitting.add_argument("--batch", type=int, default=8, help="crops for each worker")
+    fitting.add_argument("--rate", type=float, default=2e-3)
+    fitting.add_argument("--workers", type=int, default=3)
+    fitting.add_argument("--minutes", type=float, default=math.inf)
+    fitting.add_argument("--steps", type=int, default=20_000)
+    fitting.add_argument("--tell", type=float, default=180, help="seconds between lines")
+    fitting.add_argument("--seed", type=int, default=0)
+    asked = parser.parse_args()
+    if asked.command == "pilots":
+        pilots(asked.folder, asked.cache, asked.channels, asked.count, asked.seed)
+        return
+    channels = Pictures(asked.cache, "learn").all[0][0].shape[0]
+    count = sum(p.numel() for p in Unrolled(channels, asked.atoms, asked.coder_steps).parameters())
+    context = multiprocessing.get_context("spawn")
+    board = torch.zeros(asked.workers, 1 + count).share_memory_()
+    multiprocessing.spawn(fit, (asked, board, context.Barrier(asked.workers)), nprocs=asked.workers)
+
+
+if __name__ == "__main__":
+    main()
