@@ -3,7 +3,7 @@
     python -m training.unrolled pilots FOLDER CACHE --channels 1
     python -m training.unrolled fit CACHE denoise-grey.npz --minutes 40
 
-The first draws crops of the photos in FOLDER, adds noise, restores them group by group and
+The first draws crops of the photos in the folders in FOLDER, adds noise, restores them group by group and
 keeps what the coder is to correct; run it again with another seed for more, even while the
 second is learning. The second learns by Adam, through the average over the patches, from a
 dictionary of the package on. It tells the gain on pictures that it does not learn from, goes
@@ -63,6 +63,7 @@ def pilots(folder, cache, channels, count, seed):
         np.savez(
             part, clean=np.rint(255 * clean).astype(np.uint8),
             planes=samples.astype(np.float16), sigma=np.float32(level / 255),
+            photo=str(photos[index].relative_to(folder)),
         )  # fmt: skip
         part.rename(file)
 
@@ -91,7 +92,7 @@ class Pictures:
     """What is in the cache, and batches of it."""
 
     def __init__(self, cache, kind):
-        self.cache, self.kind, self.held = cache, kind, {}
+        self.cache, self.kind, self.held, self.photos = cache, kind, {}, set()
         self.refresh()
 
     def refresh(self):
@@ -101,6 +102,7 @@ class Pictures:
                 with np.load(file) as content:
                     clean = content["clean"] / np.float32(255)
                     planes = np.moveaxis(clean @ AXES[clean.shape[2]].T, 2, 0)
+                    self.photos.add(str(content["photo"]))
                     self.held[file] = planes, content["planes"], float(content["sigma"])
         self.all = list(self.held.values())
         areas = np.array([planes[0].size for planes, _, _ in self.all], float)
@@ -327,14 +329,15 @@ def fit(rank, settings, board, barrier):
         gains = gains_on(average, validation)
         print(f"{spent:6.0f} s, step {step}: at the end, gains in dB {gains}", flush=True)
         provenance = {
-            "learned from": settings.source,
-            "pictures": len(pictures.all),
+            "learned_from": sorted({Path(photo).parts[0] for photo in pictures.photos}),
+            "pictures": len(pictures.photos),
+            "crops": len(pictures.all),
             "steps": step,
             "settings": {
                 name: getattr(settings, name)
                 for name in ("atoms", "coder_steps", "batch", "rate", "workers", "minutes")
             },
-            "validation gain in dB": gains,
+            "validation_gains": gains,
             "seed": settings.seed,
             "restore": restore.__version__,
         }
@@ -356,7 +359,6 @@ def main():
     fitting = commands.add_parser("fit")
     fitting.add_argument("cache", type=Path)
     fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--source", default="own photos", help="goes into the provenance")
     fitting.add_argument("--start", type=Path, help="weights of a grey coder, for a colour one")
     fitting.add_argument("--atoms", type=int, default=192)
     fitting.add_argument("--coder-steps", type=int, default=6)
