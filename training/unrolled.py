@@ -3,11 +3,11 @@
     python -m training.unrolled pilots FOLDER CACHE --channels 1
     python -m training.unrolled fit CACHE denoise-grey.npz --minutes 40
 
-The first draws crops of the photos in the folders in FOLDER, adds noise, restores them group by group and
-keeps what the coder is to correct; run it again with another seed for more, even while the
-second is learning. The second learns by Adam, through the average over the patches, from a
-dictionary of the package on. It tells the gain on pictures that it does not learn from, goes
-on where it was interrupted, and needs PyTorch (``pip install restore-ksvd[training]``).
+The first draws crops of the photos in the folders in FOLDER, adds noise, restores them group by
+group and keeps what the coder is to correct; run it again with another seed for more, even while
+the second is learning. The second learns by Adam, through the average over the patches, from a
+dictionary of the package on. It tells the gain on pictures that it does not learn from, goes on
+where it was interrupted, and needs PyTorch (``pip install restore-ksvd[training]``).
 """
 
 import argparse
