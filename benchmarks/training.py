@@ -276,7 +276,7 @@ def growth(run):
             inputs, counts = [one for one in inputs if one.is_dir()], (1, 10, 1000)
         else:
             tile = read_folder(SAMPLES, "camera-clean.png")["camera-clean"]
-            inputs, counts = [Path(folder, "large.png")], (0.5, 1, 2)
+            inputs, counts = [Path(folder, "large.png")], (0.5, 1, 1000)
             imageio.imwrite(inputs[0], np.tile(tile, (4, 4)))
         rows = []
         for count in counts:
