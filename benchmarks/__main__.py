@@ -19,7 +19,9 @@ def main():
     parser.add_argument("--data", type=Path, help="folder of the standard sets (see README.md)")
     parser.add_argument("--threads", type=int, help="threads for all; all processors by default")
     parser.add_argument(
-        "--repetitions", type=int, help="timed rounds (default: 5, on the sample pictures 2)"
+        "--repetitions",
+        type=int,
+        help="timed rounds; 0 for quality alone (default: 5, on the sample pictures 2)",
     )
     parser.add_argument("--pages", action="store_true", help="only put stored tables on pages")
     asked = parser.parse_args()
@@ -33,7 +35,9 @@ def main():
 
     from restore.bands import usable_cpus
 
-    rounds = asked.repetitions or (5 if asked.data else 2)
+    rounds = asked.repetitions
+    if rounds is None:
+        rounds = 5 if asked.data else 2
     run = harness.Run(asked.data, asked.threads or usable_cpus(), rounds)
     if not asked.data:
         harness.keep_apart()

@@ -49,7 +49,7 @@ def mosaics(run, name, pictures):
         title=f"Demosaicing, {name} ({len(pictures)} pictures), RGGB",
         columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("s/Mpx", ".3f")],
         rows=[[method, means[method], pace[method]] for method in methods],
-        notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
+        notes=f"8-bit results; {run.rounds()}.",
         details=found.details(),
         machine=machine("colour-demosaicing", "opencv-python-headless", threads=run.threads),
         curves=found.curves("CPSNR (dB)"),

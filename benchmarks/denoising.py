@@ -99,7 +99,7 @@ def gaussian(run, kind, name, pictures):
             ]
             for method in methods
         ],
-        notes=f"Sigma known; medians of {run.repetitions} runs in turns at sigma {TIMED}.",
+        notes=f"Sigma known; {run.rounds()} at sigma {TIMED}.",
         details={str(sigma): found.details() for sigma, found in at.items()},
         machine=machine("bm3d", "scikit-image", threads=run.threads),
         curves={

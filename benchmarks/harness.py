@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import re
@@ -40,6 +41,11 @@ class Run:
     threads: int
     repetitions: int = 5
 
+    def rounds(self):
+        """How times were taken, for the notes of a table."""
+        many = f"medians of {self.repetitions} runs in turns"
+        return many if self.repetitions else "times not measured"
+
     def pictures(self, folder, sample="*-clean.png", grey=False):
         """(name of the set, {name: 8-bit picture}) from `data`, else from the sample pictures."""
         if self.data is not None and (self.data / folder).is_dir():
@@ -57,7 +63,7 @@ class Table:
     columns: list
     """(heading, format) pairs; the format is one of Python's, "" for text."""
     rows: list
-    """One value per column; None is shown as a dash."""
+    """One value per column; None and NaN, not measured, are shown as a dash."""
     notes: str = ""
     details: dict = field(default_factory=dict)
     """More numbers, stored but not shown, e.g. per picture."""
@@ -76,7 +82,7 @@ class Table:
             row_of(left),
             *(
                 row_of(
-                    "-" if value is None else format(value, style)
+                    "-" if value is None or value != value else format(value, style)
                     for value, (_, style) in zip(row, self.columns, strict=True)
                 )
                 for row in self.rows
@@ -90,7 +96,9 @@ class Table:
         """Write the table to ``results/NAME.json``, and draw its curves."""
         RESULTS.mkdir(exist_ok=True, parents=True)
         self.plot()
-        text = json.dumps(asdict(self), indent=1, ensure_ascii=False)
+        # JSON has no NaN
+        plain = json.loads(json.dumps(asdict(self)), parse_constant=lambda name: None)
+        text = json.dumps(plain, indent=1, ensure_ascii=False)
         (RESULTS / f"{self.name}.json").write_text(text + "\n", encoding="utf-8")
 
     def plot(self):
@@ -347,8 +355,8 @@ def in_turns(functions, repetitions=5):
     ----------
     functions : dict of str to callable
     repetitions : int
-        Rounds. One call of each goes before, untimed, where there is more than one round:
-        it compiles, and its result is the one returned.
+        Rounds. One call of each goes before, untimed, unless there is one round: it
+        compiles, and its result is the one returned. With no round there are no times (NaN).
 
     Returns
     -------
@@ -356,7 +364,7 @@ def in_turns(functions, repetitions=5):
         The first result and the median time of each.
     """
     results, times = {}, {name: [] for name in functions}
-    if repetitions > 1:
+    if repetitions != 1:
         results = {name: function() for name, function in functions.items()}
     for _ in range(repetitions):
         for name, function in functions.items():
@@ -364,7 +372,9 @@ def in_turns(functions, repetitions=5):
             result = function()
             times[name].append(time.perf_counter() - start)
             results.setdefault(name, result)
-    return results, {name: statistics.median(taken) for name, taken in times.items()}
+    return results, {
+        name: statistics.median(taken) if taken else math.nan for name, taken in times.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ def missing_pixels(run, name, pictures):
             ]
             for method in methods
         ],
-        notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
+        notes=f"8-bit results; {run.rounds()}.",
         details={str(missing): f.details() for missing, f in found.items()},
         machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
         curves=found[MISSING[0]].curves(f"PSNR, {MISSING[0]:.0%} missing (dB)"),
@@ -110,7 +110,7 @@ def text(run, name, pictures):
             [method, found.means()[method], least_gain(found, method), found.pace()[method]]
             for method in found.quality
         ],
-        notes=f"8-bit results; medians of {run.repetitions} runs in turns.",
+        notes=f"8-bit results; {run.rounds()}.",
         details=found.details(),
         machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
     )

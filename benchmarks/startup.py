@@ -68,7 +68,7 @@ def threads(run):
         imageio.imwrite(small, mirrored(clean, (866, 1155)))
         commands = {
             "denoise": ("denoise", photo, "-o", Path(folder, "result.png")),
-            "train": ("train", photo, "-o", Path(folder, "result.npz"), "--iterations", 10),
+            "train": ("train", photo, "-o", Path(folder, "result.npz")),
             "super-resolve": ("super-resolve", small, "-o", Path(folder, "large.png")),
         }
         seconds = {(name, count): [] for name in commands for count in counts}
@@ -96,7 +96,7 @@ def threads(run):
             ]
             for count in counts
         ],
-        notes=f"Denoising a grey photo, learning 256 atoms from it in 10 turns, enlarging a colour "
+        notes=f"Denoising a grey photo, learning 256 atoms from it in 20 turns, enlarging a colour "
         f"photo twice. Medians of {rounds} runs in turns, start of the program included.",
         machine=machine(),
         curves={

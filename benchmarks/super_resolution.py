@@ -56,7 +56,7 @@ def scales(run, name, pictures):
             [method, *(by[method] for f in found.values() for by in (f.means(), f.pace()))]
             for method in methods
         ],
-        notes=f"Megapixels of the result; medians of {run.repetitions} runs in turns.",
+        notes=f"Megapixels of the result; {run.rounds()}.",
         details={str(scale): f.details() for scale, f in found.items()},
         machine=machine("pillow", threads=run.threads),
         curves=found[SCALES[0]].curves(f"PSNR x{SCALES[0]} (dB)"),

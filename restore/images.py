@@ -37,8 +37,10 @@ def as_image(array):
     if array.dtype == bool or array.dtype.kind == "f":
         return np.ascontiguousarray(array, dtype=np.float32)
     if array.dtype.kind == "u":
-        # float64 for the division: the nearest float32 of each level, whatever the depth
-        return np.ascontiguousarray(array / float(np.iinfo(array.dtype).max), dtype=np.float32)
+        # up to 16 bits float32 holds both numbers: the quotient is the float32 nearest to it
+        kind = np.float32 if array.dtype.itemsize <= 2 else np.float64
+        quotient = np.divide(array, kind(np.iinfo(array.dtype).max), dtype=kind, order="C")
+        return quotient.astype(np.float32, copy=False)
     advice = ": convert to uint8 or uint16, or divide to floats in [0, 1]"
     raise TypeError(
         f"expected an array of booleans, unsigned integers or floats, got {array.dtype}"

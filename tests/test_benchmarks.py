@@ -81,6 +81,16 @@ def test_turns_alternate():
     assert set(results) == set(seconds) == {"a", "b"}
 
 
+def test_quality_alone_is_measured_without_times(tmp_path, monkeypatch):
+    monkeypatch.setattr(harness, "RESULTS", tmp_path)
+    cases = [("one", 1, np.zeros((2, 2)))]
+    found = harness.compare(cases, {"we": lambda given: given}, lambda r, given: given, 0)
+    rows = [[name, found.means()[name], found.pace()[name]] for name in found.quality]
+    Table("x", "Title", [("who", ""), ("dB", ".1f"), ("s", ".1f")], rows, machine="here").store()
+    assert "NaN" not in (tmp_path / "x.json").read_text()
+    assert "| we | 1.0 | - |" in Table.load("x").markdown()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs wait4")
 def test_the_memory_of_a_process_is_its_own():
     ballast = np.ones(200_000_000, np.uint8)

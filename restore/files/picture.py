@@ -87,9 +87,8 @@ def to_unit(stored, top=None):
     if stored.dtype.kind == "f" or top == 1:
         return np.ascontiguousarray(stored, dtype=np.float32)
     top = top or np.iinfo(stored.dtype).max
-    # through a table of the float32 nearest to each level: exact, and no float64 picture
-    table = (np.arange(top + 1) / top).astype(np.float32)
-    return table[np.minimum(stored, top)]
+    # float32 holds both numbers: the quotient is the float32 nearest to it
+    return np.divide(np.minimum(stored, top), np.float32(top), dtype=np.float32, order="C")
 
 
 def to_depth(samples, depth):
