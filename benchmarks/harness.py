@@ -103,7 +103,12 @@ class Table:
 
     def plot(self):
         """Draw the curves, if there are any, as ``docs/figures/NAME.svg``."""
-        if not self.curves or not peer("matplotlib"):
+        lines = {  # those that were measured
+            name: line
+            for name, line in self.curves.get("lines", {}).items()
+            if all(value is not None and value == value for value in line[0])
+        }
+        if not lines or not peer("matplotlib"):
             return
         import matplotlib
         from matplotlib.figure import Figure
@@ -114,7 +119,7 @@ class Table:
         with matplotlib.rc_context(style):
             figure = Figure(figsize=(6.4, 3.6), layout="constrained")
             axes = figure.subplots()
-            for number, (name, (across, up)) in enumerate(self.curves["lines"].items()):
+            for number, (name, (across, up)) in enumerate(lines.items()):
                 marker = "osD^vPX<>*"[number % 10]
                 axes.plot(across, up, marker=marker, markersize=5, linewidth=1.2, label=name)
             axes.set_title(self.title.replace("`", ""), fontsize="medium", wrap=True)
@@ -126,7 +131,7 @@ class Table:
                 axis.set_major_formatter(StrMethodFormatter("{x:g}"))
                 axis.set_minor_locator(LogLocator(subs=()))
             axes.grid(alpha=0.3)
-            if len(self.curves["lines"]) > 1:
+            if len(lines) > 1:
                 figure.legend(loc="outside right upper", fontsize="small", frameon=False)
             file = FIGURES / f"{self.name}.svg"
             figure.savefig(file, metadata={"Date": None, "Creator": None})
