@@ -32,12 +32,15 @@ benchmark-kernels: .venv/installed-kernels ## time the compiled kernels one by o
 	@$(BIN)/python -m pytest benchmarks/kernels --benchmark-columns=median,iqr,rounds
 
 dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from PHOTOS=folder
-	@test -n "$(PHOTOS)" || { echo "say where photos/ and bsds/ are: make dictionaries PHOTOS=folder" >&2; exit 2; }
+	@test -n "$(PHOTOS)" || { echo "say where photos/, bsds/ and t91/ are: make dictionaries PHOTOS=folder" >&2; exit 2; }
 	@$(BIN)/restore train "$(PHOTOS)/bsds" "$(PHOTOS)/photos" --grey --shrink 2 --patches 400000 \
 		--iterations 60 --overwrite -o restore/data/grey.npz
 	@$(BIN)/restore train "$(PHOTOS)/photos" --colour --shrink 3 --iterations 40 --overwrite \
 		-o restore/data/colour.npz
 	@$(BIN)/python -m training.compression "$(PHOTOS)"
+	@for scale in 2 3 4; do $(BIN)/restore train "$(PHOTOS)/bsds" "$(PHOTOS)/photos" "$(PHOTOS)/t91" \
+		--super-resolution $$scale --overwrite -o restore/data/sr$$scale.npz || exit; done
+	@$(BIN)/python -m training.super_resolution "$(PHOTOS)"
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures

@@ -9,8 +9,16 @@ from restore.kernels.resize import blend_columns, blend_rows
 ROWS = 256
 
 
-def resize(image, height, width, threads=None):
-    """Resample `image` to `height` x `width` by cubic convolution.
+def cubic(distance):
+    """The cubic convolution kernel with a = -0.5 (Keys 1981, equation 15)."""
+    distance = np.abs(distance)
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
+
+
+def resize(image, height, width, threads=None, *, kernel=cubic, radius=2.0):
+    """Resample `image` to `height` x `width`, by cubic convolution if nothing else is asked for.
 
     When shrinking, the kernel is widened by the factor, which removes what the smaller
     grid cannot hold. Same weights as Matlab's ``imresize``: a = -0.5, centres aligned,
@@ -23,6 +31,10 @@ def resize(image, height, width, threads=None):
         Size of the result, at least 1.
     threads : int, optional
         Threads to use; all usable processors by default.
+    kernel : callable
+        Weights by distance, in samples of the coarser of the two grids.
+    radius : float
+        Distance from which on `kernel` is zero.
 
     Returns
     -------
@@ -34,8 +46,8 @@ def resize(image, height, width, threads=None):
     Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981.
     """
     old_height, old_width, channels = image.shape
-    row_indices, row_weights = taps(old_height, height)
-    column_indices, column_weights = taps(old_width, width)
+    row_indices, row_weights = taps(old_height, height, kernel, radius)
+    column_indices, column_weights = taps(old_width, width, kernel, radius)
     resized = np.empty((height, width, channels), np.float32)
 
     def resample(band):
@@ -62,13 +74,15 @@ def resize(image, height, width, threads=None):
     return resized
 
 
-def taps(old, new):
+def taps(old, new, kernel=cubic, radius=2.0):
     """Which of `old` samples make each of `new` samples, and with what weights.
 
     Parameters
     ----------
     old, new : int
         Numbers of samples along one axis.
+    kernel, radius
+        As for `resize`.
 
     Returns
     -------
@@ -80,20 +94,12 @@ def taps(old, new):
     factor = new / old
     stretch = min(factor, 1.0)
     centres = (np.arange(new) + 0.5) / factor - 0.5
-    n_taps = int(np.ceil(4 / stretch)) + 2
-    indices = np.floor(centres - 2 / stretch).astype(np.int64)[:, None] + np.arange(n_taps)
-    weights = cubic((centres[:, None] - indices) * stretch)
+    n_taps = int(np.ceil(2 * radius / stretch)) + 2
+    indices = np.floor(centres - radius / stretch).astype(np.int64)[:, None] + np.arange(n_taps)
+    weights = kernel((centres[:, None] - indices) * stretch)
     weights /= weights.sum(axis=1, keepdims=True)
     used = np.flatnonzero(np.abs(weights).max(axis=0) > 1e-12)
     kept = slice(used[0], used[-1] + 1)
     indices = indices[:, kept] % (2 * old)
     indices = np.minimum(indices, 2 * old - 1 - indices)
     return indices.astype(np.int32), weights[:, kept].astype(np.float32)
-
-
-def cubic(distance):
-    """The cubic convolution kernel with a = -0.5 (Keys 1981, equation 15)."""
-    distance = np.abs(distance)
-    near = (1.5 * distance - 2.5) * distance**2 + 1
-    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
-    return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))

@@ -894,12 +894,15 @@ def turned_patches(plane, turns, step, side, columns):
     return np.array(patches)
 
 
-def anchored(features, compared, anchors, regressions):
-    """A+ (Timofte 2014), equation 5: the regression of the nearest anchor."""
+def anchored(features, compared, anchors, regressions, sharpness):
+    """A+ (Timofte 2014), equation 5, with the two nearest anchors, blended by a softmax."""
     outputs = []
     for feature, row in zip(features, compared):
-        nearest = np.argmin(((anchors - row) ** 2).sum(axis=1))
-        outputs.append(feature @ regressions[nearest])
+        scores = -0.5 * ((anchors - row) ** 2).sum(axis=1)
+        order = np.argsort(-scores, kind="stable")[:2]
+        shares = np.exp(sharpness * (scores[order] - scores[order[0]]))
+        shares /= shares.sum()
+        outputs.append(sum(w * feature @ regressions[k] for w, k in zip(shares, order)))
     return np.array(outputs)
 
 

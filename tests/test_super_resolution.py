@@ -9,11 +9,25 @@ from restore.super_resolution import (
     Cascade,
     CoupledDictionary,
     learn_super_resolution,
+    learning,
     super_resolve,
 )
-from restore.super_resolution.cascade import poses, scorers_of, windows_of
+from restore.super_resolution.cascade import (
+    SHARPNESS,
+    nearest_of,
+    poses,
+    scorers_of,
+    windows_of,
+)
 from restore.super_resolution.coupled import learn_coupled
-from restore.super_resolution.learning import Plan, moments, shrunk
+from restore.super_resolution.degradation import shrink
+from restore.super_resolution.learning import (
+    Checkpoint,
+    Plan,
+    learn_stages,
+    moments,
+    shrunk,
+)
 from tests import reference
 
 PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
@@ -81,28 +95,35 @@ def test_patches_turn_there_and_back():
     assert np.allclose(total, covers * plane, atol=1e-5)
 
 
-def test_regressions_of_the_nearest_anchor():
+def test_regressions_of_the_nearest_anchors():
     rng = np.random.default_rng(3)
     features = rng.standard_normal((50, 6)).astype(np.float32)
     anchors = rng.standard_normal((9, 4)).astype(np.float32)
     regressions = rng.standard_normal((9, 6, 5)).astype(np.float32)
     compared = rng.standard_normal((50, 4)).astype(np.float32)
-    nearest = np.empty(50, np.int32)
     kernels.normalise_rows(anchors, np.float32(0))
     kernels.normalise_rows(compared, np.float32(0))
     rows = np.hstack([compared, np.ones((50, 1), np.float32)])
-    kernels.best_columns(rows @ scorers_of(anchors), nearest)
+    nearest, shares = nearest_of(rows, scorers_of(anchors))
     outputs = np.empty((50, 5), np.float32)
-    kernels.apply_regressions(features, nearest, regressions, outputs)
-    literal = reference.anchored(features, compared, anchors, regressions)
+    kernels.apply_regressions(features, nearest, shares, regressions, outputs)
+    literal = reference.anchored(features, compared, anchors, regressions, SHARPNESS)
     assert np.allclose(outputs, literal, atol=1e-4)
+    assert 0.5 <= shares.min() < 0.9 < shares.max() <= 1
 
 
-def test_ties_go_to_the_first_anchor():
-    nearest = np.empty(3, np.int32)
-    scores = np.array([[1, 1, 0], [0, 2, 2], [0, 0, 0]], np.float32)
-    kernels.best_columns(scores, nearest)
-    assert nearest.tolist() == [0, 1, 0]
+def test_ties_go_to_the_first_anchors():
+    nearest, shares = np.empty((4, 2), np.int32), np.empty(4, np.float32)
+    scores = np.array([[1, 1, 0.5], [0.5, 2, 2], [1, 1, 1], [1, 2, 3]], np.float32)
+    kernels.two_best_columns(scores, np.float32(2), nearest, shares)
+    assert nearest.tolist() == [[0, 1], [1, 2], [0, 1], [2, 1]]
+    assert np.allclose(shares, [0.5, 0.5, 0.5, 1 / (1 + np.exp(-2))])
+
+
+def test_one_anchor_alone():
+    nearest, shares = np.empty((1, 2), np.int32), np.empty(1, np.float32)
+    kernels.two_best_columns(np.ones((1, 1), np.float32), np.float32(20), nearest, shares)
+    assert nearest.tolist() == [[0, 0]]
 
 
 def test_rows_of_norm_one():
@@ -121,7 +142,7 @@ def test_one_compiled_signature_per_kernel(learned):
         "turned_patches",
         "add_turned_patches",
         "normalise_rows",
-        "best_columns",
+        "two_best_columns",
         "apply_regressions",
     ):
         assert len(getattr(kernels, name).signatures) <= 1, name
@@ -153,6 +174,54 @@ def test_learning_refuses_too_little():
         learn_super_resolution([np.zeros((10, 10))], 2, plans=PLANS)
     with pytest.raises(ValueError, match="too few to learn 16 anchors"):
         learn_super_resolution([np.zeros((40, 40))] * 4, 2, plans=PLANS)
+
+
+@pytest.mark.parametrize("degradation", ["area", "gaussian:1.2"])
+def test_other_degradations_are_undone(degradation):
+    photos = [edges(seed=seed) for seed in range(1, 9)]
+    model = learn_super_resolution(photos, 2, plans=PLANS, degradation=degradation)
+    assert model.degradation == degradation
+    scene = edges(seed=50)
+    small = shrink(scene, 2, degradation)
+    enlarged = super_resolve(small, 2, model=model)
+    assert decibels(enlarged, scene) > decibels(resize(small, 96, 100), scene) + 1
+    assert np.abs(shrink(enlarged, 2, degradation) - small).mean() < 1 / 255
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_how_pictures_become_small(scale):
+    image = np.random.default_rng(5).random((6 * scale, 7 * scale, 1)).astype(np.float32)
+    blocks = image.reshape(6, scale, 7, scale)
+    assert np.allclose(shrink(image, scale, "area")[..., 0], blocks.mean((1, 3)), atol=1e-6)
+    assert np.array_equal(shrink(image, scale, "bicubic"), resize(image, 6, 7))
+    distance = np.arange(6 * scale) - (2 * scale + (scale - 1) / 2)
+    weights = np.exp(-0.5 * (distance / 0.9) ** 2)
+    narrow = shrink(image, scale, "gaussian:0.9")
+    column = weights / weights.sum() @ image[..., 0]
+    across = np.arange(7 * scale) - (3 * scale + (scale - 1) / 2)
+    weights = np.exp(-0.5 * (across / 0.9) ** 2)
+    assert np.isclose(narrow[2, 3, 0], column @ weights / weights.sum(), atol=1e-3)
+
+
+def test_going_on_gives_what_an_unbroken_run_gives(tmp_path):
+    photos = [edges(seed=seed) for seed in range(1, 9)]
+    first, last = learn_stages(photos, 2, plans=PLANS)
+    first.save(tmp_path / "begun.npz")
+    start = Checkpoint.load(tmp_path / "begun.npz")
+    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, threads=1)
+    again.cascade.save(tmp_path / "again.npz")
+    last.cascade.save(tmp_path / "whole.npz")
+    assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
+
+
+def test_memory_is_bounded_by_drawing_from_the_photos(monkeypatch):
+    monkeypatch.setattr(learning, "LIMIT", 8 * 48 * 50)
+    photos = [edges(seed=seed) for seed in range(12)]
+    pairs, folds, count = learning._pairs(photos, 2, "bicubic", seed=0)
+    assert count == 12 and len(set(folds)) == 4
+    assert 4 * 48 * 50 < sum(small.size for small, _ in pairs) <= learning.LIMIT
+    again = learning._pairs(photos, 2, "bicubic", seed=0)[0]
+    assert all(np.array_equal(one, other) for (one, _), (other, _) in zip(pairs, again))
 
 
 # --- Coupled dictionaries ----------------------------------------------------------------
@@ -286,13 +355,28 @@ def test_progress_is_told(learned):
         ({"scale": 1}, "2, 3 or 4"),
         ({"scale": 0}, "2, 3 or 4"),
         ({"scale": 5}, "2, 3 or 4"),
+        ({"scale": 2.5}, "2, 3 or 4, not 2.5"),
+        ({"scale": (2, 2)}, "2, 3 or 4"),
         ({"size": (10, 10)}, "only enlarges"),
+        ({"size": 40}, r"size is \(height, width\) in whole pixels, not 40"),
+        ({"size": (40,)}, r"size is \(height, width\)"),
+        ({"size": (40, 40, 3)}, r"size is \(height, width\)"),
+        ({"size": (40.5, 40)}, r"whole pixels, not \(40.5, 40\)"),
+        ({"size": "large"}, "whole pixels, not large"),
+        ({"method": "cubic"}, "method is one of"),
+        ({"model": "sr2.npz"}, "needs a Cascade"),
         ({"quality": "good"}, "quality is one of"),
     ],
 )
 def test_what_is_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         super_resolve(np.zeros((12, 14)), **arguments)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (4,), (4, 5, 2), (2, 3, 4, 3)])
+def test_what_is_no_image(shape):
+    with pytest.raises(ValueError, match="image"):
+        super_resolve(np.zeros(shape))
 
 
 def test_what_is_refused_of_models_and_images(learned):

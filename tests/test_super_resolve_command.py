@@ -90,6 +90,9 @@ def test_grey_stays_grey(tmp_path):
     [
         (("--scale", 2, "--width", 40), "not both"),
         (("--max-side", 50, "--width", 40), "not both"),
+        (("--scale", 1), "'1' is not one of '2', '3', '4'"),
+        (("--scale", 0), "'0' is not one of '2', '3', '4'"),
+        (("--width", 0), "0 is not in the range"),
     ],
 )
 def test_wrong_usage(scene, arguments, words):
@@ -109,6 +112,22 @@ def test_what_fails_says_why(scene, arguments, words):
     code, report, _ = restore(scene, *arguments)
     assert code == 1 and words in report["error"], report
     assert not scene.with_name("scene-enlarged.png").exists()
+
+
+def test_a_picture_of_four_pixels(tmp_path):
+    source = save(tmp_path / "tiny.png", SCENE[:2, :2])
+    code, report, _ = restore(source, "--scale", 4, "--quality", "best")
+    assert code == 0 and (report["height"], report["width"]) == (8, 8)
+
+
+def test_damaged_model(scene, tmp_path):
+    from restore.archive import packaged_path
+
+    (tmp_path / "sr2.npz").write_bytes(packaged_path("sr2").read_bytes()[:-1000])
+    code, report, _ = restore(scene, "--dictionary", tmp_path / "sr2.npz")
+    assert code == 1 and "sr2.npz is not a super-resolution model file, or is damaged" in str(
+        report
+    )
 
 
 def test_models_of_another_kind_or_scale(scene):

@@ -372,26 +372,15 @@ class Model:
         file.write(repr(self.provenance).encode())
 
 
-@pytest.mark.parametrize(
-    "option, home, name",
-    [
-        (("--compression",), "restore.compression.learning", "learn_codec"),
-        (("--super-resolution", "3"), "restore.super_resolution", "learn_super_resolution"),
-    ],
-)
-def test_models_of_other_tasks_are_learned_by_them(
-    photos, tmp_path, monkeypatch, option, home, name
-):
-    def learn(pictures, *arguments, seed, threads, progress, **settings):
-        channels = [image.shape[2] for image in pictures]
-        assert channels == ([1, 3] if name == "learn_codec" else [1, 1])
-        assert arguments == tuple(int(part) for part in option[1:]) and seed == 5
+def test_a_codec_is_learned_by_compression(photos, tmp_path, monkeypatch):
+    def learn(pictures, *, seed, threads, progress, **settings):
+        assert [image.shape[2] for image in pictures] == [1, 3] and seed == 5
         return Model({"method": "some"})
 
-    monkeypatch.setattr(f"{home}.{name}", learn)
+    monkeypatch.setattr("restore.compression.learning.learn_codec", learn)
     out = tmp_path / "model.npz"
     (photos / "bad.png").write_text("not a picture")
-    result = call(photos, "-o", out, *option, "--seed", 5, "--json")
+    result = call(photos, "-o", out, "--compression", "--seed", 5, "--json")
     assert result.return_value == 0
     (end,) = lines(result)
     assert end["pictures"] == 2 and len(end["skipped"]) == 1
@@ -463,16 +452,32 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
     assert "choose one of" in str(wrong.exception)
 
 
-def test_a_folder_becomes_a_model_for_super_resolution(photos, tmp_path, monkeypatch):
-    from restore.super_resolution import Cascade, learning
+@pytest.fixture
+def enlarging(photos, tmp_path, monkeypatch):
+    """What the command needs to learn three small stages; and it does not reach the third twice."""
+    from restore.super_resolution import learning
 
-    plans = (learning.Plan(False, 5, 4, 4, 1.0, 0.7, 8),)
-    monkeypatch.setitem(learning.PLANS, 2, plans)
+    first, other = (
+        learning.Plan(False, 5, 4, 4, 1.0, 0.7, 8),
+        learning.Plan(True, 4, 4, 3, 1.5, 1, 8),
+    )
+    monkeypatch.setitem(learning.PLANS, 2, (first, other, other))
     others = [SAMPLES / f"{name}-clean.png" for name in ("astronaut", "coffee")]
+    return (photos, *others, "--super-resolution", 2)
+
+
+def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
+    from restore.super_resolution import Cascade
+
     output = tmp_path / "sr2.npz"
-    result = call(photos, *others, "-o", output, "--super-resolution", 2, "--json")
+    result = call(*enlarging, "-o", output, "--degradation", "gaussian:0.8", "--json")
     assert result.return_value == 0, result.stderr
-    assert lines(result)[-1]["scale"] == 2
-    assert Cascade.load(output).provenance["pictures"] == 4
-    wrong = call(photos, "-o", tmp_path / "a.npz", "--super-resolution", 2, "--picture", "a.png")
-    assert "neither --resume nor --picture" in str(wrong.exception)
+    assert lines(result)[-1]["scale"] == 2 and lines(result)[-1]["pictures"] == 4
+    model = Cascade.load(output)
+    assert model.provenance["pictures"] == 4 and len(model.stages) == 3
+    assert model.provenance["learned_from"][0] == "photos"
+    assert model.degradation == "gaussian:0.8"
+    shown = CliRunner().invoke(cli, ["inspect", str(output)], standalone_mode=False).stdout
+    assert "degradation: gaussian:0.8" in shown
+    again = call(*enlarging, "-o", output, "--resume")
+    assert again.return_value == 1 and "is finished: --overwrite" in again.stderr

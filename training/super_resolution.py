@@ -1,50 +1,42 @@
-"""Learn the packaged super-resolution models from folders of photos.
+"""Learn the packaged coupled dictionaries anew: ``python -m training.super_resolution FOLDER``.
 
-    python training/super_resolution.py 2 restore/data/sr2.npz photos/ more-photos/
-
-With ``--method ksvd`` it learns coupled dictionaries. A few hundred photos take about ten
-minutes a scale on two processors.
+FOLDER holds ``t91`` (small pictures, all taken) and ``bsds`` (one of ten). The dictionaries
+serve to compare with; what enlarges by default is learned by ``restore train
+--super-resolution``. Takes some minutes.
 """
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
-from restore.files.formats import EXTENSIONS
-from restore.files.reading import read_picture
-from restore.super_resolution import learn_super_resolution
+from restore.archive import packaged_path
+from restore.batch.collection import Collection
+from restore.files.formats import MAX_PIXELS
+from restore.super_resolution.cascade import SCALES
 from restore.super_resolution.coupled import learn_coupled
 from restore.super_resolution.learning import shrunk
 
 
 def main():
-    """Learn one scale and write its model."""
+    """Learn all scales and write their files."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scale", type=int, choices=(2, 3, 4))
-    parser.add_argument("model", type=Path, help="the .npz to write")
-    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int)
-    parser.add_argument("--every", type=int, default=1, help="take one photo of so many")
-    parser.add_argument("--method", choices=("anchors", "ksvd"), default="anchors")
     asked = parser.parse_args()
-    files = sorted(
-        path
-        for folder in asked.folders
-        for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS
-    )[:: asked.every]
-    pictures = (read_picture(str(path)).samples for path in files)
-    settings = {"threads": asked.threads, "progress": progress}
-    if asked.method == "ksvd":
-        pairs = [pair for picture in pictures if (pair := shrunk(picture, asked.scale)) is not None]
-        model = learn_coupled(pairs, asked.scale, **settings)
-    else:
-        model = learn_super_resolution(pictures, asked.scale, **settings)
-    model.save(asked.model)
+    files = sorted((asked.folder / "t91").iterdir())
+    files += sorted((asked.folder / "bsds").iterdir())[::10]
+    pictures = Collection(map(str, files), max_pixels=MAX_PIXELS)
+    for scale in SCALES:
+        pairs = [pair for picture in pictures if (pair := shrunk(picture, scale)) is not None]
+        learned = learn_coupled(pairs, scale, threads=asked.threads, progress=progress)
+        about = {"learned_from": ["bsds", "t91"], "pictures": len(files)}
+        learned = dataclasses.replace(learned, provenance={**learned.provenance, **about})
+        learned.save(packaged_path(f"sr{scale}-ksvd"))
 
 
 def progress(stage, done, total):
-    """One line per tenth of a stage."""
+    """Five lines per stage."""
     if done % max(1, total // 5) == 0:
         print(f"{stage}: {done} of {total}", file=sys.stderr, flush=True)
 

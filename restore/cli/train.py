@@ -109,6 +109,14 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     help="Learn what demosaic --dictionary takes instead. Of the other options above --shrink "
     "applies; it should be 2 or more, unless every pixel was measured in full colour.",
 )
+@click.option(
+    "--degradation",
+    default="bicubic",
+    show_default=True,
+    metavar="bicubic|area|gaussian:S",
+    help="How pictures became small that --super-resolution is to enlarge; S is the standard "
+    "deviation of a blur, in pixels of the large picture.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
@@ -161,8 +169,12 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     models = {option: value for option, value in models.items() if value}
     if len(models) > 1:
         raise click.UsageError(f"choose one of {' and '.join(models)}")
-    if models and (resume or picture is not None):
-        raise click.UsageError(f"{next(iter(models))} goes with neither --resume nor --picture")
+    if resume and models and not super_resolution:
+        raise click.UsageError(f"{next(iter(models))} does not go with --resume")
+    if models and picture is not None:
+        raise click.UsageError(f"{next(iter(models))} does not go with --picture")
+    if settings["degradation"] != "bicubic" and not super_resolution:
+        raise click.UsageError("--degradation goes with --super-resolution")
     if not output.endswith(".npz"):
         raise click.UsageError(f"{output} should end in .npz")
     if os.path.lexists(output) and not overwrite and not resume:
@@ -183,7 +195,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     except (KeyboardInterrupt, batch.Interrupted) as stop:
         console.end()
         number = stop.args[0] if isinstance(stop, batch.Interrupted) else signal.SIGINT
-        kept = f"{output} holds the dictionary of turn {run.saved}: --resume goes on from there"
+        what = "the model of stage" if super_resolution else "the dictionary of turn"
+        kept = f"{output} holds {what} {run.saved}: --resume goes on from there"
         console.say("interrupted: " + (kept if run.saved else "nothing is learned yet"))
         return 128 + number
     except (OSError, ValueError, MemoryError) as error:
@@ -222,16 +235,16 @@ class Run:
         with only_one(self.output):
             self.console.announce_compilation()
             if self.model is not None:
-                return self._learn_model(pictures, names)
+                return self._learn_model(pictures, names, resume)
             return self._learn(pictures, names, resume)
 
-    def _learn_model(self, pictures, names):
+    def _learn_model(self, pictures, names, resume):
         """What other tasks than coding patches learn."""
         from restore.files.safe import whole_file
 
         start = time.perf_counter()
         try:
-            model = self._model(pictures)
+            model = self._model(pictures, resume)
         finally:
             self._list_skipped(pictures)
         used = len(pictures) - len(pictures.skipped)
@@ -260,7 +273,7 @@ class Run:
             self.console.say(f"{self.output}: learned from {used} pictures ({seconds:.1f} s)")
         return 0
 
-    def _model(self, pictures):
+    def _model(self, pictures, resume):
         shared = {name: self.settings[name] for name in ("seed", "threads")}
         shared["progress"] = self.console.stage
         if self.model == "--compression":
@@ -271,15 +284,45 @@ class Run:
             prior = Codec.load("photos" if init == "data" else init)
             return learn_codec(pictures, prior=prior, **shared)
         if self.model == "--super-resolution":
-            from restore.super_resolution import learn_super_resolution
-
-            pictures.channels = 1
-            return learn_super_resolution(pictures, self.scale, **shared)
+            return self._cascade(pictures, resume, shared)
         from restore.demosaicing import Model, check_picture, learn_demosaicing, tiles
 
         pictures.channels, pictures.usable = 3, check_picture
         drawn = tiles(pictures, self.settings["seed"], self.console.stage)
         return Model(learn_demosaicing(drawn, **shared))
+
+    def _cascade(self, pictures, resume, shared):
+        """The model for super-resolution; the file holds its stages so far."""
+        from restore import archive
+        from restore.files.safe import whole_file
+        from restore.super_resolution import learning
+        from restore.super_resolution.cascade import KIND
+
+        start = None
+        if resume and os.path.lexists(self.output):
+            if archive.read_header(self.output)[0] == KIND:
+                raise ValueError(f"{self.output} is finished: --overwrite learns it anew")
+            start = learning.Checkpoint.load(self.output)
+            self.saved = len(start.cascade.stages)
+        pictures.channels = None
+        shared["degradation"] = self.settings["degradation"]
+        for checkpoint in learning.learn_stages(pictures, self.scale, start=start, **shared):
+            number = len(checkpoint.cascade.stages)
+            total = len(checkpoint.cascade.provenance["stages"])
+            if self.console.options.verbose:
+                self.console.say(f"stage {number} of {total} is learned")
+            if number == total:
+                continue
+            try:
+                with whole_file(self.output) as file:
+                    checkpoint.save(file)
+                self.saved = number
+            except OSError as error:
+                self.console.say(
+                    f"restore: {self.output}: stage {number} is not saved: "
+                    f"{batch.failure_reason(error)}"
+                )
+        return checkpoint.cascade
 
     def _learn(self, pictures, names, resume):
         from restore import training

@@ -140,49 +140,67 @@ def normalise_rows(rows, floor):
 
 
 @kernel
-def best_columns(scores, nearest):
-    """nearest[n] = argmax_k scores[n, k]; ties go to the lowest column.
+def two_best_columns(scores, sharpness, nearest, shares):
+    """The two anchors nearest to each row, and the share of the first in what they foretell.
 
-    With scores f.a_k - |a_k|**2 / 2 this is the nearest anchor (A+, section 3).
+    With scores s_k = f.a_k - |a_k|**2 / 2 the highest is the nearest anchor (A+, section 3);
+    the shares are a softmax of the two: 1 / (1 + exp(-sharpness (s_1 - s_2))). Ties go to
+    the lowest column; of one column both are the same.
 
     Parameters
     ----------
     scores : (n_rows, n_anchors) float32 array
-        Not negative: their bits are compared as integers, which is four times as fast.
-    nearest : (n_rows,) int32 array
+        Positive: their bits are compared as integers, which is four times as fast. The
+        highest of each row is set to zero.
+    sharpness : float
+    nearest : (n_rows, 2) int32 array
         Filled.
+    shares : (n_rows,) float32 array
+        Filled, with 0.5 to 1.
     """
     count = np.int32(scores.shape[1])
     for n in range(len(scores)):
         row = scores[n].view(np.int32)
-        best = row[0]
-        for k in range(count):
-            value = row[k]
-            best = value if value > best else best
-        first = count
-        for k in range(count):
-            here = np.int32(k) if row[k] == best else count
-            first = here if here < first else first
-        nearest[n] = first
+        for place in range(2):
+            best = row[0]
+            for k in range(count):
+                value = row[k]
+                best = value if value > best else best
+            first = count
+            for k in range(count):
+                here = np.int32(k) if row[k] == best else count
+                first = here if here < first else first
+            nearest[n, place] = first
+            if place == 0:
+                shares[n] = scores[n, first]
+                row[first] = 0
+        behind = shares[n] - scores[n, nearest[n, 1]]
+        shares[n] = np.float32(1) / (np.float32(1) + np.exp(-np.float32(sharpness) * behind))
 
 
 @kernel(reorder=True)
-def apply_regressions(features, nearest, regressions, outputs):
-    """outputs[n] = features[n] R_k with k = nearest[n] (A+, equation 5).
+def apply_regressions(features, nearest, shares, regressions, outputs):
+    """outputs[n] = features[n] (w R_k + (1 - w) R_l) with k, l = nearest[n], w = shares[n].
+
+    Anchored regression (A+, equation 5), blended over the border between two anchors.
 
     Parameters
     ----------
     features : (n_rows, n_features) float32 array
-    nearest : (n_rows,) int32 array
+    nearest : (n_rows, 2) int32 array
+    shares : (n_rows,) float32 array
     regressions : (n_anchors, n_features, n_outputs) float32 array
     outputs : (n_rows, n_outputs) float32 array
         Filled.
     """
     for n in range(len(features)):
-        regression = regressions[nearest[n]]
+        first = regressions[nearest[n, 0]]
+        second = regressions[nearest[n, 1]]
+        share = shares[n]
         for k in range(outputs.shape[1]):
             outputs[n, k] = 0
         for j in range(features.shape[1]):
-            value = features[n, j]
+            one = features[n, j] * share
+            other = features[n, j] - one
             for k in range(outputs.shape[1]):
-                outputs[n, k] += value * regression[j, k]
+                outputs[n, k] += one * first[j, k] + other * second[j, k]

@@ -1,5 +1,7 @@
 """Super-resolution: detail foretold from learned pairs of small and large patches."""
 
+import operator
+
 import numpy as np
 
 from restore.colour import luminance
@@ -44,7 +46,7 @@ def super_resolve(
     model : Cascade or CoupledDictionary, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
-        How many stages of a cascade are run.
+        How many stages of a cascade are run: one, three or all.
     method : {"anchors", "ksvd"}
         A cascade of anchored regressions, or sparse codes over coupled dictionaries, which
         is older and not as good.
@@ -84,13 +86,18 @@ def super_resolve(
         raise ValueError("the image holds NaN or infinity: replace them, e.g. by inpainting")
     height, width = whole.shape[:2]
     if size is None:
-        if model is None and scale not in SCALES:
+        if model is None and not (np.ndim(scale) == 0 and scale in SCALES):
             raise ValueError(f"the scale is 2, 3 or 4, not {scale}: for others give a size")
         if model is not None and scale != model.scale:
             raise ValueError(f"the model was learned for scale {model.scale}, not {scale}")
         size = (height * scale, width * scale)
-    size = tuple(int(side) for side in size)
-    if len(size) != 2 or size[0] < height or size[1] < width:
+    try:
+        size = tuple(operator.index(side) for side in size)
+    except TypeError:
+        size = (size,)
+    if len(size) != 2:
+        raise ValueError(f"size is (height, width) in whole pixels, not {size[0]}")
+    if size[0] < height or size[1] < width:
         raise ValueError(
             f"the image is {width} x {height} already, and super-resolution only enlarges: "
             "ask for a larger size"
@@ -116,9 +123,11 @@ def _enlarge(image, model, quality, threads, progress):
         large = start
         for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
             if number:
-                large = back_project(small[..., None], large[..., None], threads)[..., 0]
+                large = back_project(
+                    small[..., None], large[..., None], model.degradation, threads
+                )[..., 0]
             large = refine(stage, small, large, threads, progress)
     large -= start
     enlarged += large[..., None]
     del large, start
-    return back_project(image, enlarged, threads)
+    return back_project(image, enlarged, model.degradation, threads)

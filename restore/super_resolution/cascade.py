@@ -1,11 +1,12 @@
 """A cascade of anchored regressions: how a luminance plane gains detail, stage by stage.
 
 Each stage looks at windows of the small plane, or of the enlargement so far, turns each
-into one pose, finds its nearest anchor, and adds the patch of missing detail that the
-anchor's regression foretells. Overlapping patches are averaged. After each stage the
+into one pose, finds its two nearest anchors, and adds the patch of missing detail that
+their regressions foretell. Overlapping patches are averaged. After each stage the
 enlargement is corrected until shrinking it gives the small plane back.
 """
 
+import contextlib
 import functools
 from dataclasses import dataclass, field
 
@@ -16,17 +17,27 @@ from restore.bands import map_bands
 from restore.kernels.anchors import (
     add_turned_patches,
     apply_regressions,
-    best_columns,
     normalise_rows,
     turned_windows,
+    two_best_columns,
 )
 from restore.resize import resize
+from restore.super_resolution.degradation import kernel_of, shrink
 
 #: Scales that come with the package.
 SCALES = (2, 3, 4)
 
 #: Added to a window's norm before dividing by it: below 8-bit levels there is no direction.
 FLOOR = 1e-5
+
+#: How soon the nearest anchor alone decides: `two_best_columns`.
+SHARPNESS = 20.0
+
+#: Kinds of file: a model, and one that is still being learned.
+KIND, UNFINISHED = "super-resolution model", "checkpoint of a super-resolution model"
+
+#: Stages in a file of the second kind for each stage learned: itself, and one per fold.
+COPIES = 5
 
 #: Windows per band, and rows of a band compared with the anchors at a time.
 WINDOWS = 8192
@@ -94,6 +105,11 @@ class Cascade:
     stages: tuple
     provenance: dict = field(default_factory=dict)
 
+    @property
+    def degradation(self):
+        """How pictures became small that this enlarges: see `degradation.kernel_of`."""
+        return self.provenance.get("degradation", "bicubic")
+
     def save(self, file):
         """Write the cascade as ``.npz``.
 
@@ -101,25 +117,7 @@ class Cascade:
         ----------
         file : path or binary file object
         """
-        sizes = [
-            (
-                self.scale,
-                stage.step,
-                stage.side,
-                stage.patch,
-                *stage.anchors.shape,
-                len(stage.features),
-            )
-            for stage in self.stages
-        ]
-        maps = [getattr(stage, name).ravel() for stage in self.stages for name in _MAPS]
-        regressions = [stage.regressions.ravel() for stage in self.stages]
-        arrays = {
-            "sizes": np.array(sizes, np.int32),
-            "maps": np.concatenate(maps).astype(np.float16),
-            "regressions": np.concatenate(regressions),
-        }
-        archive.write(file, "super-resolution model", arrays, self.provenance)
+        write_stages(file, KIND, self.scale, self.stages, self.provenance)
 
     @classmethod
     def load(cls, file):
@@ -139,16 +137,52 @@ class Cascade:
         """
         if isinstance(file, int):
             return _packaged(file)
-        arrays, provenance, _ = archive.read(file, "super-resolution model", _LAYOUT)
-        name = getattr(file, "name", file)
-        try:
-            return cls(*_unpacked(arrays), provenance)
-        except ValueError as error:
-            raise ValueError(f"{name} is not a usable super-resolution model: {error}") from None
+        kind = KIND
+        with contextlib.suppress(ValueError):
+            kind = UNFINISHED if archive.read_header(file)[0] == UNFINISHED else KIND
+        scale, stages, provenance = read_stages(file, kind)
+        if kind == UNFINISHED:
+            stages = stages[: len(stages) // COPIES]
+        cascade = cls(scale, stages, provenance)
+        with _named(file):
+            kernel_of(cascade.degradation, scale)
+        return cascade
 
 
 _MAPS = ("moments", "sorting", "anchors", "features", "steps")
 _LAYOUT = {"sizes": ("i", 2), "maps": ("e", 1), "regressions": ("b", 1)}
+
+
+def write_stages(file, kind, scale, stages, provenance):
+    """Write stages of one scale as an ``.npz`` of that kind."""
+    sizes = [
+        (scale, stage.step, stage.side, stage.patch, *stage.anchors.shape, len(stage.features))
+        for stage in stages
+    ]
+    maps = [getattr(stage, name).ravel() for stage in stages for name in _MAPS]
+    arrays = {
+        "sizes": np.array(sizes, np.int32),
+        "maps": np.concatenate(maps).astype(np.float16),
+        "regressions": np.concatenate([stage.regressions.ravel() for stage in stages]),
+    }
+    archive.write(file, kind, arrays, provenance)
+
+
+def read_stages(file, kind):
+    """Scale, stages and provenance of what `write_stages` wrote; errors as `Cascade.load`."""
+    arrays, provenance, _ = archive.read(file, kind, _LAYOUT)
+    with _named(file):
+        return *_unpacked(arrays), provenance
+
+
+@contextlib.contextmanager
+def _named(file):
+    """Whatever makes no sense in a file becomes a sentence that names it."""
+    try:
+        yield
+    except ValueError as error:
+        name = getattr(file, "name", file)
+        raise ValueError(f"{name} is not a usable {KIND}: {error}") from None
 
 
 @functools.cache
@@ -265,12 +299,21 @@ def compared_of(windows, sorting):
 
 
 def nearest_of(compared, scorers):
-    """(n_rows,) int32: the anchor nearest to each row of `compared_of`."""
-    nearest = np.empty(len(compared), np.int32)
+    """The two anchors nearest to each row of `compared_of`.
+
+    Returns
+    -------
+    nearest : (n_rows, 2) int32 array
+    shares : (n_rows,) float32 array
+        How much the nearer of the two counts.
+    """
+    nearest = np.empty((len(compared), 2), np.int32)
+    shares = np.empty(len(compared), np.float32)
     for start in range(0, len(compared), CHUNK):
         chunk = slice(start, start + CHUNK)
-        best_columns(compared[chunk] @ scorers, nearest[chunk])
-    return nearest
+        scores = compared[chunk] @ scorers
+        two_best_columns(scores, np.float32(SHARPNESS), nearest[chunk], shares[chunk])
+    return nearest, shares
 
 
 def half(array):
@@ -319,9 +362,10 @@ def refine(stage, small, large, threads=None, progress=None):
 
     def detail_of(band):
         windows, turns = windows_of(padded, stage.moments, stage.step, stage.side, columns, band)
-        nearest = nearest_of(compared_of(windows, stage.sorting), stage.scorers)
+        nearest, shares = nearest_of(compared_of(windows, stage.sorting), stage.scorers)
         patches = np.empty((len(windows), stage.patch**2), np.float32)
-        apply_regressions(windows @ stage.features.T, nearest, stage.matrices, patches)
+        features = windows @ stage.features.T
+        apply_regressions(features, nearest, shares, stage.matrices, patches)
         detail = np.zeros(((band.stop - band.start) * scale + 2 * overhang, width), np.float32)
         add_turned_patches(patches, poses(stage.patch), turns, scale, stage.patch, columns, detail)
         return detail
@@ -345,20 +389,22 @@ def _cover(count, scale, patch):
     return covers
 
 
-def back_project(small, large, threads=None):
+def back_project(small, large, degradation, threads=None):
     """Correct `large` so that shrinking it gives `small` (Irani & Peleg 1991, equation 3).
 
     Parameters
     ----------
     small : (h, w, c) float32 array
-    large : (height, width, c) float32 array
+    large : (scale * h, scale * w, c) float32 array
+    degradation : str
+        How shrinking is done: see `degradation.kernel_of`.
     threads : int, optional
 
     Returns
     -------
-    (height, width, c) float32 array
+    (scale * h, scale * w, c) float32 array
     """
-    error = small - resize(large, *small.shape[:2], threads)
+    error = small - shrink(large, large.shape[0] // small.shape[0], degradation, threads)
     corrected = resize(error, *large.shape[:2], threads)
     corrected += large
     return corrected

@@ -46,6 +46,8 @@ class CoupledDictionary:
     low: Dictionary
     high: np.ndarray
     provenance: dict = field(default_factory=dict)
+    #: How pictures became small that this enlarges.
+    degradation = "bicubic"
 
     def save(self, file):
         """Write the dictionaries as ``.npz``."""

@@ -1,10 +1,12 @@
 """Learning a cascade from photos: anchors by k-means, regressions by least squares.
 
 Photos are shrunk; each stage then learns to foretell what the enlargement so far lacks.
-Everything is closed-form and streams through the photos, so memory is bounded by their
-luminance planes and one set of normal equations per anchor.
+Everything is closed-form and streams through the photos, so memory is bounded by the
+luminance planes of `LIMIT` small pixels and one set of normal equations per anchor.
 """
 
+import hashlib
+import heapq
 import platform
 from dataclasses import dataclass
 
@@ -17,7 +19,9 @@ from restore.images import as_image
 from restore.kernels.anchors import normalise_rows, turned_patches
 from restore.resize import resize
 from restore.super_resolution.cascade import (
+    COPIES,
     FLOOR,
+    UNFINISHED,
     Cascade,
     Stage,
     back_project,
@@ -27,10 +31,13 @@ from restore.super_resolution.cascade import (
     nearest_of,
     poses,
     principal,
+    read_stages,
     refine,
     scorers_of,
     windows_of,
+    write_stages,
 )
+from restore.super_resolution.degradation import kernel_of, shrink
 
 #: Windows that vary less than this (root mean square) teach nothing.
 FLAT = 2 / 255
@@ -40,7 +47,7 @@ SEEN, CLUSTERED = 1_000_000, 200_000
 
 #: Groups of photos: what a stage adds to a photo, for the next stage to learn from, and how
 #: strong its ridge is, are judged by regressions learned on the other groups.
-FOLDS = 4
+FOLDS = COPIES - 1
 
 #: Ridges tried for each anchor, in parts of the mean energy of an anchor's windows.
 RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
@@ -48,6 +55,15 @@ RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
 #: Photos are learned from at these sizes, after shrinking those beyond `LARGE` pixels a side:
 #: cameras' pictures are soft at their full size.
 SIZES, LARGE = (1.0, 0.8, 0.6), 1024
+
+#: Most small pixels learned from: of larger collections as many are drawn, photo by photo.
+LIMIT = 20_000_000
+
+#: Regressions are rounded to integers up to this, which costs less than 0.002 dB.
+LEVELS = 31
+
+#: Added to a photo's mean square error before it divides the weight of its windows.
+EVEN = 1e-5
 
 #: Rows of normal equations gathered before they are added up.
 GATHERED = 1_500_000
@@ -81,32 +97,67 @@ class Plan:
 PLANS = {
     2: (
         Plan(False, 7, 6, 1536, 1.0, 0.75),
-        Plan(True, 8, 6, 768, 2.0, 1.4),
+        *2 * (Plan(True, 8, 6, 640, 2.0, 1.4),),
+        Plan(True, 10, 6, 384, 2.5, 1.7),
         Plan(True, 8, 6, 512, 2.0, 1.4),
-        *2 * (Plan(True, 8, 4, 512, 2.0, 1.4),),
     ),
-    3: (Plan(False, 7, 5, 1280, 1.0, 0.75), *4 * (Plan(True, 9, 5, 448, 2.5, 1.7),)),
-    4: (Plan(False, 7, 6, 896, 1.0, 0.75), *4 * (Plan(True, 10, 6, 288, 3.0, 2.0),)),
+    3: (
+        Plan(False, 7, 7, 1280, 1.0, 0.75),
+        *2 * (Plan(True, 9, 7, 448, 2.5, 1.7),),
+        Plan(True, 13, 5, 384, 3.0, 2.0),
+        Plan(True, 9, 7, 448, 2.5, 1.7),
+        Plan(True, 13, 5, 384, 3.0, 2.0),
+    ),
+    4: (
+        Plan(False, 7, 8, 896, 1.0, 0.75),
+        *2 * (Plan(True, 10, 8, 256, 3.0, 2.0),),
+        *2 * (Plan(True, 14, 6, 256, 3.5, 2.3),),
+    ),
 }
 
 
-def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, progress=None):
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A cascade that is being learned, and what going on needs.
+
+    Attributes
+    ----------
+    cascade : Cascade
+        The stages so far.
+    held_out : tuple of list of Stage
+        For each of them the stage as all folds but one teach it, fold by fold.
+    """
+
+    cascade: Cascade
+    held_out: tuple
+
+    def save(self, file):
+        """Write as ``.npz``, which `Cascade.load` accepts, too."""
+        stages = [*self.cascade.stages, *(stage for fold in self.held_out for stage in fold)]
+        write_stages(file, UNFINISHED, self.cascade.scale, stages, self.cascade.provenance)
+
+    @classmethod
+    def load(cls, file):
+        """Read from a file; errors as `Cascade.load`."""
+        scale, stages, provenance = read_stages(file, UNFINISHED)
+        count = len(stages) // COPIES
+        held_out = tuple(stages[at : at + FOLDS] for at in range(count, len(stages), FOLDS))
+        return cls(Cascade(scale, stages[:count], provenance), held_out)
+
+
+def learn_super_resolution(images, scale, **settings):
     """Learn to enlarge by `scale` from photos.
 
     Parameters
     ----------
     images : iterable of (height, width) or (height, width, channels) array_like
-        Sharp photos without noise, in scikit-image's conventions; they are shrunk by
-        cubic interpolation and rounded to 8 bits. Hundreds, or large ones: a few million
-        pixels are too few for more than one stage.
+        Sharp photos without noise, in scikit-image's conventions; they are shrunk and
+        rounded to 8 bits. Hundreds, or large ones: a few million pixels are too few for
+        more than one stage.
     scale : int
         2, 3 or 4.
-    plans : sequence of Plan, optional
-        The stages; by default those of the packaged cascades.
-    seed : int
-    threads : int, optional
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    **settings
+        As for `learn_stages`.
 
     Returns
     -------
@@ -115,43 +166,52 @@ def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, p
     Raises
     ------
     ValueError
-        If there are too few or too small photos.
+        If there are too few or too small photos, or no such degradation.
 
     References
     ----------
     Timofte, De Smet & Van Gool, "A+", ACCV 2014; Timofte, Rothe & Van Gool, "Seven ways to
     improve example-based single image super resolution", CVPR 2016.
     """
-    pairs, folds = [], []
-    photos = 0
-    for image in images:
-        found = [pair for copy in _copies(image) if (pair := shrunk(copy, scale)) is not None]
-        pairs += found
-        folds += [photos % FOLDS] * len(found)
-        photos += bool(found)
+    for checkpoint in learn_stages(images, scale, **settings):
+        cascade = checkpoint.cascade
+    return cascade
+
+
+def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None, seed=0,
+                 threads=None, progress=None):  # fmt: skip
+    """The stages of learning, one at a time.
+
+    Parameters
+    ----------
+    images, scale
+        As for `learn_super_resolution`.
+    degradation : str
+        How pictures became small: see `degradation.kernel_of`.
+    plans : sequence of Plan, optional
+        The stages; by default those of the packaged cascades.
+    start : Checkpoint, optional
+        To go on from, to the same result as without a break.
+    seed : int
+    threads : int, optional
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Yields
+    ------
+    Checkpoint
+    """
+    kernel_of(degradation, scale)
+    plans = PLANS[scale] if plans is None else plans
+    pairs, folds, photos = _pairs(images, scale, degradation, seed)
     if photos < FOLDS:
         raise ValueError(f"there are {photos} photos large enough to learn from: give more")
-    plans = PLANS[scale] if plans is None else plans
-    rng = np.random.default_rng(seed)
-    enlarged = [resize(small[..., None], *large.shape, threads)[..., 0] for small, large in pairs]
-    stages = []
-    for number, plan in enumerate(plans, 1):
-        stage, held_out = _learn_stage(
-            pairs, folds, enlarged, scale, plan, rng, threads, progress, number
-        )
-        stages.append(stage)
-        if number < len(plans):
-
-            def go_on(index, held_out=held_out, enlarged=enlarged):
-                return advance(held_out[folds[index]], pairs[index][0], enlarged[index], 1)
-
-            word = f"stage {number}: applying"
-            enlarged = list(map_bands(go_on, range(len(pairs)), threads, progress, word))
     provenance = {
         "method": "cascade of anchored regressions",
         "pictures": photos,
         "pixels": sum(large.size for _, large in pairs),
-        "degradation": "bicubic",
+        "fingerprint": _fingerprint(pairs),
+        "degradation": degradation,
         "sizes": list(SIZES),
         "stages": [vars(plan) for plan in plans],
         "seed": seed,
@@ -159,7 +219,73 @@ def learn_super_resolution(images, scale, *, plans=None, seed=0, threads=None, p
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-    return Cascade(scale, tuple(stages), provenance)
+    stages, held_out = (), ()
+    if start is not None:
+        _check_same(start.cascade, scale, provenance)
+        stages, held_out = start.cascade.stages, start.held_out
+    enlarged = [resize(small[..., None], *large.shape, threads)[..., 0] for small, large in pairs]
+    for number, plan in enumerate(plans, 1):
+        if number > len(stages):
+            stage, held = _learn_stage(
+                pairs, folds, enlarged, scale, plan, (seed, number), threads, progress, number
+            )
+            stages, held_out = (*stages, stage), (*held_out, held)
+            yield Checkpoint(Cascade(scale, stages, provenance), held_out)
+        if number < len(plans):
+
+            def go_on(index, held=held_out[number - 1], enlarged=enlarged):
+                small = pairs[index][0]
+                return advance(held[folds[index]], small, enlarged[index], degradation, 1)
+
+            word = f"stage {number}: applying"
+            enlarged = list(map_bands(go_on, range(len(pairs)), threads, progress, word))
+
+
+def _pairs(images, scale, degradation, seed):
+    """Pairs to learn from, the fold of each, and how many photos they are of.
+
+    Of more than `LIMIT` pixels a random part is kept, each pair with the same chance.
+    """
+    rng = np.random.default_rng((seed, 0))
+    kept, pixels, photos = [], 0, 0
+    for image in images:
+        found = [
+            pair
+            for copy in _copies(image)
+            if (pair := shrunk(copy, scale, degradation)) is not None
+        ]
+        for number, pair in enumerate(found):
+            # the largest of these random numbers is the first to go
+            heapq.heappush(kept, (-rng.random(), photos, number, pair))
+            pixels += pair[0].size
+        photos += bool(found)
+        while pixels > LIMIT and len(kept) > 1:
+            pixels -= heapq.heappop(kept)[3][0].size
+    kept.sort(key=lambda item: item[1:3])
+    return [item[3] for item in kept], [item[1] % FOLDS for item in kept], photos
+
+
+def _fingerprint(pairs):
+    """A hexadecimal digest of the small planes."""
+    total = hashlib.sha256()
+    for small, _ in pairs:
+        total.update(str(small.shape).encode())
+        total.update(small.tobytes())
+    return total.hexdigest()[:16]
+
+
+def _check_same(begun, scale, provenance):
+    """Refuse to go on with other settings or photos than those of the stages before."""
+    words = "the model to go on from was begun"
+    if begun.scale != scale:
+        raise ValueError(f"{words} for scale {begun.scale}, not {scale}")
+    for name in ("degradation", "seed"):
+        if (was := begun.provenance.get(name)) != provenance[name]:
+            raise ValueError(f"{words} with the {name} {was}, not {provenance[name]}")
+    if begun.provenance.get("stages") != provenance["stages"]:
+        raise ValueError(f"{words} by another version of this program")
+    if begun.provenance.get("fingerprint") != provenance["fingerprint"]:
+        raise ValueError(f"{words} with other photos than these")
 
 
 def _copies(image):
@@ -172,46 +298,61 @@ def _copies(image):
         yield image if new == [height, width] else resize(image, *new)
 
 
-def shrunk(image, scale):
+def shrunk(image, scale, degradation="bicubic"):
     """The luminance of a photo, small and large, or None where it is too small to use."""
     image = as_image(image)
     height, width = (side // scale for side in image.shape[:2])
     if min(height, width) < 8:
         return None
     image = image[: height * scale, : width * scale]
-    small = np.rint(np.clip(resize(image, height, width), 0, 1) * 255) / np.float32(255)
+    small = np.rint(np.clip(shrink(image, scale, degradation), 0, 1) * 255) / np.float32(255)
     return luminance(small), luminance(image)
 
 
-def advance(stage, small, large, threads=None):
+def advance(stage, small, large, degradation, threads=None):
     """What the next stage starts from."""
     large = refine(stage, small, large, threads)
-    return back_project(small[..., None], large[..., None], threads)[..., 0]
+    return back_project(small[..., None], large[..., None], degradation, threads)[..., 0]
+
+
+def _windows(small, enlarged, scale, plan, band):
+    """Turned windows of some rows of the lattice, how they were turned, and which are not flat."""
+    step = scale if plan.high else 1
+    padded = mirrored(enlarged if plan.high else small, (plan.side - step) // 2)
+    windows, turns = windows_of(
+        padded, moments(plan.side, plan.pose), step, plan.side, small.shape[1], band
+    )
+    vary = np.einsum("nk,nk->n", windows, windows) > FLAT**2 * plan.side**2
+    return windows, turns, vary
 
 
 def _examples(small, large, enlarged, scale, plan):
     """Windows and the detail that they should foretell, both turned, without the flat ones."""
-    step = scale if plan.high else 1
     rows, columns = small.shape
-    padded = mirrored(enlarged if plan.high else small, (plan.side - step) // 2)
-    directions = moments(plan.side, plan.pose)
-    windows, turns = windows_of(padded, directions, step, plan.side, columns, slice(0, rows))
+    windows, turns, vary = _windows(small, enlarged, scale, plan, slice(0, rows))
     missing = mirrored(large - enlarged, (plan.patch - scale) // 2)
     patches = np.empty((len(windows), plan.patch**2), np.float32)
     turned_patches(missing, poses(plan.patch), turns, scale, plan.patch, columns, patches)
-    vary = np.einsum("nk,nk->n", windows, windows) > FLAT**2 * plan.side**2
     return windows[vary], patches[vary]
 
 
-def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, number):
+def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, number):
     """One stage, and for each fold the stage as the other folds alone teach it."""
     count = len(pairs)
+    rng = np.random.default_rng(seed)
     share = SEEN / sum(small.size for small, _ in pairs)
     seeds = rng.integers(2**32, size=count)
 
     def seen(index):
-        windows, _ = _examples(*pairs[index], enlarged[index], scale, plan)
-        return windows[np.random.default_rng(seeds[index]).random(len(windows)) < share]
+        """Windows of a few rows of the lattice."""
+        small = pairs[index][0]
+        chosen = np.flatnonzero(np.random.default_rng(seeds[index]).random(len(small)) < share)
+        found = [np.empty((0, plan.side**2), np.float32)]
+        for row in chosen:
+            band = slice(row, row + 1)
+            windows, _, vary = _windows(small, enlarged[index], scale, plan, band)
+            found.append(windows[vary])
+        return np.concatenate(found)
 
     samples = list(map_bands(seen, range(count), threads, progress, f"stage {number}: looking"))
     windows = np.concatenate(samples)
@@ -237,13 +378,15 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
     def equations(index):
         windows, patches = _examples(*pairs[index], enlarged[index], scale, plan)
         rows = np.hstack([windows @ features.T, patches])
-        nearest = nearest_of(compared_of(windows, sorting), scorers)
+        # Photos count by their error, not its square: the mean PSNR is what is wished for.
+        rows *= np.float32((np.mean((pairs[index][1] - enlarged[index]) ** 2) + EVEN) ** -0.25)
+        nearest, shares = nearest_of(compared_of(windows, sorting), scorers)
+        # Each window teaches both its anchors; the second ones come after all first ones.
+        weights = np.sqrt(np.concatenate([shares, 1 - shares]))
+        nearest = nearest.T.ravel()
         order = np.argsort(nearest, kind="stable")
-        return (
-            folds[index],
-            rows[order],
-            np.searchsorted(nearest[order], np.arange(plan.n_anchors + 1)),
-        )
+        at = np.searchsorted(nearest[order], np.arange(plan.n_anchors + 1))
+        return folds[index], rows, weights, order, at
 
     normal = np.zeros((plan.n_anchors, FOLDS, n_features, n_features + plan.patch**2))
     gathered, held = [], 0
@@ -251,7 +394,11 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
     def add(anchors):
         for anchor in anchors:
             for fold in range(FOLDS):
-                parts = [rows[at[anchor] : at[anchor + 1]] for f, rows, at in gathered if f == fold]
+                parts = []
+                for its_fold, rows, weights, order, at in gathered:
+                    if its_fold == fold and at[anchor] < at[anchor + 1]:
+                        taught = order[at[anchor] : at[anchor + 1]]
+                        parts.append(rows[taught % len(rows)] * weights[taught, None])
                 if parts:
                     rows = np.concatenate(parts)
                     normal[anchor, fold] += rows[:, :n_features].T @ rows
@@ -262,9 +409,9 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
             pass
 
     stage = f"stage {number}: learning"
-    for fold, rows, at in map_bands(equations, range(count), threads, progress, stage):
-        gathered.append((fold, rows, at))
-        held += len(rows)
+    for found in map_bands(equations, range(count), threads, progress, stage):
+        gathered.append(found)
+        held += len(found[1])
         if held > GATHERED:
             add_all()
             gathered, held = [], 0
@@ -272,7 +419,7 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
         add_all()
 
     def made(matrices):
-        steps = half(np.abs(matrices).max(axis=1) / 127 + 1e-7)
+        steps = half(np.abs(matrices).max(axis=1) / LEVELS + 1e-7)
         return Stage(
             step=scale if plan.high else 1,
             side=plan.side,
@@ -281,7 +428,7 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, rng, threads, progress, nu
             sorting=sorting,
             anchors=anchors,
             features=features,
-            regressions=np.clip(np.rint(matrices / steps[:, None]), -127, 127).astype(np.int8),
+            regressions=np.rint(matrices / steps[:, None]).astype(np.int8),
             steps=steps,
         )
 
@@ -323,7 +470,7 @@ def _clusters(compared, count, rng, threads, rounds=8):
         scorers = scorers_of(centres)
 
         def compare(band, scorers=scorers):
-            return nearest_of(compared[band], scorers)
+            return nearest_of(compared[band], scorers)[0][:, 0]
 
         nearest = np.concatenate(list(map_bands(compare, bands, threads)))
         order = np.argsort(nearest, kind="stable")
