@@ -454,7 +454,7 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
 
 @pytest.fixture
 def enlarging(photos, tmp_path, monkeypatch):
-    """What the command needs to learn three small stages; and it does not reach the third twice."""
+    """What the command needs to learn three small stages."""
     from restore.super_resolution import learning
 
     first, other = (
@@ -481,3 +481,54 @@ def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
     assert "degradation: gaussian:0.8" in shown
     again = call(*enlarging, "-o", output, "--resume")
     assert again.return_value == 1 and "is finished: --overwrite" in again.stderr
+
+
+def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, monkeypatch):
+    from restore.super_resolution import Cascade, learning
+
+    whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
+    assert call(*enlarging, "-o", whole, "-q").return_value == 0
+    learn = learning._learn_stage
+
+    def until_the_third(*given):
+        if given[-1] == 3:
+            raise KeyboardInterrupt
+        return learn(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learning, "_learn_stage", until_the_third)
+        result = call(*enlarging, "-o", parts)
+    assert result.return_value == 130
+    assert "holds the model of stage 2: --resume goes on" in result.stderr
+    unfinished = Cascade.load(parts)
+    assert len(unfinished.stages) == 2
+    assert (unfinished.stages[1].regressions == Cascade.load(whole).stages[1].regressions).all()
+    for changed, words in (
+        (("--seed", 1), "with the seed 0, not 1"),
+        (("--shrink", 2), "other photos"),
+        (("--degradation", "area"), "with the degradation bicubic, not area"),
+        (("--super-resolution", 3), "for scale 2, not 3"),
+    ):
+        result = call(*enlarging, "-o", parts, "--resume", *changed)
+        assert result.return_value == 1 and words in result.stderr, result.stderr
+    assert call(*enlarging, "-o", parts, "--resume", "-t", 2, "-q").return_value == 0
+    assert parts.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--super-resolution", 2, "--picture", "a.png"), "does not go with --picture"),
+        (("--degradation", "area"), "--degradation goes with --super-resolution"),
+    ],
+)
+def test_wrong_usage_of_learning_to_enlarge(photos, tmp_path, arguments, words):
+    wrong = call(photos, "-o", tmp_path / "a.npz", *arguments)
+    assert words in str(wrong.exception)
+
+
+@pytest.mark.parametrize("degradation", ["lanczos", "gaussian", "gaussian:0", "gaussian:x"])
+def test_no_such_degradation(enlarging, tmp_path, degradation):
+    result = call(*enlarging, "-o", tmp_path / "a.npz", "--degradation", degradation)
+    assert result.return_value == 1
+    assert "bicubic, area or gaussian:S" in result.stderr and degradation in result.stderr

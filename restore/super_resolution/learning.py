@@ -203,14 +203,8 @@ def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None
     """
     kernel_of(degradation, scale)
     plans = PLANS[scale] if plans is None else plans
-    pairs, folds, photos = _pairs(images, scale, degradation, seed)
-    if photos < FOLDS:
-        raise ValueError(f"there are {photos} photos large enough to learn from: give more")
     provenance = {
         "method": "cascade of anchored regressions",
-        "pictures": photos,
-        "pixels": sum(large.size for _, large in pairs),
-        "fingerprint": _fingerprint(pairs),
         "degradation": degradation,
         "sizes": list(SIZES),
         "stages": [vars(plan) for plan in plans],
@@ -223,6 +217,14 @@ def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None
     if start is not None:
         _check_same(start.cascade, scale, provenance)
         stages, held_out = start.cascade.stages, start.held_out
+    pairs, folds, pictures = _pairs(images, scale, degradation, seed)
+    if pictures < FOLDS:
+        raise ValueError(f"there are {pictures} photos large enough to learn from: give more")
+    provenance["pictures"] = pictures
+    provenance["pixels"] = sum(large.size for _, large in pairs)
+    provenance["fingerprint"] = _fingerprint(pairs)
+    if stages and start.cascade.provenance.get("fingerprint") != provenance["fingerprint"]:
+        raise ValueError("the model to go on from was begun with other photos than these")
     enlarged = [resize(small[..., None], *large.shape, threads)[..., 0] for small, large in pairs]
     for number, plan in enumerate(plans, 1):
         if number > len(stages):
@@ -284,8 +286,6 @@ def _check_same(begun, scale, provenance):
             raise ValueError(f"{words} with the {name} {was}, not {provenance[name]}")
     if begun.provenance.get("stages") != provenance["stages"]:
         raise ValueError(f"{words} by another version of this program")
-    if begun.provenance.get("fingerprint") != provenance["fingerprint"]:
-        raise ValueError(f"{words} with other photos than these")
 
 
 def _copies(image):
