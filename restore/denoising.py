@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from restore import groups, learning, pipeline, unrolled
 from restore import patches as patching
-from restore.colour import AXES
+from restore.colour import AXES, from_planes, to_planes
 from restore.dictionary import Dictionary
 from restore.images import as_image
 from restore.noise import estimate_noise, stabilise, unstabilise
@@ -22,8 +22,10 @@ from restore.noise import estimate_noise, stabilise, unstabilise
 #: Patches on their own, in groups, and in groups with what comes of them corrected.
 QUALITIES = ("fast", "balanced", "best")
 
-#: The groups that a picture is restored from. The weights were learned on what these make of it.
+#: The groups that a picture is restored from, and those of the last pass. The weights were
+#: learned on what comes of `GROUPING` in all passes.
 GROUPING = groups.Grouping(side=8, size=50, stride=5)
+LAST_GROUPING = groups.Grouping(side=10, size=64, stride=7)
 
 #: Patches that a dictionary is learned on, and turns of learning.
 LEARNING_PATCHES = 30_000
@@ -168,11 +170,11 @@ PASSES = 4
 def _by_groups(image, sigmas, corrected, threads, progress):
     """Every plane of decorrelated colours by its groups; and all of them corrected."""
     height, width, channels = image.shape
-    axes = AXES[channels]
-    padded = patching.pad(image, (GROUPING.side, GROUPING.side, channels))
-    planes = np.stack([padded @ axis for axis in axes])
-    variances = axes**2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
-    estimates = group_estimates(planes, variances, threads, progress)
+    side = max(GROUPING.side, LAST_GROUPING.side)
+    planes = to_planes(patching.pad(image, (side, side, channels)))
+    variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
+    last = None if corrected else LAST_GROUPING
+    estimates = group_estimates(planes, variances, threads, progress, last=last)
     if corrected:
         coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
         sigma = float(np.sqrt(variances.mean()))
@@ -181,15 +183,14 @@ def _by_groups(image, sigmas, corrected, threads, progress):
             planes, *kinds, sigma, coder, threads=threads, progress=progress
         )
     else:
-        # one at a time: two thirds of the memory in colour
-        restored = ((last + filtered) / 2 for _, last, filtered in estimates)
-    total = np.zeros_like(padded)
-    for plane, axis in zip(restored, axes, strict=True):
-        total += plane[..., None] * axis
-    return total[:height, :width]
+        # one at a time, each in place of its noisy plane: two thirds of the memory in colour
+        for plane, (_, coded, filtered) in zip(planes, estimates, strict=True):
+            np.add(coded, filtered, out=plane)
+        restored = planes / 2
+    return from_planes(restored)[:height, :width]
 
 
-def group_estimates(noisy, variances, threads=None, progress=None):
+def group_estimates(noisy, variances, threads=None, progress=None, *, last=None):
     """Plane by plane, coded in the same groups, which are found on the first.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
@@ -199,31 +200,35 @@ def group_estimates(noisy, variances, threads=None, progress=None):
 
     whose noise is what is missing from that of y - z. The last pass takes x for the picture
     and filters y accordingly. The mean of the last two is better than either: the one is
-    flatter where nothing is, the other truer where something is.
+    flatter where nothing is, the other truer where something is. More so if patches of
+    another size are grouped anew for the last, whose errors are other ones then.
+
+    Parameters
+    ----------
+    noisy : (channels, height, width) float32 ndarray
+    variances : (channels,) float32 ndarray
+    last : groups.Grouping, optional
+        For the last pass; the groups of the others where not given.
 
     Yields
     ------
-    first, last, filtered : (height, width) float32 ndarray
-        What the first pass makes of a plane, the last of the others, and the filter.
+    first, coded, filtered : (height, width) float32 ndarray
+        What the first pass makes of a plane, those with feedback, and the filter. Nothing of
+        a plane is looked at after it has been yielded.
     """
-
-    def find(guide):
-        return groups.find(guide, GROUPING, threads=threads, progress=progress)
-
-    def code(plane, variance, places, **settings):
-        return groups.code(
-            plane, variance, places, GROUPING.side, threads=threads, progress=progress, **settings
-        )
+    find = functools.partial(groups.find, threads=threads, progress=progress)
+    code = functools.partial(groups.code, threads=threads, progress=progress)
 
     def code_first(plane, variance, places):
-        return code(plane, np.full_like(plane, variance), places, threshold=FIRST_THRESHOLD)
+        level = np.full_like(plane, variance)
+        return code(plane, level, places, GROUPING.side, threshold=FIRST_THRESHOLD)
 
     pilot = _by_dictionary(
         noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, threads, progress
     )
-    first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
+    first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0]), GROUPING))
     del pilot
-    places = find(first)
+    places = find(first, GROUPING)
     for c, (plane, variance) in enumerate(zip(noisy, variances, strict=True)):
         if c > 0:
             first = code_first(plane, variance, places)
@@ -234,12 +239,12 @@ def group_estimates(noisy, variances, threads=None, progress=None):
             # what is left of the variance
             taken *= 1 - FEEDBACK
             np.subtract(variance, taken * taken, out=taken)
-            estimate = code(estimate, taken, places, threshold=NEXT_THRESHOLD)
-        yield (
-            first,
-            estimate,
-            code(plane, np.full_like(plane, variance), places, pilot=estimate),
-        )
+            estimate = code(estimate, taken, places, GROUPING.side, threshold=NEXT_THRESHOLD)
+        if c == 0:
+            last_places = find(estimate, last) if last else places
+        side = last.side if last else GROUPING.side
+        level = np.full_like(plane, variance)
+        yield first, estimate, code(plane, level, last_places, side, pilot=estimate)
 
 
 # One dictionary for the whole picture ---------------------------------------------------

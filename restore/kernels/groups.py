@@ -1,31 +1,28 @@
 """Groups of similar patches, coded over atoms learned on each group.
 
-A group is a set of patches that look alike. The atoms that suit it best are its own
-principal components: with the group's patches, less their mean, as the rows of Y, they
-are the eigenvectors of
+A group is a set of n patches that look alike. The atoms that suit it best are its own
+principal components: with the group's patches, less their mean m, as the rows of Y, they
+are the eigenvectors of Y'Y / n. A patch is coded over them, every coefficient is shrunk by
+a gain between 0 and 1 that depends on the energy l of its atom and on the variance s of the
+noise, and the atoms are summed up again. Three equations:
 
-    C = Y'Y / n = V diag(l) V'.
+    K = Y Y' / n,     M = (I + K / t)^-1,     X = m + gain(M) Y.
 
-A patch y is coded as y V, every coefficient is shrunk by a gain between 0 and 1 that
-depends on the energy l of its atom and on the variance s of the noise, and the estimate
-is
-
-    x = m + (y - m) V diag(gain) V' = m + (y - m) A.
-
-Both gains below are rational functions of l, so A is the same function of the matrix C
-and no eigenvector is ever computed: an inverse and two matrix products take a tenth of
-the time.
+K has the same energies as Y'Y / n, so that Y times a function of the one is the same
+function of the other times Y; it is the smaller of the two, and both gains below are
+rational functions of it, so no eigenvector is ever computed. M tells the share of t in each
+energy, t / (l + t).
 
 `shrink` learns from the very patches it codes, whose energies hold the noise, and has to
-tell atoms of noise (l about s) from atoms of the picture:
+tell atoms of noise (l about s) from atoms of the picture (l >> t, a multiple of s):
 
-    B = C (C + t I)^-1,    A = B B (3 I - 2 B):        gain 0 for l << t, 1 for l >> t.
+    gain = I - M M (3 I - 2 M).
 
-The smooth step 3 b^2 - 2 b^3 makes the decision sharper; the result is close to a weighted
-threshold of singular values. `wiener` learns from the group as a first estimate shows it
-(P'P / n = C), and its gain is the best linear one, l / (l + s):
+The smooth step 3 m^2 - 2 m^3 makes the decision sharper; the result is close to a weighted
+threshold of singular values. `wiener` learns from the group P as an estimate shows it, with
+t = s, and its gain is the best linear one, l / (l + s):
 
-    A = C (C + s I)^-1.
+    K = P P' / n,     X = m + Y P' M P / (n s).
 
 References
 ----------
@@ -43,6 +40,9 @@ theory", Phys. Rev. B 58, 1998 (the smooth step of a matrix).
 import numpy as np
 
 from restore.kernels.jit import kernel
+
+#: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
+ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
 
 
 @kernel(reorder=True)
@@ -140,9 +140,7 @@ def _smallest(distances, own, chosen):
 
 @kernel
 def shrink(plane, variances, places, side, threshold, total, weight):
-    """Code groups over the atoms learned on themselves: A = B B (3 I - 2 B).
-
-    ``B = C (C + t I)^-1`` with t = `threshold` times the group's variance of the noise.
+    """Code groups over the atoms learned on themselves: gain = I - M M (3 I - 2 M).
 
     Parameters
     ----------
@@ -154,6 +152,7 @@ def shrink(plane, variances, places, side, threshold, total, weight):
         As `match` gives them.
     side : int
     threshold : float32
+        t in variances of the noise.
     total : (rows, width) float32, added to
         The weighted patches, summed, for the rows that the groups touch.
     weight : (rows, width) float32, added to
@@ -164,29 +163,28 @@ def shrink(plane, variances, places, side, threshold, total, weight):
     group = np.empty((size, dim), np.float32)
     coded = np.empty((size, dim), np.float32)
     mean = np.empty(dim, np.float32)
-    gain = np.empty((dim, dim), np.float32)
-    square = np.empty((dim, dim), np.float32)
-    sharp = np.empty((dim, dim), np.float32)
+    share = np.empty((size, size), np.float32)
+    square = np.empty((size, size), np.float32)
+    gain = np.empty((size, size), np.float32)
     top = places.min() // plane.shape[1]
     for g in range(groups):
-        noise = np.float32(0)
-        for k in range(size):
-            noise += variances[places[g, k] // plane.shape[1], places[g, k] % plane.shape[1]]
         _gather(plane, places[g], side, group, mean)
-        _learn_gain(group, threshold * abs(noise) / np.float32(size), gain)
-        np.dot(gain, gain, square)
-        for i in range(dim):
-            for j in range(dim):
-                gain[i, j] *= np.float32(-2)
-            gain[i, i] += np.float32(3)
-        np.dot(square, gain, sharp)
-        np.dot(group, sharp, coded)
-        _scatter(coded, mean, _confidence(sharp), places[g], side, top, total, weight)
+        _noise_share(group, threshold * _mean_variance(variances, places[g]), share)
+        np.dot(share, share, square)
+        for i in range(size):
+            for j in range(size):
+                share[i, j] *= np.float32(2)
+            share[i, i] -= np.float32(3)
+        np.dot(square, share, gain)
+        for i in range(size):
+            gain[i, i] += np.float32(1)
+        np.dot(gain, group, coded)
+        _scatter(coded, mean, _confidence(gain), places[g], side, top, total, weight)
 
 
 @kernel
 def wiener(plane, pilot, variances, places, side, total, weight):
-    """Code groups of `plane` over the atoms that `pilot` shows: A = C (C + s I)^-1.
+    """Code groups of `plane` over the atoms that `pilot` shows: gain l / (l + s).
 
     Parameters
     ----------
@@ -197,20 +195,26 @@ def wiener(plane, pilot, variances, places, side, total, weight):
     """
     groups, size = places.shape
     dim = side * side
+    shown = np.empty((size, dim), np.float32)
     group = np.empty((size, dim), np.float32)
-    coded = np.empty((size, dim), np.float32)
     mean = np.empty(dim, np.float32)
-    gain = np.empty((dim, dim), np.float32)
+    share = np.empty((size, size), np.float32)
+    product = np.empty((size, size), np.float32)
+    codes = np.empty((size, size), np.float32)
     top = places.min() // plane.shape[1]
     for g in range(groups):
-        noise = np.float32(0)
-        for k in range(size):
-            noise += variances[places[g, k] // plane.shape[1], places[g, k] % plane.shape[1]]
-        _gather(pilot, places[g], side, group, mean)
-        _learn_gain(group, abs(noise) / np.float32(size), gain)
+        _gather(pilot, places[g], side, shown, mean)
+        scale = _noise_share(shown, _mean_variance(variances, places[g]), share)
         _gather(plane, places[g], side, group, mean)
-        np.dot(group, gain, coded)
-        _scatter(coded, mean, _confidence(gain), places[g], side, top, total, weight)
+        np.dot(group, shown.T, product)
+        np.dot(product, share, codes)
+        for i in range(size):
+            for j in range(size):
+                codes[i, j] *= scale
+                share[i, j] = -share[i, j]
+            share[i, i] += np.float32(1)
+        np.dot(codes, shown, group)
+        _scatter(group, mean, _confidence(share), places[g], side, top, total, weight)
 
 
 @kernel
@@ -248,66 +252,69 @@ def _scatter(coded, mean, confidence, places, side, top, total, weight):
 
 
 @kernel
-def _learn_gain(group, threshold, gain):
-    """gain = C (C + t I)^-1 = I - t (C + t I)^-1, C = group' group / size."""
-    size, dim = group.shape
-    if threshold <= 0:
-        gain[:] = np.float32(0)
-        for i in range(dim):
-            gain[i, i] = np.float32(1)
-        return
-    np.dot(group.T, group, gain)
-    scale = np.float32(1) / (threshold * np.float32(size))
-    for i in range(dim):
-        for j in range(i + 1):
-            gain[i, j] *= scale
-        gain[i, i] += np.float32(1)
-    _invert(gain)
-    for i in range(dim):
-        for j in range(i):
-            gain[i, j] = -gain[i, j]
-            gain[j, i] = gain[i, j]
-        gain[i, i] = np.float32(1) - gain[i, i]
+def _mean_variance(variances, places):
+    """Magnitude of the mean over a group."""
+    width = variances.shape[1]
+    total = np.float32(0)
+    for k in range(places.shape[0]):
+        total += variances[places[k] // width, places[k] % width]
+    return abs(total) / np.float32(places.shape[0])
+
+
+@kernel
+def _noise_share(group, threshold, share):
+    """M = (I + K / t)^-1; the 1 / (n t) that was used, t being no smaller than rounding."""
+    size = group.shape[0]
+    np.dot(group, group.T, share)
+    energy = LEAST
+    for i in range(size):
+        energy += share[i, i]
+    least = ROUNDING * energy
+    threshold *= np.float32(size)
+    scale = np.float32(1) / (threshold if threshold > least else least)
+    for i in range(size):
+        for j in range(size):
+            share[i, j] *= scale
+        share[i, i] += np.float32(1)
+    _invert(share)
+    return scale
 
 
 @kernel(reorder=True)
 def _invert(matrix):
-    """Invert a symmetric positive definite matrix in place; lower triangle in and out.
+    """Invert a symmetric positive definite matrix in place.
 
     The sweep operator on every pivot k in turn (Goodnight, "A tutorial on the SWEEP
     operator", The American Statistician 33(3), 1979):
 
         a_ij -= a_ik a_kj / a_kk,   a_ik /= a_kk,   a_kk = -1 / a_kk,
 
-    which ends at minus the inverse. No pivoting: the matrix is at least the identity.
+    which ends at minus the inverse. No pivoting: the matrix is at least the identity. Whole
+    rows, though half of each would do: their loops are full vectors.
     """
     dim = matrix.shape[0]
-    column = np.empty(dim, np.float32)
+    line = np.empty(dim, np.float32)
     for k in range(dim):
         inverse = np.float32(1) / matrix[k, k]
-        for i in range(k):
-            column[i] = matrix[k, i]
-        column[k] = np.float32(0)
-        for i in range(k + 1, dim):
-            column[i] = matrix[i, k]
+        line[:] = matrix[k]
+        line[k] = np.float32(0)
         for i in range(dim):
-            factor = column[i] * inverse
+            factor = line[i] * inverse
             row = matrix[i]
-            for j in range(i + 1):
-                row[j] -= factor * column[j]
-        for i in range(k):
-            matrix[k, i] = column[i] * inverse
-        for i in range(k + 1, dim):
-            matrix[i, k] = column[i] * inverse
+            for j in range(dim):
+                row[j] -= factor * line[j]
+            row[k] = factor
+        for j in range(dim):
+            matrix[k, j] = line[j] * inverse
         matrix[k, k] = -inverse
     for i in range(dim):
-        for j in range(i + 1):
+        for j in range(dim):
             matrix[i, j] = -matrix[i, j]
 
 
 @kernel(reorder=True)
 def _confidence(gain):
-    """Weight of a group's patches: 1 / (1 + |A|^2), less the more of the noise passes."""
+    """Weight of a group's patches: 1 / (1 + |gain|^2), less the more of the noise passes."""
     passed = np.float32(1)
     for i in range(gain.shape[0]):
         for j in range(gain.shape[1]):
