@@ -64,7 +64,7 @@ __all__ = [
 ]
 
 
-def run(process, inputs, options, *, reads=None, writes=None, companions=None):
+def run(process, inputs, options, *, reads=None, writes=None, companions=None, mosaics=False):
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -81,6 +81,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None):
         Extension of outputs that are not pictures; `process` then returns bytes.
     companions : dict of str to path, optional
         A second picture per input, passed to `process` by this name.
+    mosaics : bool
+        Take the mosaics of camera raw files, which are refused otherwise.
 
     Returns
     -------
@@ -102,7 +104,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None):
         console.show_plan(jobs)
         return NOTHING if missing else FAILED if any(job.error for job in jobs) else DONE
 
-    work = {"process": process, "options": options, "reads": reads, "writes": writes}
+    work = {"process": process, "options": options}
+    work |= {"reads": reads, "writes": writes, "mosaics": mosaics}
     outcome = {"done": 0, "skipped": 0, "failed": 0}
     interrupted = 0
     with signals():

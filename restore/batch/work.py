@@ -15,7 +15,8 @@ from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
 from restore.files.safe import whole_file
 
 
-def restore_one(process, job, options, *, reads=None, writes=None, threads=None, progress=None):
+def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, threads=None,
+                progress=None):  # fmt: skip
     """Read, process and write one file; never raises for what is wrong with that file.
 
     Returns
@@ -28,7 +29,7 @@ def restore_one(process, job, options, *, reads=None, writes=None, threads=None,
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            report |= _restore(process, job, options, reads, writes, threads, progress)
+            report |= _restore(process, job, options, reads, writes, mosaics, threads, progress)
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
@@ -58,7 +59,7 @@ def failure_reason(error):
     return f"{type(error).__name__}: {sentence} (--debug shows where)"
 
 
-def _restore(process, job, options, reads, writes, threads, progress):
+def _restore(process, job, options, reads, writes, mosaics, threads, progress):
     from restore.files.reading import read_pages
 
     _check_folder(job.target)
@@ -78,7 +79,9 @@ def _restore(process, job, options, reads, writes, threads, progress):
             name = format_of_bytes(source.read(16))
             source.seek(0)
             count = _count_pages(source, name) if options.page is None else 1
-            pages = read_pages(source, page=options.page, max_pixels=options.max_pixels)
+            pages = read_pages(
+                source, page=options.page, max_pixels=options.max_pixels, mosaics=mosaics
+            )
         if writes is None:
             name = format_of_name(job.target) or _wanted(options) or name or "png"
         else:

@@ -104,7 +104,8 @@ def demosaic(inputs, options, **settings):
     gamma-encoded. Of camera raw files the mosaic is taken, where rawpy is installed, with
     their own levels and white balance.
     """
-    return batch.run(functools.partial(demosaic_picture, **settings), inputs, options)
+    process = functools.partial(demosaic_picture, **settings)
+    return batch.run(process, inputs, options, mosaics=True)
 
 
 def demosaic_picture(

@@ -60,11 +60,12 @@ def only_page(pages):
     return picture
 
 
-def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
+def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, mosaics=False):
     """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
 
     Parameters, errors as in `read_picture`; all headers are checked before the first
-    picture is decoded.
+    picture is decoded. `mosaics`: read the mosaic of a camera raw file, which is no picture
+    yet, rather than refuse it.
     """
     head = file.read(16)
     file.seek(0)
@@ -85,6 +86,11 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS):
                     warnings.warn(warning.message, stacklevel=2)
             if waiting[0] is None:
                 return
+            if waiting[0].metadata.levels and not mosaics:
+                raise PictureError(
+                    "a camera raw file holds a mosaic, not yet a picture: restore demosaic makes "
+                    "one of it"
+                )
             yield waiting.pop()  # kept by no one here: a large picture is let go when done with
     except (PictureError, MemoryError):
         raise
@@ -295,7 +301,6 @@ def _read_camera_raw(file, max_pixels):
         if min(gains) <= 0:
             gains = (1.0, 1.0, 1.0)
         levels = (float(min(raw.black_level_per_channel)), float(raw.white_level), gains)
-    _warn("a camera raw file: this is its mosaic, as restore demosaic takes it")
     metadata = Metadata(pattern=pattern, levels=levels)
     return Picture(to_unit(stored)[..., None], None, "16", metadata)
 
