@@ -17,7 +17,13 @@ from restore import patches as patching
 from restore.colour import AXES, from_planes, to_planes
 from restore.dictionary import Dictionary
 from restore.images import as_image
-from restore.noise import estimate_noise, stabilise, unstabilise
+from restore.noise import (
+    PhotonNoise,
+    estimate_noise,
+    estimate_photon_noise,
+    stabilise,
+    unstabilise,
+)
 
 #: Patches on their own, in groups, and in groups with what comes of them corrected.
 QUALITIES = ("fast", "balanced", "best")
@@ -53,9 +59,11 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own; takes about 25 times as long.
         ``"best"``: corrected by learned sparse coding; a fifth longer again.
-    poisson_gain : float, optional
+    poisson_gain : float, "auto" or PhotonNoise, optional
         What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
-        at brightness x; `sigma` is 0 then where not given.
+        at brightness x; `sigma` is 0 then where not given. ``"auto"`` estimates both where the
+        noise is of that kind (`restore.noise.estimate_photon_noise`), and takes it for
+        Gaussian where not.
     strength : float
         Take the noise for so many times as strong.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
@@ -98,6 +106,10 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     image = as_image(array)
     if quality not in QUALITIES:
         raise ValueError(f"quality {quality!r} is none of {', '.join(QUALITIES)}")
+    if isinstance(poisson_gain, str):
+        if poisson_gain != "auto" or sigma is not None:
+            raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
+        poisson_gain = estimate_photon_noise(image)
     if poisson_gain is not None:
         settings = {
             "strength": strength,
@@ -107,8 +119,9 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         }
         settings |= {"sparsity": sparsity, "iterations": iterations, "stride": stride}
         settings |= {"seed": seed, "threads": threads, "progress": progress}
-        restored = _under_photon_noise(image, sigma or 0.0, poisson_gain, quality, settings)
-        return restored.reshape(array.shape)
+        if not isinstance(poisson_gain, PhotonNoise):
+            poisson_gain = PhotonNoise(poisson_gain, sigma or 0.0)
+        return _under_photon_noise(image, poisson_gain, quality, settings).reshape(array.shape)
     known = np.isfinite(image).all(axis=2)
     if sigma is None:
         sigma = estimate_noise(image)[0]
@@ -145,13 +158,18 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     return restored.reshape(array.shape)
 
 
-def _under_photon_noise(image, sigma, gain, quality, settings):
+def _under_photon_noise(image, noise, quality, settings):
     """Stabilised, denoised as under white noise, and brought back."""
+    gain, sigma, pedestal = noise
     if not gain > 0:
         raise ValueError(f"a photon adds more than {gain:g} to a sample: it must be positive")
     scale = np.float32(stabilise(np.ones(1, np.float32), gain, sigma)[0])
-    stable = stabilise(image, gain, sigma) / scale
-    return unstabilise(scale * denoise(stable, 1 / scale, quality, **settings), gain, sigma)
+    stable = stabilise(image - np.float32(pedestal), gain, sigma) / scale
+    stable[~np.isfinite(image)] = np.nan
+    restored = unstabilise(scale * denoise(stable, 1 / scale, quality, **settings), gain, sigma)
+    restored += np.float32(pedestal)
+    np.copyto(restored, image, where=~np.isfinite(image))
+    return restored
 
 
 # Groups ---------------------------------------------------------------------------------

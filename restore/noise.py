@@ -1,5 +1,7 @@
 """The noise level: estimated blindly, and made the same for bright and dark."""
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.fft
 
@@ -17,15 +19,44 @@ _SHARE = 0.005
 
 _FEWEST, _MOST = 256, 250_000
 
+#: Blocks whose spectra are taken at a time.
+_BATCH = 16_384
 
-#: Noise this many times stronger at half the size than at full size, in the unit of white
-#: noise, is coarser than the pixels. White noise gives 1, pictures without noise up to 2.3,
-#: JPEG files of cameras 3 to 4.
-_COARSE = 2.5
+#: Noise so many times stronger at half the size than at full size, in the unit of white
+#: noise, begins to be taken for coarser than the pixels, and is so altogether. White noise
+#: gives 1, pictures without noise up to 2.3, JPEG files of cameras 3 to 4.
+_COARSE = 2.3, 2.8
 
 #: Sigma that serves against such noise, in estimates at half the size: what reaches the low
 #: frequencies, where most of it is. Found on photographs of three cameras.
 _COARSE_GAIN = 6
+
+#: Classes of brightness in which the variance is measured, blocks in each at least, and the
+#: share of its blocks, those with least picture in them, that count.
+_CLASSES, _CLASS_FEWEST, _CLASS_SHARE = 24, 100, 0.03
+
+#: Photon noise is told from white by a variance at least so many times larger in the bright
+#: than in the dark, and by a line that misses the variances by at most this share, and by
+#: this share of what a constant misses.
+_CONTRAST, _MISFIT, _GAINED = 1.5, 0.15, 0.5
+
+
+class PhotonNoise(NamedTuple):
+    """Noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x.
+
+    Attributes
+    ----------
+    gain : float
+        What one photon adds to a sample, in the unit of the image.
+    sigma : float
+        Standard deviation in the dark.
+    pedestal : float
+        Brightness of no light at all.
+    """
+
+    gain: float
+    sigma: float = 0.0
+    pedestal: float = 0.0
 
 
 def estimate_noise(image):
@@ -33,7 +64,8 @@ def estimate_noise(image):
 
     Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
     it is left in the high frequencies that `estimate_sigma` looks at. It shows at half the
-    size, and needs a sigma well above its standard deviation.
+    size, and needs a sigma well above its standard deviation. What is between white and
+    coarse gets a sigma between.
 
     Parameters
     ----------
@@ -52,8 +84,81 @@ def estimate_noise(image):
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
     halved = 2 * estimate_sigma(half)
-    coarse = bool(np.linalg.norm(halved) > _COARSE * np.linalg.norm(sigmas))
-    return (_COARSE_GAIN * halved if coarse else sigmas), coarse
+    if not halved.any():
+        return sigmas, False
+    ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
+    coarse = np.interp(ratio, _COARSE, (0, 1))
+    between = sigmas ** (1 - coarse) * (_COARSE_GAIN * halved) ** coarse
+    return between, bool(coarse > 0.5)
+
+
+def estimate_photon_noise(image):
+    """The noise of few photons, where the picture's noise is of that kind.
+
+    The variance is measured among blocks of like brightness, on those with least picture in
+    them, and a line is drawn through the variances, above which the blocks with picture in
+    them lie.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+
+    Returns
+    -------
+    PhotonNoise or None
+        None where the noise does not grow with the brightness as photons make it.
+
+    References
+    ----------
+    Foi, Trimeche, Katkovnik & Egiazarian, "Practical Poissonian-Gaussian noise modeling and
+    fitting for single-image raw-data", IEEE TIP 17(10), 2008 (the model); Colom & Buades,
+    "Analysis and extension of the percentile method, estimating a noise curve from a single
+    image", IPOL 3, 2013 (the curve).
+    """
+    curves = [_noise_curve(plane) for plane in np.moveaxis(image, 2, 0)]
+    means, variances = np.concatenate(curves, axis=1)
+    if len(means) < 8 or not variances.all():
+        return None
+    gain, offset = _line(means, variances)
+    darkest, brightest = gain * np.percentile(means, (5, 95)) + offset
+    if gain <= 0 or brightest < _CONTRAST * max(darkest, 0):
+        return None
+    misfit = np.median(np.abs(variances / np.maximum(gain * means + offset, 1e-12) - 1))
+    constant = np.median(np.abs(variances / np.median(variances) - 1))
+    if misfit > min(_MISFIT, _GAINED * constant):
+        return None
+    return PhotonNoise(float(gain), float(np.sqrt(max(offset, 0))), float(max(-offset, 0) / gain))
+
+
+def _noise_curve(plane):
+    """Mean brightness and variance of the noise, class by class: (2, classes)."""
+    blocks = _Blocks(plane)
+    order = np.argsort(blocks.means, kind="stable")
+    order = order[np.isfinite(blocks.energies[order])]
+    curve = []
+    for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_FEWEST))):
+        if len(members) < _CLASS_FEWEST:
+            continue
+        count = max(_CLASS_FEWEST, int(_CLASS_SHARE * len(members)))
+        flattest = members[np.argpartition(blocks.energies[members], count - 1)[:count]]
+        curve.append((blocks.means[flattest].mean(), blocks.variance(flattest)))
+    return np.array(curve, float).reshape(-1, 2).T
+
+
+def _line(means, variances):
+    """Slope and offset of the line through the variances, or rather below them.
+
+    Least squares of the relative error, in which what lies above the line counts the less
+    the higher it lies: picture adds to the variance and never takes from it.
+    """
+    slope, offset = 0.0, float(np.median(variances))
+    for _ in range(20):
+        fitted = np.maximum(slope * means + offset, 0.1 * np.median(variances))
+        above = np.maximum(variances / fitted - 1, 0)
+        weights = 1 / (fitted * (1 + (above / 0.1) ** 2))
+        columns = np.stack([means, np.ones_like(means)], axis=1) * weights[:, None]
+        (slope, offset), *_ = np.linalg.lstsq(columns, variances * weights, rcond=None)
+    return slope, offset
 
 
 def stabilise(image, gain, sigma):
@@ -119,29 +224,60 @@ def estimate_sigma(image):
 
 
 def _estimate_plane(plane):
-    height, width = plane.shape
-    if height < _SIDE or width < _SIDE:
-        repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
-        plane = np.pad(plane, repeats, mode="symmetric")
-    stride = max(1, int(np.sqrt(plane.size / _MOST)))
-    windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))[::stride, ::stride]
-    blocks = windows.reshape(-1, _SIDE * _SIDE)
-    # A sensor's or a file's limits clip the noise: blocks that touch them say nothing.
-    finite = plane[np.isfinite(plane)]
-    if finite.size == 0:
+    blocks = _Blocks(plane)
+    usable = np.count_nonzero(np.isfinite(blocks.energies))
+    if usable == 0:
         return 0.0
-    clipped = (blocks <= finite.min()) | (blocks >= finite.max())
-    usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
-    blocks = blocks[usable]
-    if len(blocks) == 0:
-        return 0.0
-    transform = scipy.fft.dct(np.eye(_SIDE), axis=0, norm="ortho")
-    frequency = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
-    with bands.one_blas_thread():
-        spectra = blocks @ np.kron(transform, transform).T.astype(np.float32)
-    low = (frequency > 0) & (frequency < _SPLIT)
-    energies = np.einsum("pk,pk->p", spectra[:, low], spectra[:, low])
-    count = min(len(blocks), max(_FEWEST, int(_SHARE * len(blocks))))
-    flattest = np.argpartition(energies, count - 1)[:count]
-    squares = spectra[flattest][:, frequency >= _SPLIT].astype(np.float64) ** 2
-    return float(np.sqrt(np.median(squares.mean(axis=0))))
+    count = min(usable, max(_FEWEST, int(_SHARE * usable)))
+    return float(np.sqrt(blocks.variance(np.argpartition(blocks.energies, count - 1)[:count])))
+
+
+class _Blocks:
+    """The blocks of a plane, in cosine frequencies; some of them where there are more than `_MOST`.
+
+    Attributes
+    ----------
+    energies : (n_blocks,) float32 ndarray
+        In the low frequencies; infinite for blocks that say nothing of the noise, because
+        a sensor's or a file's limits clip it, or because samples are missing.
+    means : (n_blocks,) float32 ndarray
+    """
+
+    def __init__(self, plane):
+        height, width = plane.shape
+        if height < _SIDE or width < _SIDE:
+            repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
+            plane = np.pad(plane, repeats, mode="symmetric")
+        stride = max(1, int(np.sqrt(plane.size / _MOST)))
+        windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))
+        self._windows = windows[::stride, ::stride]
+        transform = scipy.fft.dct(np.eye(_SIDE), axis=0, norm="ortho")
+        self._basis = np.kron(transform, transform).T.astype(np.float32)
+        frequency = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
+        self._low, self._high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
+        known = np.isfinite(plane)
+        lowest = plane.min(where=known, initial=np.inf)
+        highest = plane.max(where=known, initial=-np.inf)
+
+        rows, columns = self._windows.shape[:2]
+        self.energies = np.full(rows * columns, np.inf, np.float32)
+        self.means = np.zeros(rows * columns, np.float32)
+        for band in bands.slices(rows, max(1, _BATCH // columns)):
+            blocks = self._windows[band].reshape(-1, _SIDE * _SIDE)
+            clipped = (blocks <= lowest) | (blocks >= highest)
+            usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
+            spectra = self._spectra(blocks[usable])
+            places = band.start * columns + np.flatnonzero(usable)
+            self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
+            self.means[places] = spectra[:, 0] / _SIDE
+
+    def variance(self, chosen):
+        """Median over the high frequencies of the mean square in the blocks `chosen`."""
+        rows, columns = np.divmod(chosen, self._windows.shape[1])
+        spectra = self._spectra(self._windows[rows, columns].reshape(-1, _SIDE * _SIDE))
+        squares = spectra[:, self._high].astype(np.float64) ** 2
+        return float(np.median(squares.mean(axis=0)))
+
+    def _spectra(self, blocks):
+        with bands.one_blas_thread():
+            return blocks @ self._basis

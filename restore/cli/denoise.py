@@ -10,19 +10,22 @@ from restore.batch.records import NOTHING
 from restore.cli.options import PictureCommand, batch_options, quality
 
 
-class Sigma(click.ParamType):
-    """A noise level in 8-bit levels, or "auto"."""
+class Levels(click.ParamType):
+    """A number of 8-bit levels, or "auto"."""
 
-    name = "sigma"
+    name = "levels"
+
+    def __init__(self, least):
+        self.least = least
 
     def convert(self, value, param, ctx):
-        if value is None or str(value).lower() == "auto":
-            return None
+        if str(value).lower() == "auto":
+            return "auto"
         try:
             level = float(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number of 8-bit levels nor auto", param, ctx)
-        if not 0 <= level <= 255:
+        if not self.least <= level <= 255:
             self.fail(f"{value} is not between 0 and 255, the range of 8-bit levels", param, ctx)
         return level
 
@@ -30,7 +33,7 @@ class Sigma(click.ParamType):
 @click.command(cls=PictureCommand)
 @click.option(
     "--sigma",
-    type=Sigma(),
+    type=Levels(0),
     metavar="LEVELS|auto",
     default="auto",
     show_default=True,
@@ -38,10 +41,10 @@ class Sigma(click.ParamType):
 )
 @click.option(
     "--poisson-gain",
-    type=click.FloatRange(0, min_open=True),
-    metavar="LEVELS",
+    type=Levels(1e-6),
+    metavar="LEVELS|auto",
     help="What one photon adds, in 8-bit levels: for noise that is stronger where it is bright. "
-    "--sigma is then that of the dark, 0 by default.",
+    "--sigma is then that of the dark, 0 by default. auto finds both, or that it is not so.",
 )
 @click.option(
     "--strength",
@@ -122,26 +125,33 @@ def denoise(inputs, options, estimate_only, **settings):
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
 
 
-def denoise_picture(picture, *, threads, progress, sigma, blend, **settings):
+def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
     from restore.denoising import denoise
     from restore.files.picture import PictureWarning
-    from restore.noise import estimate_noise
+    from restore.noise import PhotonNoise, estimate_noise, estimate_photon_noise
 
     facts = {}
-    if sigma is not None:
-        if 0 < sigma < 1:
-            hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
-            warnings.warn(hint, PictureWarning, stacklevel=2)
-        sigma /= 255
-    elif settings["poisson_gain"] is None:
+    given = None if sigma == "auto" else sigma / 255
+    if given and sigma < 1:
+        hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
+        warnings.warn(hint, PictureWarning, stacklevel=2)
+    if poisson_gain == "auto" and given is not None:
+        raise ValueError("--poisson-gain auto finds the sigma, too: leave out --sigma")
+    if poisson_gain == "auto":
+        photons = estimate_photon_noise(picture.samples)
+    else:
+        photons = PhotonNoise(poisson_gain / 255, given or 0.0) if poisson_gain else None
+    if photons:
+        sigma = photons.sigma
+        facts["poisson_gain"] = round(255 * photons.gain, 4)
+        settings["poisson_gain"] = photons
+    elif given is None:
         sigma, facts["coarse"] = estimate_noise(picture.samples)
     else:
-        sigma = 0.0
-    if settings["poisson_gain"] is not None:
-        settings["poisson_gain"] /= 255
+        sigma = given
     facts["sigma"] = round(float(255 * np.sqrt(np.mean(np.square(sigma)))), 2)
     samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
     if blend:
@@ -154,7 +164,7 @@ def _print_noise(inputs, options):
     import json
 
     from restore.files.reading import read_picture
-    from restore.noise import estimate_noise
+    from restore.noise import estimate_noise, estimate_photon_noise
 
     failed = 0
     files, _ = batch.find(inputs, recursive=options.recursive)
@@ -169,10 +179,20 @@ def _print_noise(inputs, options):
             failed += 1
             continue
         sigmas, coarse = estimate_noise(picture.samples)
-        levels = [round(255 * float(sigma), 2) for sigma in sigmas]
+        found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
+        photons = estimate_photon_noise(picture.samples)
+        if photons:
+            found["photons"] = {
+                name: round(255 * value, 4) for name, value in photons._asdict().items()
+            }
         if options.json:
-            click.echo(json.dumps({"input": file, "sigma": levels, "coarse": coarse}))
-        else:
-            words = " ".join(f"{level:.2f}" for level in levels)
-            click.echo(f"{file}  {words}{'  coarse' if coarse else ''}")
+            click.echo(json.dumps({"input": file, **found}))
+            continue
+        words = " ".join(f"{level:.2f}" for level in found["sigma"])
+        words += "  coarse" if coarse else ""
+        if photons:
+            words += "  photons: " + ", ".join(
+                f"{name} {value:g}" for name, value in found["photons"].items()
+            )
+        click.echo(f"{file}  {words}")
     return int(failed > 0)
