@@ -31,14 +31,14 @@ _COARSE = 2.3, 2.8
 #: frequencies, where most of it is. Found on photographs of three cameras.
 _COARSE_GAIN = 6
 
-#: Classes of brightness in which the variance is measured, blocks in each at least, and the
-#: share of its blocks, those with least picture in them, that count.
-_CLASSES, _CLASS_FEWEST, _CLASS_SHARE = 24, 100, 0.03
+#: Classes of brightness in which the variance is measured, most and least; blocks in a class
+#: at least; and the share of them, those with least picture in them, that count.
+_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
 
 #: Photon noise is told from white by a variance at least so many times larger in the bright
 #: than in the dark, and by a line that misses the variances by at most this share, and by
 #: this share of what a constant misses.
-_CONTRAST, _MISFIT, _GAINED = 1.5, 0.15, 0.5
+_CONTRAST, _MISFIT, _GAINED = 1.5, 0.2, 0.5
 
 
 class PhotonNoise(NamedTuple):
@@ -117,7 +117,7 @@ def estimate_photon_noise(image):
     """
     curves = [_noise_curve(plane) for plane in np.moveaxis(image, 2, 0)]
     means, variances = np.concatenate(curves, axis=1)
-    if len(means) < 8 or not variances.all():
+    if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
     gain, offset = _line(means, variances)
     darkest, brightest = gain * np.percentile(means, (5, 95)) + offset
@@ -136,10 +136,10 @@ def _noise_curve(plane):
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
     curve = []
-    for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_FEWEST))):
-        if len(members) < _CLASS_FEWEST:
+    for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_BLOCKS))):
+        if len(members) == 0:
             continue
-        count = max(_CLASS_FEWEST, int(_CLASS_SHARE * len(members)))
+        count = int(np.ceil(_CLASS_SHARE * len(members)))
         flattest = members[np.argpartition(blocks.energies[members], count - 1)[:count]]
         curve.append((blocks.means[flattest].mean(), blocks.variance(flattest)))
     return np.array(curve, float).reshape(-1, 2).T

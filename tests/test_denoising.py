@@ -129,6 +129,31 @@ def test_photon_noise():
     assert psnr(clean, result) > psnr(clean, restore.denoise(image))
 
 
+def test_photon_noise_is_found():
+    clean = picture("camera")
+    rng = np.random.default_rng(0)
+    image = 0.1 + 0.02 * rng.poisson(clean / 0.02) + 0.01 * rng.standard_normal(clean.shape)
+    image[20:22, 30] = np.nan
+    found = restore.denoise(image, quality="fast", poisson_gain="auto")
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(image))
+    known = ~np.isnan(image)
+    told = restore.denoise(image - 0.1, 0.01, "fast", poisson_gain=0.02) + 0.1
+    errors = [np.mean((result - clean - 0.1)[known] ** 2) for result in (found, told)]
+    assert errors[0] < 1.05 * errors[1]
+
+
+def test_white_noise_is_denoised_as_ever_where_no_photons_are_found():
+    image = noisy(picture("camera", 64, 64), 15)
+    result = restore.denoise(image, quality="fast", poisson_gain="auto")
+    np.testing.assert_array_equal(result, restore.denoise(image, quality="fast"))
+
+
+@pytest.mark.parametrize("settings", [{"poisson_gain": "some"}, {"sigma": 0.1}])
+def test_impossible_photons_are_told(settings):
+    with pytest.raises(ValueError, match="poisson_gain"):
+        restore.denoise(np.zeros((9, 9)), **{"poisson_gain": "auto", **settings})
+
+
 def test_strength_multiplies_the_noise():
     image = noisy(picture("camera", 64, 64), 10)
     stronger = restore.denoise(image, 0.02, strength=2)

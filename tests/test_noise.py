@@ -7,7 +7,13 @@ import pytest
 from scipy import ndimage
 
 from restore.files.reading import read_picture
-from restore.noise import estimate_noise, estimate_sigma, stabilise, unstabilise
+from restore.noise import (
+    estimate_noise,
+    estimate_photon_noise,
+    estimate_sigma,
+    stabilise,
+    unstabilise,
+)
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 CLEAN = sorted(SAMPLES.glob("*-clean.png"))
@@ -86,3 +92,40 @@ def test_stabilised_noise_has_the_variance_1_and_comes_back():
         assert stable.var() == pytest.approx(1, abs=0.08)
         back = unstabilise(stable.mean(keepdims=True), gain, sigma)
         assert back[0] == pytest.approx(brightness, abs=0.003)
+
+
+def photons(clean, gain, sigma=0.0, pedestal=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    noise = sigma * rng.standard_normal(clean.shape)
+    return (pedestal + gain * rng.poisson(clean / gain) + noise).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    "gain, sigma, pedestal", [(0.02, 0, 0), (0.05, 0.02, 0), (0.5, 0.1, 0), (0.01, 0.01, 0.1)]
+)
+@pytest.mark.parametrize("name", ["camera", "chelsea"])
+def test_photon_noise_is_found(name, gain, sigma, pedestal):
+    clean = read_picture(SAMPLES / f"{name}-clean.png").samples[:300, :300]
+    found = estimate_photon_noise(photons(clean, gain, sigma, pedestal))
+    assert found.gain == pytest.approx(gain, rel=0.15)
+    # what counts is the variance in the middle of the range
+    wanted = gain * 0.5 + sigma**2
+    measured = found.gain * (pedestal + 0.5 - found.pedestal) + found.sigma**2
+    assert measured == pytest.approx(wanted, rel=0.1)
+
+
+@pytest.mark.parametrize("level", [0, 5, 15, 25, 50])
+@pytest.mark.parametrize("path", CLEAN, ids=lambda path: path.stem)
+def test_white_noise_is_not_taken_for_photons(path, level):
+    assert estimate_photon_noise(noisy(read_picture(path).samples, level / 255)) is None
+
+
+def test_between_white_and_coarse_there_is_no_jump():
+    clean = read_picture(SAMPLES / "camera-clean.png").samples
+    noise = np.random.default_rng(0).standard_normal(clean.shape)
+    sigmas = []
+    for width in np.linspace(0.57, 0.69, 49):
+        smooth = ndimage.gaussian_filter(noise, (width, width, 0))
+        smooth *= 0.04 / smooth.std()
+        sigmas.append(estimate_noise((clean + smooth).astype(np.float32))[0][0])
+    assert (np.diff(np.log(sigmas)) < 0.5).all() and max(sigmas) > 5 * min(sigmas)
