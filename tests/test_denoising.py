@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import restore
+from restore.denoising import QUALITIES
 from restore.files.reading import read_picture
 from restore.measures import psnr
 
@@ -158,3 +159,12 @@ def test_strength_multiplies_the_noise():
     image = noisy(picture("camera", 64, 64), 10)
     stronger = restore.denoise(image, 0.02, strength=2)
     np.testing.assert_array_equal(stronger, restore.denoise(image, 0.04))
+
+
+@pytest.mark.parametrize("name", ["camera", "chelsea"])
+@pytest.mark.parametrize("level", [10, 25, 50])
+def test_the_learned_coder_is_worth_its_time(name, level):
+    clean = picture(name)
+    image = noisy(clean, level)
+    groups, learned = (psnr(clean, restore.denoise(image, level / 255, q)) for q in QUALITIES[1:])
+    assert learned > groups + 0.05

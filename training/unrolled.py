@@ -278,10 +278,10 @@ def fit(rank, settings, board, barrier):
         optimiser.load_state_dict(state["optimiser"])
         step, spent = state["step"], state["spent"]
         random = np.random.default_rng((settings.seed, rank, step))
-    started, told, losses = time.monotonic() - spent, time.monotonic(), []
+    begun, started, told, losses = step, time.monotonic() - spent, time.monotonic(), []
     while True:
         spent = time.monotonic() - started
-        if step % TOGETHER == 0:
+        if (step - begun) % TOGETHER == 0:
             board[rank, 0] = spent
             board[rank, 1:] = torch.nn.utils.parameters_to_vector(model.parameters()).detach()
             barrier.wait()
