@@ -11,6 +11,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from restore.resize import resize
 
 SCENE = np.random.default_rng(0).random((12, 20, 3)).astype(np.float32)
 
@@ -77,6 +78,18 @@ def test_transparency_is_enlarged_without_fringes(tmp_path):
     assert picture.alpha.shape == (24, 40)
     assert picture.alpha[:, :17].max() == 0 and picture.alpha[:, 23:].min() == 1
     assert np.abs(picture.samples[picture.alpha > 0] - 0.8).max() < 2 / 255
+
+
+def test_contours_of_transparency_are_sharp(tmp_path):
+    down, across = np.mgrid[:96, :96] - 47.5
+    disc = (down**2 + across**2 < 38**2).astype(np.float32)
+    alpha = disc.reshape(32, 3, 32, 3).mean((1, 3))
+    source = save(tmp_path / "disc.png", np.full((32, 32, 3), 0.5, np.float32), alpha)
+    assert restore(source, "--scale", 3, "--quality", "fast")[0] == 0
+    found = read_picture(tmp_path / "disc-enlarged.png").alpha
+    smooth = np.clip(resize(alpha[..., None], 96, 96)[..., 0], 0, 1)
+    assert np.square(found - disc).mean() < 0.5 * np.square(smooth - disc).mean()
+    assert not found[smooth == 0].any()
 
 
 def test_grey_stays_grey(tmp_path):

@@ -96,17 +96,18 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
-    chosen = {"scale": scale} if scale else {"size": size}
-    samples = super_resolve(
-        picture.samples,
+    enlarge = functools.partial(
+        super_resolve,
         model=model,
         threads=threads,
         progress=progress,
         quality=quality,
         method=method,
-        **chosen,
+        **({"scale": scale} if scale else {"size": size}),
     )
     alpha = picture.alpha
     if alpha is not None:
-        alpha = np.clip(resize(alpha[..., None], *size, threads)[..., 0], 0, 1)
-    return picture.replace(samples=samples, alpha=alpha)
+        smooth = np.clip(resize(alpha[..., None], *size, threads)[..., 0], 0, 1)
+        # Contours are as sharp as those of the colours; what is clear or opaque stays so.
+        alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarge(alpha)), 0, 1)
+    return picture.replace(samples=enlarge(picture.samples), alpha=alpha)
