@@ -58,7 +58,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own; takes about 25 times as long.
-        ``"best"``: corrected by learned sparse coding; a fifth longer again.
+        ``"best"``: corrected by learned sparse coding; about a sixth longer again.
     poisson_gain : float, "auto" or PhotonNoise, optional
         What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
         at brightness x; `sigma` is 0 then where not given. ``"auto"`` estimates both where the
