@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 
 from restore import __version__
@@ -266,6 +267,25 @@ def test_only_the_noise_is_printed(tmp_path):
     assert restore("denoise", tmp_path / "no.png", "--estimate-only").returncode == 1
     (tmp_path / "empty").mkdir()
     assert restore("denoise", tmp_path / "empty", "--estimate-only").returncode == 3
+
+
+def test_the_gain_of_photons_is_found(tmp_path):
+    clean = read_picture(SAMPLES / "camera-clean.png").samples[100:340, 100:340, 0]
+    counts = 100 + 20 * np.random.default_rng(0).poisson(200 * clean)
+    tifffile.imwrite(tmp_path / "cells.tif", counts.astype(np.uint16))
+    gain, pedestal = 20 * 255 / 65535, 100 * 255 / 65535
+    printed = restore("denoise", tmp_path / "cells.tif", "--estimate-only", "--json").stdout
+    photons = json.loads(printed)["photons"]
+    assert photons["gain"] == pytest.approx(gain, rel=0.15)
+    assert photons["pedestal"] == pytest.approx(pedestal, abs=0.5)
+    words = ["denoise", tmp_path / "cells.tif", "--poisson-gain", "auto", "--quality", "fast"]
+    done = restore(*words, "-o", tmp_path / "out.tif", "--json")
+    assert json.loads(done.stdout)["poisson_gain"] == photons["gain"]
+    found = tifffile.imread(tmp_path / "out.tif")
+    errors = [np.std(picture - (100 + 4000 * clean)) for picture in (counts, found.astype(float))]
+    assert found.dtype == np.uint16 and errors[1] < 0.6 * errors[0]
+    done = restore(*words, "--sigma", 5, "-o", tmp_path / "two.tif")
+    assert done.returncode == 1 and "leave out --sigma" in done.stderr
 
 
 def test_blend_and_strength(tmp_path):
