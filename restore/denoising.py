@@ -57,7 +57,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         returns the image.
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
-        groups of similar patches over atoms of their own; takes about 25 times as long.
+        groups of similar patches over atoms of their own; takes about 20 times as long.
         ``"best"``: corrected by learned sparse coding; about a sixth longer again.
     poisson_gain : float, "auto" or PhotonNoise, optional
         What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
