@@ -302,6 +302,8 @@ def _replace(atoms, uses, patches, energies):
     with bands.one_blas_thread():
         overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
     bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
+    if len(bad) == 0:
+        return 0
     worst = np.argsort(-energies, kind="stable")[: len(bad)]
     bad = bad[: len(worst)]
     for j, patch in zip(bad, patches[worst], strict=True):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 import restore
-from restore.denoising import QUALITIES
+from restore.colour import from_planes, to_planes
+from restore.denoising import group_estimates
 from restore.files.reading import read_picture
+from restore.images import as_image
 from restore.measures import psnr
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -66,7 +68,9 @@ def test_no_noise_is_the_identity(channels):
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_flat_pictures_stay_flat(value):
     flat = np.full((40, 40), value, np.float32)
-    np.testing.assert_allclose(restore.denoise(flat, 0.1), flat, atol=1e-5)
+    np.testing.assert_allclose(restore.denoise(flat, 0.1, "fast"), flat, atol=1e-5)
+    # what was learned makes little of nothing, at black and white a tenth of the noise
+    np.testing.assert_allclose(restore.denoise(flat, 0.1), flat, atol=0.01)
 
 
 def test_missing_samples_come_back_and_do_no_harm():
@@ -166,5 +170,9 @@ def test_strength_multiplies_the_noise():
 def test_the_learned_coder_is_worth_its_time(name, level):
     clean = picture(name)
     image = noisy(clean, level)
-    groups, learned = (psnr(clean, restore.denoise(image, level / 255, q)) for q in QUALITIES[1:])
-    assert learned > groups + 0.05
+    channels = as_image(image).shape[2]
+    variance = np.full(channels, (level / 255) ** 2, np.float32)
+    estimates = group_estimates(to_planes(as_image(image)), variance)
+    groups = from_planes(np.stack([(last + filtered) / 2 for _, last, filtered in estimates]))
+    learned = restore.denoise(image, level / 255)
+    assert psnr(clean, learned) > psnr(clean, groups.reshape(clean.shape)) + 0.05

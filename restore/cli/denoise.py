@@ -62,7 +62,7 @@ class Levels(click.ParamType):
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@quality("fast takes about a 20th of balanced's time, best a little longer.")
+@quality("fast takes about a 20th of balanced's time, best not quite twice as long.")
 @click.option(
     "--dictionary",
     metavar="learn|NAME|FILE",

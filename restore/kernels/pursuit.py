@@ -139,10 +139,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     sparsity = indices.shape[1]
     # atoms of zeros fill the last lanes: they correlate with nothing and are never chosen
     width = padded(n_atoms)
-    rows = np.zeros((n_atoms, width), np.float32)
-    rows[:, :n_atoms] = gram
-    columns = np.zeros((patch_dim, width), np.float32)
-    columns[:, :n_atoms] = atoms_t
+    rows, columns = _widened(gram, width), _widened(atoms_t, width)
     block = np.zeros((BLOCK, patch_dim), np.float32)
     projections = np.empty((BLOCK, width), np.float32)
     spare = np.empty(width, np.float32)
@@ -154,7 +151,9 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
         if stop - start == BLOCK:
             np.dot(patches[start:stop], columns, projections)
         else:
-            block[: stop - start] = patches[start:stop]
+            for p in range(start, stop):
+                for k in range(patch_dim):
+                    block[p - start, k] = patches[p, k]
             np.dot(block, columns, projections)
         for p in range(start, stop):
             residual = _energy(patches[p])
@@ -173,6 +172,16 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
                 )  # fmt: skip
             _solve(count, factor, steps, coefficients[p])
             counts[p] = count
+
+
+@kernel
+def _widened(matrix, width):
+    """`matrix` with columns of zeros up to `width`."""
+    wide = np.zeros((matrix.shape[0], width), np.float32)
+    for i in range(matrix.shape[0]):
+        for j in range(matrix.shape[1]):
+            wide[i, j] = matrix[i, j]
+    return wide
 
 
 @kernel(reorder=True)
