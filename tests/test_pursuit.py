@@ -126,6 +126,20 @@ def test_the_number_of_threads_and_the_neighbours_change_nothing():
     assert all(np.array_equal(a[part], b) for a, b in zip(one, alone, strict=True))
 
 
+def test_near_duplicates_among_the_atoms_do_no_harm():
+    atoms = overcomplete_dct(1024, (8, 8, 1))  # coherence 0.9996
+    y, x = np.mgrid[:8, :8]
+    corners = np.random.default_rng(0).uniform(0, 9, (500, 2))
+    patches = [np.hypot(y - v, x - u).ravel() for v, u in corners]
+    patches -= np.mean(patches, axis=1, keepdims=True)
+    errors = [
+        np.square(patches - coding.reconstruct(coding.code(patches, atoms, sparsity), atoms))
+        for sparsity in (2, 4, 8, 16)
+    ]
+    energies = np.array([error.sum(axis=1) for error in errors])
+    assert (np.diff(energies, axis=0) <= 1e-3 * energies[:-1]).all()
+
+
 @pytest.mark.parametrize("value", [0.0, 1e-20, 1e15])
 def test_extreme_patches_do_no_harm(value):
     codes = coding.code(np.full((3, 16), value, np.float32), dictionary(), 5, 1e-6)

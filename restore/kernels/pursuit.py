@@ -39,8 +39,9 @@ from restore.kernels.lanes import (
 #: block padded, so that the code of a patch does not depend on its neighbours.
 BLOCK = 256
 
-#: Atoms with less of their energy outside the support are taken for dependent on it.
-DEPENDENT = np.float32(1e-5)
+#: Atoms with less of their energy outside the support are taken for dependent on it. Each such
+#: atom would magnify the rounding of float32 by the root of the inverse.
+DEPENDENT = np.float32(0.01)
 
 ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
 
