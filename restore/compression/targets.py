@@ -176,7 +176,8 @@ def compress(
             )
     else:
         quality = 75 if quality is None else quality
-        number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality - 1.9 * (quality / 100) ** 8))
+        ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
+        number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality + ends))
         attempt(number)
     data, reached = tries[number]
     return Compressed(data, reached)
