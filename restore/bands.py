@@ -67,6 +67,13 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
     threads = usable_cpus() if threads is None else threads
     if threads < 1:
         raise ValueError(f"expected at least 1 thread, got {threads}")
+    if len(bands) == 1:  # as in what is itself done band by band: a pool would cost more
+        with one_blas_thread():
+            result = function(bands[0])
+        yield result
+        if progress:
+            progress(stage, 1, 1)
+        return
     done = 0
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         waiting = deque()
