@@ -242,9 +242,12 @@ def _summary(patches, dictionary, code, step, threads):
         used = codes.indices[np.arange(codes.indices.shape[1]) < codes.counts[:, None]]
         return gram, slope, np.bincount(used, minlength=dictionary.n_atoms)
 
-    gram, slope, uses = 0.0, 0.0, 0
+    gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
+    slope = np.zeros(dictionary.atoms.shape)
+    uses = np.zeros(dictionary.n_atoms, np.int64)
     for parts in bands.map_bands(summarise, bands.slices(len(patches), step), threads):
-        gram, slope, uses = gram + parts[0].astype(np.float64), slope + parts[1], uses + parts[2]
+        for total, part in zip((gram, slope, uses), parts, strict=True):
+            total += part
     return gram, slope, energies, uses
 
 
