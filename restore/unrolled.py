@@ -183,7 +183,7 @@ def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progres
     level = np.clip(sigma, *LEARNED_SIGMAS)
     scale = np.float32(min(1, level / sigma) / UNIT)
     share = np.float32(min(1, sigma / level))
-    matrix, thresholds = _at(coder, np.float32(level / UNIT))
+    weights = _at(coder, np.float32(level / UNIT))
     middle = np.float32(0.5 / UNIT) * AXES[channels].sum(axis=1)
     estimate = (last + filtered) / 2
 
@@ -204,7 +204,7 @@ def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progres
         observed = patches.extract(inputs, (side, side, inputs.shape[2]), own_rows, columns)
         corrections = np.empty((len(observed), side * side * channels), np.float32)
         for block in bands.slices(len(observed), BLOCK):
-            _code(observed[block], matrix, thresholds, coder, corrections[block])
+            _code(observed[block], *weights, coder, corrections[block])
         total = np.zeros((bottom - top, width, channels), np.float32)
         weight = np.zeros(total.shape[:2], np.float32)
         corrections = corrections.reshape(len(own_rows), len(columns), side, side, channels)
@@ -224,20 +224,26 @@ def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progres
 
 
 def _at(coder, level):
-    """Analysis matrix (inputs of a patch, y, x, input; n_atoms) and thresholds at a level."""
+    """What coding takes at a level: the analysis matrix, and of each step the gains and thresholds.
+
+    The matrix is (inputs of a patch in the order y, x, input; n_atoms). The beginning is the
+    step before the first: of no codes, with gains of 1.
+    """
     matrix = coder.analysis[0] + level * coder.analysis[1]
     matrix = np.ascontiguousarray(matrix.transpose(1, 0, 2)).reshape(-1, matrix.shape[2])
-    return matrix, np.maximum(coder.thresholds[:, 0] + level * coder.thresholds[:, 1], 0)
+    gains = np.concatenate([np.ones_like(coder.gains[:1]), coder.gains])
+    thresholds = np.maximum(coder.thresholds[:, 0] + level * coder.thresholds[:, 1], 0)
+    return matrix, gains, thresholds
 
 
-def _code(observed, matrix, thresholds, coder, corrections):
+def _code(observed, matrix, gains, thresholds, coder, corrections):
     """The corrections of a block of patches, times the window."""
     analysed = observed @ matrix
     codes = np.zeros_like(analysed)
-    kernels.step(codes, analysed, np.ones_like(thresholds[0]), thresholds[0])
+    kernels.step(codes, analysed, gains[0], thresholds[0])
     spare = np.empty_like(codes)
-    for step, gains, threshold in zip(coder.steps, coder.gains, thresholds[1:], strict=True):
+    for step, gain, threshold in zip(coder.steps, gains[1:], thresholds[1:], strict=True):
         np.matmul(codes, step, out=spare)
         codes, spare = spare, codes
-        kernels.step(codes, analysed, gains, threshold)
+        kernels.step(codes, analysed, gain, threshold)
     np.matmul(codes, coder.synthesis.reshape(len(coder.synthesis), -1), out=corrections)

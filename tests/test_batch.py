@@ -647,9 +647,17 @@ def test_killed_in_the_middle_and_gone_on(tmp_path):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.fixture
+def heard():
+    """SIGINT is not ignored by what is started, even if it is here, as behind a shell's `&`."""
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, previous)
+
+
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("jobs", [1, 3])
-def test_interrupted(tmp_path, number, code, jobs):
+def test_interrupted(tmp_path, number, code, jobs, heard):
     for name in range(24):
         write(tmp_path / f"in/{name}.png")
     process = started(
