@@ -15,7 +15,7 @@ from restore.cli.options import check_picture, drawing, max_pixels
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=click.Path())
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
 @drawing("Draw all side by side, with a magnified crop and the differences.")
-@max_pixels
+@max_pixels()
 def compare(reference, results, as_json, picture, overwrite, max_pixels):
     """Measure RESULTs against a REFERENCE: PSNR in dB and SSIM, over all channels.
 

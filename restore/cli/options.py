@@ -10,16 +10,18 @@ from restore.files.formats import EXTENSIONS, MAX_PIXELS, format_of_name
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
-#: For every command that reads pictures.
-max_pixels = click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    envvar="RESTORE_MAX_PIXELS",
-    show_default=True,
-    metavar="N",
-    help="Refuse larger pictures before decoding them.",
-)
+
+def max_pixels(words="Refuse larger pictures before decoding them."):
+    """The option of every command that reads pictures; `words` say what becomes of larger ones."""
+    return click.option(
+        "--max-pixels",
+        type=click.IntRange(min=1),
+        default=MAX_PIXELS,
+        envvar="RESTORE_MAX_PIXELS",
+        show_default=True,
+        metavar="N",
+        help=words,
+    )
 
 
 def quality(words):
@@ -104,7 +106,7 @@ def _shared(suffix):
         flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
         flag("--strip-all", help="Leave out the colour profile, too."),
         flag("--strict", help="Fail where the format would cost depth, instead of warning."),
-        max_pixels,
+        max_pixels(),
         click.option(
             "--reference",
             metavar="PATH",

@@ -9,7 +9,7 @@ import click
 
 from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
-from restore.files.formats import MAX_PIXELS
+from restore.cli.options import check_picture, max_pixels
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
 SETTINGS = {
@@ -122,15 +122,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
 @click.option("--picture", metavar="OUT.png", type=click.Path(), help="Draw the atoms.")
 @click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
-@click.option(
-    "--max-pixels",
-    type=click.IntRange(min=1),
-    default=MAX_PIXELS,
-    envvar="RESTORE_MAX_PIXELS",
-    show_default=True,
-    metavar="N",
-    help="Leave out larger pictures.",
-)
+@max_pixels("Leave out larger pictures.")
 @click.option(
     "-t",
     "--threads",
@@ -180,8 +172,6 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     if os.path.lexists(output) and not overwrite and not resume:
         raise click.UsageError(f"{output} exists: use --resume to go on, or --overwrite")
     if picture is not None:
-        from restore.cli.inspect import check_picture
-
         check_picture(picture, overwrite or resume)
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[variable] = "1"
@@ -294,7 +284,6 @@ class Run:
     def _cascade(self, pictures, resume, shared):
         """The model for super-resolution; the file holds its stages so far."""
         from restore import archive
-        from restore.files.safe import whole_file
         from restore.super_resolution import learning
         from restore.super_resolution.cascade import KIND
 
@@ -313,15 +302,7 @@ class Run:
                 self.console.say(f"stage {number} of {total} is learned")
             if number == total:
                 continue
-            try:
-                with whole_file(self.output) as file:
-                    checkpoint.save(file)
-                self.saved = number
-            except OSError as error:
-                self.console.say(
-                    f"restore: {self.output}: stage {number} is not saved: "
-                    f"{batch.failure_reason(error)}"
-                )
+            self._save(checkpoint, f"stage {number}", number)
         return checkpoint.cascade
 
     def _learn(self, pictures, names, resume):
@@ -441,9 +422,8 @@ class Run:
         return Dictionary(first.atoms, shape)
 
     def _keep(self, turn, number, about):
-        """Write the dictionary of a turn; a disk that is full may have room at the next."""
+        """Write the dictionary of a turn."""
         from restore.dictionary import Dictionary
-        from restore.files.safe import whole_file
 
         about = {
             **about,
@@ -452,15 +432,21 @@ class Run:
             "uses": turn.uses.tolist(),
         }
         dictionary = Dictionary(turn.dictionary.atoms, turn.dictionary.patch_shape, about)
+        self._save(dictionary, f"turn {number}", number)
+        return dictionary
+
+    def _save(self, learned, step, number):
+        """Write what is learned so far; a disk that is full may have room after the next step."""
+        from restore.files.safe import whole_file
+
         try:
             with whole_file(self.output) as file:
-                dictionary.save(file)
+                learned.save(file)
             self.saved = number
         except OSError as error:
             self.console.say(
-                f"restore: {self.output}: turn {number} is not saved: {batch.failure_reason(error)}"
+                f"restore: {self.output}: {step} is not saved: {batch.failure_reason(error)}"
             )
-        return dictionary
 
     def _tell(self, turn, number, seconds):
         total = self.settings["iterations"]

@@ -73,6 +73,13 @@ def turned_windows(plane, poses, moments, step, side, columns, windows, turns):
 
 
 @kernel
+def _place(n, columns, step, turn):
+    """Top left corner of patch n, and the sign and the pose that its turn stands for."""
+    sign = np.float32(-1 if turn & 8 else 1)
+    return n // columns * step, n % columns * step, sign, turn & 7
+
+
+@kernel
 def turned_patches(plane, poses, turns, step, side, columns, patches):
     """The patches of a lattice, turned as `turned_windows` turned their windows.
 
@@ -87,11 +94,7 @@ def turned_patches(plane, poses, turns, step, side, columns, patches):
         Filled.
     """
     for n in range(len(patches)):
-        top = n // columns * step
-        left = n % columns * step
-        turn = turns[n]
-        sign = np.float32(-1 if turn & 8 else 1)
-        pose = turn & 7
+        top, left, sign, pose = _place(n, columns, step, turns[n])
         for k in range(side * side):
             source = poses[pose, k]
             patches[n, k] = sign * plane[top + source // side, left + source % side]
@@ -110,11 +113,7 @@ def add_turned_patches(patches, poses, turns, step, side, columns, plane):
         Added to.
     """
     for n in range(len(patches)):
-        top = n // columns * step
-        left = n % columns * step
-        turn = turns[n]
-        sign = np.float32(-1 if turn & 8 else 1)
-        pose = turn & 7
+        top, left, sign, pose = _place(n, columns, step, turns[n])
         for k in range(side * side):
             target = poses[pose, k]
             plane[top + target // side, left + target % side] += sign * patches[n, k]
