@@ -26,8 +26,10 @@ TIMED = 25
 
 
 def tables(run):
-    """Grey and colour under Gaussian noise, camera noise, growth with the pixels."""
-    yield gaussian(run, "grey", *run.pictures("test/set12", "camera-clean.png", grey=True))
+    """Gaussian noise in grey and colour, sigma estimated, camera noise, growth with the pixels."""
+    grey = run.pictures("test/set12", "camera-clean.png", grey=True)
+    yield gaussian(run, "grey", *grey)
+    yield estimated(run, *grey)
     yield gaussian(run, "colour", *run.pictures("test/mcmaster18", "chelsea-clean.png"))
     if run.data and (run.data / "real").is_dir():
         yield camera_noise(run)
@@ -111,6 +113,34 @@ def gaussian(run, kind, name, pictures):
                 for method in methods
             },
         },
+    )
+
+
+def estimated(run, name, pictures):
+    """What it costs not to know sigma: PSNR with the true one and with the estimate."""
+    rows, details = [], {"pictures": list(pictures)}
+    for sigma in SIGMAS:
+        quality = {"known": [], "estimated": []}
+        for index, clean in enumerate(pictures.values()):
+            picture = noisy(clean, sigma, index)
+            for given, reached in zip((sigma / 255, None), quality.values(), strict=True):
+                result = restore.denoise(picture, given, threads=run.threads)
+                reached.append(psnr(clean, result))
+        known, guessed = map(np.array, quality.values())
+        rows.append([sigma, *map(float, (known.mean(), guessed.mean(), (known - guessed).max()))])
+        details[str(sigma)] = quality
+    return Table(
+        name=f"denoise-estimated-{name}",
+        title=f"Denoising, grey, {name} ({len(pictures)} pictures), sigma known and estimated",
+        columns=[
+            ("sigma", "d"),
+            ("PSNR, sigma known (dB)", ".2f"),
+            ("PSNR, sigma estimated (dB)", ".2f"),
+            ("most that a picture loses (dB)", ".2f"),
+        ],
+        rows=rows,
+        details=details,
+        machine=machine(threads=run.threads),
     )
 
 

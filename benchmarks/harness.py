@@ -21,6 +21,7 @@ import imageio.v3 as imageio
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import restore
 from restore import measures
 
 HOUSE = Path(__file__).parent.parent
@@ -324,8 +325,8 @@ def peer(name, package=None):
 
 def machine(*packages, threads=None):
     """One line: processor, threads, Python and the versions of `packages` that are here."""
-    versions = []
-    for package in ("restore-ksvd", *packages):
+    versions = [f"restore-ksvd {restore.__version__}"]
+    for package in packages:
         try:
             versions.append(f"{package} {importlib.metadata.version(package)}")
         except importlib.metadata.PackageNotFoundError:
