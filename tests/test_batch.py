@@ -431,6 +431,18 @@ def test_metadata_is_stripped_on_request(tmp_path):
             assert (bool(image.getexif().get_ifd(0x8825)), info.get("icc_profile") == icc) == kept
 
 
+def test_facts_of_several_pages_are_told_page_by_page(tmp_path, capsys):
+    facts = iter([{"page": [1]}, {"page": [2], "second": True}, {"page": [3]}])
+
+    def with_facts(picture, *, threads, progress):
+        return batch.Result(picture, facts=next(facts))
+
+    write(tmp_path / "a.tif", pages=3)
+    assert run([tmp_path / "a.tif"], with_facts, json=True) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["page"] == [[1], [2], [3]] and report["second"] == [None, True, None]
+
+
 def test_all_pages_are_done(tmp_path, capsys):
     write(tmp_path / "a.tif", pages=3, depth="16")
     assert run([tmp_path / "a.tif"], json=True) == 0
@@ -522,6 +534,10 @@ def test_further_outputs(tmp_path, capsys):
     write(tmp_path / "a.png")
     assert run([tmp_path / "a.png"], with_mask, depth="16") == 0
     assert tree(tmp_path) == [*("a-inverted-mask.png", "a-inverted.png", "a-inverted.txt", "a.png")]
+    write(tmp_path / "b.tif", pages=2)
+    assert run([tmp_path / "b.tif"], with_mask) == 1
+    assert "single pages: choose one with --page" in capsys.readouterr().err
+    assert run([tmp_path / "b.tif"], with_mask, page=2) == 0
 
 
 # --- Processes ------------------------------------------------------------------------

@@ -288,6 +288,26 @@ def test_the_gain_of_photons_is_found(tmp_path):
     assert done.returncode == 1 and "leave out --sigma" in done.stderr
 
 
+def test_the_gain_of_photons_is_found_page_by_page(tmp_path):
+    clean = read_picture(SAMPLES / "camera-clean.png").samples[100:340, 100:340, 0]
+    rng = np.random.default_rng(0)
+    pages = [rng.poisson(clean * 60) / 60, clean + 0.1 * rng.standard_normal(clean.shape)]
+    pages = [*np.float32(pages), rng.poisson(clean * 40).astype(np.float32) / 40]
+    tifffile.imwrite(tmp_path / "stack.tif", np.stack(pages), photometric="minisblack")
+    words = ("--poisson-gain", "auto", "--quality", "fast")
+    done = restore("denoise", tmp_path / "stack.tif", "-o", tmp_path / "out.tif", *words, "--json")
+    report = json.loads(done.stdout)
+    assert [gain is None for gain in report["poisson_gain"]] == [False, True, False]
+    assert report["coarse"] == [None, False, None] and len(report["sigma"]) == 3
+    found = tifffile.imread(tmp_path / "out.tif")
+    assert found.shape == (3, *clean.shape)
+    for number, page in enumerate(pages, 1):
+        given = tmp_path / f"{number}.tif", "--page", number, "-o", tmp_path / f"{number}.tif"
+        assert here("denoise", tmp_path / "stack.tif", *given[1:], *words)[0] == 0
+        np.testing.assert_array_equal(tifffile.imread(given[0]), found[number - 1])
+        assert np.std(found[number - 1] - clean) < 0.6 * np.std(page - clean)
+
+
 def test_blend_and_strength(tmp_path):
     source = save(tmp_path / "a.tiff", random_levels((30, 20, 1), "f32") / 4003, "f32")
     results = {}

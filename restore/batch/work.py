@@ -86,12 +86,14 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
             name = format_of_name(job.target) or _wanted(options) or name or "png"
         else:
             name = None
-        notes = {"size_in": size, "pages": 0}
+        notes = {"size_in": size, "pages": 0, "facts": []}
         results = _results(process, pages, companions, options, name, notes, threads, progress)
         first = next(results)  # nothing is created before there is something to write
         if isinstance(first, bytes) and next(results, None) is not None:
             raise ValueError("this file has several pages: choose one with --page")
         extras = _extra_paths(job, notes.pop("extras", {}), options)
+        if extras and count > 1:
+            raise ValueError("further files are written of single pages: choose one with --page")
         with _target_file(job.target, options) as file:
             contents = itertools.chain([first], results)
             _write(file, contents, name, count=count, depth=options.depth, strict=options.strict)
@@ -102,7 +104,7 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
         for path, content in extras.items():
             with _target_file(path, options) as file:
                 _write(file, [content], format_of_name(path))
-    return notes
+    return notes | _told(notes.pop("facts"))
 
 
 def _read_beside(path, name, options):
@@ -169,9 +171,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
             output = _with_hidden_colours(output, hidden)
             _note_size(notes, output)
             notes["depth"] = depth_in(name, options.depth or output.depth)
-        for fact, value in result.facts.items():
-            # one page: the value; several: the list of values
-            notes[fact] = value if not notes["pages"] else _listed(notes[fact]) + [value]
+        notes["facts"].append(result.facts)
         notes["pages"] += 1
         if result.extras:
             notes["extras"] = result.extras
@@ -180,8 +180,12 @@ def _results(process, pages, companions, options, name, notes, threads, progress
         yield waiting.pop()
 
 
-def _listed(value):
-    return value if isinstance(value, list) else [value]
+def _told(facts):
+    """The facts of one page as they are; of several, each with a value a page, or None."""
+    if len(facts) == 1:
+        return facts[0]
+    names = dict.fromkeys(name for page in facts for name in page)
+    return {name: [page.get(name) for page in facts] for name in names}
 
 
 def _note_size(notes, picture):
