@@ -92,6 +92,8 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     ------
     ValueError
         If an argument is out of its range, or the dictionary does not fit the picture.
+    TypeError
+        If `image` is no array of numbers, or `sigma` no number.
 
     References
     ----------
@@ -101,39 +103,25 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     TIP 17(1), 2008.
     """
     array = np.asarray(image)
-    image = as_image(array)
+    observed = as_image(array)
+    channels = observed.shape[2]
     if quality not in QUALITIES:
         raise ValueError(f"quality {quality!r} is none of {', '.join(QUALITIES)}")
-    if isinstance(poisson_gain, str):
-        if poisson_gain != "auto" or sigma is not None:
-            raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
-        poisson_gain = estimate_photon_noise(image)
-    if poisson_gain is not None:
-        settings = {
-            "strength": strength,
-            "dictionary": dictionary,
-            "n_atoms": n_atoms,
-            "patch_size": patch_size,
-        }
-        settings |= {"sparsity": sparsity, "iterations": iterations, "stride": stride}
-        settings |= {"seed": seed, "threads": threads, "progress": progress}
-        if not isinstance(poisson_gain, PhotonNoise):
-            poisson_gain = PhotonNoise(poisson_gain, sigma or 0.0)
-        return _under_photon_noise(image, poisson_gain, quality, settings).reshape(array.shape)
-    known = np.isfinite(image).all(axis=2)
+    counts = {"n_atoms": n_atoms, "patch_size": patch_size, "sparsity": sparsity, "stride": stride}
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            raise ValueError(f"{name} is 1 or more, not {count}")
+    photons = _photon_noise(observed, sigma, poisson_gain)
+    image, sigma = _stabilised(observed, photons) if photons else (observed, sigma)
+    known = np.isfinite(observed).all(axis=2)
     if sigma is None:
         sigma = estimate_noise(image)[0]
-    sigmas = strength * np.atleast_1d(np.asarray(sigma, float))
-    inside = (sigmas >= 0) & (sigmas <= LARGEST_SIGMA)
-    if sigmas.size not in (1, image.shape[2]) or not inside.all():
-        raise ValueError(
-            f"sigma {sigmas} is not between 0 and {LARGEST_SIGMA:g} (the range of a [0, 1] image)"
-        )
+    sigmas = _levels(sigma, strength, channels)
     if not sigmas.any() or not known.any():
-        return image.reshape(array.shape)
+        return observed.reshape(array.shape)
     filled = _fill(image, known)
     if dictionary is None and quality != "fast":
-        if n_atoms or patch_size or sparsity or stride:
+        if any(counts.values()):
             raise ValueError(
                 "number of atoms, patch size, sparsity and stride are for coding over one "
                 "dictionary: say which"
@@ -143,7 +131,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
         if dictionary is None:
-            dictionary, stride = ("grey" if image.shape[2] == 1 else "colour"), stride or 2
+            dictionary, stride = ("grey" if channels == 1 else "colour"), stride or 2
         if isinstance(dictionary, str) and dictionary == "learn":
             dictionary = _learn(
                 filled, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress
@@ -153,22 +141,64 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         restored = _by_dictionary(
             filled, sigma, dictionary, sparsity, stride or 1, threads, progress
         )
-    restored[~known] = image[~known]
+    if photons:
+        restored = _unstabilised(restored, photons)
+    restored[~known] = observed[~known]
     return restored.reshape(array.shape)
 
 
-def _under_photon_noise(image, noise, quality, settings):
-    """Stabilised, denoised as under white noise, and brought back."""
-    gain, sigma, pedestal = noise
-    if not gain > 0:
-        raise ValueError(f"a photon adds more than {gain:g} to a sample: it must be positive")
-    scale = np.float32(stabilise(np.ones(1, np.float32), gain, sigma)[0])
-    stable = stabilise(image - np.float32(pedestal), gain, sigma) / scale
-    stable[~np.isfinite(image)] = np.nan
-    restored = unstabilise(scale * denoise(stable, 1 / scale, quality, **settings), gain, sigma)
-    restored += np.float32(pedestal)
-    np.copyto(restored, image, where=~np.isfinite(image))
-    return restored
+def _levels(sigma, strength, channels):
+    """What to take the noise for: one standard deviation, or one for each channel."""
+    try:
+        sigmas = np.atleast_1d(np.asarray(sigma, float))
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"sigma is a number, one for each channel, or None, which estimates it; not {sigma!r}"
+        ) from None
+    if sigmas.shape not in ((1,), (channels,)):
+        raise ValueError(f"{sigmas.size} sigmas for {channels} channels: give one, or one for each")
+    if not strength >= 0:
+        raise ValueError(f"strength is 0 or more, not {strength:g}")
+    sigmas = strength * sigmas
+    if not ((sigmas >= 0) & (sigmas <= LARGEST_SIGMA)).all():
+        raise ValueError(
+            f"sigma {sigma}{f' times {strength:g}' * (strength != 1)} is not between 0 and "
+            f"{LARGEST_SIGMA:g} (the range of a [0, 1] image)"
+        )
+    return sigmas
+
+
+# Photon noise ---------------------------------------------------------------------------
+
+
+def _photon_noise(image, sigma, poisson_gain):
+    """The `PhotonNoise` that was given or is found, or None."""
+    if isinstance(poisson_gain, str):
+        if poisson_gain != "auto" or sigma is not None:
+            raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
+        return estimate_photon_noise(image)
+    if poisson_gain is None:
+        return None
+    if not isinstance(poisson_gain, PhotonNoise):
+        (dark,) = _levels(0 if sigma is None else sigma, 1.0, 1)
+        poisson_gain = PhotonNoise(float(poisson_gain), float(dark))
+    if not poisson_gain.gain > 0:
+        raise ValueError(f"poisson_gain is what a photon adds, above 0, not {poisson_gain.gain:g}")
+    return poisson_gain
+
+
+def _stabilised(image, photons):
+    """The image on a scale on which its noise is white, white staying 1, and its sigma there."""
+    gain, sigma, pedestal = photons
+    scale = stabilise(np.ones(1, np.float32), gain, sigma)
+    return stabilise(image - np.float32(pedestal), gain, sigma) / scale, 1 / scale
+
+
+def _unstabilised(restored, photons):
+    """A restored image brought back from `_stabilised`."""
+    gain, sigma, pedestal = photons
+    scale = stabilise(np.ones(1, np.float32), gain, sigma)
+    return unstabilise(scale * restored, gain, sigma) + np.float32(pedestal)
 
 
 # Groups ---------------------------------------------------------------------------------

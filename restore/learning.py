@@ -127,10 +127,12 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
 
 def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     """The atoms that learning starts from; parameters as in `learn_dictionary`."""
-    if len(patch_shape) != 3:
-        raise ValueError(f"expected a patch shape (height, width, channels), got {patch_shape}")
+    if len(patch_shape) != 3 or min(patch_shape) < 1 or patch_shape[2] not in (1, 3):
+        raise ValueError(f"expected a patch shape (height, width, 1 or 3), got {patch_shape}")
     if patches.ndim != 2 or patches.shape[1] != np.prod(patch_shape):
         raise ValueError(f"patches of shape {patches.shape} are not {tuple(patch_shape)} patches")
+    if n_atoms < 1:
+        raise ValueError(f"n_atoms is 1 or more, not {n_atoms}")
     if isinstance(start, str) and start == "dct":
         return overcomplete_dct(n_atoms, patch_shape)
     if isinstance(start, Dictionary):

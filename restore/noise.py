@@ -6,6 +6,7 @@ import numpy as np
 import scipy.fft
 
 from restore import bands
+from restore.images import as_image
 
 _SIDE = 8
 
@@ -69,14 +70,15 @@ def estimate_noise(image):
 
     Parameters
     ----------
-    image : (height, width, channels) float32 ndarray
+    image : (height, width) or (height, width, 1 or 3) array_like
 
     Returns
     -------
     sigmas : (channels,) float64 ndarray
-        In the unit of the image.
+        In the unit of the image; of integers, in that of [0, 1].
     coarse : bool
     """
+    image = as_image(image)
     sigmas = estimate_sigma(image)
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
@@ -101,7 +103,7 @@ def estimate_photon_noise(image):
 
     Parameters
     ----------
-    image : (height, width, channels) float32 ndarray
+    image : (height, width) or (height, width, 1 or 3) array_like
 
     Returns
     -------
@@ -115,7 +117,7 @@ def estimate_photon_noise(image):
     "Analysis and extension of the percentile method, estimating a noise curve from a single
     image", IPOL 3, 2013 (the curve).
     """
-    curves = [_noise_curve(plane) for plane in np.moveaxis(image, 2, 0)]
+    curves = [_noise_curve(plane) for plane in np.moveaxis(as_image(image), 2, 0)]
     means, variances = np.concatenate(curves, axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
@@ -206,13 +208,13 @@ def estimate_sigma(image):
 
     Parameters
     ----------
-    image : (height, width, channels) float32 ndarray
+    image : (height, width) or (height, width, 1 or 3) array_like
         Blocks with NaN, infinity or saturated samples are left out.
 
     Returns
     -------
     (channels,) float64 ndarray
-        In the unit of the image; 0 where no block is usable.
+        In the unit of the image, of integers in that of [0, 1]; 0 where no block is usable.
 
     References
     ----------
@@ -220,7 +222,7 @@ def estimate_sigma(image):
     IGARSS 2007; Colom & Buades, "Analysis and extension of the percentile method,
     estimating a noise curve from a single image", IPOL 3, 2013.
     """
-    return np.array([_estimate_plane(plane) for plane in np.moveaxis(image, 2, 0)])
+    return np.array([_estimate_plane(plane) for plane in np.moveaxis(as_image(image), 2, 0)])
 
 
 def _estimate_plane(plane):

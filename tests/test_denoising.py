@@ -105,6 +105,20 @@ def test_impossible_levels_are_told(sigma):
         restore.denoise(np.zeros((9, 9, 3)), sigma)
 
 
+def test_sigma_is_no_word():
+    with pytest.raises(TypeError, match="None, which estimates it; not 'auto'"):
+        restore.denoise(np.zeros((9, 9)), "auto")
+
+
+@pytest.mark.parametrize(
+    "settings", [{"strength": -1}, {"n_atoms": -3}, {"patch_size": 0}, {"sparsity": 0}]
+)
+def test_impossible_settings_are_told(settings):
+    (name,) = settings
+    with pytest.raises(ValueError, match=f"{name} is . or more"):
+        restore.denoise(np.zeros((9, 9)), 0.1, dictionary="learn", **settings)
+
+
 def test_unknown_qualities_are_told():
     with pytest.raises(ValueError, match="fast, balanced, best"):
         restore.denoise(np.zeros((9, 9)), 0.1, "superb")
@@ -153,7 +167,9 @@ def test_white_noise_is_denoised_as_ever_where_no_photons_are_found():
     np.testing.assert_array_equal(result, restore.denoise(image, quality="fast"))
 
 
-@pytest.mark.parametrize("settings", [{"poisson_gain": "some"}, {"sigma": 0.1}])
+@pytest.mark.parametrize(
+    "settings", [{"poisson_gain": "some"}, {"sigma": 0.1}, {"poisson_gain": -1}]
+)
 def test_impossible_photons_are_told(settings):
     with pytest.raises(ValueError, match="poisson_gain"):
         restore.denoise(np.zeros((9, 9)), **{"poisson_gain": "auto", **settings})

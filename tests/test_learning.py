@@ -228,7 +228,8 @@ def test_starts():
         ({"rule": "fista"}, "needs a tolerance"),
         ({"start": overcomplete_dct(9, (3, 3, 1))}, r"\(3, 3, 1\), not \(20, 1, 1\)"),
         ({"patch_shape": (8, 8, 1)}, "are not"),
-        ({"patch_shape": (4, 5)}, r"expected a patch shape \(height, width, channels\)"),
+        ({"patch_shape": (4, 5)}, r"expected a patch shape \(height, width, 1 or 3\)"),
+        ({"n_atoms": -3}, "n_atoms is 1 or more, not -3"),
     ],
 )
 def test_what_does_not_fit_is_told_in_a_sentence(arguments, sentence):

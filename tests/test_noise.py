@@ -70,6 +70,15 @@ def test_nothing_known_is_no_noise():
     assert estimate_sigma(np.full((32, 32, 1), np.nan, np.float32)) == 0
 
 
+@pytest.mark.parametrize("shape", [(60, 50), (60, 50, 1), (60, 50, 3)])
+def test_pictures_are_taken_as_everywhere(shape):
+    levels = np.random.default_rng(0).integers(100, 140, shape, np.uint8)
+    image = (levels / 255).astype(np.float32)
+    for estimate in (estimate_noise, estimate_sigma, estimate_photon_noise):
+        assert str(estimate(levels)) == str(estimate(image.reshape(60, 50, -1)))
+    assert len(estimate_sigma(levels)) == (3 if shape[2:] == (3,) else 1)
+
+
 def test_coarse_noise_is_told_from_white():
     clean = read_picture(SAMPLES / "camera-clean.png").samples
     noise = np.random.default_rng(0).standard_normal(clean.shape)

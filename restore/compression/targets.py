@@ -116,8 +116,6 @@ def compress(
             f"there is no codec {name!r}: use one of {', '.join(PACKAGED)}, or a Codec"
         )
     codec = Codec.load(codec) if name else container.checked(codec)
-    angles = colour_angles(image) if channels == 3 else (0, 0, 0)
-    planes = to_planes(image, angles)
     sections = container.Sections(
         alpha=None if alpha is None else _stored(np.asarray(alpha), depth),
         icc=icc,
@@ -125,43 +123,21 @@ def compress(
         xmp=xmp,
         codec=codec.to_bytes() if embed and not name else None,
     )
-    top = _TOPS[depth]
-    whole = np.rint(image * np.float32(top))
-    tries, last = {}, [None]
+    trials = _Trials(image, depth, codec, name, sections, threads)
 
     def attempt(number):
-        """(bytes, PSNR) at a step number; blocks are chosen on what the last trial decoded."""
-        if number not in tries:
-            passes = 1 if tries else 2
-            payload, shown = coding.encode(codec, planes, number, passes, last[0], threads)
-            last[0] = shown
-            step = coding.step_of(number)[0]
-            strength = smoothing.best_strength(planes, shown, step, threads)
-            smoothed = smoothing.smooth(shown, strength, step, threads)
-            header = container.Header(
-                width,
-                height,
-                channels,
-                depth,
-                number,
-                strength,
-                angles,
-                name or codec.digest[: container._DIGEST],
-            )
-            error = np.rint(from_planes(smoothed, angles, height, width) * np.float32(top)) - whole
-            error = np.mean(np.square(error), dtype=np.float64)
-            reached = 10 * math.log10(top**2 / error) if error else math.inf
-            tries[number] = container.pack(header, sections, payload), reached
-            if progress:
-                progress("compressing", len(tries), max(len(tries), 1 if quality else _TRIALS))
-        return tries[number]
+        result = trials.at(number)
+        if progress:
+            done = len(trials.results)
+            progress("compressing", done, max(done, 1 if quality else _TRIALS))
+        return result
 
     if psnr is not None:
         number = _search(
             attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
         )
         if number is None:
-            best = max(reached for _, reached in tries.values())
+            best = max(reached for _, reached in trials.results.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
     elif bpp is not None or size is not None:
         most = size if size is not None else int(bpp * height * width / 8)
@@ -169,7 +145,7 @@ def compress(
             attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
         )
         if number is None:
-            least = min(len(data) for data, _ in tries.values())
+            least = min(len(data) for data, _ in trials.results.values())
             raise ValueError(
                 f"the picture does not fit into {most} bytes: the least it takes is {least} "
                 f"({8 * least / height / width:.3f} bits per pixel)"
@@ -178,9 +154,59 @@ def compress(
         quality = 75 if quality is None else quality
         ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
         number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality + ends))
-        attempt(number)
-    data, reached = tries[number]
-    return Compressed(data, reached)
+    return Compressed(*attempt(number))
+
+
+class _Trials:
+    """One picture coded at some step numbers.
+
+    Attributes
+    ----------
+    results : dict of int to (bytes, float)
+        The whole file and its PSNR in dB, by step number.
+    """
+
+    def __init__(self, image, depth, codec, name, sections, threads):
+        self._height, self._width, channels = image.shape
+        self._angles = colour_angles(image) if channels == 3 else (0, 0, 0)
+        self._planes = to_planes(image, self._angles)
+        self._top = np.float32(_TOPS[depth])
+        self._levels = np.rint(image * self._top)
+        self._depth, self._codec, self._name = depth, codec, name
+        self._sections, self._threads = sections, threads
+        self._shown = None
+        self.results = {}
+
+    def at(self, number):
+        """The result at a step number; blocks are chosen on what the last trial decoded."""
+        if number not in self.results:
+            passes = 1 if self.results else 2
+            payload, self._shown = coding.encode(
+                self._codec, self._planes, number, passes, self._shown, self._threads
+            )
+            step = coding.step_of(number)[0]
+            strength = smoothing.best_strength(self._planes, self._shown, step, self._threads)
+            header = container.Header(
+                self._width,
+                self._height,
+                len(self._planes),
+                self._depth,
+                number,
+                strength,
+                self._angles,
+                self._name or self._codec.digest[: container._DIGEST],
+            )
+            data = container.pack(header, self._sections, payload)
+            self.results[number] = data, self._psnr(strength, step)
+        return self.results[number]
+
+    def _psnr(self, strength, step):
+        """Of what decompressing the last trial will give."""
+        smoothed = smoothing.smooth(self._shown, strength, step, self._threads)
+        samples = from_planes(smoothed, self._angles, self._height, self._width)
+        error = np.rint(samples * self._top) - self._levels
+        error = np.mean(np.square(error), dtype=np.float64)
+        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
 def _check_targets(given):
