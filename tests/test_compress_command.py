@@ -134,5 +134,3 @@ def test_a_dictionary_of_like_pictures_is_learned_and_asked_for(tmp_path):
     assert code == 0, said
     error = read_picture(tmp_path / "again.png").samples - read_picture(source).samples
     assert np.sqrt(np.square(error).mean()) < 0.04
-    code, _, said = restore("train", folder, "--compression", "--resume", "-o", learned)
-    assert code == 2 and "--resume" in said

@@ -293,6 +293,9 @@ def test_wrong_usage_is_told_before_anything_is_read(photos, tmp_path):
     (tmp_path / "old.npz").touch()
     for arguments, sentence in (
         (("-o", tmp_path / "old.npz"), "exists: use --resume"),
+        (("-o", tmp_path / "old.npz", "--demosaicing"), "exists: use --overwrite"),
+        (("-o", tmp_path / "new.npz", "--demosaicing", "--resume"), "in one go"),
+        (("-o", tmp_path / "new.npz", "--compression", "--resume"), "in one go"),
         (("-o", tmp_path / "new.png"), "should end in .npz"),
         (("-o", tmp_path / "new.npz", "--overwrite", "--resume"), "contradict"),
         (("-o", tmp_path / "new.npz", "--picture", "atoms.xyz"), "unknown extension"),

@@ -118,7 +118,12 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     "deviation of a blur, in pixels of the large picture.",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--resume", is_flag=True, help="Go on where a run into DICT.npz stopped.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on where a run into DICT.npz stopped; not with "
+    "--compression and --demosaicing, which learn in one go.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
 @click.option("--picture", metavar="OUT.png", type=click.Path(), help="Draw the atoms.")
 @click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
@@ -161,8 +166,9 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     models = {option: value for option, value in models.items() if value}
     if len(models) > 1:
         raise click.UsageError(f"choose one of {' and '.join(models)}")
-    if resume and models and not super_resolution:
-        raise click.UsageError(f"{next(iter(models))} does not go with --resume")
+    in_one_go = bool(models) and not super_resolution
+    if resume and in_one_go:
+        raise click.UsageError(f"{next(iter(models))} learns in one go: there is no --resume")
     if models and picture is not None:
         raise click.UsageError(f"{next(iter(models))} does not go with --picture")
     if settings["degradation"] != "bicubic" and not super_resolution:
@@ -170,7 +176,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     if not output.endswith(".npz"):
         raise click.UsageError(f"{output} should end in .npz")
     if os.path.lexists(output) and not overwrite and not resume:
-        raise click.UsageError(f"{output} exists: use --resume to go on, or --overwrite")
+        hint = "use --overwrite" if in_one_go else "use --resume to go on, or --overwrite"
+        raise click.UsageError(f"{output} exists: {hint}")
     if picture is not None:
         check_picture(picture, overwrite or resume)
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
