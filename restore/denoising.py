@@ -123,8 +123,8 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     if dictionary is None and quality != "fast":
         if any(counts.values()):
             raise ValueError(
-                "number of atoms, patch size, sparsity and stride are for coding over one "
-                "dictionary: say which"
+                "n_atoms, patch_size, sparsity and stride are for coding over one dictionary: "
+                "say which"
             )
         poses = POSES if quality == "best" else 1
         restored = _by_groups(filled, sigmas, poses, threads, progress)
@@ -137,7 +137,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
                 filled, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress
             )
         elif n_atoms or patch_size:
-            raise ValueError("atoms and patch size are for a dictionary that is learned here")
+            raise ValueError("n_atoms and patch_size are for a dictionary that is learned here")
         restored = _by_dictionary(
             filled, sigma, dictionary, sparsity, stride or 1, threads, progress
         )
@@ -162,8 +162,8 @@ def _levels(sigma, strength, channels):
     sigmas = strength * sigmas
     if not ((sigmas >= 0) & (sigmas <= LARGEST_SIGMA)).all():
         raise ValueError(
-            f"sigma {sigma}{f' times {strength:g}' * (strength != 1)} is not between 0 and "
-            f"{LARGEST_SIGMA:g} (the range of a [0, 1] image)"
+            f"sigma times strength is {', '.join(f'{sigma:g}' for sigma in sigmas)}, not between "
+            f"0 and {LARGEST_SIGMA:g} (the range of a [0, 1] image)"
         )
     return sigmas
 

@@ -443,6 +443,24 @@ def test_facts_of_several_pages_are_told_page_by_page(tmp_path, capsys):
     assert report["page"] == [[1], [2], [3]] and report["second"] == [None, True, None]
 
 
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (12.345678, "x 12.35"),
+        ("RGGB", "x RGGB"),
+        (False, ""),
+        (True, "x"),
+        (None, ""),
+        ([None, False], ""),
+        ([None, True], "x"),
+        (["RGGB", "RGGB"], "x RGGB"),
+        ([1.5, None, 2.5], "x 1.5 - 2.5"),
+    ],
+)
+def test_facts_are_words(value, words):
+    assert batch.console._fact("x", value) == words
+
+
 def test_all_pages_are_done(tmp_path, capsys):
     write(tmp_path / "a.tif", pages=3, depth="16")
     assert run([tmp_path / "a.tif"], json=True) == 0

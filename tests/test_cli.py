@@ -164,6 +164,27 @@ def test_compare_goes_on_after_a_bad_result(pictures):
     assert done.returncode == 1 and done.stderr.count("\n") == 1
 
 
+def test_compare_takes_folders(pictures):
+    save(pictures / "results/noisy.png", read_picture(pictures / "noisy.tiff").samples)
+    save(pictures / "results/other.png", np.zeros((5, 5, 1)))
+    words = ["compare", str(pictures), str(pictures / "results")]
+    result = CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False)
+    report = json.loads(result.stdout)
+    assert report["reference"] == str(pictures / "noisy.tiff") and report["psnr"] > 40
+    assert result.return_value == 1 and "no file called other.*" in result.stderr
+    assert CliRunner().invoke(cli, [*words, "--picture", "figure.png"]).exit_code == 2
+    (pictures / "empty").mkdir()
+    empty = CliRunner().invoke(cli, [*words[:2], str(pictures / "empty")], standalone_mode=False)
+    assert empty.return_value == 3
+
+
+def test_what_is_wrong_is_said_without_the_name_twice(pictures):
+    for command in ("compare", "inspect", "denoise"):
+        words = [command, *[pictures / "clean.tiff"] * (command == "compare"), pictures / "none.x"]
+        (said,) = restore(*words).stderr.splitlines()
+        assert said.startswith(f"restore: {pictures / 'none.x'}: ") and said.count("none.x") == 1
+
+
 def test_compare_draws_a_picture(pictures):
     files = [str(pictures / name) for name in ("clean.tiff", "noisy.tiff")]
     figure = str(pictures / "figure.png")
@@ -285,7 +306,37 @@ def test_the_gain_of_photons_is_found(tmp_path):
     errors = [np.std(picture - (100 + 4000 * clean)) for picture in (counts, found.astype(float))]
     assert found.dtype == np.uint16 and errors[1] < 0.6 * errors[0]
     done = restore(*words, "--sigma", 5, "-o", tmp_path / "two.tif")
-    assert done.returncode == 1 and "leave out --sigma" in done.stderr
+    assert done.returncode == 2 and "leave out --sigma" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--atoms", "9"], "go with --dictionary learn"),
+        (["--patch-size", "9", "--dictionary", "grey"], "go with --dictionary learn"),
+        (["--stride", "2"], "go with --dictionary or --quality fast"),
+        (["--dictionary", "none.npz"], "no file none.npz; the names are learn, grey, colour"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_wrong_usage(words, sentence):
+    result = CliRunner().invoke(cli, ["denoise", "a.png", *words])
+    assert result.exit_code == 2 and sentence in " ".join(result.output.split())
+
+
+def test_the_noise_of_every_page_is_printed(tmp_path):
+    noise = np.random.default_rng(0).standard_normal((2, 64, 64))
+    stack = (128 + noise * [[[5]], [[20]]]).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "stack.tif", stack, photometric="minisblack")
+    words = ["denoise", str(tmp_path / "stack.tif"), "--estimate-only"]
+    told = CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False).stdout
+    first, second = map(json.loads, told.splitlines())
+    assert (first["page"], second["page"]) == (1, 2)
+    assert first["sigma"][0] == pytest.approx(5, rel=0.2)
+    assert second["sigma"][0] == pytest.approx(20, rel=0.2)
+    said = CliRunner().invoke(cli, words, standalone_mode=False).stdout
+    assert [line.split()[1:3] for line in said.splitlines()] == [["page", "1"], ["page", "2"]]
+    one = CliRunner().invoke(cli, [*words, "--page", "2"], standalone_mode=False).stdout
+    assert one.split()[1:] == said.split()[-1:]
 
 
 def test_the_gain_of_photons_is_found_page_by_page(tmp_path):
@@ -393,7 +444,7 @@ def test_pictures_of_one_value(tmp_path, value):
 def test_a_bad_dictionary_is_one_line(tmp_path):
     source = save(tmp_path / "a.png", random_levels((20, 20, 1), "8"))
     (tmp_path / "bad.npz").write_text("hello")
-    for dictionary in (tmp_path / "bad.npz", tmp_path / "none.npz", "colour"):
+    for dictionary in (tmp_path / "bad.npz", "colour"):
         code, said = here("denoise", source, "--dictionary", dictionary, "--sigma", "10")
         assert code == 1 and said.count("\n") == 1
         assert "Traceback" not in said and "--debug" not in said

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 
 from restore.cli import cli
@@ -117,10 +118,11 @@ def test_a_dictionary_of_like_pictures_is_learned_and_asked_for(tmp_path):
     for number in range(6):
         save(folder / f"{number}.png", np.roll(scene(1), 5 * number, axis=0))
     (folder / "notes.png").write_bytes(b"no picture")
+    tifffile.imwrite(folder / "holes.tif", np.full((30, 30), np.nan, np.float32))
     learned = tmp_path / "mine.npz"
     code, out, words = restore("train", folder, "--compression", "-o", learned, "--json")
     assert code == 0, words
-    assert "notes.png: left out" in words
+    assert "notes.png: left out" in words and "holes.tif: left out" in words
     report = json.loads(out.splitlines()[-1])
     assert report["pictures"] == 6
     source = folder / "0.png"

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from restore import __version__, training
 from restore.cli import cli
@@ -422,6 +423,19 @@ def test_inspect_tells_what_it_cannot_describe(tmp_path):
     result = inspect("grey", tmp_path / "text.npz", tmp_path / "zip.npz", tmp_path / "none.npz")
     assert result.return_value == 1 and result.stderr.count("restore: ") == 3
     assert "Traceback" not in result.stderr
+
+
+def test_a_curve_of_no_pictures_says_why(tmp_path):
+    Image.new("L", (3, 3)).save(tmp_path / "tiny.png")
+    result = inspect("grey", "--curve", tmp_path)
+    assert result.return_value == 1 and "tiny.png: left out: 3 x 3 pixels" in result.stderr
+
+
+def test_warnings_about_pictures_to_learn_from_are_not_told(tmp_path):
+    Image.effect_noise((90, 90), 50).convert("P").save(tmp_path / "a.png")
+    result = call(tmp_path, "-o", tmp_path / "out.npz", "--iterations", 1)
+    assert result.return_value == 0 and "atoms of 1 picture;" in result.stderr
+    assert "palette" not in result.stderr
 
 
 def test_the_mosaic_has_every_atom_in_order():

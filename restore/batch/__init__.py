@@ -35,7 +35,7 @@ import signal
 import sys
 
 from restore.batch.console import Console
-from restore.batch.plan import find, plan
+from restore.batch.plan import find, matching, plan
 from restore.batch.records import (
     DONE,
     FAILED,
@@ -46,7 +46,7 @@ from restore.batch.records import (
     Result,
     UsageError,
 )
-from restore.batch.work import failure_reason
+from restore.batch.work import failure_reason, read_beside
 from restore.batch.workers import reports, shares
 
 __all__ = [
@@ -57,7 +57,9 @@ __all__ = [
     "UsageError",
     "failure_reason",
     "find",
+    "matching",
     "plan",
+    "read_beside",
     "run",
     "shares",
     "signals",

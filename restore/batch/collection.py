@@ -58,7 +58,7 @@ class Collection:
             if self.usable:
                 self.usable(image)
         except Exception as error:
-            self.skipped[file] = failure_reason(error)
+            self.skipped[file] = failure_reason(error, file)
             return None
         return image
 

@@ -90,7 +90,8 @@ class Console:
     def _line(self, report):
         if report["status"] == "skipped":
             return f"{report['input']}: skipped, {report['output']} exists"
-        facts = [f"{name} {_short(report[name])}" for name in report if name not in REPORT]
+        facts = [_fact(name, report[name]) for name in report if name not in REPORT]
+        facts = [words for words in facts if words]
         if report["psnr"] is not None:
             facts.append(f"PSNR {_short(report['psnr'])} dB")
         if report["ssim"] is not None:
@@ -134,5 +135,18 @@ def _plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _fact(name, value):
+    """Words for one fact: nothing where it is not so, and no value where it is."""
+    values = value if isinstance(value, list) else [value]
+    if all(value is None or value is False for value in values):
+        return ""
+    if any(value is True for value in values):
+        return name
+    distinct = dict.fromkeys(_short(value) for value in values)
+    return f"{name} {' '.join(distinct if len(distinct) == 1 else map(_short, values))}"
+
+
 def _short(value):
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -22,6 +22,7 @@ def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None)
         What counts as an input in a folder; a file named by itself always does.
     without : path, optional
         A folder that is not walked: the outputs.
+
     Returns
     -------
     files : list of (str, str or None)
@@ -218,14 +219,14 @@ def _job(source, target, options, companions):
         if not options.overwrite:
             return settled(f"{target} exists: use --overwrite or --skip-existing")
     try:
-        beside = {name: _matching(place, source, name) for name, place in companions.items()}
-        reference = _matching(options.reference, source, "reference")
+        beside = {name: matching(place, source, name) for name, place in companions.items()}
+        reference = matching(options.reference, source, "reference")
     except ValueError as error:
         return settled(str(error))
     return settled(companions=beside, reference=reference)
 
 
-def _matching(place, source, name):
+def matching(place, source, name):
     """The file that belongs to `source`: `place`, or the one of the same stem in that folder."""
     if place is None or not os.path.isdir(place):
         if place is not None and not os.path.isfile(place):
@@ -258,7 +259,7 @@ def _check_collisions(jobs):
         if other is not job:
             raise UsageError(
                 f"{other.source} and {job.source} would both be written to {job.target}: "
-                "use another --output, --format or --suffix"
+                "use another --output or --suffix for one of them"
             )
     for job in jobs:
         other = by_target.get(key(job.source))

@@ -33,7 +33,7 @@ def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
-            report["error"] = failure_reason(error)
+            report["error"] = failure_reason(error, job.source)
             if options.debug:
                 report["traceback"] = traceback.format_exc()
     report["warnings"] = list(dict.fromkeys(str(one.message) for one in caught if _is_ours(one)))
@@ -47,12 +47,13 @@ def _is_ours(warning):
     return issubclass(warning.category, PictureWarning)
 
 
-def failure_reason(error):
-    """One sentence for one error."""
+def failure_reason(error, file=None):
+    """One sentence for one error; it names no file where that is `file`."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
+        other = error.filename and error.filename != file
+        return error.strerror + (f": {error.filename}" if other else "")
     sentence = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, ValueError | TypeError | OSError):
         return sentence
@@ -71,7 +72,8 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
         size = source.seek(0, os.SEEK_END)
         source.seek(0)
         companions = {
-            name: _read_beside(path, name, options) for name, path in job.companions.items()
+            name: read_beside(path, name, options.max_pixels)
+            for name, path in job.companions.items()
         }
         if reads:
             pages, count, name = iter([source.read()]), 1, None
@@ -107,14 +109,14 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
     return notes | _told(notes.pop("facts"))
 
 
-def _read_beside(path, name, options):
+def read_beside(path, name, max_pixels):
     """A mask or a reference: what is wrong with it is said by its own name."""
+    from restore.files.picture import unwarned
     from restore.files.reading import read_picture
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with unwarned():
         try:
-            return read_picture(path, max_pixels=options.max_pixels)
+            return read_picture(path, max_pixels=max_pixels)
         except ValueError as error:
             raise ValueError(f"the {name} {path}: {error}") from error
 
@@ -262,7 +264,7 @@ def _measure(reference, file, options):
     from restore.files.reading import read_pages
     from restore.measures import psnr, ssim
 
-    wanted = _read_beside(reference, "reference", options).samples
+    wanted = read_beside(reference, "reference", options.max_pixels).samples
     pages = [page.samples for page in read_pages(file, max_pixels=options.max_pixels)]
     values = [(psnr(wanted, samples), ssim(wanted, samples)) for samples in pages]
     psnrs, ssims = ([round(float(value), 4) for value in column] for column in zip(*values))

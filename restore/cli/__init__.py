@@ -10,13 +10,13 @@ from restore import __version__
 #: command -> module of restore.cli that defines it, under the command's name
 _MODULES = {
     "denoise": "denoise",
-    "demosaic": "demosaic",
     "inpaint": "inpaint",
+    "demosaic": "demosaic",
+    "super-resolve": "super_resolve",
     "compress": "compress",
     "decompress": "decompress",
     "train": "train",
     "inspect": "inspect",
-    "super-resolve": "super_resolve",
     "compare": "compare",
     "cache": "cache",
 }

@@ -6,7 +6,8 @@ import os
 
 import click
 
-from restore.batch import failure_reason
+from restore import batch
+from restore.batch.records import NOTHING
 from restore.cli.options import check_picture, drawing, max_pixels
 
 
@@ -17,43 +18,53 @@ from restore.cli.options import check_picture, drawing, max_pixels
 @drawing("Draw all side by side, with a magnified crop and the differences.")
 @max_pixels()
 def compare(reference, results, as_json, picture, overwrite, max_pixels):
-    """Measure RESULTs against a REFERENCE: PSNR in dB and SSIM, over all channels.
+    """Measure results: PSNR in dB and SSIM.
 
-    A result that cannot be read or is of another size fails, and the others are still
-    compared. Equal pictures have infinite PSNR (null in JSON).
+    Each RESULT, a file or the files of a folder, is compared with REFERENCE or, where that is a
+    folder, with the file of the same name in it; over all channels. A result that cannot be
+    read or is of another size fails, and the others are still compared. Equal pictures have
+    infinite PSNR (null in JSON).
     """
     if picture is not None:
         check_picture(picture, overwrite)
+        if os.path.isdir(reference):
+            raise click.UsageError("--picture draws results beside one REFERENCE, not a folder")
 
+    from restore.files.picture import unwarned
     from restore.files.reading import read_picture
     from restore.measures import psnr, ssim
 
-    try:
-        wanted = read_picture(reference, max_pixels=max_pixels).samples
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{reference}: {failure_reason(error)}") from error
-    rows, failed = [], 0
-    for result in results:
+    rows, failed, last, wanted = [], 0, None, None
+    files, _ = batch.find(results)
+    if not files:
+        click.echo("restore: no picture found in what was named", err=True)
+        return NOTHING
+    for result, _ in files:
         try:
-            samples = read_picture(result, max_pixels=max_pixels).samples
-            rows.append((result, samples, psnr(wanted, samples), ssim(wanted, samples)))
+            place = batch.matching(reference, result, "reference")
+            if place != last:
+                wanted, last = batch.read_beside(place, "reference", max_pixels).samples, place
+            with unwarned():
+                samples = read_picture(result, max_pixels=max_pixels).samples
+            quality = psnr(wanted, samples), ssim(wanted, samples)
+            rows.append((place, result, samples, *quality))
         except (OSError, ValueError) as error:
-            click.echo(f"restore: {result}: {failure_reason(error)}", err=True)
+            click.echo(f"restore: {result}: {batch.failure_reason(error, result)}", err=True)
             failed += 1
-    _show(rows, reference, as_json)
+    _show(rows, as_json)
     if picture is not None and rows:
         _draw(picture, reference, wanted, rows)
     return int(failed > 0)
 
 
-def _show(rows, reference, as_json):
+def _show(rows, as_json):
     if as_json:
-        for name, _, decibels, similarity in rows:
+        for reference, name, _, decibels, similarity in rows:
             numbers = {"psnr": _number(decibels), "ssim": _number(similarity)}
             click.echo(json.dumps({"reference": reference, "result": name, **numbers}))
         return
-    width = max([len(row[0]) for row in rows], default=0)
-    for name, _, decibels, similarity in rows:
+    width = max([len(row[1]) for row in rows], default=0)
+    for _, name, _, decibels, similarity in rows:
         click.echo(f"{name:{width}}  {decibels:6.2f} dB  SSIM {similarity:.4f}")
 
 
@@ -65,9 +76,9 @@ def _draw(path, reference, wanted, rows):
     from restore.files.figure import comparison, write_figure
 
     labels = [os.path.basename(reference)]
-    labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for name, _, decibels, _ in rows]
-    figure = comparison(wanted, [samples for _, samples, _, _ in rows], labels)
+    labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for _, name, _, decibels, _ in rows]
+    figure = comparison(wanted, [samples for _, _, samples, _, _ in rows], labels)
     try:
         write_figure(path, figure)
     except OSError as error:
-        raise click.ClickException(f"{path}: {failure_reason(error)}") from error
+        raise click.ClickException(f"{path}: {batch.failure_reason(error, path)}") from error

@@ -31,7 +31,7 @@ class Bytes(click.ParamType):
     "--quality",
     type=click.FloatRange(1, 100),
     metavar="1-100",
-    help="As elsewhere: 50 for small files, 90 for few visible differences. [default: 75]",
+    help="As with JPEG: 50 for small files, 90 for few visible differences. [default: 75]",
 )
 @click.option("--psnr", type=click.FloatRange(min=1), metavar="DB", help="At least this PSNR.")
 @click.option(
@@ -52,11 +52,12 @@ class Bytes(click.ParamType):
 @click.option("--embed-dictionary", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")
 def compress(inputs, options, embed_dictionary, dictionary, **targets):
-    """Compress pictures to .ksvd files, to a quality or to a size.
+    """Compress pictures to .ksvd files.
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
     their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF and XMP
-    are kept; float pictures become 16 bits. Only one of --quality, --psnr, --bpp and --size.
+    are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp and --size says how
+    far.
     """
     targets = {name: value for name, value in targets.items() if value is not None}
     if len(targets) > 1:

@@ -19,7 +19,10 @@ from restore.cli.options import PictureCommand, batch_options
 )
 @batch_options(suffix="")
 def decompress(inputs, options, dictionary):
-    """Decompress .ksvd files, to PNG unless --format or -o says otherwise."""
+    """Decompress .ksvd files.
+
+    The pictures become PNG files, unless --format or -o says otherwise.
+    """
     if options.format is None:
         options = dataclasses.replace(options, format="png" if _names_no_format(options) else None)
     process = functools.partial(

@@ -1,6 +1,7 @@
 """``restore denoise``"""
 
 import functools
+import os
 import warnings
 
 import click
@@ -8,6 +9,9 @@ import click
 from restore import batch
 from restore.batch.records import NOTHING
 from restore.cli.options import PictureCommand, batch_options, quality
+
+#: What --dictionary knows without a file.
+_NAMES = ("learn", "grey", "colour")
 
 
 class Levels(click.ParamType):
@@ -122,7 +126,23 @@ def denoise(inputs, options, estimate_only, **settings):
     """
     if estimate_only:
         return _print_noise(inputs, options)
+    _check(**settings)
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
+
+
+def _check(*, sigma, poisson_gain, quality, dictionary, **settings):
+    """Refuse settings that do not go together, before anything is read."""
+    given = {name for name, value in settings.items() if value is not None}
+    if poisson_gain == "auto" and sigma != "auto":
+        raise click.UsageError("--poisson-gain auto finds the sigma, too: leave out --sigma")
+    if dictionary != "learn" and given & {"n_atoms", "patch_size"}:
+        raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
+    if dictionary is None and quality != "fast" and given & {"sparsity", "stride"}:
+        raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
+    if dictionary and dictionary not in _NAMES and not os.path.isfile(dictionary):
+        raise click.UsageError(
+            f"--dictionary: there is no file {dictionary}; the names are {', '.join(_NAMES)}"
+        )
 
 
 def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, **settings):
@@ -138,8 +158,6 @@ def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, *
     if given and sigma < 1:
         hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
         warnings.warn(hint, PictureWarning, stacklevel=2)
-    if poisson_gain == "auto" and given is not None:
-        raise ValueError("--poisson-gain auto finds the sigma, too: leave out --sigma")
     if poisson_gain == "auto":
         photons = estimate_photon_noise(picture.samples)
     else:
@@ -160,11 +178,11 @@ def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, *
 
 
 def _print_noise(inputs, options):
-    """A line per picture: its noise level, channel by channel."""
+    """A line per picture, and per page of a stack: its noise level, channel by channel."""
     import json
 
-    from restore.files.reading import read_picture
-    from restore.noise import estimate_noise, estimate_photon_noise
+    from restore.files.picture import unwarned
+    from restore.files.reading import read_pages
 
     failed = 0
     files, _ = batch.find(inputs, recursive=options.recursive)
@@ -173,26 +191,40 @@ def _print_noise(inputs, options):
         return NOTHING
     for file, _ in files:
         try:
-            picture = read_picture(file, page=options.page, max_pixels=options.max_pixels)
+            with open(file, "rb") as stream, unwarned():
+                pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
+                found = [_noise(picture.samples) for picture in pages]
         except (OSError, ValueError) as error:
-            click.echo(f"restore: {file}: {batch.failure_reason(error)}", err=True)
+            click.echo(f"restore: {file}: {batch.failure_reason(error, file)}", err=True)
             failed += 1
             continue
-        sigmas, coarse = estimate_noise(picture.samples)
-        found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
-        photons = estimate_photon_noise(picture.samples)
-        if photons:
-            found["photons"] = {
-                name: round(255 * value, 4) for name, value in photons._asdict().items()
-            }
-        if options.json:
-            click.echo(json.dumps({"input": file, **found}))
-            continue
-        words = " ".join(f"{level:.2f}" for level in found["sigma"])
-        words += "  coarse" if coarse else ""
-        if photons:
-            words += "  photons: " + ", ".join(
-                f"{name} {value:g}" for name, value in found["photons"].items()
-            )
-        click.echo(f"{file}  {words}")
+        for number, page in enumerate(found, 1):
+            which = {"page": number} if len(found) > 1 else {}
+            if options.json:
+                click.echo(json.dumps({"input": file, **which, **page}))
+            else:
+                click.echo(f"{file}{f' page {number}' if which else ''}  {_noise_words(**page)}")
     return int(failed > 0)
+
+
+def _noise(samples):
+    """What is known of the noise of one picture, in 8-bit levels."""
+    from restore.noise import estimate_noise, estimate_photon_noise
+
+    sigmas, coarse = estimate_noise(samples)
+    found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
+    photons = estimate_photon_noise(samples)
+    if photons:
+        found["photons"] = {
+            name: round(255 * value, 4) for name, value in photons._asdict().items()
+        }
+    return found
+
+
+def _noise_words(sigma, coarse, photons=None):
+    words = " ".join(f"{level:.2f}" for level in sigma)
+    if coarse:
+        words += "  coarse"
+    if photons:
+        words += "  photons: " + ", ".join(f"{name} {value:g}" for name, value in photons.items())
+    return words

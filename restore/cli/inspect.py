@@ -26,7 +26,11 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
     "May be given again.",
 )
 def inspect(files, as_json, picture, pictures, overwrite):
-    """Print what is in .ksvd and dictionary files, without decoding."""
+    """Print what is in .ksvd files and dictionaries.
+
+    FILE is what compress or train wrote, or the name of a packaged dictionary or model. Nothing
+    is decoded.
+    """
     if picture is not None:
         check_picture(picture, overwrite)
         if len(files) > 1:
@@ -42,7 +46,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
         except (OSError, ValueError) as error:
             from restore.batch import failure_reason
 
-            click.echo(f"restore: {file}: {failure_reason(error)}", err=True)
+            click.echo(f"restore: {file}: {failure_reason(error, file)}", err=True)
             failed += 1
             continue
         if as_json:
@@ -58,7 +62,10 @@ def describe(file, pictures=()):
     """What a file, or the packaged one of that name, says; told apart by content."""
     from restore import archive
 
-    if file in archive.packaged() and not os.path.lexists(file):
+    if not os.path.lexists(file):
+        if file not in archive.packaged():
+            names = ", ".join(archive.packaged())
+            raise ValueError(f"there is no such file, nor is it one of the packaged {names}")
         file = str(archive.packaged_path(file))
     with open(file, "rb") as stream:
         if stream.read(2) == b"PK":
@@ -111,6 +118,7 @@ def _curve(dictionary, pictures):
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
     from restore import batch, training
     from restore.batch.collection import Collection
+    from restore.files.picture import unwarned
 
     collection = Collection(
         [file for file, _ in batch.find(pictures)[0]],
@@ -118,9 +126,12 @@ def _curve(dictionary, pictures):
         usable=lambda image: training.check(image, dictionary.patch_shape),
         max_pixels=MAX_PIXELS,
     )
-    drawn = training.draw(collection, dictionary.patch_shape, 50_000)
-    for file, reason in collection.skipped.items():
-        click.echo(f"restore: {file}: left out: {reason}", err=True)
+    try:
+        with unwarned():
+            drawn = training.draw(collection, dictionary.patch_shape, 50_000)
+    finally:
+        for file, reason in collection.skipped.items():
+            click.echo(f"restore: {file}: left out: {reason}", err=True)
     return {
         str(sparsity): round(255 * training.error(dictionary, drawn.patches, sparsity), 3)
         for sparsity in _SPARSITIES

@@ -31,13 +31,32 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
-@click.option("-o", "--output", required=True, metavar="DICT.npz", type=click.Path())
-@click.option("--atoms", type=click.IntRange(2, 65536), default=256, show_default=True, metavar="N")
 @click.option(
-    "--patch-size", type=click.IntRange(2, 64), default=8, show_default=True, metavar="PIXELS"
+    "-o",
+    "--output",
+    required=True,
+    metavar="DICT.npz",
+    type=click.Path(),
+    help="What is learned goes there.",
 )
 @click.option(
-    "--grey/--colour", default=None, help="Of what patches. [default: as the first picture is]"
+    "--atoms",
+    type=click.IntRange(2, 65536),
+    default=256,
+    show_default=True,
+    metavar="N",
+    help="How many to learn.",
+)
+@click.option(
+    "--patch-size",
+    type=click.IntRange(2, 64),
+    default=8,
+    show_default=True,
+    metavar="PIXELS",
+    help="Side of the patches that atoms are of.",
+)
+@click.option(
+    "--grey/--colour", default=None, help="Patches of what. [default: as the first picture is]"
 )
 @click.option(
     "--sparsity",
@@ -67,7 +86,14 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     show_default=True,
     help="How patches are coded; the last two by an l1 penalty that follows from --sigma.",
 )
-@click.option("--iterations", type=click.IntRange(min=1), default=20, show_default=True)
+@click.option(
+    "--iterations",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="Turns of learning.",
+)
 @click.option(
     "--patches",
     type=click.IntRange(min=100),
@@ -117,7 +143,14 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     help="How pictures became small that --super-resolution is to enlarge; S is the standard "
     "deviation of a blur, in pixels of the large picture.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Of all that is drawn at random.",
+)
 @click.option(
     "--resume",
     is_flag=True,
@@ -213,6 +246,7 @@ class Run:
     def train(self, inputs, recursive, resume):
         """From files to a file; the exit code."""
         from restore.batch.collection import Collection
+        from restore.files.picture import unwarned
         from restore.files.safe import only_one
 
         files = [file for file, _ in batch.find(inputs, recursive=recursive)[0]]
@@ -229,7 +263,7 @@ class Run:
         )
         names = [os.path.basename(os.path.normpath(name)) for name in inputs]
         os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
-        with only_one(self.output):
+        with only_one(self.output), unwarned():
             self.console.announce_compilation()
             if self.model is not None:
                 return self._learn_model(pictures, names, resume)
@@ -267,7 +301,7 @@ class Run:
             }
         )
         if not self.console.options.quiet:
-            self.console.say(f"{self.output}: learned from {used} pictures ({seconds:.1f} s)")
+            self.console.say(f"{self.output}: learned from {_pictures(used)} ({seconds:.1f} s)")
         return 0
 
     def _model(self, pictures, resume):
@@ -275,8 +309,9 @@ class Run:
         shared["progress"] = self.console.stage
         if self.model == "--compression":
             from restore.compression import Codec
-            from restore.compression.learning import learn_codec
+            from restore.compression.learning import check_picture, learn_codec
 
+            pictures.usable = check_picture
             init = self.settings["init"]
             prior = Codec.load("photos" if init == "data" else init)
             return learn_codec(pictures, prior=prior, **shared)
@@ -496,10 +531,14 @@ class Run:
             return
         better = "better" if gain.decibels >= 0 else "worse"
         self.console.say(
-            f"{self.output}: {dictionary.n_atoms} atoms of {drawn.pictures} pictures; codes their "
-            f"patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
+            f"{self.output}: {dictionary.n_atoms} atoms of {_pictures(drawn.pictures)}; codes "
+            f"their patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
             f"{gain.sparsity} atoms each ({seconds:.1f} s)"
         )
+
+
+def _pictures(count):
+    return f"{count} picture{'s' * (count != 1)}"
 
 
 def _check_same(output, stored, about):

@@ -96,6 +96,14 @@ def learn_codec(
     return _learn_statistics(codec, pictures, rng, threads, progress)
 
 
+def check_picture(picture):
+    """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
+    if min(picture.shape[:2]) < SIDES[0]:
+        raise ValueError(f"a picture has fewer than {SIDES[0]} rows or columns")
+    if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 1:
+        raise ValueError("it has samples that are not between 0 and 1")
+
+
 def _start():
     """Entropy coder that knows nothing."""
     models = np.zeros((entropy.MODELS, 2), np.uint16)

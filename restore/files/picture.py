@@ -1,6 +1,8 @@
 """The record that flows between files and tasks."""
 
+import contextlib
 import dataclasses
+import warnings
 
 import numpy as np
 
@@ -10,6 +12,14 @@ LEVELS = {"8": 255, "16": 65535}
 
 class PictureWarning(UserWarning):
     """Something about one picture that its owner should know; never fails it."""
+
+
+@contextlib.contextmanager
+def unwarned():
+    """Without `PictureWarning`: for pictures that are looked at and not written again."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PictureWarning)
+        yield
 
 
 @dataclasses.dataclass(frozen=True)
