@@ -165,7 +165,8 @@ def test_compare_goes_on_after_a_bad_result(pictures):
 
 
 def test_compare_takes_folders(pictures):
-    save(pictures / "results/noisy.png", read_picture(pictures / "noisy.tiff").samples)
+    noisy = read_picture(pictures / "noisy.tiff").samples
+    save(pictures / "results/noisy.png", noisy)
     save(pictures / "results/other.png", np.zeros((5, 5, 1)))
     words = ["compare", str(pictures), str(pictures / "results")]
     result = CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False)
@@ -173,6 +174,9 @@ def test_compare_takes_folders(pictures):
     assert report["reference"] == str(pictures / "noisy.tiff") and report["psnr"] > 40
     assert result.return_value == 1 and "no file called other.*" in result.stderr
     assert CliRunner().invoke(cli, [*words, "--picture", "figure.png"]).exit_code == 2
+    save(pictures / "noisy.png", noisy)
+    result = CliRunner().invoke(cli, [*words, "--json"], standalone_mode=False)
+    assert json.loads(result.stdout)["reference"] == str(pictures / "noisy.png")
     (pictures / "empty").mkdir()
     empty = CliRunner().invoke(cli, [*words[:2], str(pictures / "empty")], standalone_mode=False)
     assert empty.return_value == 3

@@ -227,7 +227,10 @@ def _job(source, target, options, companions):
 
 
 def matching(place, source, name):
-    """The file that belongs to `source`: `place`, or the one of the same stem in that folder."""
+    """The file that belongs to `source`: `place`, or in that folder the one of the same name.
+
+    Another extension will do where only one file has the same stem.
+    """
     if place is None or not os.path.isdir(place):
         if place is not None and not os.path.isfile(place):
             raise ValueError(f"the {name} {place} does not exist")
@@ -236,6 +239,7 @@ def matching(place, source, name):
     found = [
         entry for entry in sorted(Path(place).iterdir()) if entry.stem == stem and entry.is_file()
     ]
+    found = [entry for entry in found if entry.name == Path(source).name] or found
     if len(found) != 1:
         count = "no file" if not found else f"{len(found)} files"
         raise ValueError(f"{count} called {stem}.* in the {name} folder {place}")

@@ -86,7 +86,7 @@ class Numbers(click.ParamType):
 @click.option(
     "--dictionary",
     metavar="FILE",
-    type=click.Path(),
+    type=click.Path(exists=True, dir_okay=False),
     help="A model learned by restore train --demosaicing. [default: the packaged one]",
 )
 @click.option(

@@ -24,7 +24,7 @@ from restore.cli.options import PictureCommand, batch_options, quality
 @click.option(
     "--dictionary",
     metavar="FILE",
-    type=click.Path(),
+    type=click.Path(exists=True, dir_okay=False),
     help="A model learned by restore train --super-resolution. [default: the packaged ones]",
 )
 @click.option(
