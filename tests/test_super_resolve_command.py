@@ -106,6 +106,7 @@ def test_grey_stays_grey(tmp_path):
         (("--scale", 1), "'1' is not one of '2', '3', '4'"),
         (("--scale", 0), "'0' is not one of '2', '3', '4'"),
         (("--width", 0), "0 is not in the range"),
+        (("--dictionary", "missing.npz"), "missing.npz"),
     ],
 )
 def test_wrong_usage(scene, arguments, words):
@@ -118,7 +119,6 @@ def test_wrong_usage(scene, arguments, words):
     [
         (("--width", 10), "only enlarges"),
         (("--width", 10**6, "--height", 10**6), "--max-pixels"),
-        (("--dictionary", "missing.npz"), "missing.npz"),
     ],
 )
 def test_what_fails_says_why(scene, arguments, words):
