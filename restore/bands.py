@@ -6,12 +6,19 @@ result does not depend on how many threads computed it.
 """
 
 import functools
+import importlib.machinery
+import importlib.util
+import sys
+import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
 BAND = 16384
+
+_loading = threading.Lock()
 
 
 def usable_cpus():
@@ -23,11 +30,30 @@ def usable_cpus():
 
 @functools.cache
 def _blas():
-    # The kernels' matrix products are scipy's BLAS: load it before asking what is loaded.
-    import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
+    _load_scipy_blas()
     return ThreadpoolController().select(user_api="blas")
+
+
+def _load_scipy_blas():
+    """Load what numba takes the kernels' matrix products from, before asking what is loaded.
+
+    Without the rest of `scipy.linalg`, which the kernels do not need and which takes a tenth
+    of a second, nearly as long as numba itself. Whoever imports that later gets all of it.
+    """
+    import scipy
+
+    name = "scipy.linalg.cython_blas"
+    folder = Path(scipy.__file__).parent / "linalg"
+    with _loading:
+        found = importlib.machinery.PathFinder.find_spec(name, [str(folder)])
+        if found is None or name in sys.modules:
+            importlib.import_module(name)
+            return
+        module = importlib.util.module_from_spec(found)
+        found.loader.exec_module(module)
+        sys.modules[name] = module
 
 
 def one_blas_thread():

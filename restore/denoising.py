@@ -111,11 +111,11 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ValueError(f"{name} is 1 or more, not {count}")
-    photons = _photon_noise(observed, sigma, poisson_gain)
+    photons = _photon_noise(observed, sigma, poisson_gain, threads)
     image, sigma = _stabilised(observed, photons) if photons else (observed, sigma)
     known = np.isfinite(observed).all(axis=2)
     if sigma is None:
-        sigma = estimate_noise(image)[0]
+        sigma = estimate_noise(image, threads=threads)[0]
     sigmas = _levels(sigma, strength, channels)
     if not sigmas.any() or not known.any():
         return observed.reshape(array.shape)
@@ -171,12 +171,12 @@ def _levels(sigma, strength, channels):
 # Photon noise ---------------------------------------------------------------------------
 
 
-def _photon_noise(image, sigma, poisson_gain):
+def _photon_noise(image, sigma, poisson_gain, threads):
     """The `PhotonNoise` that was given or is found, or None."""
     if isinstance(poisson_gain, str):
         if poisson_gain != "auto" or sigma is not None:
             raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
-        return estimate_photon_noise(image)
+        return estimate_photon_noise(image, threads=threads)
     if poisson_gain is None:
         return None
     if not isinstance(poisson_gain, PhotonNoise):

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import numpy as np
-import scipy.fft
 
 from restore import bands
 from restore.images import as_image
@@ -60,7 +59,7 @@ class PhotonNoise(NamedTuple):
     pedestal: float = 0.0
 
 
-def estimate_noise(image):
+def estimate_noise(image, *, threads=None):
     """The sigma to denoise each channel with, and whether the noise is coarse.
 
     Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
@@ -71,6 +70,8 @@ def estimate_noise(image):
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
+    threads : int, optional
+        All usable processors by default.
 
     Returns
     -------
@@ -85,7 +86,7 @@ def estimate_noise(image):
         return sigmas, False
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halved = 2 * estimate_sigma(half)
+    halved = 2 * estimate_sigma(half, threads=threads)
     if not halved.any():
         return sigmas, False
     ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
@@ -94,7 +95,7 @@ def estimate_noise(image):
     return between, bool(coarse > 0.5)
 
 
-def estimate_photon_noise(image):
+def estimate_photon_noise(image, *, threads=None):
     """The noise of few photons, where the picture's noise is of that kind.
 
     The variance is measured among blocks of like brightness, on those with least picture in
@@ -104,6 +105,8 @@ def estimate_photon_noise(image):
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
+    threads : int, optional
+        All usable processors by default.
 
     Returns
     -------
@@ -117,7 +120,7 @@ def estimate_photon_noise(image):
     "Analysis and extension of the percentile method, estimating a noise curve from a single
     image", IPOL 3, 2013 (the curve).
     """
-    curves = [_noise_curve(plane) for plane in np.moveaxis(as_image(image), 2, 0)]
+    curves = [_noise_curve(plane, threads) for plane in np.moveaxis(as_image(image), 2, 0)]
     means, variances = np.concatenate(curves, axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
@@ -132,9 +135,9 @@ def estimate_photon_noise(image):
     return PhotonNoise(float(gain), float(np.sqrt(max(offset, 0))), float(max(-offset, 0) / gain))
 
 
-def _noise_curve(plane):
+def _noise_curve(plane, threads):
     """Mean brightness and variance of the noise, class by class: (2, classes)."""
-    blocks = _Blocks(plane)
+    blocks = _Blocks(plane, threads)
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
     curve = []
@@ -199,7 +202,7 @@ def unstabilise(stable, gain, sigma):
     return (gain * np.maximum(photons - (sigma / gain) ** 2, 0)).astype(np.float32)
 
 
-def estimate_sigma(image):
+def estimate_sigma(image, *, threads=None):
     """Standard deviation of white noise in each channel of an image.
 
     Every 8x8 block is taken to cosine frequencies. The blocks with the least energy in
@@ -210,6 +213,8 @@ def estimate_sigma(image):
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         Blocks with NaN, infinity or saturated samples are left out.
+    threads : int, optional
+        All usable processors by default.
 
     Returns
     -------
@@ -222,11 +227,13 @@ def estimate_sigma(image):
     IGARSS 2007; Colom & Buades, "Analysis and extension of the percentile method,
     estimating a noise curve from a single image", IPOL 3, 2013.
     """
-    return np.array([_estimate_plane(plane) for plane in np.moveaxis(as_image(image), 2, 0)])
+    return np.array(
+        [_estimate_plane(plane, threads) for plane in np.moveaxis(as_image(image), 2, 0)]
+    )
 
 
-def _estimate_plane(plane):
-    blocks = _Blocks(plane)
+def _estimate_plane(plane, threads):
+    blocks = _Blocks(plane, threads)
     usable = np.count_nonzero(np.isfinite(blocks.energies))
     if usable == 0:
         return 0.0
@@ -245,7 +252,7 @@ class _Blocks:
     means : (n_blocks,) float32 ndarray
     """
 
-    def __init__(self, plane):
+    def __init__(self, plane, threads=None):
         height, width = plane.shape
         if height < _SIDE or width < _SIDE:
             repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
@@ -253,9 +260,11 @@ class _Blocks:
         stride = max(1, int(np.sqrt(plane.size / _MOST)))
         windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))
         self._windows = windows[::stride, ::stride]
-        transform = scipy.fft.dct(np.eye(_SIDE), axis=0, norm="ortho")
+        places = np.arange(_SIDE)
+        transform = np.sqrt(2 / _SIDE) * np.cos(np.pi / _SIDE * np.outer(places, places + 0.5))
+        transform[0] /= np.sqrt(2)
         self._basis = np.kron(transform, transform).T.astype(np.float32)
-        frequency = np.add.outer(np.arange(_SIDE), np.arange(_SIDE)).ravel()
+        frequency = np.add.outer(places, places).ravel()
         self._low, self._high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
         known = np.isfinite(plane)
         lowest = plane.min(where=known, initial=np.inf)
@@ -264,22 +273,24 @@ class _Blocks:
         rows, columns = self._windows.shape[:2]
         self.energies = np.full(rows * columns, np.inf, np.float32)
         self.means = np.zeros(rows * columns, np.float32)
-        for band in bands.slices(rows, max(1, _BATCH // columns)):
+
+        def look(band):
             blocks = self._windows[band].reshape(-1, _SIDE * _SIDE)
             clipped = (blocks <= lowest) | (blocks >= highest)
             usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
-            spectra = self._spectra(blocks[usable])
+            spectra = blocks[usable] @ self._basis
             places = band.start * columns + np.flatnonzero(usable)
             self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
             self.means[places] = spectra[:, 0] / _SIDE
 
+        for _ in bands.map_bands(look, bands.slices(rows, max(1, _BATCH // columns)), threads):
+            pass
+
     def variance(self, chosen):
         """Median over the high frequencies of the mean square in the blocks `chosen`."""
         rows, columns = np.divmod(chosen, self._windows.shape[1])
-        spectra = self._spectra(self._windows[rows, columns].reshape(-1, _SIDE * _SIDE))
+        blocks = self._windows[rows, columns].reshape(-1, _SIDE * _SIDE)
+        with bands.one_blas_thread():
+            spectra = blocks @ self._basis
         squares = spectra[:, self._high].astype(np.float64) ** 2
         return float(np.median(squares.mean(axis=0)))
-
-    def _spectra(self, blocks):
-        with bands.one_blas_thread():
-            return blocks @ self._basis

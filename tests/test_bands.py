@@ -1,5 +1,7 @@
 """The thread pool: order, errors, progress and bounded memory, for any number of threads."""
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -87,3 +89,24 @@ def test_blas_keeps_to_one_thread_inside_a_band():
 
 def test_usable_cpus_is_a_positive_count():
     assert bands.usable_cpus() >= 1
+
+
+def test_a_command_waits_for_no_more_of_scipy_than_its_matrix_products():
+    """And whoever wants the rest of it later finds it whole."""
+    program = """
+import sys
+import numpy as np
+from restore import bands, coding
+from restore.dictionary import overcomplete_dct
+
+coding.code(np.ones((3, 16), np.float32), overcomplete_dct(16, (4, 4, 1)), 2, threads=1)
+assert "scipy.linalg" not in sys.modules
+
+import scipy.linalg
+
+assert np.allclose(scipy.linalg.inv(2 * np.eye(3)), np.eye(3) / 2)
+from scipy.linalg import cython_blas
+
+assert cython_blas.__name__ == "scipy.linalg.cython_blas"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -36,6 +36,12 @@ def test_channels_are_measured_on_their_own():
     assert np.allclose(estimate_sigma(image.astype(np.float32)), [0.01, 0.05, 0.2], rtol=0.1)
 
 
+def test_the_same_for_any_number_of_threads():
+    image = noisy(read_picture(CLEAN[0]).samples, 0.1)
+    for estimate in (estimate_sigma, estimate_photon_noise):
+        assert len({str(estimate(image, threads=threads)) for threads in (1, 2, 4)}) == 1
+
+
 def test_the_level_follows_the_range():
     image = noisy(read_picture(CLEAN[0]).samples, 0.1)
     assert np.allclose(estimate_sigma(1000 * image), 1000 * estimate_sigma(image), rtol=1e-3)

@@ -159,7 +159,7 @@ def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, *
         hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
         warnings.warn(hint, PictureWarning, stacklevel=2)
     if poisson_gain == "auto":
-        photons = estimate_photon_noise(picture.samples)
+        photons = estimate_photon_noise(picture.samples, threads=threads)
     else:
         photons = PhotonNoise(poisson_gain / 255, given or 0.0) if poisson_gain else None
     if photons:
@@ -167,7 +167,7 @@ def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, *
         facts["poisson_gain"] = round(255 * photons.gain, 4)
         settings["poisson_gain"] = photons
     elif given is None:
-        sigma, facts["coarse"] = estimate_noise(picture.samples)
+        sigma, facts["coarse"] = estimate_noise(picture.samples, threads=threads)
     else:
         sigma = given
     facts["sigma"] = round(float(255 * np.sqrt(np.mean(np.square(sigma)))), 2)
@@ -193,7 +193,7 @@ def _print_noise(inputs, options):
         try:
             with open(file, "rb") as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
-                found = [_noise(picture.samples) for picture in pages]
+                found = [_noise(picture.samples, options.threads) for picture in pages]
         except (OSError, ValueError) as error:
             click.echo(f"restore: {file}: {batch.failure_reason(error, file)}", err=True)
             failed += 1
@@ -207,13 +207,13 @@ def _print_noise(inputs, options):
     return int(failed > 0)
 
 
-def _noise(samples):
+def _noise(samples, threads):
     """What is known of the noise of one picture, in 8-bit levels."""
     from restore.noise import estimate_noise, estimate_photon_noise
 
-    sigmas, coarse = estimate_noise(samples)
+    sigmas, coarse = estimate_noise(samples, threads=threads)
     found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
-    photons = estimate_photon_noise(samples)
+    photons = estimate_photon_noise(samples, threads=threads)
     if photons:
         found["photons"] = {
             name: round(255 * value, 4) for name, value in photons._asdict().items()
