@@ -44,8 +44,9 @@ class Run:
 
     def rounds(self):
         """How times were taken, for the notes of a table."""
-        many = f"medians of {self.repetitions} runs in turns"
-        return many if self.repetitions else "times not measured"
+        if self.repetitions < 2:
+            return "times of one run each" if self.repetitions else "times not measured"
+        return f"medians of {self.repetitions} runs in turns"
 
     def pictures(self, folder, sample="*-clean.png", grey=False):
         """(name of the set, {name: 8-bit picture}) from `data`, else from the sample pictures."""
