@@ -73,6 +73,18 @@ def test_all_masks_of_one_shape_fill_the_same(scene, kind):
     assert ("transparency" in " ".join(report["warnings"])) == (kind == "alpha")
 
 
+def test_a_mask_that_is_the_wrong_way_round_is_asked_about(scene):
+    for hole, options, advice in (
+        (~HOLE, (), "92 % of the picture: should that be the other way round, use"),
+        (HOLE, ("--invert-mask",), "leave out --invert-mask"),
+        (HOLE, (), None),
+    ):
+        Image.fromarray(np.uint8(255 * hole)).save(scene.parent / "mask.png")
+        words = ("--mask", scene.parent / "mask.png", *options, "--quality", "fast")
+        _, report = filled(scene, *words)
+        assert [advice in sentence for sentence in report["warnings"]] == [True] * bool(advice)
+
+
 def test_inverted_and_grown_masks(scene):
     path = save(scene.parent / "mask.png", 1.0 - HOLE[..., None], depth="8")
     picture, _ = filled(scene, "--mask", path, "--invert-mask")

@@ -9,6 +9,9 @@ import click
 from restore import batch
 from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
 
+#: Masks that cover more of a picture are asked about.
+MOST = 0.9
+
 
 class Mask(click.ParamType):
     """Where to fill: a file or folder, "alpha", "nan", or a colour key."""
@@ -101,6 +104,15 @@ def inpaint_picture(
     if mask is not None or rule is not None:
         fill = _found(rule, picture) if mask is None else _shape(mask, picture)
         fill = fill ^ invert_mask
+        if mask is not None and fill.mean() > MOST:
+            instead = "leave out" if invert_mask else "use"
+            warnings.warn(
+                PictureWarning(
+                    f"the mask covers {100 * fill.mean():.0f} % of the picture: should that be the "
+                    f"other way round, {instead} --invert-mask"
+                ),
+                stacklevel=2,
+            )
     if mask is not None and _is_soft(mask):
         fill = grow_mask(fill, 1)
         facts["mask"] = "soft edges, grown by 1 pixel"
