@@ -11,7 +11,7 @@ import functools
 
 import numpy as np
 
-from restore import groups, learning, pipeline, unrolled
+from restore import bands, groups, learning, pipeline, unrolled
 from restore import patches as patching
 from restore.colour import AXES, from_planes, to_planes
 from restore.dictionary import Dictionary
@@ -287,14 +287,25 @@ def group_estimates(noisy, variances, threads=None, progress=None):
             first = code_first(plane, variance, places)
         estimate = first
         for _ in range(PASSES):
-            taken = plane - estimate
-            estimate = estimate + FEEDBACK * taken
-            # what is left of the variance
-            taken *= 1 - FEEDBACK
-            np.subtract(variance, taken * taken, out=taken)
-            estimate = code(estimate, taken, places, threshold=NEXT_THRESHOLD)
+            mixed, left = _put_back(plane, estimate, variance, threads)
+            estimate = code(mixed, left, places, threshold=NEXT_THRESHOLD)
         level = np.full_like(plane, variance)
         yield first, estimate, code(plane, level, places, pilot=estimate)
+
+
+def _put_back(plane, estimate, variance, threads):
+    """The estimate with a share of what was taken out, and the variance that its noise has."""
+    mixed, left = np.empty_like(plane), np.empty_like(plane)
+
+    def put_back(rows):
+        taken = plane[rows] - estimate[rows]
+        np.add(estimate[rows], FEEDBACK * taken, out=mixed[rows])
+        taken *= 1 - FEEDBACK
+        np.subtract(variance, taken * taken, out=left[rows])
+
+    for _ in bands.map_bands(put_back, groups.row_bands(plane.shape), threads):
+        pass
+    return mixed, left
 
 
 # One dictionary for the whole picture ---------------------------------------------------

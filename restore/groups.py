@@ -12,8 +12,12 @@ import numpy as np
 from restore import bands, patches
 from restore.kernels import groups as kernels
 
-#: Rows of reference patches per band.
-BAND_ROWS = 8
+#: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
+#: many more than threads, so that all end together.
+BAND_ROWS, BANDS = 8, 40
+
+#: Pixels per band of what is done pixel by pixel.
+BAND_PIXELS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def find(guide, grouping, *, threads=None, progress=None):
         kernels.match(guide, rows[band], columns, grouping.side, grouping.reach, places)
         return places
 
-    cut = bands.slices(len(rows), BAND_ROWS)
+    cut = bands.slices(len(rows), max(1, min(BAND_ROWS, len(rows) // BANDS)))
     return list(bands.map_bands(find_band, cut, threads, progress, stage="grouping"))
 
 
@@ -86,7 +90,7 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=N
     (height, width) float32 ndarray
     """
     width = plane.shape[1]
-    variances = window_means(variances, side)
+    variances = window_means(variances, side, threads=threads)
 
     def code_band(band):
         top, bottom = band.min() // width, band.max() // width + side
@@ -105,25 +109,37 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=N
     ):
         total[top:bottom] += band_total
         weight[top:bottom] += band_weight
-    # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
-    total /= _window_sums(weight, side, -1)
+
+    def average(rows):
+        # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
+        total[rows] /= _window_sums(weight, side, -1, rows)
+
+    for _ in bands.map_bands(average, row_bands(plane.shape), threads):
+        pass
     return total
 
 
-def window_means(plane, side):
+def window_means(plane, side, *, threads=None):
     """Mean of the `side` x `side` window with its top left corner at each pixel.
 
     Pixels beyond the bottom and right edge count as zero: no patch begins there.
     """
-    return _window_sums(plane, side, 1) / np.float32(side * side)
+    means = np.empty_like(plane)
+
+    def take(rows):
+        means[rows] = _window_sums(plane, side, 1, rows) / np.float32(side * side)
+
+    for _ in bands.map_bands(take, row_bands(plane.shape), threads):
+        pass
+    return means
 
 
-def _window_sums(plane, side, direction):
-    """Sums of the window that begins (1) or ends (-1) at each pixel."""
-    for _ in range(2):
-        padded, plane = plane[::direction], plane[::direction].copy()
-        for k in range(1, side):
-            plane[:-k] += padded[k:]
-        # the other axis next
-        plane = plane[::direction].T
-    return np.ascontiguousarray(plane)
+def row_bands(shape):
+    """Slices of the rows of a plane, for what is done pixel by pixel."""
+    return bands.slices(shape[0], max(1, BAND_PIXELS // shape[1]))
+
+
+def _window_sums(plane, side, direction, rows):
+    sums = np.empty_like(plane[rows])
+    kernels.window_sums(plane, side, direction, rows.start, sums)
+    return sums

@@ -118,9 +118,8 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
             free = np.arange(filled, kept + fresh)
             filled = kept + fresh
             chosen = rng.choice(len(places), fresh, replace=False)
-            reservoir[np.concatenate([np.array(taken, np.int64), free])] = _cut(
-                strip, patch_shape, places[chosen]
-            )
+            rows = np.concatenate([np.array(taken, np.int64), free])
+            _fill(reservoir, rows, strip, patch_shape, places[chosen], threads)
         if progress:
             progress("drawing patches", number, _length(pictures, number))
     if available == 0:
@@ -129,7 +128,7 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
             if flat
             else "there are no pictures to learn from"
         )
-    reservoir = reservoir[rng.permutation(filled)]
+    reservoir = _ordered(reservoir, rng.permutation(filled), threads)
     apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
     return Draw(reservoir[apart:], reservoir[:apart], available, number)
 
@@ -201,6 +200,28 @@ def _cut(strip, patch_shape, places):
     return patches
 
 
+def _fill(patches, rows, strip, patch_shape, places, threads):
+    """Write the patches at `places` of a strip to `rows` of `patches`."""
+
+    def write(band):
+        patches[rows[band]] = _cut(strip, patch_shape, places[band])
+
+    for _ in bands.map_bands(write, bands.slices(len(rows)), threads):
+        pass
+
+
+def _ordered(patches, order, threads):
+    """``patches[order]``, which takes a while where there are many."""
+    ordered = np.empty((len(order), *patches.shape[1:]), patches.dtype)
+
+    def take(band):
+        np.take(patches, order[band], axis=0, out=ordered[band], mode="clip")
+
+    for _ in bands.map_bands(take, bands.slices(len(order)), threads):
+        pass
+    return ordered
+
+
 def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, progress=None):
     """Yield batches of centred patches, mixed well, one reading of all pictures.
 
@@ -246,13 +267,13 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, pr
             pool.append(patches)
             pooled += patches.size
             if pooled >= POOL:
-                yield from _shuffled(pool, rng)
+                yield from _shuffled(pool, rng, threads)
                 pool, pooled = [], 0
         seen += len(opened)
         if progress:
             progress("learning", seen, len(pictures))
     if pooled:
-        yield from _shuffled(pool, rng)
+        yield from _shuffled(pool, rng, threads)
 
 
 def _opened(pictures, order):
@@ -272,9 +293,9 @@ def _opened(pictures, order):
         yield opened
 
 
-def _shuffled(pool, rng):
+def _shuffled(pool, rng, threads):
     patches = np.concatenate(pool)
-    return learning.batches(patches[rng.permutation(len(patches))], "online")
+    return learning.batches(_ordered(patches, rng.permutation(len(patches)), threads), "online")
 
 
 def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, method="ksvd",

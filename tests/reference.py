@@ -3,6 +3,8 @@
 Imports nothing from `restore`.
 """
 
+import itertools
+
 import numpy as np
 
 # --- Resizing ---------------------------------------------------------------------------
@@ -821,6 +823,17 @@ def nearest_patches(plane, corner, side, reach, size):
         for x in range(max(0, corner[1] - reach), min(width - side, corner[1] + reach) + 1):
             found.append((((plane[y : y + side, x : x + side] - here) ** 2).sum(), y, x))
     return [(y, x) for _, y, x in sorted(found)[:size]]
+
+
+def window_sums(plane, side, direction):
+    """Sums of the windows that begin (1) or end (-1) at each pixel; 0 beyond the plane."""
+    height, width = plane.shape
+    sums = np.zeros((height, width))
+    for i, j, y, x in itertools.product(range(height), range(width), range(side), range(side)):
+        row, column = i + direction * y, j + direction * x
+        if 0 <= row < height and 0 <= column < width:
+            sums[i, j] += plane[row, column]
+    return sums
 
 
 def coded_groups(plane, pilot, variances, places, side, threshold):

@@ -80,6 +80,15 @@ def test_any_number_of_threads_gives_the_same_bits():
     np.testing.assert_array_equal(*results)
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+def test_window_sums_follow_the_equation(direction):
+    plane = RNG(0).random((9, 12)).astype(np.float32)
+    sums = np.empty((5, 12), np.float32)
+    kernels.window_sums(plane, 3, direction, 4, sums)
+    wanted = reference.window_sums(plane, 3, direction)[4:]
+    np.testing.assert_allclose(sums, wanted, rtol=1e-6)
+
+
 def test_window_means():
     plane = RNG(0).random((9, 12)).astype(np.float32)
     means = groups.window_means(plane, 3)

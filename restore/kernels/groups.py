@@ -320,3 +320,36 @@ def _confidence(gain):
         for j in range(gain.shape[1]):
             passed += gain[i, j] * gain[i, j]
     return np.float32(1) / passed
+
+
+@kernel
+def window_sums(plane, side, direction, first, sums):
+    """Sums of the windows that begin (direction 1) or end (-1) at every pixel of some rows.
+
+        sums_ij = sum_{y, x < side} plane_{first + i + direction y, j + direction x}
+
+    Beyond the plane everything is 0.
+
+    Parameters
+    ----------
+    plane : (height, width) float32
+    side, direction, first : int
+    sums : (rows, width) float32, written
+    """
+    height, width = plane.shape
+    down = np.empty(width, np.float32)
+    for i in range(sums.shape[0]):
+        for j in range(width):
+            down[j] = plane[first + i, j]
+        for k in range(1, side):
+            row = first + i + direction * k
+            if 0 <= row < height:
+                for j in range(width):
+                    down[j] += plane[row, j]
+        line = sums[i]
+        for j in range(width):
+            line[j] = down[j]
+        for k in range(1, side):
+            begun, ended = (0, k) if direction > 0 else (k, 0)
+            for j in range(width - k):
+                line[begun + j] += down[ended + j]
