@@ -25,7 +25,7 @@ def scene(channels):
 def save(path, samples, alpha=None, depth="8", metadata=None):
     with whole_file(path) as file:
         picture = Picture(samples, alpha, depth, metadata or Metadata())
-        write_pages(file, [picture], path.suffix[1:].replace("tif", "tiff"))
+        write_pages(file, [picture], path.suffix[1:].replace("tif", "tiff").replace("jpg", "jpeg"))
     return path
 
 
@@ -56,6 +56,23 @@ def test_a_folder_goes_and_comes_back(tmp_path):
         found = read_picture(tmp_path / "again" / f"{name}.png").samples
         assert found.shape == wanted.shape
         assert np.sqrt(np.square(found - wanted).mean()) < 0.02
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg"])
+def test_the_resolution_of_a_scan_survives(tmp_path, name):
+    source = save(tmp_path / name, scene(1), metadata=Metadata(resolution=(600, 300, "inch")))
+    assert restore("compress", source)[0] == 0
+    assert restore("decompress", tmp_path / "a.ksvd", "-o", tmp_path / f"b{name}")[0] == 0
+    across, down, unit = read_picture(tmp_path / f"b{name}").metadata.resolution
+    factor = {"inch": 1, "cm": 2.54}[unit]
+    assert (round(factor * across), round(factor * down)) == (600, 300)
+
+
+def test_the_resolution_that_programs_invent_costs_no_bytes(tmp_path):
+    source = save(tmp_path / "a.png", scene(1), metadata=Metadata(resolution=(96, 96, "inch")))
+    assert restore("compress", source)[0] == 0
+    report = json.loads(restore("inspect", "--json", tmp_path / "a.ksvd")[1])
+    assert not report["sections"]
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.tif"])

@@ -198,6 +198,32 @@ def test_orientation_is_baked_in_once(name, orientation):
     assert again.metadata.orientation == 1
 
 
+@pytest.mark.parametrize("unit", ["inch", "cm"])
+@pytest.mark.parametrize("block", [None, "little", "big"])
+def test_exif_tells_the_resolution(block, unit):
+    if block:
+        exif = as_exif(exif_block())
+        exif.endian = {"little": "<", "big": ">"}[block]
+        block = exif.tobytes()[6:]
+    told = meta.with_resolution(block, (600, 299.5, unit))
+    assert meta.resolution_of(told) == (600, 299.5, unit)
+    before, after = (dict(as_exif(one)) if one else {} for one in (block, told))
+    assert before.items() <= after.items() and len(after) == len(before) + 3
+    assert not block or as_exif(block).get_ifd(0x8825) == as_exif(told).get_ifd(0x8825)
+    # what it says already is left alone, and so is what nobody knows
+    assert meta.with_resolution(told, (1200, 1200, "inch")) == told
+    for unknown in (None, (72, 72, "inch"), (5, 7, "none")):
+        assert meta.with_resolution(block, unknown) == block
+        assert meta.resolution_of(meta.with_resolution(block, unknown)) is None
+
+
+@pytest.mark.parametrize("rubbish", [b"", b"II", b"II*\0\xff\xff\0\0", b"MM\0*\0\0\0\x08\0\x09"])
+def test_broken_exif_tells_no_resolution(rubbish):
+    assert meta.resolution_of(rubbish) is None
+    if rubbish:
+        assert meta.with_resolution(rubbish, (600, 600, "inch")) == rubbish
+
+
 def test_thumbnail_is_dropped():
     block = bytearray(exif_block(6))
     count = int.from_bytes(block[8:10], "little" if block[:2] == b"II" else "big")

@@ -55,9 +55,9 @@ def compress(inputs, options, embed_dictionary, dictionary, **targets):
     """Compress pictures to .ksvd files.
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
-    their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF and XMP
-    are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp and --size says how
-    far.
+    their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF, XMP and
+    resolution are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp and
+    --size says how far.
     """
     targets = {name: value for name, value in targets.items() if value is not None}
     if len(targets) > 1:
@@ -74,6 +74,7 @@ def compress_picture(picture, *, threads, progress, dictionary, embed, **target)
     """The bytes of a compressed `picture`."""
     from restore.compression import Codec
     from restore.compression import compress as compress_samples
+    from restore.files.metadata import with_resolution
 
     metadata = picture.metadata
     height, width = picture.samples.shape[:2]
@@ -84,7 +85,7 @@ def compress_picture(picture, *, threads, progress, dictionary, embed, **target)
         depth="8" if picture.depth == "8" else "16",
         alpha=picture.alpha,
         icc=metadata.icc,
-        exif=metadata.exif,
+        exif=with_resolution(metadata.exif, metadata.resolution),
         xmp=metadata.xmp,
         threads=threads,
         progress=progress,

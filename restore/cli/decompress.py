@@ -46,6 +46,7 @@ def decompress_bytes(data, *, threads, progress, dictionary, max_pixels, strip):
     """The picture in the bytes of a file."""
     from restore.compression import Codec
     from restore.compression import decompress as decompress_data
+    from restore.files.metadata import resolution_of
     from restore.files.picture import Metadata, Picture
 
     codec = Codec.load(dictionary) if dictionary else None
@@ -54,6 +55,7 @@ def decompress_bytes(data, *, threads, progress, dictionary, max_pixels, strip):
         icc=None if strip == "all" else found.icc,
         exif=None if strip else found.exif,
         xmp=None if strip else found.xmp,
+        resolution=None if strip else resolution_of(found.exif),
     )
     samples = found.samples if found.samples.ndim == 3 else found.samples[..., None]
     return Picture(samples, found.alpha, found.depth, metadata)

@@ -15,6 +15,10 @@ from restore.files.formats import PictureError
 from restore.files.picture import Metadata, PictureWarning
 
 ORIENTATION, EXIF_IFD, GPS_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+
+#: pixels per inch in the units of a resolution
+PER_INCH = {"inch": 1, "cm": 2.54}
 
 #: text tags of a TIFF's first directory that EXIF shares
 TEXT_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
@@ -92,6 +96,58 @@ def resized_exif(block, width, height):
     except (KeyError, ValueError, struct.error):
         pass  # a maker's oddity further down: the rest of the block is still good
     return bytes(block)
+
+
+def with_resolution(block, resolution):
+    """An EXIF block (or None) that says the resolution, unless it says one already.
+
+    Where nothing is known of it, as by the 72 and 96 per inch that programs write then, the
+    block is as it was. Otherwise the first directory is repeated at the end, longer by the
+    three tags, and everything that is pointed at stays in its place.
+    """
+    across, down, unit = resolution or (0, 0, "none")
+    if unit == "none" or {round(side * PER_INCH[unit]) for side in (across, down)} <= {72, 96}:
+        return block
+    block = bytearray(block or b"MM\0*\0\0\0\x08" + bytes(6))
+    try:
+        order, first = _start(block)
+        entries = {
+            tag: bytes(block[position - 8 : position + 4])
+            for tag, _, _, position in _entries(block, order, first)
+            if tag is not None
+        }
+    except (KeyError, ValueError, struct.error):
+        return bytes(block)
+    if X_RESOLUTION in entries or Y_RESOLUTION in entries:
+        return bytes(block)
+    block += bytes(len(block) % 2)
+    for tag, side in ((X_RESOLUTION, across), (Y_RESOLUTION, down)):
+        entries[tag] = struct.pack(order + "HHII", tag, 5, 1, len(block))
+        block += struct.pack(order + "II", min(2**32 - 1, round(10_000 * side)), 10_000)
+    code = {"inch": 2, "cm": 3}[unit]
+    entries[RESOLUTION_UNIT] = struct.pack(order + "HHIHH", RESOLUTION_UNIT, 3, 1, code, 0)
+    struct.pack_into(order + "I", block, 4, len(block))
+    directory = b"".join(entries[tag] for tag in sorted(entries))
+    return bytes(block + struct.pack(order + "H", len(entries)) + directory + bytes(4))
+
+
+def resolution_of(block):
+    """The resolution that an EXIF block says, or None."""
+    found = {}
+    try:
+        order, first = _start(block or b"")
+        for tag, kind, _, position in _entries(block, order, first):
+            if tag in (X_RESOLUTION, Y_RESOLUTION) and kind == 5:
+                (place,) = struct.unpack_from(order + "I", block, position)
+                count, share = struct.unpack_from(order + "II", block, place)
+                found[tag] = count / share
+            elif tag == RESOLUTION_UNIT and kind == 3:
+                (found[tag],) = struct.unpack_from(order + "H", block, position)
+    except (KeyError, ValueError, ZeroDivisionError, struct.error):
+        return None
+    unit = {2: "inch", 3: "cm"}.get(found.get(RESOLUTION_UNIT, 2), "none")
+    across, down = found.get(X_RESOLUTION, 0), found.get(Y_RESOLUTION, 0)
+    return (across, down, unit) if across > 0 and down > 0 else None
 
 
 def directory_pointers(directory, order):
