@@ -106,7 +106,7 @@ class Console:
         if left:
             parts.append(f"{left} not done")
         if ignored:
-            parts.append(f"{ignored} other files ignored")
+            parts.append(f"{ignored} other file{'s' * (ignored != 1)} ignored")
         words = ", ".join(parts) or "nothing done"
         self.say(f"interrupted: {words}" if interrupted else words)
 

@@ -59,7 +59,7 @@ class Mask(click.ParamType):
     help="Fill this far around the mask, too.",
 )
 @sigma_as_well
-@quality("fast takes about a third of balanced's time, best two to four times as long.")
+@quality("fast takes about a third of balanced's time, best two to eight times as long.")
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, sigma, **settings):
     """Fill text, scratches, missing pixels and holes.
