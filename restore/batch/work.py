@@ -98,14 +98,15 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
             raise ValueError("further files are written of single pages: choose one with --page")
         with _target_file(job.target, options) as file:
             contents = itertools.chain([first], results)
-            _write(file, contents, name, count=count, depth=options.depth, strict=options.strict)
+            settings = {"depth": options.depth, "strict": options.strict, "threads": threads}
+            _write(file, contents, name, count=count, **settings)
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
                 file.seek(0)
                 notes |= _measure(job.reference, file, options)
         for path, content in extras.items():
             with _target_file(path, options) as file:
-                _write(file, [content], format_of_name(path))
+                _write(file, [content], format_of_name(path), threads=threads)
     return notes | _told(notes.pop("facts"))
 
 

@@ -6,8 +6,13 @@ import warnings
 
 import numpy as np
 
+from restore import bands
+
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
+
+#: samples rounded together
+BAND = 1 << 18
 
 
 class PictureWarning(UserWarning):
@@ -101,17 +106,22 @@ def to_unit(stored, top=None):
     return np.divide(np.minimum(stored, top), np.float32(top), dtype=np.float32, order="C")
 
 
-def to_depth(samples, depth):
+def to_depth(samples, depth, threads=None):
     """Float samples as they are stored: rounded and clipped for integers, kept for ``"f32"``.
 
     NaN, which integers cannot hold, becomes 0. Works in bands of rows to spare memory.
     """
     if depth == "f32":
         return np.ascontiguousarray(samples, dtype=np.float32)
-    top = LEVELS[depth]
+    top = np.float32(LEVELS[depth])
     stored = np.empty(samples.shape, np.uint8 if depth == "8" else np.uint16)
-    rows = max(1, 2**20 // max(1, samples[0].size))
-    for start in range(0, len(samples), rows):
-        band = np.clip(samples[start : start + rows], 0, 1) * np.float32(top)
-        stored[start : start + rows] = np.nan_to_num(np.rint(band, out=band), copy=False)
+
+    def store(rows):
+        band = np.clip(samples[rows], 0, 1)
+        band *= top
+        stored[rows] = np.nan_to_num(np.rint(band, out=band), copy=False)
+
+    rows = max(1, BAND // max(1, samples[0].size))
+    for _ in bands.map_bands(store, bands.slices(len(samples), rows), threads):
+        pass
     return stored

@@ -6,13 +6,14 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
+from restore.files import png
 from restore.files.formats import ALPHA, DEPTHS, SIDES, PictureError
 from restore.files.picture import PictureWarning, to_depth
 
 JPEG_QUALITY = 95
 
 
-def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
+def write_pages(file, pages, name, *, count=1, depth=None, strict=False, threads=None):
     """Encode pictures into an open binary file.
 
     Parameters
@@ -29,6 +30,8 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
         By default that of each picture, or the best that the format can hold.
     strict : bool
         Refuse to lose depth to the format instead of warning.
+    threads : int, optional
+        The bytes are the same for any number.
 
     Raises
     ------
@@ -36,7 +39,7 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
         If the format cannot hold the pictures: one sentence saying what to do.
     """
     if name == "tiff":
-        _write_tiff(file, (_prepared(page, name, depth, strict) for page in pages), count)
+        _write_tiff(file, (_prepared(page, name, depth, strict) for page in pages), count, threads)
         return
     pages = iter(pages)
     page = next(pages)
@@ -46,9 +49,9 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False):
         )
     page = _prepared(page, name, depth, strict)
     if name == "png":
-        _write_png(file, page)
+        _write_png(file, page, threads)
     else:
-        _write_with_pillow(file, page, name)
+        _write_with_pillow(file, page, name, threads)
 
 
 def _warn(sentence):
@@ -105,24 +108,21 @@ def _words(depth):
     return {"8": "8-bit", "16": "16-bit", "f32": "float"}[depth]
 
 
-def _stored(picture):
+def _stored(picture, threads):
     """Samples, and alpha as the last channel, as they go to disk; grey has two axes."""
     samples = picture.samples
     if picture.alpha is not None:
         samples = np.concatenate([samples, picture.alpha[..., None]], axis=2)
-    stored = to_depth(samples, picture.depth)
+    stored = to_depth(samples, picture.depth, threads)
     return stored[..., 0] if stored.shape[2] == 1 else stored
 
 
-def _write_png(file, picture):
-    import imagecodecs
-
-    # of filtered photographs runs alone are as small as all matches are, in a third of the time
-    data = imagecodecs.png_encode(_stored(picture), strategy=imagecodecs.PNG.STRATEGY.RLE)
+def _write_png(file, picture, threads):
+    data = png.encode(_stored(picture, threads), threads)
     file.write(meta.with_png_chunks(data, picture.metadata))
 
 
-def _write_with_pillow(file, picture, name):
+def _write_with_pillow(file, picture, name, threads):
     from PIL import Image
 
     metadata, options = picture.metadata, {}
@@ -144,10 +144,10 @@ def _write_with_pillow(file, picture, name):
         options |= {"quality": JPEG_QUALITY, "subsampling": 0}
     elif name == "webp":
         options |= {"lossless": True, "exact": True}
-    Image.fromarray(_stored(picture)).save(file, name.upper(), **options)
+    Image.fromarray(_stored(picture, threads)).save(file, name.upper(), **options)
 
 
-def _write_tiff(file, pages, count):
+def _write_tiff(file, pages, count, threads):
     import tifffile
 
     first = next(pages)
@@ -157,7 +157,7 @@ def _write_tiff(file, pages, count):
         for page in (picture for some in ([first], pages) for picture in some):
             exif = _loaded_exif(page.metadata.exif)
             exifs.append(exif)
-            stored = _stored(page)
+            stored = _stored(page, threads)
             grey = page.samples.shape[2] == 1
             integer = page.depth != "f32"
             tiff.write(
