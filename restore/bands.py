@@ -8,6 +8,7 @@ result does not depend on how many threads computed it.
 import functools
 import importlib.machinery
 import importlib.util
+import math
 import sys
 import threading
 from collections import deque
@@ -17,6 +18,9 @@ from pathlib import Path
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
 BAND = 16384
+
+#: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
+PIXELS = 1 << 15
 
 _loading = threading.Lock()
 
@@ -124,3 +128,19 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
 def slices(count, size=BAND):
     """Cut ``range(count)`` into slices of `size`, the last one shorter."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def for_each(function, bands, threads=None):
+    """`map_bands` for a function that writes its results where they belong."""
+    for _ in map_bands(function, bands, threads):
+        pass
+
+
+def rows(shape):
+    """Slices of the rows of a picture, for what is done pixel by pixel.
+
+    Parameters
+    ----------
+    shape : (height, width, ...)
+    """
+    return slices(shape[0], max(1, PIXELS // math.prod(shape[1:])))

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from restore import bands
+
 #: By the number of channels, orthonormal, a row an axis: light and two differences of colours
 #: (Ohta, Kanade & Sakai, "Color information for region segmentation", Computer Graphics and
 #: Image Processing 13, 1980: nearly the principal axes of natural pictures). Grey stays grey.
@@ -50,13 +52,14 @@ def from_planes(planes):
     return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
 
 
-def luminance(image):
+def luminance(image, threads=1):
     """The grey of an image.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
         Channels is 1 or 3.
+    threads : int, optional
 
     Returns
     -------
@@ -65,4 +68,10 @@ def luminance(image):
     """
     if image.shape[2] == 1:
         return np.ascontiguousarray(image[..., 0])
-    return image @ GREY
+    grey = np.empty(image.shape[:2], np.result_type(image, GREY))
+
+    def weigh(band):
+        np.matmul(image[band], GREY, out=grey[band])
+
+    bands.for_each(weigh, bands.rows(image.shape), threads)
+    return grey

@@ -303,8 +303,7 @@ def _put_back(plane, estimate, variance, threads):
         taken *= 1 - FEEDBACK
         np.subtract(variance, taken * taken, out=left[rows])
 
-    for _ in bands.map_bands(put_back, groups.row_bands(plane.shape), threads):
-        pass
+    bands.for_each(put_back, bands.rows(plane.shape), threads)
     return mixed, left
 
 

@@ -16,9 +16,6 @@ from restore.kernels import groups as kernels
 #: many more than threads, so that all end together.
 BAND_ROWS, BANDS = 8, 40
 
-#: Pixels per band of what is done pixel by pixel.
-BAND_PIXELS = 1 << 15
-
 
 @dataclass(frozen=True)
 class Grouping:
@@ -114,8 +111,7 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=N
         # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
         total[rows] /= _window_sums(weight, side, -1, rows)
 
-    for _ in bands.map_bands(average, row_bands(plane.shape), threads):
-        pass
+    bands.for_each(average, bands.rows(plane.shape), threads)
     return total
 
 
@@ -129,14 +125,8 @@ def window_means(plane, side, *, threads=None):
     def take(rows):
         means[rows] = _window_sums(plane, side, 1, rows) / np.float32(side * side)
 
-    for _ in bands.map_bands(take, row_bands(plane.shape), threads):
-        pass
+    bands.for_each(take, bands.rows(plane.shape), threads)
     return means
-
-
-def row_bands(shape):
-    """Slices of the rows of a plane, for what is done pixel by pixel."""
-    return bands.slices(shape[0], max(1, BAND_PIXELS // shape[1]))
 
 
 def _window_sums(plane, side, direction, rows):

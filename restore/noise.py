@@ -283,8 +283,7 @@ class _Blocks:
             self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
             self.means[places] = spectra[:, 0] / _SIDE
 
-        for _ in bands.map_bands(look, bands.slices(rows, max(1, _BATCH // columns)), threads):
-            pass
+        bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), threads)
 
     def variance(self, chosen):
         """Median over the high frequencies of the mean square in the blocks `chosen`."""

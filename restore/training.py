@@ -206,8 +206,7 @@ def _fill(patches, rows, strip, patch_shape, places, threads):
     def write(band):
         patches[rows[band]] = _cut(strip, patch_shape, places[band])
 
-    for _ in bands.map_bands(write, bands.slices(len(rows)), threads):
-        pass
+    bands.for_each(write, bands.slices(len(rows)), threads)
 
 
 def _ordered(patches, order, threads):
@@ -217,8 +216,7 @@ def _ordered(patches, order, threads):
     def take(band):
         np.take(patches, order[band], axis=0, out=ordered[band], mode="clip")
 
-    for _ in bands.map_bands(take, bands.slices(len(order)), threads):
-        pass
+    bands.for_each(take, bands.slices(len(order)), threads)
     return ordered
 
 

@@ -11,9 +11,6 @@ from restore import bands
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
 
-#: samples rounded together
-BAND = 1 << 18
-
 
 class PictureWarning(UserWarning):
     """Something about one picture that its owner should know; never fails it."""
@@ -121,7 +118,5 @@ def to_depth(samples, depth, threads=None):
         band *= top
         stored[rows] = np.nan_to_num(np.rint(band, out=band), copy=False)
 
-    rows = max(1, BAND // max(1, samples[0].size))
-    for _ in bands.map_bands(store, bands.slices(len(samples), rows), threads):
-        pass
+    bands.for_each(store, bands.rows(samples.shape), threads)
     return stored

@@ -4,6 +4,7 @@ import operator
 
 import numpy as np
 
+from restore import bands
 from restore.colour import luminance
 from restore.images import as_image
 from restore.resize import resize
@@ -116,7 +117,7 @@ def _enlarge(image, model, quality, threads, progress):
     """`image` enlarged by the scale of the model."""
     height, width = (model.scale * side for side in image.shape[:2])
     enlarged = resize(image, height, width, threads)
-    small, start = luminance(image), luminance(enlarged)
+    small, start = luminance(image, threads), luminance(enlarged, threads)
     if isinstance(model, CoupledDictionary):
         large = refine_coupled(model, small, start, threads, progress)
     else:
@@ -127,7 +128,15 @@ def _enlarge(image, model, quality, threads, progress):
                     small[..., None], large[..., None], model.degradation, threads
                 )[..., 0]
             large = refine(stage, small, large, threads, progress)
-    large -= start
-    enlarged += large[..., None]
+    _add_change(enlarged, start, large, threads)
     del large, start
     return back_project(image, enlarged, model.degradation, threads)
+
+
+def _add_change(image, before, after, threads):
+    """Add to every channel what a plane has gained."""
+
+    def add(band):
+        image[band] += (after[band] - before[band])[..., None]
+
+    bands.for_each(add, bands.rows(image.shape), threads)

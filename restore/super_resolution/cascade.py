@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from restore import archive
-from restore.bands import map_bands
+from restore import archive, bands
 from restore.kernels.anchors import (
     add_turned_patches,
     apply_regressions,
@@ -371,14 +370,24 @@ def refine(stage, small, large, threads=None, progress=None):
         return detail
 
     stage.matrices  # noqa: B018 - unpacked once, before the threads
-    bands = bands_of(rows, columns)
-    refined = mirrored(np.zeros_like(large), overhang)
-    for band, detail in zip(bands, map_bands(detail_of, bands, threads, progress, "adding detail")):
-        refined[band.start * scale : band.stop * scale + 2 * overhang] += detail
-    refined /= _cover(rows, scale, stage.patch)[:, None]
-    refined /= _cover(columns, scale, stage.patch)
-    refined = refined[overhang : overhang + rows * scale, overhang : overhang + columns * scale]
-    return large + refined
+    cut = bands_of(rows, columns)
+    total = np.zeros((rows * scale + 2 * overhang, width), np.float32)
+    details = bands.map_bands(detail_of, cut, threads, progress, "adding detail")
+    for band, detail in zip(cut, details):
+        total[band.start * scale : band.stop * scale + 2 * overhang] += detail
+    inside = slice(overhang, overhang + rows * scale), slice(overhang, width - overhang)
+    total = total[inside]
+    down = _cover(rows, scale, stage.patch)[inside[0], None]
+    across = _cover(columns, scale, stage.patch)[inside[1]]
+    refined = np.empty_like(large)
+
+    def add_mean(band):
+        refined[band] = total[band] / down[band]
+        refined[band] /= across
+        refined[band] += large[band]
+
+    bands.for_each(add_mean, bands.rows(large.shape), threads)
+    return refined
 
 
 def _cover(count, scale, patch):
@@ -404,7 +413,12 @@ def back_project(small, large, degradation, threads=None):
     -------
     (scale * h, scale * w, c) float32 array
     """
-    error = small - shrink(large, large.shape[0] // small.shape[0], degradation, threads)
+    error = shrink(large, large.shape[0] // small.shape[0], degradation, threads)
+    np.subtract(small, error, out=error)
     corrected = resize(error, *large.shape[:2], threads)
-    corrected += large
+
+    def add(band):
+        corrected[band] += large[band]
+
+    bands.for_each(add, bands.rows(large.shape), threads)
     return corrected
