@@ -405,6 +405,8 @@ print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exit
 
 def measure_process(*command, **environment):
     """Run a command to its end: seconds and peak resident memory (`Process`)."""
+    # what is installed has its modules compiled, and so must what is measured
+    environment = {"PYTHONDONTWRITEBYTECODE": "", **environment}
     done = subprocess.run(
         [sys.executable, "-I", "-S", "-c", METER, *map(str, command)],
         env={**os.environ, **environment},

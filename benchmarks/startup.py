@@ -18,6 +18,10 @@ from benchmarks.harness import (
     restore_command,
 )
 
+#: Megapixels of the pictures that commands are run on with more and more threads: on small ones the
+#: start of the program weighs more.
+SIZES = (1, 4)
+
 
 def tables(run):
     """The whole command, from the shell's prompt to the next."""
@@ -57,43 +61,42 @@ def median(run, *command, **environment):
 
 
 def threads(run):
-    """Three commands with 1, 2, 4, ... threads."""
+    """Three commands with 1, 2, 4, ... threads, on pictures of two sizes."""
     counts = [count for count in (1, 2, 4, 8, 16) if count <= run.threads]
     rounds = min(run.repetitions, 3)
     with tempfile.TemporaryDirectory() as folder:
-        photo, small = Path(folder, "photo.png"), Path(folder, "small.png")
-        (noisy,) = read_folder(SAMPLES, "camera-noisy.png").values()
-        (clean,) = read_folder(SAMPLES, "chelsea-clean.png").values()
-        imageio.imwrite(photo, mirrored(noisy, (866, 1155)))
-        imageio.imwrite(small, mirrored(clean, (866, 1155)))
         commands = {
-            "denoise": ("denoise", photo, "-o", Path(folder, "result.png")),
-            "train": ("train", photo, "-o", Path(folder, "result.npz")),
-            "super-resolve": ("super-resolve", small, "-o", Path(folder, "large.png")),
+            (name, size): command
+            for size in SIZES
+            for name, command in commands_on(Path(folder), size).items()
         }
-        seconds = {(name, count): [] for name in commands for count in counts}
+        seconds = {(*key, count): [] for key in commands for count in counts}
         for taken in range(-1, rounds):
-            for (name, count), times in seconds.items():
-                if taken >= 0 or count == counts[-1]:  # the first time compiles
-                    command = restore_command(*commands[name], "--overwrite", "-q", "-t", count)
-                    times.append(measure_process(*command).seconds)
+            for (name, size, count), times in seconds.items():
+                # the first time compiles
+                if taken >= 0 or (size, count) == (SIZES[0], counts[-1]):
+                    arguments = (*commands[name, size], "--overwrite", "-q", "-t", count)
+                    times.append(measure_process(*restore_command(*arguments)).seconds)
                 if taken < 0:
                     times.clear()
             print(f"  round {taken + 1} of {rounds}", file=sys.stderr)
     seconds = {key: statistics.median(times) for key, times in seconds.items()}
-    faster = {(name, count): seconds[name, 1] / seconds[name, count] for name, count in seconds}
-    columns = [("threads", "d")]
-    for name in commands:
+    faster = {(*key, count): seconds[(*key, 1)] / seconds[(*key, count)] for *key, count in seconds}
+    names = list(dict.fromkeys(name for name, _ in commands))
+    columns = [("pictures", ""), ("threads", "d")]
+    for name in names:
         columns += [(f"{name} (s)", ".2f"), ("times faster", ".2f")]
     return Table(
         name="threads",
-        title="Threads: pictures of 1 Mpx, the whole command",
+        title="Threads: the whole command",
         columns=columns,
         rows=[
             [
+                f"{size} Mpx",
                 count,
-                *(by[name, count] for name in commands for by in (seconds, faster)),
+                *(by[name, size, count] for name in names for by in (seconds, faster)),
             ]
+            for size in SIZES
             for count in counts
         ],
         notes=f"Denoising a grey photo, learning 256 atoms from it in 20 turns, enlarging a colour "
@@ -103,8 +106,26 @@ def threads(run):
             "x": "threads",
             "y": "times faster",
             "lines": {
-                **{name: [counts, [faster[name, count] for count in counts]] for name in commands},
+                **{
+                    f"{name}, {size} Mpx": [counts, [faster[name, size, n] for n in counts]]
+                    for name, size in commands
+                },
                 "as many as threads": [counts, counts],
             },
         },
     )
+
+
+def commands_on(folder, megapixels):
+    """{name: arguments} of commands; the pictures they read are written to `folder`."""
+    height = round((megapixels * 1e6 * 3 / 4) ** 0.5)
+    photo, small = (folder / f"{name}-{megapixels}.png" for name in ("photo", "small"))
+    (noisy,) = read_folder(SAMPLES, "camera-noisy.png").values()
+    (clean,) = read_folder(SAMPLES, "chelsea-clean.png").values()
+    imageio.imwrite(photo, mirrored(noisy, (height, height * 4 // 3)))
+    imageio.imwrite(small, mirrored(clean, (height, height * 4 // 3)))
+    return {
+        "denoise": ("denoise", photo, "-o", folder / "result.png"),
+        "train": ("train", photo, "-o", folder / "result.npz"),
+        "super-resolve": ("super-resolve", small, "-o", folder / "large.png"),
+    }
