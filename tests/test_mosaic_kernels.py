@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from restore.kernels import mosaic as kernels
+from restore.kernels.completion import complete
 from tests import reference
 
 SHAPE = (44, 46)
@@ -200,3 +201,28 @@ def test_one_compiled_signature_per_kernel():
     for name, kernel in vars(kernels).items():
         if hasattr(kernel, "signatures") and name[0] != "_" and name not in ("gather", "choose"):
             assert len(kernel.signatures) <= 1, name
+
+
+@pytest.mark.parametrize("colours", [[[0, 1], [1, 2]], [[1, 2], [0, 1]]])
+@pytest.mark.parametrize("error", [1e-5, 4e-4])
+def test_completed_groups(scene, colours, error):
+    mosaic, estimate, shown = scene
+    random = np.random.default_rng(4)
+    variances = random.uniform(1e-4, 1e-3, (3, *SHAPE)).astype(np.float32)
+    # every patch, each among others that it has nothing in common with
+    corners = random.permutation(
+        np.arange(SHAPE[0] * SHAPE[1]).reshape(SHAPE)[:-3, :-3].ravel().astype(np.int32)
+    )
+    places = corners[: len(corners) // 12 * 12].reshape(-1, 12)[:150]
+    colours = np.array(colours)
+    total, weight = np.zeros((3, *SHAPE), np.float32), np.zeros(SHAPE, np.float32)
+    complete(
+        shown, estimate, variances, mosaic, np.float32(error), colours, places, 4,
+        np.float32(0.03), 0, total, weight,
+    )  # fmt: skip
+    expected = reference.completed_groups(
+        shown, estimate, variances, mosaic, error, colours, places, 4, 0.03
+    )
+    covered = weight > 0
+    assert covered.mean() > 0.9
+    np.testing.assert_allclose(total[:, covered] / weight[covered], expected[:, covered], atol=2e-4)

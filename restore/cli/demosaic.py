@@ -82,7 +82,7 @@ class Numbers(click.ParamType):
     help="Multiply the colours, the least by 1, and clip: white balance.",
 )
 @sigma_as_well
-@quality("fast stops after the first learned stage; best is the mean over eight views.")
+@quality("fast uses no similar patches; best uses more of them, and longer.")
 @click.option(
     "--dictionary",
     metavar="FILE",

@@ -14,7 +14,7 @@ import numpy as np
 
 from restore import archive
 from restore.bands import map_bands
-from restore.demosaicing.grouping import refined
+from restore.demosaicing.grouping import completed
 from restore.demosaicing.learning import check_picture, learn_demosaicing, tiles
 from restore.demosaicing.stages import (
     FIRST_MARGIN,
@@ -46,11 +46,14 @@ __all__ = [
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
 PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 
-#: How many learned stages, and whether the mean over turned and mirrored mosaics is taken.
-QUALITIES = {"fast": (1, False), "balanced": (None, False), "best": (None, True)}
+#: How many learned stages and rounds of groups, and how far apart the groups are.
+QUALITIES = {"fast": (1, 0, 0), "balanced": (None, 3, 4), "best": (None, 6, 3)}
 
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
+
+#: Variance of the rounding of samples, and a bit more, where there is no noise.
+ROUNDED = (0.7 / 255) ** 2
 
 #: Rows of a band of work, and of a strip whose intermediate results are held in memory.
 BAND, STRIP = 64, 1024
@@ -72,9 +75,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         Standard deviation of the noise in the mosaic, in [0, 1]: it is removed, from the
         measured colours, too.
     quality : {"fast", "balanced", "best"}
-        "fast" stops after the first learned stage, and under noise leaves out the groups of
-        similar patches; "best" takes the mean over the mosaic turned
-        and mirrored, eight times the work.
+        "fast" stops after the first learned stage and leaves out the groups of similar
+        patches; "best" takes more groups and more rounds of them, four times the work.
     model : Model, optional
         Learned for mosaics without noise; the packaged one by default.
     threads : int, optional
@@ -124,29 +126,30 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         raise ValueError("the mosaic has samples that are not finite: replace them first")
     if not 0 <= sigma < np.inf:
         raise ValueError(f"sigma must not be negative, got {sigma}")
-    count, turned = QUALITIES[quality]
+    count, rounds, stride = QUALITIES[quality]
     top, left = PATTERNS[pattern]
     sites = _sites(pattern)
 
-    def estimated(model, scale):
-        if min(samples.shape) == 1:
-            return _thin(samples, top, left)
-        estimate = _mean_of_turned if turned else _estimate
-        scale = np.float32(scale)
-        return estimate(samples * scale, top, left, model.stages[:count], threads, progress) / scale
-
-    # what was learned was learned in [0, 1]
-    unit = 1 / max(1, samples.max())
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
-        colour = estimated(packaged("demosaic-noisy"), LEARNED_SIGMA / sigma)
-        if quality != "fast":
-            plain = estimated(model, unit)
-            colour = refined(
-                samples, sites, sigma, plain, colour, threads=threads, progress=progress
-            )
+        model, scale, error = packaged("demosaic-noisy"), LEARNED_SIGMA / sigma, LEARNED_SIGMA**2
     else:
-        colour = estimated(model, unit)
+        # what was learned was learned in [0, 1]
+        scale, error = 1 / max(1, samples.max()), ROUNDED
+    scale = np.float32(scale)
+    scaled = samples * scale
+    if min(samples.shape) == 1:
+        colour = _thin(scaled, top, left)
+    else:
+        found = _estimate(scaled, top, left, model.stages[:count], threads, progress)
+        colour = found[..., :3]
+        if rounds:
+            change = colour - found[..., -3:]
+            colour = completed(
+                scaled, error, sites, colour, change, rounds, stride,
+                threads=threads, progress=progress,
+            )  # fmt: skip
+    colour = colour / scale
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
         for channel, (row, column) in sites:
@@ -204,34 +207,11 @@ def packaged(name):
     return Model.load(archive.packaged_path(name))
 
 
-def _mean_of_turned(samples, top, left, stages, threads, progress):
-    """Mean of the estimates of the mosaic turned and mirrored in all eight ways."""
-    total = np.zeros((*samples.shape, 3), np.float32)
-    for turn in range(8):
-
-        def transposed(array, turn=turn):
-            return array.swapaxes(0, 1) if turn & 4 else array
-
-        def mirrored(array, turn=turn):
-            return array[:: -1 if turn & 1 else 1, :: -1 if turn & 2 else 1]
-
-        # where the red filter comes to lie
-        row = (top + samples.shape[0] - 1) % 2 if turn & 1 else top
-        column = (left + samples.shape[1] - 1) % 2 if turn & 2 else left
-        if turn & 4:
-            row, column = column, row
-
-        def tell(stage, done, whole, turn=turn):
-            progress(stage, turn * whole + done, 8 * whole)
-
-        view = np.ascontiguousarray(transposed(mirrored(samples)))
-        colour = _estimate(view, row, column, stages, threads, progress and tell)
-        total += mirrored(transposed(colour))
-    return total / np.float32(8)
-
-
 def _estimate(samples, top, left, stages, threads, progress):
-    """Colour of a mosaic whose red filter is at (top, left), strip by strip."""
+    """Colour of a mosaic whose red filter is at (top, left), strip by strip.
+
+    Three channels by all stages and, of more than one, three by the first alone.
+    """
     height, width = samples.shape
     around = margin(len(stages))
     # Mirrored about the border samples, colours keep their phase: a red filter comes to
@@ -245,7 +225,8 @@ def _estimate(samples, top, left, stages, threads, progress):
         mode="reflect",
     )
     tall = padded.shape[0] - 2 * around
-    colour = np.empty((tall, padded.shape[1] - 2 * around, 3), np.float32)
+    channels = 3 if len(stages) < 2 else 6
+    colour = np.empty((tall, padded.shape[1] - 2 * around, channels), np.float32)
     starts = range(0, tall, STRIP)
     for number, start in enumerate(starts):
 
@@ -259,7 +240,10 @@ def _estimate(samples, top, left, stages, threads, progress):
 
 
 def _strip(mosaic, stages, threads, progress):
-    """Colour planes of a strip less its margin, one step after the other."""
+    """Colour planes of a strip less its margin, one step after the other.
+
+    Those of the last step and, of more than one learned stage, those of the first stage.
+    """
     steps = 1 + len(stages)
 
     def step(function, by, number):
@@ -294,6 +278,7 @@ def _strip(mosaic, stages, threads, progress):
     first = step(lambda rows: first_estimates(mosaic[rows]), FIRST_MARGIN, 0)
     mosaic = inner(mosaic, FIRST_MARGIN)
     estimate, fixed = np.concatenate([mosaic[None], first[:2]]), None
+    early = estimate
     for number, stage in enumerate(stages):
         by = NARROW_MARGIN if number else WIDE_MARGIN
         found = step(
@@ -301,9 +286,13 @@ def _strip(mosaic, stages, threads, progress):
         )
         mosaic, first = inner(mosaic, by), inner(first, by)
         estimate, fixed = found[:3], inner(fixed, by) if number else found[3:]
-    colour = np.empty(estimate.shape, np.float32)
-    kernels.full_colour(np.ascontiguousarray(estimate[0]), estimate[1:], colour)
-    return colour
+        early = inner(early, by) if number else estimate
+    kept = [estimate] if len(stages) < 2 else [estimate, early]
+    colour = np.empty((len(kept), *estimate.shape), np.float32)
+    for planes, into in zip(kept, colour):
+        planes = np.ascontiguousarray(planes)
+        kernels.full_colour(planes[0], planes[1:], into)
+    return colour.reshape(-1, *estimate.shape[1:])
 
 
 def _thin(samples, top, left):

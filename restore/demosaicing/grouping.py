@@ -1,71 +1,92 @@
-"""What groups of similar patches know about a noisy mosaic.
+"""What groups of similar patches know about a mosaic.
 
 The learned stages see a few samples around; similar patches from further away know more.
-The picture is restored by them once from the mosaic's plain colours, whose noise is strong
-and coarse in luma, then again with the measured samples put back into the estimate.
+Where one of them hides a colour, others show it. Each group is taken for a Gaussian, and asked
+for the colours of its patches given the samples that were measured.
 """
 
 import numpy as np
+from scipy import ndimage
 
-from restore import groups
-from restore.colour import from_planes, to_planes
+from restore import bands, groups
+from restore.colour import to_planes
+from restore.kernels import completion as kernels
 
-#: Noise of luma and chroma of plain colours that serves best, over that of the mosaic, in
-#: variance. The stages take the colours' details from one another, and so their noise.
-PLAIN = (3.0, 0.8, 0.8)
+#: Sides of a patch, patches in a group, and pixels around in which they are looked for.
+SIDE, SIZE, REACH = 4, 60, 20
 
-#: The same where the measured samples are put back, and how often they are.
-PUT_BACK = (1.0, 1.0, 1.0)
-ROUNDS = 2
+#: Variance of the error of the learned stages' estimate: so many times the mean square, in
+#: windows of that side, of what the later stages changed, and a share of that of the mosaic.
+#: The first is six times what fits pictures best, since the Gaussians hold the errors, too.
+DOUBT, DOUBT_SIDE, LEAST_DOUBT = 60.0, 7, 0.5
+
+#: Share of it that a Gaussian is taken not to hold.
+PRIOR = 0.03
 
 
-def refined(mosaic, sites, sigma, plain, joint, *, threads=None, progress=None):
-    """A noisy mosaic's colours by Wiener filtering of groups of similar patches.
+def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=None,
+              progress=None):  # fmt: skip
+    """The colours of a mosaic from those of similar patches.
 
     Parameters
     ----------
     mosaic : (height, width) float32 ndarray
+    error : float
+        Variance of its noise, or of its rounding; not 0.
     sites : list of (channel, (row, column))
         Of the top-left 2 x 2 samples.
-    sigma : float
-        Standard deviation of the mosaic's noise.
-    plain : (height, width, 3) float32 ndarray
-        Its colours, noise and all.
-    joint : (height, width, 3) float32 ndarray
-        Its colours without the noise, by learned stages: shows which patches are alike.
+    colour : (height, width, 3) float32 ndarray
+        Its colours by learned stages.
+    change : (height, width, 3) float32 ndarray
+        What the stages after the first have added to it: large where it is uncertain.
+    rounds : int
+        In each, the groups are Gaussians of the estimate of the one before.
+    stride : int
+        Pixels between the patches that the groups are found for.
     threads, progress
         As in `demosaic`.
 
     Returns
     -------
     (height, width, 3) float32 ndarray
-        `joint` where the picture is smaller than a patch.
+        `colour` where the picture is smaller than a patch.
     """
-    grouping = groups.Grouping()
-    if min(mosaic.shape) < grouping.side:
-        return joint
-    guide = to_planes(joint)
-    places = groups.find(guide[0], grouping, threads=threads, progress=progress)
+    if min(mosaic.shape) < SIDE:
+        return colour
+    colours = np.empty((2, 2), np.int64)
+    for channel, site in sites:
+        colours[site] = channel
+    grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
+    places = groups.find(to_planes(colour)[0], grouping, threads=threads, progress=progress)
+    estimate = np.ascontiguousarray(colour.transpose(2, 0, 1))
+    variances = np.empty_like(estimate)
+    for plane, added in zip(variances, change.transpose(2, 0, 1)):
+        ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
+    variances *= np.float32(DOUBT)
+    variances += np.float32(LEAST_DOUBT * error)
+    shown, width = estimate, mosaic.shape[1]
 
-    def filtered(colour, pilot, factors):
-        found = [
-            groups.code(
-                plane,
-                np.full(plane.shape, factor * sigma**2, np.float32),
-                places,
-                grouping.side,
-                pilot=shown,
-                threads=threads,
-                progress=progress,
-            )
-            for plane, shown, factor in zip(to_planes(colour), pilot, factors)
-        ]
-        return np.stack(found)
+    def complete_band(band):
+        top, bottom = band.min() // width, band.max() // width + SIDE
+        total = np.zeros((3, bottom - top, width), np.float32)
+        weight = np.zeros(total.shape[1:], np.float32)
+        kernels.complete(
+            shown, estimate, variances, mosaic, np.float32(error), colours, band, SIDE,
+            np.float32(PRIOR), top, total, weight,
+        )  # fmt: skip
+        return slice(top, bottom), total, weight
 
-    pilot = filtered(plain, guide, PLAIN)
-    colour = from_planes(pilot)
-    for _ in range(ROUNDS):
-        for channel, (row, column) in sites:
-            colour[row::2, column::2, channel] = mosaic[row::2, column::2]
-        colour = from_planes(filtered(colour, pilot, PUT_BACK))
-    return colour
+    for number in range(rounds):
+
+        def tell(stage, done, whole, number=number):
+            progress(stage, number * whole + done, rounds * whole)
+
+        total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
+        for rows, band_total, band_weight in bands.map_bands(
+            complete_band, places, threads, progress and tell, stage="completing"
+        ):
+            total[:, rows] += band_total
+            weight[rows] += band_weight
+        total /= weight
+        shown = total
+    return np.ascontiguousarray(shown.transpose(1, 2, 0))

@@ -40,6 +40,7 @@ theory", Phys. Rev. B 58, 1998 (the smooth step of a matrix).
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.kernels.linear import invert
 
 #: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
 ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
@@ -276,40 +277,8 @@ def _noise_share(group, threshold, share):
         for j in range(size):
             share[i, j] *= scale
         share[i, i] += np.float32(1)
-    _invert(share)
+    invert(share)
     return scale
-
-
-@kernel(reorder=True)
-def _invert(matrix):
-    """Invert a symmetric positive definite matrix in place.
-
-    The sweep operator on every pivot k in turn (Goodnight, "A tutorial on the SWEEP
-    operator", The American Statistician 33(3), 1979):
-
-        a_ij -= a_ik a_kj / a_kk,   a_ik /= a_kk,   a_kk = -1 / a_kk,
-
-    which ends at minus the inverse. No pivoting: the matrix is at least the identity. Whole
-    rows, though half of each would do: their loops are full vectors.
-    """
-    dim = matrix.shape[0]
-    line = np.empty(dim, np.float32)
-    for k in range(dim):
-        inverse = np.float32(1) / matrix[k, k]
-        line[:] = matrix[k]
-        line[k] = np.float32(0)
-        for i in range(dim):
-            factor = line[i] * inverse
-            row = matrix[i]
-            for j in range(dim):
-                row[j] -= factor * line[j]
-            row[k] = factor
-        for j in range(dim):
-            matrix[k, j] = line[j] * inverse
-        matrix[k, k] = -inverse
-    for i in range(dim):
-        for j in range(dim):
-            matrix[i, j] = -matrix[i, j]
 
 
 @kernel(reorder=True)

@@ -18,6 +18,7 @@ Sciences 6(3), 2013 (one Gaussian per group of similar patches).
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.kernels.linear import factorise, solve
 
 
 @kernel
@@ -68,9 +69,9 @@ def interpolate(planes, known, offsets, covariance, filled, top, most):
                     ]
                 weights[i] = covariance[abs(near[i, 0]), abs(near[i, 1])]
                 ones[i] = np.float32(1)
-            _factorise(factor, count)
-            _solve(factor, count, weights)
-            _solve(factor, count, ones)
+            factorise(factor, count)
+            solve(factor, count, weights)
+            solve(factor, count, ones)
             lacking, total = np.float32(1), np.float32(0)
             for i in range(count):
                 lacking -= weights[i]
@@ -81,35 +82,6 @@ def interpolate(planes, known, offsets, covariance, filled, top, most):
                     weight = weights[i] + ones[i] * (lacking / total)
                     value += weight * planes[c, y + near[i, 0], x + near[i, 1]]
                 filled[c, row, x] = value
-
-
-@kernel(reorder=True)
-def _factorise(matrix, size):
-    """Cholesky's factor L of the lower triangle, in place, with 1 / L_ii on the diagonal."""
-    for i in range(size):
-        for j in range(i):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] = total * matrix[j, j]
-        total = matrix[i, i]
-        for k in range(i):
-            total -= matrix[i, k] * matrix[i, k]
-        matrix[i, i] = np.float32(1) / np.sqrt(total)
-
-
-@kernel(reorder=True)
-def _solve(factor, size, vector):
-    """Solve L L' x = b in place, L as `_factorise` leaves it."""
-    for i in range(size):
-        total = vector[i]
-        for k in range(i):
-            total -= factor[i, k] * vector[k]
-        vector[i] = total * factor[i, i]
-    for i in range(size - 1, -1, -1):
-        vector[i] *= factor[i, i]
-        for k in range(i):
-            vector[k] -= factor[i, k] * vector[i]
 
 
 @kernel
@@ -172,8 +144,8 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
                     for j in range(i + 1):
                         factor[i, j] = row[samples[j]]
                     factor[i, i] += ridge
-                _factorise(factor, n_known)
-                _solve(factor, n_known, vector)
+                factorise(factor, n_known)
+                solve(factor, n_known, vector)
                 for k in range(dim):
                     patch[k] = mean[k]
                 for i in range(n_known):

@@ -1,0 +1,187 @@
+"""Groups of similar colour patches of a Bayer mosaic, each group a Gaussian.
+
+The mean m and the covariance of a group say how the colours of all its samples go together;
+a patch is then estimated from what is known of it: an earlier estimate o of all samples,
+whose errors have variances v, and the samples y that the mosaic measured, with errors of
+variance e. With the covariance
+
+    C = Z' Z / n + p diag(v),
+
+Z the patches of the group as shown by the best estimate so far, less their mean, and p the
+share of the errors that the group cannot know about, the expected patch is found in two
+steps, as in Kalman's filter. The first serves all patches of the group alike,
+
+    x = m + C (C + diag(v))^-1 (o - m),      P = C - C (C + diag(v))^-1 C
+                                               = diag(v) - diag(v) (C + diag(v))^-1 diag(v),
+
+and the second those that have the same colours measured, the samples M,
+
+    x + P_:M (P_MM + e I)^-1 (y - x_M).
+
+References
+----------
+Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators: from
+Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012, equations 7-10.
+Lebrun, Buades & Morel, "A nonlocal Bayesian image denoising algorithm", SIAM J. Imaging
+Sciences 6(3), 2013 (one Gaussian per group of similar patches).
+"""
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+from restore.kernels.linear import factorise, invert, solve
+
+
+@kernel
+def complete(
+    shown, estimate, variances, mosaic, error, colours, places, side, prior, top, total, weight
+):
+    """Estimate all patches of all groups and sum them up, the surer ones with more weight.
+
+    Parameters
+    ----------
+    shown : (3, height, width) float32
+        The best estimate so far, of which the groups are Gaussians.
+    estimate, variances : (3, height, width) float32, o and v
+        The mean of v over a group's patches is taken, one for each colour; it must not be 0.
+    mosaic : (height, width) float32, y
+    error : float32, e
+    colours : (2, 2) int64
+        Which of the three is measured, by the parity of the row and of the column.
+    places : (n_groups, size) int32
+        As `restore.kernels.groups.match` gives them.
+    side : int
+    prior : float32, p
+    top : int
+        The first row of `total`.
+    total : (3, rows, width) float32, added to
+    weight : (rows, width) float32, added to
+        One over the variances that are left, trace(P).
+    """
+    size = places.shape[1]
+    width = shown.shape[2]
+    area = side * side
+    dim = 3 * area
+    group = np.empty((size, dim), np.float32)
+    coded = np.empty((size, dim), np.float32)
+    known = np.empty((size, dim), np.float32)
+    mean = np.empty(dim, np.float32)
+    spread = np.empty(dim, np.float32)
+    covariance = np.empty((dim, dim), np.float32)
+    factor = np.empty((area, area), np.float32)
+    residual = np.empty(area, np.float32)
+    samples = np.empty((4, area), np.int64)
+    for phase in range(4):
+        for k in range(area):
+            y, x = k // side, k % side
+            samples[phase, k] = colours[(phase // 2 + y) % 2, (phase + x) % 2] * area + k
+    for g in range(places.shape[0]):
+        group_places = places[g]
+        _gather(shown, group_places, side, group)
+        _gather(estimate, group_places, side, known)
+        _centre(group, known, mean)
+        _mean_variances(variances, group_places, side, spread)
+        np.dot(group.T, group, covariance)
+        for i in range(dim):
+            for j in range(dim):
+                covariance[i, j] *= np.float32(1) / np.float32(size)
+            covariance[i, i] += (np.float32(1) + prior) * spread[i]
+        invert(covariance)
+        np.dot(known, covariance, coded)
+        for k in range(size):
+            for i in range(dim):
+                coded[k, i] = known[k, i] - spread[i] * coded[k, i]
+        left = np.float32(0)
+        for i in range(dim):
+            for j in range(dim):
+                covariance[i, j] *= -spread[i] * spread[j]
+            covariance[i, i] += spread[i]
+            left += covariance[i, i]
+        for phase in range(4):
+            ready = False
+            for k in range(size):
+                row, column = group_places[k] // width, group_places[k] % width
+                if row % 2 * 2 + column % 2 != phase:
+                    continue
+                if not ready:
+                    for i in range(area):
+                        for j in range(i + 1):
+                            factor[i, j] = covariance[samples[phase, i], samples[phase, j]]
+                        factor[i, i] += error
+                    factorise(factor, area)
+                    ready = True
+                for i in range(area):
+                    at = samples[phase, i]
+                    measured = mosaic[row + i // side, column + i % side]
+                    residual[i] = measured - mean[at] - coded[k, at]
+                solve(factor, area, residual)
+                for i in range(area):
+                    line = covariance[samples[phase, i]]
+                    for j in range(dim):
+                        coded[k, j] += residual[i] * line[j]
+        _scatter(coded, mean, np.float32(1) / left, group_places, side, top, total, weight)
+
+
+@kernel
+def _gather(planes, places, side, group):
+    """The patches at `places` as rows, colour by colour."""
+    width = planes.shape[2]
+    for k in range(places.shape[0]):
+        row, column = places[k] // width, places[k] % width
+        at = 0
+        for c in range(planes.shape[0]):
+            for y in range(side):
+                line = planes[c, row + y, column : column + side]
+                for x in range(side):
+                    group[k, at] = line[x]
+                    at += 1
+
+
+@kernel
+def _centre(group, known, mean):
+    """Take the group's mean, which is written, from both."""
+    size, dim = group.shape
+    mean[:] = np.float32(0)
+    for k in range(size):
+        for i in range(dim):
+            mean[i] += group[k, i]
+    for i in range(dim):
+        mean[i] /= np.float32(size)
+    for k in range(size):
+        for i in range(dim):
+            group[k, i] -= mean[i]
+            known[k, i] -= mean[i]
+
+
+@kernel(reorder=True)
+def _mean_variances(variances, places, side, spread):
+    """For each colour the mean over the patches of a group."""
+    width = variances.shape[2]
+    area = side * side
+    for c in range(variances.shape[0]):
+        total = np.float32(0)
+        for k in range(places.shape[0]):
+            row, column = places[k] // width, places[k] % width
+            for y in range(side):
+                line = variances[c, row + y, column : column + side]
+                for x in range(side):
+                    total += line[x]
+        spread[c * area : (c + 1) * area] = total / np.float32(places.shape[0] * area)
+
+
+@kernel
+def _scatter(coded, mean, confidence, places, side, top, total, weight):
+    """Add the patches at `places` to `total`, whose first row is `top`."""
+    width = total.shape[2]
+    for k in range(places.shape[0]):
+        row, column = places[k] // width - top, places[k] % width
+        for y in range(side):
+            for x in range(side):
+                weight[row + y, column + x] += confidence
+        at = 0
+        for c in range(total.shape[0]):
+            for y in range(side):
+                line = total[c, row + y, column : column + side]
+                for x in range(side):
+                    line[x] += confidence * (coded[k, at] + mean[at])
+                    at += 1
