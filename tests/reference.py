@@ -987,23 +987,3 @@ def corrected(planes, sigma, analysis, steps, gains, thresholds, synthesis, wind
             total[:, y : y + side, x : x + side] += np.moveaxis(correction, 2, 0)
             weight[y : y + side, x : x + side] += window
     return estimate + unit * total / weight
-
-
-# --- PNG --------------------------------------------------------------------------------
-
-
-def png_filtered(rows, y, step, number):
-    """Row y less what filter `number` foretells (PNG specification, section 9)."""
-
-    def paeth(a, b, c):
-        p = a + b - c
-        distances = [abs(p - a), abs(p - b), abs(p - c)]
-        return (a, b, c)[distances.index(min(distances))]
-
-    rest = []
-    for x in range(rows.shape[1]):
-        b = int(rows[y - 1, x])
-        a, c = (int(rows[row, x - step]) if x >= step else 0 for row in (y, y - 1))
-        foretold = (0, a, b, (a + b) // 2, paeth(a, b, c))[number]
-        rest.append((int(rows[y, x]) - foretold) % 256)
-    return rest

@@ -6,17 +6,15 @@ import struct
 import sys
 import zlib
 
-import imagecodecs
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
 
 from restore.files import metadata as meta
-from restore.files import png, reading, writing
+from restore.files import reading, writing
 from restore.files.formats import PictureError
 from restore.files.picture import LEVELS, Metadata, Picture, PictureWarning, to_depth, to_unit
-from tests import reference
 
 random = np.random.default_rng(0)
 
@@ -64,35 +62,6 @@ def test_samples_and_alpha_come_back_bit_for_bit(name, depth, channels, alpha):
         np.testing.assert_array_equal(back.alpha, picture.alpha)
     else:
         assert back.alpha is None
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
-@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (2, 999), (700, 301)])
-def test_a_png_packed_in_bands_is_what_libpng_reads(shape, kind, channels):
-    ripples = np.random.default_rng(0).integers(-9, 10, (*shape, channels)).cumsum(axis=1)
-    stored = (ripples * (np.iinfo(kind).max // 255)).astype(kind)
-    if channels == 1:
-        stored = stored[..., 0]
-    packed = [png.encode(stored, threads) for threads in (1, 4)]
-    assert packed[0] == packed[1]
-    np.testing.assert_array_equal(imagecodecs.png_decode(packed[0]).reshape(stored.shape), stored)
-    theirs = imagecodecs.png_encode(stored, strategy=imagecodecs.PNG.STRATEGY.RLE)
-    assert len(packed[0]) < 1.05 * len(theirs) + 50
-
-
-def test_rows_are_filtered_as_the_png_specification_says():
-    rows = np.random.default_rng(0).integers(0, 256, (9, 12)).astype(np.uint8)
-    rows[3], rows[6] = np.tile(rows[3, :3], 4), rows[5]  # foretold from the left, from above
-    lines = png.filtered(rows, 3)
-    assert {1, 2} <= set(lines[:, 0])
-    for y, (number, *rest) in enumerate(lines.tolist(), start=1):
-        sizes = [
-            sum(min(byte, 256 - byte) for byte in reference.png_filtered(rows, y, 3, each))
-            for each in range(5)
-        ]
-        assert number == np.argmin(sizes)
-        assert rest == reference.png_filtered(rows, y, 3, number)
 
 
 @pytest.mark.parametrize("depth", LEVELS)

@@ -72,7 +72,7 @@ def with_right_checksums(data):
             (data[position + 4 : position + 8], data[position + 8 : position + 8 + length])
         )
         position += 12 + length
-    return meta.PNG_SIGNATURE + meta.packed(chunks)
+    return meta.PNG_SIGNATURE + meta._packed(chunks)
 
 
 @pytest.mark.parametrize("part", range(4))

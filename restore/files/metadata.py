@@ -274,17 +274,16 @@ def with_png_chunks(data, metadata):
     if metadata.xmp:
         chunks.append((b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
     header = len(PNG_SIGNATURE) + 12 + 13
-    return data[:header] + packed(chunks) + data[header:]
+    return data[:header] + _packed(chunks) + data[header:]
 
 
 def bare_png(chunks):
     """A PNG of nothing but its pixels: libpng prints what it thinks of the other chunks."""
     needed = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-    return PNG_SIGNATURE + packed(chunk for chunk in chunks if chunk[0] in needed)
+    return PNG_SIGNATURE + _packed(chunk for chunk in chunks if chunk[0] in needed)
 
 
-def packed(chunks):
-    """Chunks as they stand in a file, with their lengths and checksums."""
+def _packed(chunks):
     return b"".join(
         struct.pack(">I", len(content))
         + kind

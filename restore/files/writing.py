@@ -6,7 +6,6 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files import png
 from restore.files.formats import ALPHA, DEPTHS, SIDES, PictureError
 from restore.files.picture import PictureWarning, to_depth
 
@@ -118,7 +117,15 @@ def _stored(picture, threads):
 
 
 def _write_png(file, picture, threads):
-    data = png.encode(_stored(picture, threads), threads)
+    import imagecodecs
+
+    # of filtered photographs runs alone are as small as all matches are, in a third of the time,
+    # and one filter as small as the best of five for each row, in two thirds of that
+    data = imagecodecs.png_encode(
+        _stored(picture, threads),
+        strategy=imagecodecs.PNG.STRATEGY.RLE,
+        filter=imagecodecs.PNG.FILTER.PAETH,
+    )
     file.write(meta.with_png_chunks(data, picture.metadata))
 
 
