@@ -81,12 +81,12 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", thre
     )
 
     def code_band(band):
-        if not np.isfinite(patches[band]).all():
-            raise ValueError("patches hold NaN or infinity")
-        kernels.pursue(
+        finite = kernels.pursue(
             patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
             rule == "ormp", *(array[band] for array in codes),
         )  # fmt: skip
+        if not (finite or np.isfinite(patches[band]).all()):
+            raise ValueError("patches hold NaN or infinity")
 
     for _ in bands.map_bands(
         code_band, bands.slices(len(patches), BAND), threads, progress, stage="coding"

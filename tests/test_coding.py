@@ -123,3 +123,13 @@ def test_no_patches_and_a_large_penalty_give_empty_l1_codes():
 def test_what_does_not_fit_l1_is_told_in_a_sentence(arguments, sentence):
     with pytest.raises(ValueError, match=sentence):
         coding.code_l1(**{"patches": PATCHES, "dictionary": ATOMS, "penalty": 0.1, **arguments})
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_single_sample_that_is_no_number_is_found(value):
+    patches = np.ones((5000, ATOMS.patch_dim), np.float32)
+    patches[4321, 7] = value
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        coding.code(patches, ATOMS, 2)
+    patches[4321, 7] = 1e30  # its square is beyond float32, and yet it is one
+    coding.code(patches, ATOMS, 2)

@@ -37,7 +37,7 @@ from restore.kernels.lanes import (
 
 #: Patches projected on all atoms in one matrix product. The size is fixed and the last
 #: block padded, so that the code of a patch does not depend on its neighbours.
-BLOCK = 256
+BLOCK = 512
 
 #: Atoms with less of their energy outside the support are taken for dependent on it. Each such
 #: atom would magnify the rounding of float32 by the root of the inverse.
@@ -134,6 +134,11 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     indices : (n_patches, sparsity) int32, written
     coefficients : (n_patches, sparsity) float32, written
     counts : (n_patches,) int32, written
+
+    Returns
+    -------
+    bool
+        Whether the energies of all patches are finite, and so their samples.
     """
     n_patches, patch_dim = patches.shape
     n_atoms = gram.shape[0]
@@ -147,6 +152,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     directions = np.empty((sparsity, width), np.float32)
     factor = np.zeros((sparsity, sparsity), np.float32)
     steps = np.empty(sparsity, np.float32)
+    finite = True
     for start in range(0, n_patches, BLOCK):
         stop = min(start + BLOCK, n_patches)
         if stop - start == BLOCK:
@@ -158,6 +164,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
             np.dot(block, columns, projections)
         for p in range(start, stop):
             residual = _energy(patches[p])
+            finite &= residual < NEVER
             correlation = projections[p - start]
             chosen = _begin(correlation, spare)
             count = 0
@@ -173,6 +180,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
                 )  # fmt: skip
             _solve(count, factor, steps, coefficients[p])
             counts[p] = count
+    return finite
 
 
 @kernel
