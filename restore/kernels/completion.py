@@ -29,7 +29,7 @@ Sciences 6(3), 2013 (one Gaussian per group of similar patches).
 import numpy as np
 
 from restore.kernels.jit import kernel
-from restore.kernels.linear import factorise, invert, solve
+from restore.kernels.linear import invert
 
 
 @kernel
@@ -68,8 +68,12 @@ def complete(
     mean = np.empty(dim, np.float32)
     spread = np.empty(dim, np.float32)
     covariance = np.empty((dim, dim), np.float32)
-    factor = np.empty((area, area), np.float32)
-    residual = np.empty(area, np.float32)
+    inner = np.empty((area, area), np.float32)
+    lines = np.empty((area, dim), np.float32)
+    gains = np.empty((area, dim), np.float32)
+    members = np.empty(size, np.int64)
+    residuals = np.empty((size, area), np.float32)
+    corrections = np.empty((size, dim), np.float32)
     samples = np.empty((4, area), np.int64)
     for phase in range(4):
         for k in range(area):
@@ -98,27 +102,29 @@ def complete(
             covariance[i, i] += spread[i]
             left += covariance[i, i]
         for phase in range(4):
-            ready = False
+            count = 0
             for k in range(size):
                 row, column = group_places[k] // width, group_places[k] % width
-                if row % 2 * 2 + column % 2 != phase:
-                    continue
-                if not ready:
+                if row % 2 * 2 + column % 2 == phase:
                     for i in range(area):
-                        for j in range(i + 1):
-                            factor[i, j] = covariance[samples[phase, i], samples[phase, j]]
-                        factor[i, i] += error
-                    factorise(factor, area)
-                    ready = True
-                for i in range(area):
-                    at = samples[phase, i]
-                    measured = mosaic[row + i // side, column + i % side]
-                    residual[i] = measured - mean[at] - coded[k, at]
-                solve(factor, area, residual)
-                for i in range(area):
-                    line = covariance[samples[phase, i]]
-                    for j in range(dim):
-                        coded[k, j] += residual[i] * line[j]
+                        at = samples[phase, i]
+                        measured = mosaic[row + i // side, column + i % side]
+                        residuals[count, i] = measured - mean[at] - coded[k, at]
+                    members[count] = k
+                    count += 1
+            if count == 0:
+                continue
+            for i in range(area):
+                lines[i] = covariance[samples[phase, i]]
+                for j in range(area):
+                    inner[i, j] = lines[i, samples[phase, j]]
+                inner[i, i] += error
+            invert(inner)
+            np.dot(inner, lines, gains)
+            np.dot(residuals[:count], gains, corrections[:count])
+            for k in range(count):
+                for i in range(dim):
+                    coded[members[k], i] += corrections[k, i]
         _scatter(coded, mean, np.float32(1) / left, group_places, side, top, total, weight)
 
 
