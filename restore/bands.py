@@ -5,14 +5,16 @@ never by the number of threads, and their results are handed back in order, so a
 result does not depend on how many threads computed it.
 """
 
+import contextlib
 import functools
 import importlib.machinery
 import importlib.util
 import math
+import os
 import sys
 import threading
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
@@ -23,6 +25,11 @@ BAND = 16384
 PIXELS = 1 << 15
 
 _loading = threading.Lock()
+
+#: Pools that nobody uses, by their number of threads. A forked process has none of the threads.
+_idle = defaultdict(list)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def usable_cpus():
@@ -105,7 +112,7 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
             progress(stage, 1, 1)
         return
     done = 0
-    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+    with one_blas_thread(), _pool(threads) as pool:
         waiting = deque()
         try:
             for band in bands:
@@ -123,11 +130,25 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
         finally:
             for future in waiting:
                 future.cancel()
+            wait(waiting)
 
 
 def slices(count, size=BAND):
     """Cut ``range(count)`` into slices of `size`, the last one shorter."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@contextlib.contextmanager
+def _pool(threads):
+    """Threads that nobody else uses meanwhile: kept, since learning asks for them in thousands."""
+    try:
+        pool = _idle[threads].pop()
+    except IndexError:
+        pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        _idle[threads].append(pool)
 
 
 def for_each(function, bands, threads=None):

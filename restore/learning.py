@@ -292,8 +292,11 @@ def _remember(memory, gram, slope, atoms):
     """sum a^T a and sum a^T x over the batches, after a first guess that weighs as one batch."""
     if memory is None:
         guess = max(np.trace(gram) / len(gram), 1e-12)
-        memory = guess * np.eye(len(gram)), guess * atoms
-    return memory[0] + gram, memory[1] + slope + gram @ atoms
+        memory = [guess * np.eye(len(gram)), guess * atoms]
+    memory[0] += gram
+    memory[1] += slope
+    memory[1] += gram @ atoms
+    return memory
 
 
 def _with_atoms(dictionary, atoms):

@@ -1,5 +1,6 @@
 """The thread pool: order, errors, progress and bounded memory, for any number of threads."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -110,3 +111,30 @@ from scipy.linalg import cython_blas
 assert cython_blas.__name__ == "scipy.linalg.cython_blas"
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_threads_are_kept_and_shared_by_nobody():
+    before = threading.active_count()
+    for _ in range(20):
+        assert list(bands.map_bands(abs, range(9), 3)) == list(range(9))
+    assert threading.active_count() <= before + 3
+    # a band that maps bands itself has threads of its own
+    inner = bands.map_bands(lambda number: sum(bands.map_bands(abs, range(9), 1)), range(9), 1)
+    assert list(inner) == 9 * [36]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_starts_threads_of_its_own():
+    program = """
+import os
+import signal
+from restore import bands
+
+assert list(bands.map_bands(abs, range(9), 2)) == list(range(9))
+child = os.fork()
+if child == 0:
+    signal.alarm(20)
+    os._exit(0 if list(bands.map_bands(abs, range(9), 2)) == list(range(9)) else 1)
+raise SystemExit(os.waitpid(child, 0)[1])
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)

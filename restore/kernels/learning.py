@@ -4,6 +4,9 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 
+#: Atoms descended upon between two matrix products.
+BLOCK = 16
+
 
 @kernel
 def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energies):
@@ -67,21 +70,27 @@ def descend(gram, cross, atoms):
     atoms : (n_atoms, patch_dim) float64, updated
     """
     n_atoms, patch_dim = atoms.shape
-    fresh = np.empty(patch_dim)
-    for j in range(n_atoms):
-        if not gram[j, j] > 0:
-            continue
-        for k in range(patch_dim):
-            fresh[k] = cross[j, k]
-        for i in range(n_atoms):
-            weight = gram[j, i]
-            if weight != 0:
-                for k in range(patch_dim):
-                    fresh[k] -= weight * atoms[i, k]
-        length = 0.0
-        for k in range(patch_dim):
-            fresh[k] = atoms[j, k] + fresh[k] / gram[j, j]
-            length += fresh[k] * fresh[k]
-        if length > 0:
+    change = np.empty(patch_dim)
+    for start in range(0, n_atoms, BLOCK):
+        stop = min(start + BLOCK, n_atoms)
+        # b - a D of a block of atoms is a matrix product, then kept up with what changes in it
+        slope = np.dot(gram[start:stop], atoms)
+        for j in range(start, stop):
             for k in range(patch_dim):
-                atoms[j, k] = fresh[k] / np.sqrt(length)
+                slope[j - start, k] = cross[j, k] - slope[j - start, k]
+        for j in range(start, stop):
+            if not gram[j, j] > 0:
+                continue
+            length = 0.0
+            for k in range(patch_dim):
+                change[k] = atoms[j, k] + slope[j - start, k] / gram[j, j]
+                length += change[k] * change[k]
+            if not length > 0:
+                continue
+            for k in range(patch_dim):
+                updated = change[k] / np.sqrt(length)
+                change[k] = updated - atoms[j, k]
+                atoms[j, k] = updated
+            for i in range(j + 1, stop):
+                for k in range(patch_dim):
+                    slope[i - start, k] -= gram[i, j] * change[k]
