@@ -308,9 +308,11 @@ def nearest_of(compared, scorers):
     """
     nearest = np.empty((len(compared), 2), np.int32)
     shares = np.empty(len(compared), np.float32)
+    memory = np.empty((CHUNK, scorers.shape[1]), np.float32)
     for start in range(0, len(compared), CHUNK):
         chunk = slice(start, start + CHUNK)
-        scores = compared[chunk] @ scorers
+        scores = memory[: len(compared) - start]
+        np.matmul(compared[chunk], scorers, out=scores)
         two_best_columns(scores, np.float32(SHARPNESS), nearest[chunk], shares[chunk])
     return nearest, shares
 
