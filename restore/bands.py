@@ -22,7 +22,7 @@ from pathlib import Path
 BAND = 16384
 
 #: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
-PIXELS = 1 << 15
+PIXELS = 1 << 17
 
 _loading = threading.Lock()
 
