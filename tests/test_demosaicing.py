@@ -14,6 +14,7 @@ from restore.demosaicing import (
     PATTERNS,
     Model,
     demosaic,
+    estimates,
     learn_demosaicing,
     levelled,
     moved,
@@ -150,6 +151,19 @@ def test_similar_patches_show_what_one_hides():
     assert together > alone + 2
 
 
+@pytest.mark.parametrize("pattern", ["RGGB", "GBRG"])
+def test_every_step_is_better_than_the_one_before(pattern):
+    scene = picture(160, 180)
+    mosaic = (sampled(scene, pattern) / 255).astype(np.float32)
+    learned, early, before, last = estimates(mosaic, 1e-5, pattern, packaged("demosaic"))
+    steps = [early, learned, before, last, demosaic(mosaic, pattern)]
+    for colour in steps:
+        np.testing.assert_array_equal(sampled(colour, pattern), mosaic)
+    quality = [decibels(colour, scene, 4) for colour in steps]
+    assert quality == sorted(quality)
+    assert quality[-1] > quality[1] + 1
+
+
 def test_sharp_edges_stay_finite_and_in_place():
     rows, columns = np.mgrid[:40, :48]
     for scene in ((rows // 8 + columns // 8) % 2, rows > columns):
@@ -202,7 +216,7 @@ def test_progress_runs_to_the_end(monkeypatch):
         quality="best",
         progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total),
     )
-    assert list(told) == ["demosaicing", "grouping", "completing"]
+    assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
     for shares in told.values():
         assert shares == sorted(shares)
         assert shares[-1] == 1

@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from restore import archive, unrolled
 from restore.kernels import unrolled as kernels
@@ -155,3 +156,25 @@ def test_a_colour_coder_starts_from_a_grey_one():
     result = correct(*planes, 0.1, colour.export({}))
     np.testing.assert_allclose(result[:1], expected, atol=1e-4)
     np.testing.assert_allclose(result[1:], planes[2:, 1:].mean(axis=0), atol=1e-6)
+
+
+def test_mosaics_are_learned_from_in_phase(tmp_path):
+    """However a crop is turned, what the filter measured stays where it says that it did."""
+    torch = pytest.importorskip("torch")
+    from training.unrolled import Pictures, pilots, squared_errors
+
+    photos, cache = tmp_path / "photos", tmp_path / "cache"
+    photos.mkdir()
+    with Image.open("sample_images/coffee-clean.png") as photo:
+        for number in range(2):
+            photo.resize((110, 90 + number)).save(photos / f"{number}.png")
+    pilots(photos, cache, 3, True, 4, seed=0)
+    pictures = Pictures(cache, "learn")
+    assert pictures.mosaics and len(pictures.all) == 2
+    random = np.random.default_rng(0)
+    clean, observed, _ = pictures.batch(16, random)
+    errors = observed[:, :, 2] - clean
+    hidden = squared_errors(observed[:, :, 2], clean, True)
+    everywhere = (errors[..., 4:-4, 4:-4] ** 2).mean((1, 2, 3))
+    torch.testing.assert_close(hidden, everywhere, rtol=0.02, atol=1e-7)
+    assert (hidden > 0).all()

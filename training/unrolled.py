@@ -3,11 +3,12 @@
     python -m training.unrolled pilots FOLDER CACHE --channels 1
     python -m training.unrolled fit CACHE denoise-grey.npz --minutes 40
 
-The first draws crops of the photos in the folders in FOLDER, adds noise, restores them group by
-group and keeps what the coder is to correct; run it again with another seed for more, even while
-the second is learning. The second learns by Adam, through the average over the patches, from a
-dictionary of the package on. It tells the gain on pictures that it does not learn from, goes on
-where it was interrupted, and needs PyTorch (``pip install restore-ksvd[training]``).
+The first draws crops of the photos in the folders in FOLDER, adds noise (or, with --mosaics,
+takes two of the colours from every pixel), restores them group by group and keeps what the coder
+is to correct; run it again with another seed for more. The second learns by Adam, through the
+average over the patches, from a dictionary of the package on. It tells the gain on pictures that
+it does not learn from, goes on where it was interrupted, and needs PyTorch
+(``pip install restore-ksvd[training]``).
 """
 
 import argparse
@@ -23,7 +24,10 @@ from torch import multiprocessing
 from torch.nn import functional
 
 import restore
-from restore.colour import AXES, GREY
+from restore.colour import AXES, GREY, to_planes
+from restore.demosaicing import ROUNDED, packaged, sampled
+from restore.demosaicing import estimates as restored_by
+from restore.demosaicing.learning import changed
 from restore.denoising import group_estimates
 from restore.dictionary import Dictionary
 from restore.unrolled import KINDS, STRIDE, UNIT, Coder
@@ -41,7 +45,7 @@ TOGETHER = 8
 # Pictures -------------------------------------------------------------------------------
 
 
-def pilots(folder, cache, channels, count, seed):
+def pilots(folder, cache, channels, mosaics, count, seed):
     """Keep `count` noisy crops of the photos in `folder`, and what groups make of them."""
     cache.mkdir(parents=True, exist_ok=True)
     photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
@@ -52,18 +56,30 @@ def pilots(folder, cache, channels, count, seed):
         file = cache / f"{'validation' if held_out else 'learn'}-{seed}-{number}.npz"
         if file.exists():
             continue
-        clean = crop(Image.open(photos[index]).convert("RGB"), channels, random)
-        level = random.choice(LEVELS) if held_out else draw_level(random)
-        noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
-        planes = [np.ascontiguousarray(noisy @ axis) for axis in AXES[channels]]
-        variances = np.full(channels, (level / 255) ** 2, np.float32)
-        estimates = [np.stack(found) for found in group_estimates(planes, variances)]
-        samples = np.concatenate([np.stack(planes)[:, None], estimates], axis=1)
+        photo = Image.open(photos[index]).convert("RGB")
+        if mosaics:
+            level = 255 * UNIT
+            # as the stages before were taught, some in other colours
+            clean = changed(
+                np.uint8(np.rint(255 * crop(photo, 3, random))), 0 if held_out else 0.3, random
+            )
+            mosaic = sampled(clean, "RGGB")
+            estimates = restored_by(mosaic, ROUNDED, "RGGB", packaged("demosaic"), threads=1)
+            learned, early, before, last = map(to_planes, estimates)
+            samples = np.stack([learned, early, last, before], axis=1)
+        else:
+            clean = crop(photo, channels, random)
+            level = random.choice(LEVELS) if held_out else draw_level(random)
+            noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
+            planes = [np.ascontiguousarray(noisy @ axis) for axis in AXES[channels]]
+            variances = np.full(channels, (level / 255) ** 2, np.float32)
+            estimates = [np.stack(found) for found in group_estimates(planes, variances)]
+            samples = np.concatenate([np.stack(planes)[:, None], estimates], axis=1)
         part = file.with_suffix(".part.npz")
         np.savez(
             part, clean=np.rint(255 * clean).astype(np.uint8),
             planes=samples.astype(np.float16), sigma=np.float32(level / 255),
-            photo=str(photos[index].relative_to(folder)),
+            photo=str(photos[index].relative_to(folder)), mosaic=mosaics,
         )  # fmt: skip
         part.rename(file)
 
@@ -76,10 +92,12 @@ def draw_level(random):
 def crop(photo, channels, random):
     """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down by 2 to 3 first.
 
-    So is what is to be learned from in colour, since JPEG keeps colours at half the size.
+    So is what is to be learned from in colour, since JPEG keeps colours at half the size; but
+    not what is tiny.
     """
     width, height = photo.size
-    factor = 1 if max(width, height) < 1000 and channels == 1 else random.uniform(2, 3)
+    whole = max(width, height) < (1000 if channels == 1 else 400)
+    factor = 1 if whole else random.uniform(2, 3)
     photo = photo.resize((round(width / factor), round(height / factor)), Image.Resampling.BICUBIC)
     samples = np.asarray(photo, np.float32)
     if channels == 1:
@@ -103,7 +121,9 @@ class Pictures:
                     clean = content["clean"] / np.float32(255)
                     planes = np.moveaxis(clean @ AXES[clean.shape[2]].T, 2, 0)
                     self.photos.add(str(content["photo"]))
-                    self.held[file] = planes, content["planes"], float(content["sigma"])
+                    self.mosaics = "mosaic" in content and bool(content["mosaic"])
+                    if min(planes.shape[1:]) > CROP:
+                        self.held[file] = planes, content["planes"], float(content["sigma"])
         self.all = list(self.held.values())
         areas = np.array([planes[0].size for planes, _, _ in self.all], float)
         self.shares = areas / areas.sum()
@@ -113,15 +133,22 @@ class Pictures:
         found = []
         for index in random.choice(len(self.all), count, p=self.shares):
             clean, observed, sigma = self.all[index]
-            top, left = (random.integers(0, n - CROP + 1) for n in clean.shape[1:])
+            mirrors = random.integers(2, size=2)
+            # mirrored from an odd place on, it begins with the red sample of a mosaic, too
+            top, left = (
+                mirror + 2 * random.integers(0, (n - CROP - mirror) // 2 + 1)
+                for n, mirror in zip(clean.shape[1:], mirrors)
+            )
             window = np.s_[..., top : top + CROP, left : left + CROP]
-            turns, mirror = random.integers(4), random.integers(2)
+            flipped = np.s_[..., :: 1 - 2 * mirrors[0], :: 1 - 2 * mirrors[1]]
+            transposed = random.integers(2)
             contrast = np.float32(np.exp(random.uniform(-0.25, 0.25)))
             pair = []
             for samples in (clean[window], observed[window]):
-                samples = np.rot90(samples, turns, (-2, -1))
-                pair.append(contrast * (samples[..., ::-1] if mirror else samples))
-            found.append((*pair, np.float32(contrast * sigma)))
+                samples = samples[flipped]
+                pair.append(contrast * (samples.swapaxes(-2, -1) if transposed else samples))
+            level = sigma if self.mosaics else contrast * sigma
+            found.append((*pair, np.float32(level)))
         return [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*found)]
 
 
@@ -148,8 +175,9 @@ class Shrink(torch.autograd.Function):
 class Unrolled(torch.nn.Module):
     """`restore.unrolled.correct` in PyTorch, weights and all."""
 
-    def __init__(self, channels, n_atoms, n_steps):
+    def __init__(self, channels, n_atoms, n_steps, mosaics=False):
         super().__init__()
+        self.mosaics = mosaics
         start = Dictionary.load("grey")
         side = start.patch_shape[0]
         order = np.random.default_rng(0).permutation(start.n_atoms)[:n_atoms]
@@ -161,7 +189,9 @@ class Unrolled(torch.nn.Module):
             shares = torch.randn(n_atoms, count, generator=generator)
             return scales * shares / shares.norm(dim=1, keepdim=True)
 
-        shares = mix(KINDS * channels, torch.tensor([1, 3, 0.5, 1]).repeat(channels))
+        # about as large as each other
+        scales = [4, 4, 0.5, 2] if mosaics else [1, 3, 0.5, 1]
+        shares = mix(KINDS * channels, torch.tensor(scales).repeat(channels))
         gram = atoms @ atoms.T
         step = torch.eye(n_atoms) - gram / torch.linalg.eigvalsh(gram)[-1]
         analysis = torch.einsum("kx,ki->ixk", atoms, shares)
@@ -246,15 +276,33 @@ class Unrolled(torch.nn.Module):
 # Learning -------------------------------------------------------------------------------
 
 
+def squared_errors(estimate, clean, mosaics):
+    """Of each picture of (batch, channels, height, width) planes, without the border.
+
+    Of mosaics, those of the hidden colours.
+    """
+    errors = estimate - clean
+    if mosaics:
+        errors = torch.einsum("kc,bkij->bcij", torch.from_numpy(AXES[3]), errors)
+        hidden = torch.ones(errors.shape[1:])
+        for channel, row, column in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
+            hidden[channel, row::2, column::2] = 0
+        errors = hidden * errors
+    inner = slice(BORDER, -BORDER)
+    return (errors[..., inner, inner] ** 2).mean((1, 2, 3))
+
+
 def gains_on(model, pictures):
     """Mean gain in dB over the estimate that is corrected, level by level."""
     found = {}
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         for clean, observed, sigma in pictures.all:
-            observed = torch.from_numpy(observed.astype(np.float32))
-            before = observed[:, 2:].mean(dim=1)
-            after = model(observed[None], torch.tensor([sigma]))[0]
-            errors = [float(((e - torch.from_numpy(clean)) ** 2).mean()) for e in (before, after)]
+            observed = torch.from_numpy(observed.astype(np.float32))[None]
+            # of a mosaic the last one is used alone
+            before = observed[:, :, 2] if pictures.mosaics else observed[:, :, 2:].mean(dim=2)
+            after = model(observed, torch.tensor([sigma]))
+            clean = torch.from_numpy(clean)[None]
+            errors = [float(squared_errors(e, clean, pictures.mosaics)) for e in (before, after)]
             found.setdefault(round(255 * sigma), []).append(10 * math.log10(errors[0] / errors[1]))
     return {level: round(sum(gains) / len(gains), 3) for level, gains in sorted(found.items())}
 
@@ -265,7 +313,8 @@ def fit(rank, settings, board, barrier):
     random = np.random.default_rng((settings.seed, rank))
     pictures = Pictures(settings.cache, "learn")
     validation = Pictures(settings.cache, "validation")
-    model = Unrolled(pictures.all[0][0].shape[0], settings.atoms, settings.coder_steps)
+    channels = pictures.all[0][0].shape[0]
+    model = Unrolled(channels, settings.atoms, settings.coder_steps, pictures.mosaics)
     if settings.start:
         model.start_from(Coder.load(settings.start))
     optimiser = torch.optim.Adam(model.parameters(), settings.rate, betas=(0.9, 0.99))
@@ -296,10 +345,13 @@ def fit(rank, settings, board, barrier):
         clean, observed, sigma = pictures.batch(settings.batch, random)
         with torch.autocast("cpu", torch.bfloat16):
             restored = model(observed, sigma)
-        inner = slice(BORDER, -BORDER)
-        errors = ((restored - clean)[..., inner, inner] ** 2).mean((1, 2, 3))
-        # about what is left of the noise, so that every level counts the same
-        loss = (errors / ((sigma / UNIT) ** 1.3 * (8.5 / 255) ** 2)).mean()
+        errors = squared_errors(restored, clean, pictures.mosaics)
+        if pictures.mosaics:
+            usual = squared_errors(observed[:, :, 2], clean, True) + (1 / 255) ** 2
+        else:
+            # about what is left of the noise, so that every level counts the same
+            usual = (sigma / UNIT) ** 1.3 * (8.5 / 255) ** 2
+        loss = (errors / usual).mean()
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -354,6 +406,7 @@ def main():
     making.add_argument("folder", type=Path)
     making.add_argument("cache", type=Path)
     making.add_argument("--channels", type=int, choices=(1, 3), default=1)
+    making.add_argument("--mosaics", action="store_true", help="in colour, for demosaic")
     making.add_argument("--count", type=int, default=600)
     making.add_argument("--seed", type=int, default=0)
     fitting = commands.add_parser("fit")
@@ -371,7 +424,8 @@ def main():
     fitting.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     if asked.command == "pilots":
-        pilots(asked.folder, asked.cache, asked.channels, asked.count, asked.seed)
+        channels = 3 if asked.mosaics else asked.channels
+        pilots(asked.folder, asked.cache, channels, asked.mosaics, asked.count, asked.seed)
         return
     channels = Pictures(asked.cache, "learn").all[0][0].shape[0]
     count = sum(p.numel() for p in Unrolled(channels, asked.atoms, asked.coder_steps).parameters())

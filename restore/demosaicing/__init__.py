@@ -3,17 +3,20 @@
 A camera measures one colour at every sample, through a filter of red, green or blue. The
 two missing ones are first estimated along edges, not across them. Learned stages then
 correct the estimate: at every sample a linear map of the mosaic and of the estimates around
-it, chosen by how the colours go together there. The measured samples are returned as they
-came, unless they are noisy: then groups of similar patches are coded over the atoms that
-the learned estimate shows, and the noise is what these atoms do not span.
+it, chosen by how the colours go together there. Groups of similar patches, each taken for a
+Gaussian, then tell the hidden colours of every patch from its measured ones, and learned sparse
+coding corrects what these make. The measured samples are returned as they came, unless they are
+noisy: then they, too, are what the groups make of them.
 """
 
 import functools
 
 import numpy as np
+from scipy import ndimage
 
-from restore import archive
+from restore import archive, unrolled
 from restore.bands import map_bands
+from restore.colour import from_planes, to_planes
 from restore.demosaicing.grouping import completed
 from restore.demosaicing.learning import check_picture, learn_demosaicing, tiles
 from restore.demosaicing.stages import (
@@ -38,6 +41,7 @@ __all__ = [
     "Model",
     "check_picture",
     "demosaic",
+    "estimates",
     "learn_demosaicing",
     "sampled",
     "tiles",
@@ -46,8 +50,8 @@ __all__ = [
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
 PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 
-#: How many learned stages and rounds of groups, and how far apart the groups are.
-QUALITIES = {"fast": (1, 0, 0), "balanced": (None, 3, 4), "best": (None, 6, 3)}
+#: How many rounds of groups, and how far apart the groups are.
+QUALITIES = {"fast": (0, 0), "balanced": (3, 4), "best": (6, 3)}
 
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
@@ -101,8 +105,9 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     ----------
     Hamilton & Adams 1997, Pekkucuksen & Altunbasak 2010 and Kiku, Monno, Tanaka & Okutomi
     2014 for the first estimates; Timofte, De Smet & Van Gool 2014 for anchored regression;
-    Danielyan, Vehvilainen, Foi, Katkovnik & Egiazarian, "Cross-color BM3D filtering of noisy
-    raw data", 2009, for groups of patches of a mosaic.
+    Yu, Sapiro & Mallat 2012 for patches as Gaussians of which some samples are known, and
+    Mairal, Bach, Ponce, Sapiro & Zisserman 2009 for groups of patches of a mosaic;
+    `restore.unrolled` for the coder.
     """
     samples = as_image(mosaic)
     if samples.shape[2] != 1:
@@ -118,6 +123,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         )
     if quality not in QUALITIES:
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
+    # the coder knows the errors of the estimates by the packaged model
+    shipped = model is None and not sigma
     model = packaged("demosaic") if model is None else model
     if model.noisy:
         raise ValueError("this model was learned for noisy mosaics: one without noise is needed")
@@ -126,9 +133,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         raise ValueError("the mosaic has samples that are not finite: replace them first")
     if not 0 <= sigma < np.inf:
         raise ValueError(f"sigma must not be negative, got {sigma}")
-    count, rounds, stride = QUALITIES[quality]
     top, left = PATTERNS[pattern]
-    sites = _sites(pattern)
 
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
@@ -140,20 +145,82 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     scaled = samples * scale
     if min(samples.shape) == 1:
         colour = _thin(scaled, top, left)
+    elif quality == "fast":
+        colour = _estimate(scaled, top, left, model.stages[:1], threads, progress)
     else:
-        found = _estimate(scaled, top, left, model.stages[:count], threads, progress)
-        colour = found[..., :3]
-        if rounds:
-            change = colour - found[..., -3:]
-            colour = completed(
-                scaled, error, sites, colour, change, rounds, stride,
-                threads=threads, progress=progress,
-            )  # fmt: skip
+        found = estimates(scaled, error, pattern, model, quality, threads, progress)
+        colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
     colour = colour / scale
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
-        for channel, (row, column) in sites:
-            colour[row::2, column::2, channel] = samples[row::2, column::2]
+        _put_back(samples, _sites(pattern), colour)
+    return colour
+
+
+def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, progress=None):
+    """The colours of a mosaic by one step after the other.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+        In [0, 1], at least two rows and columns.
+    error : float
+        Variance of its noise, or of its rounding; not 0.
+    pattern : str
+    model : Model
+        Without noise, what is estimated holds the measured samples unchanged.
+    quality : {"balanced", "best"}
+    threads, progress
+        As in `demosaic`.
+
+    Returns
+    -------
+    learned, early, before, last : (height, width, 3) float32 ndarrays
+        By all learned stages, by the first of them, and by the groups after the last round
+        but one and after the last.
+    """
+    sites = _sites(pattern)
+    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, threads, progress)
+    learned, early = found[..., :3], found[..., -3:]
+    before, last = completed(
+        mosaic, error, sites, learned, learned - early, *QUALITIES[quality],
+        threads=threads, progress=progress,
+    )  # fmt: skip
+    if not model.noisy:
+        for colour in (before, last):
+            _put_back(mosaic, sites, colour)
+    return learned, early, before, last
+
+
+def _put_back(mosaic, sites, colour):
+    """Write the measured samples into the picture."""
+    for channel, (row, column) in sites:
+        colour[row::2, column::2, channel] = mosaic[row::2, column::2]
+
+
+def _corrected(found, top, left, threads, progress):
+    """The last two estimates, averaged and corrected by learned sparse coding.
+
+    From the first red sample on, as the coder was taught; what is before it stays. No colour
+    becomes another than the last by more than the steps before have changed one nearby.
+    """
+    coder = unrolled.packaged("demosaic-coder")
+    colour = found[-1].copy()
+    window = tuple(
+        slice(first, first + (length - first) // 2 * 2)
+        for first, length in zip((top, left), colour.shape)
+    )
+    if min(side.stop - side.start for side in window) < coder.side:
+        return colour
+    learned, early, before, last = (to_planes(estimate[window]) for estimate in found)
+    corrected = unrolled.correct(
+        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
+    )
+    del learned, before, last
+    inside = colour[window]
+    changed = np.abs(found[1][window] - inside).max(axis=2)
+    most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
+    inside += np.clip(from_planes(corrected) - inside, -most, most)
     return colour
 
 

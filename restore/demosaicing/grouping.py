@@ -26,7 +26,7 @@ PRIOR = 0.03
 
 def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=None,
               progress=None):  # fmt: skip
-    """The colours of a mosaic from those of similar patches.
+    """The colours of a mosaic from those of similar patches, after the last two rounds.
 
     Parameters
     ----------
@@ -48,11 +48,11 @@ def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=N
 
     Returns
     -------
-    (height, width, 3) float32 ndarray
+    before, last : (height, width, 3) float32 ndarrays
         `colour` where the picture is smaller than a patch.
     """
     if min(mosaic.shape) < SIDE:
-        return colour
+        return colour, colour
     colours = np.empty((2, 2), np.int64)
     for channel, site in sites:
         colours[site] = channel
@@ -64,7 +64,8 @@ def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=N
         ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
     variances *= np.float32(DOUBT)
     variances += np.float32(LEAST_DOUBT * error)
-    shown, width = estimate, mosaic.shape[1]
+    before = shown = estimate
+    width = mosaic.shape[1]
 
     def complete_band(band):
         top, bottom = band.min() // width, band.max() // width + SIDE
@@ -88,5 +89,5 @@ def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=N
             total[:, rows] += band_total
             weight[rows] += band_weight
         total /= weight
-        shown = total
-    return np.ascontiguousarray(shown.transpose(1, 2, 0))
+        before, shown = shown, total
+    return tuple(np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in (before, shown))
