@@ -82,7 +82,7 @@ class Numbers(click.ParamType):
     help="Multiply the colours, the least by 1, and clip: white balance.",
 )
 @sigma_as_well
-@quality("fast uses no similar patches; best uses more of them, and longer.")
+@quality("fast uses no similar patches; best uses more of them.")
 @click.option(
     "--dictionary",
     metavar="FILE",

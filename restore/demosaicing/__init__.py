@@ -50,8 +50,8 @@ __all__ = [
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
 PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 
-#: How many rounds of groups, and how far apart the groups are.
-QUALITIES = {"fast": (0, 0), "balanced": (3, 4), "best": (6, 3)}
+#: Samples from one group of similar patches to the next; 0: there are none.
+QUALITIES = {"fast": 0, "balanced": 4, "best": 2}
 
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
@@ -80,7 +80,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         measured colours, too.
     quality : {"fast", "balanced", "best"}
         "fast" stops after the first learned stage and leaves out the groups of similar
-        patches; "best" takes more groups and more rounds of them, four times the work.
+        patches and the coder; "best" takes four times as many groups, three times the work.
     model : Model, optional
         Learned for mosaics without noise; the packaged one by default.
     threads : int, optional
@@ -183,7 +183,7 @@ def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, p
     found = _estimate(mosaic, *PATTERNS[pattern], model.stages, threads, progress)
     learned, early = found[..., :3], found[..., -3:]
     before, last = completed(
-        mosaic, error, sites, learned, learned - early, *QUALITIES[quality],
+        mosaic, error, sites, learned, learned - early, QUALITIES[quality],
         threads=threads, progress=progress,
     )  # fmt: skip
     if not model.noisy:

@@ -23,8 +23,11 @@ DOUBT, DOUBT_SIDE, LEAST_DOUBT = 60.0, 7, 0.5
 #: Share of it that a Gaussian is taken not to hold.
 PRIOR = 0.03
 
+#: In each, the groups are Gaussians of the estimate of the one before.
+ROUNDS = 3
 
-def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=None,
+
+def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
               progress=None):  # fmt: skip
     """The colours of a mosaic from those of similar patches, after the last two rounds.
 
@@ -39,8 +42,6 @@ def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=N
         Its colours by learned stages.
     change : (height, width, 3) float32 ndarray
         What the stages after the first have added to it: large where it is uncertain.
-    rounds : int
-        In each, the groups are Gaussians of the estimate of the one before.
     stride : int
         Pixels between the patches that the groups are found for.
     threads, progress
@@ -77,10 +78,10 @@ def completed(mosaic, error, sites, colour, change, rounds, stride, *, threads=N
         )  # fmt: skip
         return slice(top, bottom), total, weight
 
-    for number in range(rounds):
+    for number in range(ROUNDS):
 
         def tell(stage, done, whole, number=number):
-            progress(stage, number * whole + done, rounds * whole)
+            progress(stage, number * whole + done, ROUNDS * whole)
 
         total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
         for rows, band_total, band_weight in bands.map_bands(
