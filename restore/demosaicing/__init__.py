@@ -148,7 +148,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     elif quality == "fast":
         colour = _estimate(scaled, top, left, model.stages[:1], threads, progress)
     else:
-        found = estimates(scaled, error, pattern, model, quality, threads, progress)
+        found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
         colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
     colour = colour / scale
     np.clip(colour, samples.min(), samples.max(), out=colour)
@@ -203,23 +203,24 @@ def _corrected(found, top, left, threads, progress):
 
     From the first red sample on, as the coder was taught; what is before it stays. No colour
     becomes another than the last by more than the steps before have changed one nearby.
+    The list is emptied on the way: of large pictures there is no room for so many.
     """
     coder = unrolled.packaged("demosaic-coder")
-    colour = found[-1].copy()
+    colour = found[-1]
     window = tuple(
         slice(first, first + (length - first) // 2 * 2)
         for first, length in zip((top, left), colour.shape)
     )
     if min(side.stop - side.start for side in window) < coder.side:
         return colour
-    learned, early, before, last = (to_planes(estimate[window]) for estimate in found)
-    corrected = unrolled.correct(
-        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
-    )
-    del learned, before, last
     inside = colour[window]
     changed = np.abs(found[1][window] - inside).max(axis=2)
     most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
+    learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
+    corrected = unrolled.correct(
+        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
+    )
+    del learned, early, before, last
     inside += np.clip(from_planes(corrected) - inside, -most, most)
     return colour
 
