@@ -1,6 +1,7 @@
 """The learned coder: the same as its equations, whatever the threads and the trainer."""
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from restore import archive, unrolled
 from restore.kernels import unrolled as kernels
 from restore.unrolled import KINDS, Coder, correct
 from tests import reference
+
+COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
 
 
 def some_coder(channels=1, n_atoms=12, n_steps=3, side=5, seed=0):
@@ -165,7 +168,7 @@ def test_mosaics_are_learned_from_in_phase(tmp_path):
 
     photos, cache = tmp_path / "photos", tmp_path / "cache"
     photos.mkdir()
-    with Image.open("sample_images/coffee-clean.png") as photo:
+    with Image.open(COFFEE) as photo:
         for number in range(2):
             photo.resize((110, 90 + number)).save(photos / f"{number}.png")
     pilots(photos, cache, 3, True, 4, seed=0)
