@@ -25,8 +25,7 @@ from torch.nn import functional
 
 import restore
 from restore.colour import AXES, GREY, to_planes
-from restore.demosaicing import ROUNDED, packaged, sampled
-from restore.demosaicing import estimates as restored_by
+from restore.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.demosaicing.learning import changed
 from restore.denoising import group_estimates
 from restore.dictionary import Dictionary
@@ -64,8 +63,8 @@ def pilots(folder, cache, channels, mosaics, count, seed):
                 np.uint8(np.rint(255 * crop(photo, 3, random))), 0 if held_out else 0.3, random
             )
             mosaic = sampled(clean, "RGGB")
-            estimates = restored_by(mosaic, ROUNDED, "RGGB", packaged("demosaic"), threads=1)
-            learned, early, before, last = map(to_planes, estimates)
+            found = estimates(mosaic, ROUNDED, "RGGB", packaged("demosaic"), threads=1)
+            learned, early, before, last = map(to_planes, found)
             samples = np.stack([learned, early, last, before], axis=1)
         else:
             clean = crop(photo, channels, random)
@@ -73,8 +72,8 @@ def pilots(folder, cache, channels, mosaics, count, seed):
             noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
             planes = [np.ascontiguousarray(noisy @ axis) for axis in AXES[channels]]
             variances = np.full(channels, (level / 255) ** 2, np.float32)
-            estimates = [np.stack(found) for found in group_estimates(planes, variances)]
-            samples = np.concatenate([np.stack(planes)[:, None], estimates], axis=1)
+            found = [np.stack(kinds) for kinds in group_estimates(planes, variances)]
+            samples = np.concatenate([np.stack(planes)[:, None], found], axis=1)
         part = file.with_suffix(".part.npz")
         np.savez(
             part, clean=np.rint(255 * clean).astype(np.uint8),
@@ -284,9 +283,9 @@ def squared_errors(estimate, clean, mosaics):
     errors = estimate - clean
     if mosaics:
         errors = torch.einsum("kc,bkij->bcij", torch.from_numpy(AXES[3]), errors)
-        hidden = torch.ones(errors.shape[1:])
-        for channel, row, column in ((0, 0, 0), (1, 0, 1), (1, 1, 0), (2, 1, 1)):
-            hidden[channel, row::2, column::2] = 0
+        colours = np.arange(3)
+        measured = sampled(np.broadcast_to(colours, (*errors.shape[2:], 3)), "RGGB")
+        hidden = torch.from_numpy(measured != colours[:, None, None])
         errors = hidden * errors
     inner = slice(BORDER, -BORDER)
     return (errors[..., inner, inner] ** 2).mean((1, 2, 3))
