@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.groups import window_means
 from restore.kernels import mosaic as kernels
 from restore.kernels.completion import complete
 from tests import reference
@@ -215,9 +216,10 @@ def test_completed_groups(scene, colours, error):
     )
     places = corners[: len(corners) // 12 * 12].reshape(-1, 12)[:150]
     colours = np.array(colours)
+    means = np.stack([window_means(plane, 4) for plane in variances])
     total, weight = np.zeros((3, *SHAPE), np.float32), np.zeros(SHAPE, np.float32)
     complete(
-        shown, estimate, variances, mosaic, np.float32(error), colours, places, 4,
+        shown, estimate, means, mosaic, np.float32(error), colours, places, 4,
         np.float32(0.03), 0, total, weight,
     )  # fmt: skip
     expected = reference.completed_groups(

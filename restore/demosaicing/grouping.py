@@ -63,6 +63,7 @@ def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
     variances = np.empty_like(estimate)
     for plane, added in zip(variances, change.transpose(2, 0, 1)):
         ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
+        plane[:] = groups.window_means(plane, SIDE, threads=threads)
     variances *= np.float32(DOUBT)
     variances += np.float32(LEAST_DOUBT * error)
     before = shown = estimate

@@ -43,7 +43,8 @@ def complete(
     shown : (3, height, width) float32
         The best estimate so far, of which the groups are Gaussians.
     estimate, variances : (3, height, width) float32, o and v
-        The mean of v over a group's patches is taken, one for each colour; it must not be 0.
+        v of the patch with that top left corner; the mean over a group is taken, one for
+        each colour. It must not be 0.
     mosaic : (height, width) float32, y
     error : float32, e
     colours : (2, 2) int64
@@ -84,7 +85,7 @@ def complete(
         _gather(shown, group_places, side, group)
         _gather(estimate, group_places, side, known)
         _centre(group, known, mean)
-        _mean_variances(variances, group_places, side, spread)
+        _mean_variances(variances, group_places, area, spread)
         np.dot(group.T, group, covariance)
         for i in range(dim):
             for j in range(dim):
@@ -159,20 +160,15 @@ def _centre(group, known, mean):
             known[k, i] -= mean[i]
 
 
-@kernel(reorder=True)
-def _mean_variances(variances, places, side, spread):
+@kernel
+def _mean_variances(variances, places, area, spread):
     """For each colour the mean over the patches of a group."""
     width = variances.shape[2]
-    area = side * side
     for c in range(variances.shape[0]):
         total = np.float32(0)
         for k in range(places.shape[0]):
-            row, column = places[k] // width, places[k] % width
-            for y in range(side):
-                line = variances[c, row + y, column : column + side]
-                for x in range(side):
-                    total += line[x]
-        spread[c * area : (c + 1) * area] = total / np.float32(places.shape[0] * area)
+            total += variances[c, places[k] // width, places[k] % width]
+        spread[c * area : (c + 1) * area] = total / np.float32(places.shape[0])
 
 
 @kernel
