@@ -8,6 +8,7 @@ is given.
 """
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from restore import bands, groups, learning, pipeline, unrolled
 from restore import patches as patching
 from restore.colour import AXES, from_planes, to_planes
 from restore.dictionary import Dictionary
-from restore.images import as_image
+from restore.images import PictureWarning, as_image, working
 from restore.noise import (
     PhotonNoise,
     estimate_noise,
@@ -34,7 +35,7 @@ GROUPING = groups.Grouping(side=8, size=50, stride=5)
 LEARNING_PATCHES = 30_000
 ITERATIONS = 8
 
-#: Noise of more than this (in [0, 1]) leaves nothing to restore.
+#: Noise of more than this, on the scale that is worked on, leaves nothing to restore.
 LARGEST_SIGMA = 1.0
 
 
@@ -46,22 +47,23 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
-        scikit-image's conventions: unsigned integers span their whole range, floats are
-        nominally in [0, 1] and are not clipped. NaN samples are left out and come back.
+        scikit-image's conventions: unsigned integers span their whole range, floats may have
+        any (`restore.images.working`) and are not clipped. NaN, infinite and huge samples are
+        left out and come back as they were.
     sigma : float or sequence of float, optional
-        Standard deviation of the noise in the unit of [0, 1] images, one for all channels
-        or one for each; estimated where not given, by `restore.noise.estimate_noise`. 0
-        returns the image.
+        Standard deviation of the noise in the unit of the image, of integers in that of [0, 1],
+        one for all channels or one for each; estimated where not given, by
+        `restore.noise.estimate_noise`. 0 returns the image.
     quality : {"fast", "balanced", "best"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own, corrected by learned sparse
         coding; takes about 20 times as long. ``"best"``: corrected in all eight poses, and
         the mean taken; not quite twice as long.
     poisson_gain : float, "auto" or PhotonNoise, optional
-        What one photon adds to a sample, for noise of variance ``poisson_gain * x + sigma**2``
-        at brightness x; `sigma` is 0 then where not given. ``"auto"`` estimates both where the
-        noise is of that kind (`restore.noise.estimate_photon_noise`), and takes it for
-        Gaussian where not.
+        What one photon adds to a sample, in the unit of the image, for noise of variance
+        ``poisson_gain * x + sigma**2`` at brightness x; `sigma` is 0 then where not given.
+        ``"auto"`` estimates both where the noise is of that kind
+        (`restore.noise.estimate_photon_noise`), and takes it for Gaussian where not.
     strength : float
         Take the noise for so many times as strong.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
@@ -86,7 +88,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     Returns
     -------
     float32 ndarray of the shape of `image`
-        In the nominal range [0, 1], not clipped.
+        In the unit of `image`, of integers in [0, 1]; not clipped.
 
     Raises
     ------
@@ -111,15 +113,18 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     for name, count in counts.items():
         if count is not None and count < 1:
             raise ValueError(f"{name} is 1 or more, not {count}")
-    photons = _photon_noise(observed, sigma, poisson_gain, threads)
-    image, sigma = _stabilised(observed, photons) if photons else (observed, sigma)
-    known = np.isfinite(observed).all(axis=2)
-    if sigma is None:
-        sigma = estimate_noise(image, threads=threads)[0]
-    sigmas = _levels(sigma, strength, channels)
-    if not sigmas.any() or not known.any():
+    work = working(observed)
+    photons = _photon_noise(observed, sigma, poisson_gain, work.unit, threads)
+    if photons:
+        image, sigma = _stabilised(work.image, photons)
+    elif sigma is None:
+        image, sigma = work.image, estimate_level(work.image, strength, threads=threads)[0]
+    else:
+        image, sigma = work.image, work.sigma(_numbers(sigma))
+    sigmas = _levels(sigma, strength, channels, 1 if photons else work.unit)
+    if not sigmas.any() or not work.known.any():
         return observed.reshape(array.shape)
-    filled = _fill(image, known)
+    filled = work.filled(image)
     if dictionary is None and quality != "fast":
         if any(counts.values()):
             raise ValueError(
@@ -134,7 +139,7 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
             dictionary, stride = ("grey" if channels == 1 else "colour"), stride or 2
         if isinstance(dictionary, str) and dictionary == "learn":
             dictionary = _learn(
-                filled, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress
+                filled, work.known, sigma, n_atoms, patch_size, iterations, seed, threads, progress
             )
         elif n_atoms or patch_size:
             raise ValueError("n_atoms and patch_size are for a dictionary that is learned here")
@@ -143,27 +148,48 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         )
     if photons:
         restored = _unstabilised(restored, photons)
-    restored[~known] = observed[~known]
+    restored = work.back(restored)
+    restored[~work.known] = observed[~work.known]
     return restored.reshape(array.shape)
 
 
-def _levels(sigma, strength, channels):
-    """What to take the noise for: one standard deviation, or one for each channel."""
+def estimate_level(image, strength=1.0, *, threads=None):
+    """`restore.noise.estimate_noise`, bounded by what `denoise` can be told with that strength."""
+    sigmas, coarse = estimate_noise(image, threads=threads)
+    most = LARGEST_SIGMA * working(as_image(image)).unit / max(strength, 1e-9)
+    if sigmas.max() > most:
+        warnings.warn(
+            "the noise seems to be as strong as the picture itself: little of it will be left, and "
+            "single wrong pixels are better filled (restore inpaint --detect dead-pixels)",
+            PictureWarning,
+            stacklevel=2,
+        )
+    return np.minimum(sigmas, most), coarse
+
+
+def _numbers(sigma):
+    """One or several standard deviations as an array."""
     try:
-        sigmas = np.atleast_1d(np.asarray(sigma, float))
+        return np.atleast_1d(np.asarray(sigma, float))
     except (TypeError, ValueError):
         raise TypeError(
             f"sigma is a number, one for each channel, or None, which estimates it; not {sigma!r}"
         ) from None
+
+
+def _levels(sigma, strength, channels, unit):
+    """What to take the noise for: one standard deviation, or one for each channel."""
+    sigmas = _numbers(sigma)
     if sigmas.shape not in ((1,), (channels,)):
         raise ValueError(f"{sigmas.size} sigmas for {channels} channels: give one, or one for each")
     if not strength >= 0:
         raise ValueError(f"strength is 0 or more, not {strength:g}")
     sigmas = strength * sigmas
     if not ((sigmas >= 0) & (sigmas <= LARGEST_SIGMA)).all():
+        what = "a [0, 1] image" if unit == 1 else "the samples"
         raise ValueError(
-            f"sigma times strength is {', '.join(f'{sigma:g}' for sigma in sigmas)}, not between "
-            f"0 and {LARGEST_SIGMA:g} (the range of a [0, 1] image)"
+            f"sigma times strength is {', '.join(f'{unit * sigma:g}' for sigma in sigmas)}, not "
+            f"between 0 and {LARGEST_SIGMA * unit:g} (the range of {what})"
         )
     return sigmas
 
@@ -171,20 +197,20 @@ def _levels(sigma, strength, channels):
 # Photon noise ---------------------------------------------------------------------------
 
 
-def _photon_noise(image, sigma, poisson_gain, threads):
-    """The `PhotonNoise` that was given or is found, or None."""
+def _photon_noise(image, sigma, poisson_gain, unit, threads):
+    """The `PhotonNoise` that was given or is found, on the scale that is worked on, or None."""
     if isinstance(poisson_gain, str):
         if poisson_gain != "auto" or sigma is not None:
             raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
-        return estimate_photon_noise(image, threads=threads)
+        poisson_gain = estimate_photon_noise(image, threads=threads)
     if poisson_gain is None:
         return None
     if not isinstance(poisson_gain, PhotonNoise):
-        (dark,) = _levels(0 if sigma is None else sigma, 1.0, 1)
+        (dark,) = unit * _levels(_numbers(0 if sigma is None else sigma) / unit, 1.0, 1, unit)
         poisson_gain = PhotonNoise(float(poisson_gain), float(dark))
     if not poisson_gain.gain > 0:
         raise ValueError(f"poisson_gain is what a photon adds, above 0, not {poisson_gain.gain:g}")
-    return poisson_gain
+    return PhotonNoise(*(value / unit for value in poisson_gain))
 
 
 def _stabilised(image, photons):
@@ -341,16 +367,6 @@ def noise_energy(patch_dim, sigma):
     `patch_dim`.
     """
     return patch_dim * ((1 + 0.8 / np.sqrt(patch_dim)) * sigma) ** 2
-
-
-def _fill(image, known):
-    """The image with unknown pixels replaced by their nearest known ones."""
-    if known.all():
-        return image
-    from scipy import ndimage  # slow to import, and seldom needed
-
-    nearest = ndimage.distance_transform_edt(~known, return_distances=False, return_indices=True)
-    return image[tuple(nearest)]
 
 
 def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress):

@@ -16,7 +16,7 @@ from scipy import ndimage
 from restore import bands, defects
 from restore.colour import from_planes, to_planes
 from restore.holes import fill_holes
-from restore.images import as_image
+from restore.images import as_image, working
 from restore.kernels import inpainting as kernels
 
 #: Rounds of estimation, step between the estimated patches, and their side, by quality;
@@ -73,13 +73,13 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
-        scikit-image's conventions: unsigned integers span their whole range, floats are
-        nominally in [0, 1]. What stands under the mask, NaN too, changes nothing.
+        scikit-image's conventions: unsigned integers span their whole range, floats may have any
+        (`restore.images.working`). What stands under the mask, NaN too, changes nothing.
     mask : (height, width) array_like
         Not zero where the picture is to be filled.
     sigma : float
-        Standard deviation of noise to remove from the known pixels, in the unit of [0, 1]
-        images. With 0 they come back bit for bit.
+        Standard deviation of noise to remove from the known pixels, in the unit of the image, of
+        integers in that of [0, 1]. With 0 they come back bit for bit.
     quality : {"fast", "balanced", "best"}
         Rounds, overlap and sizes of the patches: about a third, once and four times the time.
     seed : int
@@ -99,19 +99,24 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
     TypeError
         If the image or the mask is no array of numbers with such axes.
     ValueError
-        If the mask has another size or leaves nothing known, the image holds NaN or
-        infinity outside it, or an argument is out of its range.
+        If the mask has another size or leaves nothing known, the image holds NaN, infinite or
+        huge samples outside it, or an argument is out of its range.
     """
     array = np.asarray(image)
     image = as_image(array)
     known = _known(image, mask)
-    if not 0 <= sigma <= 1:
-        raise ValueError(f"sigma {sigma:g} is not between 0 and 1 (the range of a [0, 1] image)")
+    work = _working(image, known)
+    if not 0 <= sigma <= work.unit:
+        what = "a [0, 1] image" if work.unit == 1 else "the samples"
+        raise ValueError(
+            f"sigma {sigma:g} is not between 0 and {work.unit:g} (the range of {what})"
+        )
     if quality not in QUALITIES:
         raise ValueError(f"expected quality {', '.join(QUALITIES)}, got {quality!r}")
     if known.all() and sigma == 0:
         return image.reshape(array.shape)
-    observed = np.where(known[..., None], image, np.float32(0))
+    sigma = float(work.sigma(sigma))
+    observed = np.where(known[..., None], work.image, np.float32(0))
     hole = _holes(known)
     planes = to_planes(observed)
     estimate = _interpolate(planes, known, threads)
@@ -120,8 +125,9 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
     filled = from_planes(estimate)
     if hole.any():
         filled = fill_holes(filled, hole, seed, threads, progress)
+    filled = work.back(filled)
     if sigma == 0:
-        np.clip(filled, observed[known].min(), observed[known].max(), out=filled)
+        np.clip(filled, image[known].min(), image[known].max(), out=filled)
         filled[known] = image[known]
     return filled.reshape(array.shape)
 
@@ -147,13 +153,14 @@ def find_defects(image, kind, *, threads=None, progress=None):
     Raises
     ------
     ValueError
-        If the kind is unknown, or the image holds NaN or infinity.
+        If the kind is unknown, or the image holds NaN, infinite or huge samples.
     """
     if kind not in DEFECTS:
         raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
-    image = as_image(image)
-    if not np.isfinite(image).all():
-        raise ValueError("the picture holds NaN or infinity: have these filled first")
+    work = working(as_image(image))
+    if not work.known.all():
+        raise ValueError("the picture holds NaN, infinite or huge samples: have these filled first")
+    image = work.image
     core = getattr(defects, kind.replace("-", "_"))(image)
     found = grow_mask(core, 0 if kind == "dead-pixels" else 1)
     if not found.any() or found.all():
@@ -220,12 +227,18 @@ def _known(image, mask):
     known = mask == 0
     if not known.any():
         raise ValueError("the mask covers the whole picture: nothing is known to fill it from")
-    bad = int(np.count_nonzero(~np.isfinite(image[known]).all(axis=1)))
+    return known
+
+
+def _working(image, known):
+    """The image as `restore.images.working` makes it; complains about what cannot be known."""
+    work = working(image, known)
+    bad = int(np.count_nonzero(known & ~work.known))
     if bad:
         raise ValueError(
-            f"{bad} pixels outside the mask are NaN or infinite: mask them too, to fill them"
+            f"{bad} pixels outside the mask are NaN, infinite or huge: mask them too, to fill them"
         )
-    return known
+    return work
 
 
 def _holes(known):

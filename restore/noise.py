@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from restore import bands
-from restore.images import as_image
+from restore.images import as_image, working
 
 _SIDE = 8
 
@@ -79,8 +79,12 @@ def estimate_noise(image, *, threads=None):
         In the unit of the image; of integers, in that of [0, 1].
     coarse : bool
     """
-    image = as_image(image)
-    sigmas = estimate_sigma(image)
+    work = working(as_image(image))
+    if work.unit != 1:
+        sigmas, coarse = estimate_noise(work.image, threads=threads)
+        return sigmas * work.unit, coarse
+    image = work.image
+    sigmas = estimate_sigma(image, threads=threads)
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
         return sigmas, False
@@ -120,7 +124,8 @@ def estimate_photon_noise(image, *, threads=None):
     "Analysis and extension of the percentile method, estimating a noise curve from a single
     image", IPOL 3, 2013 (the curve).
     """
-    curves = [_noise_curve(plane, threads) for plane in np.moveaxis(as_image(image), 2, 0)]
+    work = working(as_image(image))
+    curves = [_noise_curve(plane, threads) for plane in np.moveaxis(work.image, 2, 0)]
     means, variances = np.concatenate(curves, axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
@@ -132,7 +137,8 @@ def estimate_photon_noise(image, *, threads=None):
     constant = np.median(np.abs(variances / np.median(variances) - 1))
     if misfit > min(_MISFIT, _GAINED * constant):
         return None
-    return PhotonNoise(float(gain), float(np.sqrt(max(offset, 0))), float(max(-offset, 0) / gain))
+    found = gain, np.sqrt(max(offset, 0)), max(-offset, 0) / gain
+    return PhotonNoise(*(float(work.unit * value) for value in found))
 
 
 def _noise_curve(plane, threads):
@@ -227,9 +233,9 @@ def estimate_sigma(image, *, threads=None):
     IGARSS 2007; Colom & Buades, "Analysis and extension of the percentile method,
     estimating a noise curve from a single image", IPOL 3, 2013.
     """
-    return np.array(
-        [_estimate_plane(plane, threads) for plane in np.moveaxis(as_image(image), 2, 0)]
-    )
+    work = working(as_image(image))
+    planes = np.moveaxis(work.image, 2, 0)
+    return work.unit * np.array([_estimate_plane(plane, threads) for plane in planes])
 
 
 def _estimate_plane(plane, threads):

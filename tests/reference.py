@@ -589,11 +589,12 @@ def completed(estimate, observed, known, places, side, reach, size, share, ridge
             )
             mean = group.mean(axis=0)
             covariance = (group - mean).T @ (group - mean) / len(group)
+            added = max(ridge, 1e-6 * np.trace(covariance))
             for _, v, u in found[:share]:
                 here = known[v : v + side, u : u + side].ravel()
                 samples = observed[c, v : v + side, u : u + side].ravel()
                 inverse = np.linalg.inv(
-                    covariance[np.ix_(here, here)] + ridge * np.eye(np.count_nonzero(here))
+                    covariance[np.ix_(here, here)] + added * np.eye(np.count_nonzero(here))
                 )
                 patch = mean + covariance[:, here] @ inverse @ (samples - mean)[here]
                 total[c, v : v + side, u : u + side] += patch.reshape(side, side)

@@ -373,6 +373,24 @@ def test_a_mistake_in_a_task_is_one_line_and_debug_shows_it(tmp_path, capsys):
     assert tree(tmp_path) == ["a.png"]
 
 
+def without_a_number(picture, *, threads, progress):
+    samples = picture.samples.copy()
+    samples[2, 3] = np.nan
+    return picture.replace(samples=samples)
+
+
+def test_a_result_with_new_nan_fails_and_is_not_written(tmp_path, capsys):
+    write(tmp_path / "a.png")
+    assert run([tmp_path / "a.png"], without_a_number) == 1
+    assert "3 samples that are NaN or infinite" in capsys.readouterr().err
+    assert tree(tmp_path) == ["a.png"]
+    samples = picture((8, 9, 3), "f32").samples.copy()
+    samples[2, 3, 0] = np.inf
+    with whole_file(tmp_path / "b.tif") as file:
+        write_pages(file, [Picture(samples, None, "f32")], "tiff")
+    assert run([tmp_path / "b.tif"], without_a_number, suffix="-x") == 0
+
+
 def test_json_lines(tmp_path, capsys):
     write(tmp_path / "a.png", alpha=True, depth="16")
     (tmp_path / "b.png").write_text("hello")

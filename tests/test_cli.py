@@ -376,6 +376,23 @@ def test_blend_and_strength(tmp_path):
     assert not np.allclose(results["a"], results["b"])
 
 
+def test_sigma_is_in_the_unit_of_counts_or_in_levels_of_white(tmp_path):
+    noisy = read_picture(SAMPLES / "camera-noisy.png").samples[100:150, 100:160]
+    source = save(tmp_path / "a.tiff", 4095 * noisy, "f32")
+    results = {}
+    for name, words in {"own": ["200"], "white": [200 * 255 / 4095, "--white", "4095"]}.items():
+        target = tmp_path / f"{name}.tiff"
+        code, said = here("denoise", source, *FAST, "--sigma", *words, "-o", target)
+        assert code == 0 and ("--sigma 200 is taken in their unit" in said) == (name == "own")
+        results[name] = read_picture(target).samples
+    np.testing.assert_allclose(results["own"], results["white"], atol=0.5)
+    report = json.loads(restore("denoise", source, "--quality", "fast", "--json").stdout)
+    assert report["unit"] == "of the samples" and 50 < report["sigma"] < 800
+    words = ("denoise", source, "--estimate-only", "--json", "--white", "4095")
+    (level,) = json.loads(restore(*words).stdout)["sigma"]
+    assert level == pytest.approx(report["sigma"] * 255 / 4095, rel=1e-3)
+
+
 def test_a_16_bit_ramp_keeps_its_levels(tmp_path):
     ramp = np.tile(np.linspace(0.4, 0.6, 200, dtype=np.float32), (40, 1))[..., None]
     noise = np.random.default_rng(1).standard_normal(ramp.shape, np.float32) * np.float32(0.02)

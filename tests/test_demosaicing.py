@@ -122,7 +122,7 @@ def test_better_than_bilinear_up_to_the_border():
         (np.zeros((8, 8, 3)), "RGGB", "full colour already"),
         (np.zeros((8, 8)), "RGBG", "OpenCV's names are shifted"),
         (np.zeros((8, 8)), "rggb", "RGGB, BGGR, GRBG or GBRG"),
-        (np.full((8, 8), np.nan), "RGGB", "not finite"),
+        (np.full((8, 8), np.nan), "RGGB", "NaN, infinite or huge"),
     ],
 )
 def test_what_is_refused(mosaic, pattern, words):

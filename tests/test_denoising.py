@@ -4,12 +4,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import restore
 from restore.colour import from_planes, to_planes
 from restore.denoising import group_estimates
 from restore.files.reading import read_picture
-from restore.images import as_image
+from restore.images import PictureWarning, as_image
 from restore.measures import psnr
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
@@ -135,6 +136,35 @@ def test_one_dictionary_for_the_whole_picture(settings):
     clean = picture("camera")
     result = restore.denoise(noisy(clean, 25), 25 / 255, iterations=2, **settings)
     assert psnr(clean, result) > 28
+
+
+@pytest.mark.parametrize("unit", [255, 65535])
+def test_a_sigma_that_looks_mistaken_for_the_unit_of_the_samples_is_told(unit):
+    image = np.float32(unit) * noisy(picture("camera", 40, 40), 25)
+    with pytest.warns(PictureWarning, match=f"in their unit, in which {25 / 255 * unit:g} is"):
+        restore.denoise(image, 25 / 255, "fast")
+
+
+def test_counts_are_denoised_without_being_told_anything():
+    """A frame of a telescope: a sky of 300 counts, stars of up to 20,000, noise of 15."""
+    rng = np.random.default_rng(1)
+    sky = np.full((128, 128), 300, np.float32)
+    sky[rng.integers(0, 128, 40), rng.integers(0, 128, 40)] += 4e5 * rng.random(40) ** 4
+    sky = ndimage.gaussian_filter(sky, 1.5)
+    assert sky.max() > 10_000
+    frame = (sky + 15 * rng.standard_normal(sky.shape)).astype(np.float32)
+    for quality in ("fast", "balanced"):
+        result = restore.denoise(frame, quality=quality)
+        assert np.std((result - sky)[sky < 310]) < 5
+
+
+def test_salt_and_pepper_is_warned_of_and_not_refused():
+    image = picture("camera")
+    wrong = np.random.default_rng(0).random(image.shape)
+    image = np.where(wrong < 0.15, 0, np.where(wrong > 0.85, 1, image)).astype(np.float32)
+    with pytest.warns(PictureWarning, match="as strong as the picture itself"):
+        result = restore.denoise(image, quality="fast", strength=4)
+    assert np.isfinite(result).all()
 
 
 def test_photon_noise():

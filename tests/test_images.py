@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from restore.images import as_image
+from restore.images import as_image, check_finite, working
 
 
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 3)])
@@ -55,3 +55,52 @@ def test_other_types_are_refused_by_name(dtype):
 def test_what_is_no_array_is_refused_with_advice(thing):
     with pytest.raises(TypeError, match="read the file first"):
         as_image(thing)
+
+
+PHOTO = as_image(np.random.default_rng(5).random((40, 50, 3)))
+
+
+def test_pictures_in_the_usual_range_are_worked_on_as_they_are():
+    noise = 0.4 * np.random.default_rng(6).standard_normal(PHOTO.shape).astype(np.float32)
+    for image in (PHOTO, PHOTO + noise, PHOTO / 500):
+        work = working(image)
+        assert np.array_equal(work.image, image) and work.unit == 1 and work.known.all()
+    image = PHOTO + noise
+    image[3, 4] = np.nan
+    work = working(image)
+    assert work.unit == 1 and np.array_equal(work.image, image, equal_nan=True)
+    assert np.argwhere(~work.known).tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("reached, unit", [(1, 1), (255, 255), (90, 255), (65535, 65535)])
+@pytest.mark.parametrize("outlier", [500, 1e5, 1e20, -3.4e38, np.inf, np.nan])
+@pytest.mark.parametrize("share", [0, 0.001, 0.05])
+def test_white_is_found_whatever_a_few_samples_hold(reached, unit, outlier, share):
+    image = np.float32(reached) * PHOTO
+    odd = np.random.default_rng(7).random(image.shape[:2]) < share
+    image[odd] = outlier * (reached if abs(outlier) < 1e6 else 1)
+    work = working(image)
+    assert work.unit == unit
+    huge = odd if not abs(outlier) <= 1e6 else np.zeros_like(odd)
+    assert np.array_equal(work.known, ~huge)
+    assert np.isnan(work.image[huge]).all() and np.isfinite(work.image[~huge]).all()
+    assert np.allclose(work.back(work.image[~odd] + 0), image[~odd], rtol=1e-6)
+
+
+def test_what_reaches_elsewhere_is_its_own_unit():
+    units = [working(PHOTO * np.float32(factor)).unit / factor for factor in (7, 2000, 1e7)]
+    assert np.allclose(units, units[0]) and 0.9 < units[0] < 1
+
+
+def test_pixels_outside_do_not_count():
+    image = PHOTO.copy()
+    where = np.ones(image.shape[:2], bool)
+    where[10:] = False
+    image[10:] = 3e9
+    assert working(image, where).unit == 1
+
+
+def test_results_that_are_not_finite_are_refused():
+    check_finite(PHOTO)
+    with pytest.raises(ValueError, match="2 samples that are NaN or infinite"):
+        check_finite(np.array([1, np.nan, np.inf]))

@@ -126,6 +126,19 @@ def test_not_a_number(tmp_path):
     assert np.isfinite(picture.samples).all()
 
 
+def test_nodata_of_maps_is_filled_and_sigma_is_in_their_unit(tmp_path):
+    heights = (800 + 900 * random.random((30, 40, 1))).astype(np.float32)
+    broken = heights.copy()
+    broken[HOLE] = -3.4028235e38
+    path = save(tmp_path / "scene.tif", broken)
+    picture, _ = filled(path, "--mask", "nan")
+    assert np.array_equal(picture.samples[~HOLE], heights[~HOLE])
+    assert picture.samples.min() >= 800
+    picture, report = filled(path, "--mask", "nan", "--sigma", "200", "--quality", "fast")
+    assert "--sigma 200 is taken in their unit" in report["warnings"][0]
+    assert 50 < np.std((picture.samples - heights)[~HOLE]) < 500
+
+
 @pytest.mark.parametrize("depth", ["8", "16"])
 def test_colour_keys(tmp_path, depth):
     samples = SCENE / 255

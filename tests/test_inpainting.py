@@ -76,6 +76,22 @@ def test_completion_equals_the_equations(channels, ridge, share):
     assert np.allclose(total, expected[0], atol=2e-3)
 
 
+def test_completion_of_large_contrast_does_without_a_ridge():
+    """Of the squares of thousands float32 cannot tell a ridge for [0, 1] from nothing."""
+    rng = np.random.default_rng(2)
+    shape = (1, 17, 21)
+    estimate = np.float32(4000 * np.round(rng.random(shape)) + 30 * rng.random(shape))
+    known = ~missing(estimate.shape[1:], 0.5)
+    places = np.array([[0, 0], [5, 7], [11, 15], [2, 14]])
+    total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
+    settings = np.array([0, 6, 6, 20, 5, 1])
+    kernels.complete(
+        estimate, estimate, known, places, total, weight, settings, np.float32(inpainting.RIDGE)
+    )
+    expected = reference.completed(estimate, estimate, known, places, 6, 6, 20, 5, inpainting.RIDGE)
+    assert np.allclose(total, expected[0], atol=40)
+
+
 def test_wholly_known_patches_are_left_out_unless_asked_for():
     estimate = np.random.default_rng(3).random((1, 16, 16)).astype(np.float32)
     known = np.ones((16, 16), bool)

@@ -384,3 +384,13 @@ def test_what_is_refused_of_models_and_images(learned):
         super_resolve(np.zeros((12, 14)), 3, model=learned)
     with pytest.raises(ValueError, match="NaN"):
         super_resolve(np.full((12, 14), np.nan), 2, model=learned)
+
+
+def test_missing_samples_come_back_and_do_no_harm(learned):
+    image = edges(channels=3)
+    expected = super_resolve(image, 2, model=learned)
+    image[20, 30], image[25, 31] = np.nan, -3.4e38
+    result = super_resolve(image, 2, model=learned)
+    assert np.isnan(result[40:42, 60:62]).all() and (result[50:52, 62:64] == image[25, 31]).all()
+    assert np.array_equal(result[:10], expected[:10])
+    assert np.isfinite(np.delete(result, np.s_[40:52], axis=0)).all()

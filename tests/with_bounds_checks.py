@@ -22,6 +22,7 @@ import restore
 from restore import archive, coding
 from restore.compression import Codec
 from restore.demosaicing import Model
+from restore.images import PictureWarning
 from restore.kernels import jit
 from restore.super_resolution import Cascade, CoupledDictionary
 from restore.unrolled import Coder, correct
@@ -212,3 +213,67 @@ def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
             decoded += 1
             assert np.isfinite(found.samples).all()
     assert decoded > MUTATIONS / 20
+
+
+# Pictures -----------------------------------------------------------------------------------
+
+MASK = RNG.random(GREY.shape) < 0.4
+HOLE = np.zeros(GREY.shape, bool)
+HOLE[6:19, 5:18] = True
+LINES = np.zeros((25, 24), np.float32)
+LINES[::5] = LINES[:, ::7] = 1
+
+#: Sigma, where a task has it, is in the unit of the picture.
+TASKS = {
+    "denoise": lambda image, unit: restore.denoise(image, 0.1 * unit, threads=1),
+    "estimate and denoise": lambda image, unit: restore.denoise(image, threads=1),
+    "photons": lambda image, unit: restore.denoise(
+        image, poisson_gain=0.02 * unit, quality="fast", threads=1
+    ),
+    "inpaint": lambda image, unit: restore.inpaint(image, MASK, threads=1),
+    "fill a hole": lambda image, unit: restore.inpaint(image, HOLE, threads=1),
+    "inpaint under noise": lambda image, unit: restore.inpaint(
+        image, MASK, sigma=0.1 * unit, quality="fast", threads=1
+    ),
+    "find dust": lambda image, unit: restore.find_defects(image, "dust", threads=1) * unit,
+    "demosaic": lambda image, unit: restore.demosaic(image, threads=1),
+    "demosaic under noise": lambda image, unit: restore.demosaic(
+        image, sigma=0.1 * unit, threads=1
+    ),
+    "enlarge": lambda image, unit: restore.super_resolve(image, threads=1),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("picture", [GREY, LINES], ids=["patches", "lines"])
+def test_the_unit_of_floats_does_not_matter(task, picture):
+    process = TASKS[task]
+    expected = process(picture, 1)
+    assert np.isfinite(expected).all()
+    for unit in (255, 65535):
+        result = process(picture * np.float32(unit), unit) / unit
+        np.testing.assert_allclose(result, expected, atol=2e-4)
+    small, large = (process(picture * np.float32(unit), unit) / unit for unit in (1e3, 4e9))
+    np.testing.assert_allclose(small, large, atol=2e-4)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("count", [1, 12])
+@pytest.mark.parametrize("value", [-3.0, 255, 1e5, 2e6, 1e15, 1e20, -3.4028235e38, np.inf, np.nan])
+@pytest.mark.parametrize("unit", [1, 255])
+def test_outliers_come_back_or_are_refused_and_nothing_else_is_lost(task, count, value, unit):
+    picture = unit * GREY
+    picture[np.unravel_index(RNG.choice(GREY.size, count, replace=False), GREY.shape)] = value
+    warnings.simplefilter("ignore", PictureWarning)  # outliers are estimated as much noise
+    try:
+        result = TASKS[task](picture, unit)
+    except ValueError as error:
+        assert "NaN" in str(error) and "\n" not in str(error)
+        assert not abs(value) < 1e6 * unit and not task.startswith(("denoise", "estimate", "enl"))
+        return
+    kept = picture if result.shape == GREY.shape else np.kron(picture, np.ones((2, 2)))
+    odd = ~(np.abs(kept) < 1e6 * unit)
+    if result.shape == kept.shape and not task.startswith(("inp", "fill", "find")):
+        np.testing.assert_array_equal(result[odd], kept[odd])
+        result = result[~odd]
+    assert np.isfinite(result).all()

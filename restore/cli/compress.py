@@ -7,7 +7,7 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import FloatRange, PictureCommand, batch_options
 
 #: What --dictionary knows without a file.
 _PACKAGED = ("photos",)
@@ -29,14 +29,14 @@ class Bytes(click.ParamType):
 @click.command(cls=PictureCommand)
 @click.option(
     "--quality",
-    type=click.FloatRange(1, 100),
+    type=FloatRange(1, 100),
     metavar="1-100",
     help="As with JPEG: 50 for small files, 90 for few visible differences. [default: 75]",
 )
-@click.option("--psnr", type=click.FloatRange(min=1), metavar="DB", help="At least this PSNR.")
+@click.option("--psnr", type=FloatRange(min=1), metavar="DB", help="At least this PSNR.")
 @click.option(
     "--bpp",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FloatRange(min=0, min_open=True),
     metavar="BITS",
     help="At most so many bits per pixel of the whole file.",
 )

@@ -2,11 +2,23 @@
 
 import functools
 import os
+import warnings
 
 import click
 
 from restore.batch import Options
 from restore.files.formats import EXTENSIONS, MAX_PIXELS, format_of_name
+
+
+class FloatRange(click.FloatRange):
+    """Numbers in a range, which NaN is not in."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
@@ -35,10 +47,42 @@ def quality(words):
     )
 
 
+#: For commands whose --sigma is in 8-bit levels, and which leave the levels as they are.
+white_level = click.option(
+    "--white",
+    type=FloatRange(min=0, min_open=True),
+    metavar="LEVEL",
+    help="The level of the file that is white: --sigma is in 255ths of it.",
+)
+
+
+def levels_in_unit(picture, sigma=None, white=None):
+    """How many of the levels that --sigma counts in are 1 in the unit of a picture's samples.
+
+    Warns where a `sigma` is not in 8-bit levels.
+    """
+    from restore.files.picture import LEVELS
+    from restore.images import PictureWarning, working
+
+    if white is not None:
+        return 255 * LEVELS.get(picture.depth, 1) / white
+    unit = working(picture.samples).unit
+    if unit == 1:
+        return 255
+    if sigma:
+        warnings.warn(
+            f"the samples reach {unit:g}: --sigma {sigma:g} is taken in their unit, and in 255ths "
+            "of LEVEL with --white LEVEL",
+            PictureWarning,
+            stacklevel=3,
+        )
+    return 1
+
+
 #: For commands that remove noise as well.
 sigma_as_well = click.option(
     "--sigma",
-    type=click.FloatRange(0, 255),
+    type=FloatRange(0, 255),
     default=0,
     show_default=True,
     metavar="LEVELS",

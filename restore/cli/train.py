@@ -9,7 +9,7 @@ import click
 
 from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
-from restore.cli.options import check_picture, max_pixels
+from restore.cli.options import FloatRange, check_picture, max_pixels
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
 SETTINGS = {
@@ -67,7 +67,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 )
 @click.option(
     "--sigma",
-    type=click.FloatRange(0, 255, min_open=True),
+    type=FloatRange(0, 255, min_open=True),
     metavar="LEVELS",
     help="Patches are approximated up to noise of so many 8-bit levels. [default: 10, in colour "
     "14; 0 with --sparsity]",

@@ -9,7 +9,7 @@ import numpy as np
 from restore.compression import coding, container, smoothing
 from restore.compression.codec import PACKAGED, Codec
 from restore.compression.planes import colour_angles, from_planes, to_planes
-from restore.images import as_image
+from restore.images import as_image, check_finite, working
 
 #: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
 _FINEST = 2.0**-9
@@ -107,7 +107,9 @@ def compress(
     if depth not in _TOPS:
         raise ValueError(f"depth is 8 or 16, not {depth!r}")
     if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
-        raise ValueError("a picture to compress has samples between 0 and 1, and no NaN")
+        unit = working(image).unit
+        advice = f": divide these by {unit:g}, or by the level of white" if unit != 1 else ""
+        raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
     if alpha is not None and np.shape(alpha) != (height, width):
         raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
     name = codec if isinstance(codec, str) else None
@@ -205,7 +207,9 @@ class _Trials:
         smoothed = smoothing.smooth(self._shown, strength, step, self._threads)
         samples = from_planes(smoothed, self._angles, self._height, self._width)
         error = np.rint(samples * self._top) - self._levels
-        error = np.mean(np.square(error), dtype=np.float64)
+        error = float(np.mean(np.square(error), dtype=np.float64))
+        if not math.isfinite(error):
+            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
         return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
@@ -295,6 +299,7 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     samples = from_planes(planes, header.angles, header.height, header.width)
     top = np.float32(_TOPS[header.depth])
     samples = np.rint(samples * top) / top
+    check_finite(samples)
     alpha = sections.alpha
     return Decompressed(
         samples[..., 0] if header.channels == 1 else samples,

@@ -32,7 +32,7 @@ from restore.demosaicing.stages import (
     narrow_inputs,
     wide_inputs,
 )
-from restore.images import as_image
+from restore.images import as_image, check_finite, working
 from restore.kernels import mosaic as kernels
 
 __all__ = [
@@ -71,13 +71,13 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     ----------
     mosaic : (height, width) or (height, width, 1) array_like
         One measured colour per sample, in scikit-image's conventions (unsigned integers
-        span their whole range, floats are nominally in [0, 1]). White-balanced and
-        gamma-encoded mosaics serve best, for such were learned from.
+        span their whole range, floats may have any). White-balanced and gamma-encoded mosaics
+        serve best, for such were learned from.
     pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
         Colours of the top-left 2 x 2 samples, row by row.
     sigma : float
-        Standard deviation of the noise in the mosaic, in [0, 1]: it is removed, from the
-        measured colours, too.
+        Standard deviation of the noise in the mosaic, in its unit, of integers in that of
+        [0, 1]: it is removed, from the measured colours, too.
     quality : {"fast", "balanced", "best"}
         "fast" stops after the first learned stage and leaves out the groups of similar
         patches and the coder; "best" takes four times as many groups, three times the work.
@@ -99,7 +99,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     Raises
     ------
     ValueError
-        If the mosaic has three channels or samples that are not finite, the pattern or the
+        If the mosaic has three channels or NaN, infinite or huge samples, the pattern or the
         quality is not one of those above, sigma is negative, or the model was learned with noise
         and there is none, or without and there is.
 
@@ -138,17 +138,18 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
             "this model was learned for mosaics without noise, and sigma is not 0: leave out the "
             "model, for the packaged one, or denoise the result instead"
         )
+    work = working(samples)
+    if not work.known.all():
+        raise ValueError("the mosaic has NaN, infinite or huge samples: replace them first")
     samples = samples[..., 0]
-    if not np.isfinite(samples).all():
-        raise ValueError("the mosaic has samples that are not finite: replace them first")
     top, left = PATTERNS[pattern]
 
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
-        scale, error = LEARNED_SIGMA / sigma, LEARNED_SIGMA**2
+        scale, error = LEARNED_SIGMA / work.sigma(sigma) / work.unit, LEARNED_SIGMA**2
     else:
         # what was learned was learned in [0, 1]
-        scale, error = 1 / max(1, samples.max()), ROUNDED
+        scale, error = 1 / max(work.unit, samples.max()), ROUNDED
     scale = np.float32(scale)
     scaled = samples * scale
     if min(samples.shape) == 1:
@@ -159,6 +160,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
         colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
     colour = colour / scale
+    check_finite(colour)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
         _put_back(samples, _sites(pattern), colour)

@@ -6,7 +6,7 @@ import numpy as np
 
 from restore import bands
 from restore.colour import luminance
-from restore.images import as_image
+from restore.images import as_image, working
 from restore.resize import resize
 from restore.super_resolution.cascade import SCALES, Cascade, back_project, refine
 from restore.super_resolution.coupled import CoupledDictionary, refine_coupled
@@ -39,7 +39,8 @@ def super_resolve(
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
-        scikit-image's conventions: integers span their range, floats nominally [0, 1].
+        scikit-image's conventions: integers span their range, floats may have any. NaN, infinite
+        and huge samples are left out, and the pixels over them come back as they were.
     scale : int
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
@@ -83,8 +84,9 @@ def super_resolve(
         raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
     if model is not None and not isinstance(model, METHODS[method]):
         raise ValueError(f"method {method!r} needs a {METHODS[method].__name__} as model")
-    if not np.isfinite(whole).all():
-        raise ValueError("the image holds NaN or infinity: replace them, e.g. by inpainting")
+    work = working(whole)
+    if not work.known.any():
+        raise ValueError("the image holds nothing but NaN, infinite or huge samples")
     height, width = whole.shape[:2]
     if size is None:
         if model is None and not (np.ndim(scale) == 0 and scale in SCALES):
@@ -103,13 +105,18 @@ def super_resolve(
             f"the image is {width} x {height} already, and super-resolution only enlarges: "
             "ask for a larger size"
         )
-    enlarged = whole
+    enlarged = work.filled()
     while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
         factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
         step = model or METHODS[method].load(next((s for s in SCALES if s >= factor), SCALES[-1]))
         enlarged = _enlarge(enlarged, step, quality, threads, progress)
     if enlarged.shape[:2] != size:
         enlarged = resize(enlarged, *size, threads)
+    enlarged = work.back(enlarged)
+    if not work.known.all():
+        rows, columns = (np.arange(n) * old // n for n, old in zip(size, (height, width)))
+        unknown = ~work.known[rows[:, None], columns]
+        enlarged[unknown] = whole[rows[:, None], columns][unknown]
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
