@@ -7,8 +7,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from restore import archive
-from restore.dictionary import Dictionary, overcomplete_dct
+from restore.imaging import archive
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 DICTIONARY = overcomplete_dct(32, (4, 4, 1))
 

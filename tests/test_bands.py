@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import threadpoolctl
 
-from restore import bands
+from restore.imaging import bands
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 32, None])
@@ -97,8 +97,9 @@ def test_a_command_waits_for_no_more_of_scipy_than_its_matrix_products():
     program = """
 import sys
 import numpy as np
-from restore import bands, coding
-from restore.dictionary import overcomplete_dct
+from restore.imaging import bands
+from restore.sparse import coding
+from restore.sparse.dictionary import overcomplete_dct
 
 coding.code(np.ones((3, 16), np.float32), overcomplete_dct(16, (4, 4, 1)), 2, threads=1)
 assert "scipy.linalg" not in sys.modules
@@ -128,7 +129,7 @@ def test_a_forked_process_starts_threads_of_its_own():
     program = """
 import os
 import signal
-from restore import bands
+from restore.imaging import bands
 
 assert list(bands.map_bands(abs, range(9), 2)) == list(range(9))
 child = os.fork()

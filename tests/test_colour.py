@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restore.colour import AXES, from_planes, luminance, to_planes
+from restore.imaging.colour import AXES, from_planes, luminance, to_planes
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -8,11 +8,11 @@ import tifffile
 from click.testing import CliRunner
 
 from restore.cli import cli
-from restore.compression import Codec
 from restore.files.picture import Metadata, Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from restore.tasks.compression import Codec
 
 Y, X = np.mgrid[:48, :40] / 40
 

@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from restore.compression import (
+from restore.imaging.arrays import as_image
+from restore.kernels import blocks, entropy
+from restore.learning.compression import learn_codec
+from restore.tasks.compression import (
     Codec,
     coding,
     compress,
     container,
     decompress,
     inspect,
-    learn_codec,
     smoothing,
 )
-from restore.compression.planes import colour_angles, from_planes, rotation, to_planes
-from restore.images import as_image
-from restore.kernels import blocks, entropy
+from restore.tasks.compression.planes import colour_angles, from_planes, rotation, to_planes
 from tests import reference
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restore import defects
-from restore.inpainting import find_defects, inpaint
+from restore.tasks.inpainting import defects, find_defects, inpaint
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 CHELSEA = np.asarray(Image.open(SAMPLES / "chelsea-clean.png"))[40:240, 120:330]

@@ -10,22 +10,21 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
-from restore.demosaicing import (
+from restore.files import reading
+from restore.files.picture import Metadata, Picture
+from restore.learning.demosaicing import learn_demosaicing, tiles
+from restore.tasks.demosaicing import (
     PATTERNS,
     Model,
     demosaic,
     estimates,
-    learn_demosaicing,
     levelled,
     moved,
     packaged,
     sampled,
-    tiles,
 )
-from restore.demosaicing.stages import Stage
-from restore.denoising import denoise
-from restore.files import reading
-from restore.files.picture import Metadata, Picture
+from restore.tasks.demosaicing.stages import Stage
+from restore.tasks.denoising import denoise
 
 COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
 
@@ -133,8 +132,8 @@ def test_what_is_refused(mosaic, pattern, words):
 def test_strips_leave_no_seams(monkeypatch):
     mosaic = sampled(picture(200, 50), "GRBG")
     whole = demosaic(mosaic, "GRBG")
-    monkeypatch.setattr("restore.demosaicing.STRIP", 66)
-    monkeypatch.setattr("restore.demosaicing.BAND", 14)
+    monkeypatch.setattr("restore.tasks.demosaicing.STRIP", 66)
+    monkeypatch.setattr("restore.tasks.demosaicing.BAND", 14)
     assert np.array_equal(demosaic(mosaic, "GRBG"), whole)
 
 
@@ -209,7 +208,7 @@ def test_noise_in_small_pictures(shape):
 
 
 def test_progress_runs_to_the_end(monkeypatch):
-    monkeypatch.setattr("restore.demosaicing.STRIP", 64)
+    monkeypatch.setattr("restore.tasks.demosaicing.STRIP", 64)
     told = {}
     demosaic(
         sampled(picture(130, 40), "RGGB"),
@@ -242,7 +241,7 @@ def test_levels_and_gains():
 
 def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     for name, value in {"LEAST": 200, "BINS": 3}.items():
-        monkeypatch.setattr(f"restore.demosaicing.learning.{name}", value)
+        monkeypatch.setattr(f"restore.learning.demosaicing.{name}", value)
     pictures = [picture(200, 160), np.ascontiguousarray(picture(200, 400)[:, 240:])]
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
@@ -273,8 +272,8 @@ def test_what_cannot_be_learned_from(pictures, words):
 
 
 def test_tiles_are_bounded_and_fair(monkeypatch):
-    monkeypatch.setattr("restore.demosaicing.learning.TILE", 4)
-    monkeypatch.setattr("restore.demosaicing.learning.TILES", 6)
+    monkeypatch.setattr("restore.learning.demosaicing.TILE", 4)
+    monkeypatch.setattr("restore.learning.demosaicing.TILES", 6)
     whole = np.full((3, 9, 3), 0.2, np.float32)
     assert [tile.shape for tile in tiles([whole])] == [(3, 4, 3), (3, 4, 3)]
     pictures = [np.full((8, 16, 3), n / 255, np.float32) for n in range(5)]

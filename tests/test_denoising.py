@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import restore
-from restore.colour import from_planes, to_planes
-from restore.denoising import group_estimates
 from restore.files.reading import read_picture
-from restore.images import as_image
-from restore.measures import psnr
+from restore.imaging.arrays import as_image
+from restore.imaging.colour import from_planes, to_planes
+from restore.imaging.measures import psnr
+from restore.tasks.denoising import group_estimates
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 

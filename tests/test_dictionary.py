@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restore.dictionary import Dictionary, overcomplete_dct
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 
 @pytest.mark.parametrize("patch_shape", [(8, 8, 1), (8, 8, 3), (5, 9, 1), (4, 4, 3)])

@@ -16,10 +16,10 @@ from invert_command import invert_picture
 
 from restore import batch
 from restore.cli.decompress import decompress_bytes
-from restore.compression import compress
 from restore.files import metadata as meta
 from restore.files import reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
+from restore.tasks.compression import compress
 
 MUTATIONS = 2000
 COMPRESSED = int(os.environ.get("FUZZ", 400))

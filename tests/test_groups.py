@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from restore import groups
 from restore.kernels import groups as kernels
+from restore.sparse import groups
 from tests import reference
 
 RNG = np.random.default_rng

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import reference
 
-from restore import holes
-from restore.holes import fill_holes
-from restore.inpainting import inpaint
 from restore.kernels import holes as kernels
+from restore.tasks.inpainting import holes, inpaint
+from restore.tasks.inpainting.holes import fill_holes
 
 LOCALITY = np.array([0.5, 30], np.float32)
 HALF = 2

@@ -8,9 +8,9 @@ import reference
 from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
-from restore import inpainting
-from restore.inpainting import grow_mask, inpaint
 from restore.kernels import inpainting as kernels
+from restore.tasks import inpainting
+from restore.tasks.inpainting import grow_mask, inpaint
 
 SAMPLES = Path(__file__).parent.parent / "sample_images"
 

@@ -8,8 +8,9 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 import restore
-from restore import coding, kernels, learning
-from restore.dictionary import overcomplete_dct
+from restore import kernels
+from restore.sparse import coding, dictionary_learning
+from restore.sparse.dictionary import overcomplete_dct
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
 
@@ -34,8 +35,8 @@ def test_every_kernel_is_compiled_once(channels):
         coding.code(given, dictionary, 3)
         coding.code(given, dictionary, tolerance=np.full(64, 1.0), rule="omp")
         coding.code_l1(given, dictionary, np.float64(0.1))
-        for method in learning.METHODS:
-            learning.learn_dictionary(
+        for method in dictionary_learning.METHODS:
+            dictionary_learning.learn_dictionary(
                 given, (4, 4, channels), 32, np.int64(3), method=method, iterations=1
             )
     for name in MODULES:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from restore.groups import window_means
 from restore.kernels import mosaic as kernels
 from restore.kernels.completion import complete
+from restore.sparse.groups import window_means
 from tests import reference
 
 SHAPE = (44, 46)
@@ -196,7 +196,7 @@ def test_regression_by_the_leaf_of_the_tree(estimates):
 
 
 def test_one_compiled_signature_per_kernel():
-    from restore.demosaicing import demosaic
+    from restore.tasks.demosaicing import demosaic
 
     demosaic(np.zeros((20, 20), np.uint8))
     for name, kernel in vars(kernels).items():

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from restore.files.reading import read_picture
-from restore.noise import (
+from restore.imaging.noise import (
     estimate_noise,
     estimate_photon_noise,
     estimate_sigma,

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore import patches as patching
+from restore.sparse import patches as patching
 from tests import reference
 
 

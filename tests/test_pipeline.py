@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from restore import pipeline
-from restore.dictionary import Dictionary, overcomplete_dct
+from restore.sparse import overlap
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 
 def scene(height, width, channels=1, seed=0):
@@ -21,7 +21,7 @@ def scene(height, width, channels=1, seed=0):
 )
 def test_the_identity_gives_the_image_back(shape, side, stride):
     image = scene(*shape)
-    restored = pipeline.restore_image(
+    restored = overlap.restore_image(
         image, (side, side, shape[2]), lambda patches: patches, min(stride, side), threads=1
     )
     assert restored.shape == shape and np.allclose(restored, image, atol=1e-6)
@@ -32,12 +32,12 @@ def test_bands_leave_no_seams(monkeypatch):
     dictionary = overcomplete_dct(64, (5, 5, 3))
 
     def restore():
-        return pipeline.restore_image(
-            image, (5, 5, 3), lambda patches: pipeline.sparse_estimate(patches, dictionary, 4)
+        return overlap.restore_image(
+            image, (5, 5, 3), lambda patches: overlap.sparse_estimate(patches, dictionary, 4)
         )
 
     whole = restore()
-    monkeypatch.setattr(pipeline.bands, "BAND", 1)
+    monkeypatch.setattr(overlap.bands, "BAND", 1)
     assert np.allclose(restore(), whole, atol=2e-6)
 
 
@@ -46,8 +46,8 @@ def test_threads_change_nothing(threads):
     image, dictionary = scene(200, 150), overcomplete_dct(64, (6, 6, 1))
 
     def restore(threads):
-        return pipeline.restore_image(
-            image, (6, 6, 1), lambda patches: pipeline.sparse_estimate(patches, dictionary, 3),
+        return overlap.restore_image(
+            image, (6, 6, 1), lambda patches: overlap.sparse_estimate(patches, dictionary, 3),
             threads=threads,
         )  # fmt: skip
 
@@ -57,18 +57,18 @@ def test_threads_change_nothing(threads):
 def test_every_patch_with_all_its_atoms_comes_back():
     dictionary = Dictionary(np.eye(16), (4, 4, 1))
     patches = np.random.default_rng(0).random((30, 16)).astype(np.float32)
-    assert np.allclose(pipeline.sparse_estimate(patches.copy(), dictionary), patches, atol=1e-5)
+    assert np.allclose(overlap.sparse_estimate(patches.copy(), dictionary), patches, atol=1e-5)
 
 
 def test_flat_patches_stay_what_they_are():
     patches = np.repeat(np.linspace(0, 1, 11, dtype=np.float32)[:, None], 48, axis=1)
-    estimate = pipeline.sparse_estimate(patches.copy(), overcomplete_dct(64, (4, 4, 3)), 3, 1e-8)
+    estimate = overlap.sparse_estimate(patches.copy(), overcomplete_dct(64, (4, 4, 3)), 3, 1e-8)
     assert np.allclose(estimate, patches, atol=1e-6)
 
 
 def test_progress_is_told_to_the_end():
     told = []
-    pipeline.restore_image(
+    overlap.restore_image(
         scene(40, 40), (4, 4, 1), lambda patches: patches, progress=lambda *step: told.append(step)
     )
     assert told[-1][0] == "restoring" and told[-1][1] == told[-1][2]

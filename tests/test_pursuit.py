@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from restore import coding
-from restore.dictionary import Dictionary, overcomplete_dct
+from restore.sparse import coding
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from tests import reference
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from restore.resize import resize, taps
+from restore.imaging.resize import resize, taps
 from tests.reference import resized as literal
 
 SIZES = [(7, 9), (14, 18), (21, 5), (3, 4), (1, 1), (12, 9)]

@@ -3,31 +3,27 @@ import io
 import numpy as np
 import pytest
 
+from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
-from restore.resize import resize
-from restore.super_resolution import (
-    Cascade,
-    CoupledDictionary,
+from restore.learning import super_resolution
+from restore.learning.super_resolution import (
+    Checkpoint,
+    Plan,
+    learn_stages,
     learn_super_resolution,
-    learning,
-    super_resolve,
+    moments,
+    shrunk,
 )
-from restore.super_resolution.cascade import (
+from restore.tasks.super_resolution import Cascade, CoupledDictionary, super_resolve
+from restore.tasks.super_resolution.cascade import (
     SHARPNESS,
     nearest_of,
     poses,
     scorers_of,
     windows_of,
 )
-from restore.super_resolution.coupled import learn_coupled
-from restore.super_resolution.degradation import shrink
-from restore.super_resolution.learning import (
-    Checkpoint,
-    Plan,
-    learn_stages,
-    moments,
-    shrunk,
-)
+from restore.tasks.super_resolution.coupled import learn_coupled
+from restore.tasks.super_resolution.degradation import shrink
 from tests import reference
 
 PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
@@ -215,12 +211,12 @@ def test_going_on_gives_what_an_unbroken_run_gives(tmp_path):
 
 
 def test_memory_is_bounded_by_drawing_from_the_photos(monkeypatch):
-    monkeypatch.setattr(learning, "LIMIT", 8 * 48 * 50)
+    monkeypatch.setattr(super_resolution, "LIMIT", 8 * 48 * 50)
     photos = [edges(seed=seed) for seed in range(12)]
-    pairs, folds, count = learning._pairs(photos, 2, "bicubic", seed=0)
+    pairs, folds, count = super_resolution._pairs(photos, 2, "bicubic", seed=0)
     assert count == 12 and len(set(folds)) == 4
-    assert 4 * 48 * 50 < sum(small.size for small, _ in pairs) <= learning.LIMIT
-    again = learning._pairs(photos, 2, "bicubic", seed=0)[0]
+    assert 4 * 48 * 50 < sum(small.size for small, _ in pairs) <= super_resolution.LIMIT
+    again = super_resolution._pairs(photos, 2, "bicubic", seed=0)[0]
     assert all(np.array_equal(one, other) for (one, _), (other, _) in zip(pairs, again))
 
 
@@ -280,7 +276,7 @@ def test_damaged_and_foreign_files(learned, tmp_path):
         with pytest.raises(ValueError, match=r"sr\.npz"):
             Cascade.load(path)
     with pytest.raises(ValueError, match="holds a dictionary, and a super-resolution model"):
-        from restore import archive
+        from restore.imaging import archive
 
         Cascade.load(archive.packaged_path("grey"))
 

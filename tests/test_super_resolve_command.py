@@ -11,7 +11,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
-from restore.resize import resize
+from restore.imaging.resize import resize
 
 SCENE = np.random.default_rng(0).random((12, 20, 3)).astype(np.float32)
 
@@ -134,7 +134,7 @@ def test_a_picture_of_four_pixels(tmp_path):
 
 
 def test_damaged_model(scene, tmp_path):
-    from restore.archive import packaged_path
+    from restore.imaging.archive import packaged_path
 
     (tmp_path / "sr2.npz").write_bytes(packaged_path("sr2").read_bytes()[:-1000])
     code, report, _ = restore(scene, "--dictionary", tmp_path / "sr2.npz")
@@ -144,7 +144,7 @@ def test_damaged_model(scene, tmp_path):
 
 
 def test_models_of_another_kind_or_scale(scene):
-    from restore.archive import packaged_path
+    from restore.imaging.archive import packaged_path
 
     code, report, _ = restore(scene, "--dictionary", packaged_path("grey"))
     assert code == 1 and "super-resolution model" in report["error"]

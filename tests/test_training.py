@@ -15,14 +15,15 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from restore import __version__, training
+from restore import __version__
 from restore.cli import cli
-from restore.dictionary import Dictionary, overcomplete_dct
 from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import only_one
 from restore.files.writing import write_pages
-from restore.measures import psnr
+from restore.imaging.measures import psnr
+from restore.learning import dictionaries
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 HOUSE = Path(__file__).parent.parent
 SAMPLES = HOUSE / "sample_images"
@@ -43,8 +44,8 @@ def numbered(height, width, first):
 
 def test_few_patches_are_all_drawn_once():
     image = noise(12, 15)
-    drawn = training.draw([image], (4, 4, 1), 10_000)
-    every = training._cut(image, (4, 4, 1), np.arange(9 * 12))
+    drawn = dictionaries.draw([image], (4, 4, 1), 10_000)
+    every = dictionaries._cut(image, (4, 4, 1), np.arange(9 * 12))
     together = np.concatenate([drawn.patches, drawn.held_out])
     assert drawn.available == len(every) == len(together)
     assert len(drawn.held_out) == round(0.1 * len(every))
@@ -53,12 +54,12 @@ def test_few_patches_are_all_drawn_once():
 
 def test_every_patch_has_the_same_chance(monkeypatch):
     """Over many draws from pictures of different sizes, cut into strips."""
-    monkeypatch.setattr(training, "STRIP", 40)
-    monkeypatch.setattr(training.patching, "centre", lambda patches, channels: None)
+    monkeypatch.setattr(dictionaries, "STRIP", 40)
+    monkeypatch.setattr(dictionaries.patching, "centre", lambda patches, channels: None)
     pictures = [numbered(5, 9, 0), numbered(20, 9, 100), numbered(2, 9, 1000)]
     counts = {}
     for seed in range(300):
-        drawn = training.draw(pictures, (2, 2, 1), 40, seed=seed)
+        drawn = dictionaries.draw(pictures, (2, 2, 1), 40, seed=seed)
         both = np.concatenate([drawn.patches, drawn.held_out])
         assert len(both) == 44
         for first in both[:, 0]:
@@ -75,7 +76,7 @@ def test_every_patch_has_the_same_chance(monkeypatch):
 def test_flat_patches_are_thinned_out():
     image = np.full((100, 100, 3), 0.5, np.float32)
     image[:30] = noise(30, 100, 3)
-    drawn = training.draw([image], (8, 8, 3), 100_000)
+    drawn = dictionaries.draw([image], (8, 8, 3), 100_000)
     textured = (100 - 7) * 30
     assert textured * 0.95 < drawn.available < textured * 1.05
     assert np.linalg.norm(drawn.patches, axis=1).min() > 0
@@ -85,47 +86,49 @@ def test_deviations_are_those_of_the_patches():
     image = noise(20, 23, 3) * [0.01, 0.3, 1]
     patches = np.lib.stride_tricks.sliding_window_view(image, (5, 4, 3))[:, :, 0]
     expected = np.sqrt(patches.reshape(16, 20, 20, 3).var(axis=2).mean(axis=2))
-    assert np.allclose(training._deviation(image.astype(np.float32), 5, 4), expected, atol=1e-6)
+    assert np.allclose(dictionaries._deviation(image.astype(np.float32), 5, 4), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_draw_depends_on_the_seed_alone(threads, monkeypatch):
-    monkeypatch.setattr(training, "STRIP", 1000)
+    monkeypatch.setattr(dictionaries, "STRIP", 1000)
     pictures = [noise(80, 90, seed=n) for n in range(3)]
-    one = training.draw(pictures, (8, 8, 1), 500, seed=1)
-    again = training.draw(iter(pictures), (8, 8, 1), 500, seed=1, threads=threads)
-    other = training.draw(pictures, (8, 8, 1), 500, seed=2)
+    one = dictionaries.draw(pictures, (8, 8, 1), 500, seed=1)
+    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, threads=threads)
+    other = dictionaries.draw(pictures, (8, 8, 1), 500, seed=2)
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
 
 
 def test_streaming_gives_every_patch_once_a_turn(monkeypatch):
-    monkeypatch.setattr(training, "POOL", 300 * 16)
+    monkeypatch.setattr(dictionaries, "POOL", 300 * 16)
     image = noise(40, 41)
-    batches = list(training.stream([image, image[:20]], (4, 4, 1)))
+    batches = list(dictionaries.stream([image, image[:20]], (4, 4, 1)))
     together = np.concatenate(batches)
     parts = [
-        training._cut(one, (4, 4, 1), np.arange((len(one) - 3) * 38)) for one in (image, image[:20])
+        dictionaries._cut(one, (4, 4, 1), np.arange((len(one) - 3) * 38))
+        for one in (image, image[:20])
     ]
     every = np.concatenate(parts)
     assert np.array_equal(together[np.lexsort(together.T)], every[np.lexsort(every.T)])
-    some = sum(map(len, training.stream([image], (4, 4, 1), 0.3)))
+    some = sum(map(len, dictionaries.stream([image], (4, 4, 1), 0.3)))
     assert 0.2 < some / (37 * 38) < 0.4
-    assert not np.array_equal(next(training.stream([image], (4, 4, 1), turn=1)), batches[0])
+    assert not np.array_equal(next(dictionaries.stream([image], (4, 4, 1), turn=1)), batches[0])
 
 
 def test_streamed_batches_mix_the_pictures(monkeypatch):
     """What was read early or lies side by side must not be learned from together."""
-    monkeypatch.setattr(training, "POOL", 2000 * 16)
-    monkeypatch.setattr(training, "STREAMED", 100 * 16)
+    monkeypatch.setattr(dictionaries, "POOL", 2000 * 16)
+    monkeypatch.setattr(dictionaries, "STREAMED", 100 * 16)
     faint, strong = 0.2 * noise(70, 90), noise(70, 90, seed=1)
     for pictures in ([faint, None, strong], [strong, faint]):
-        batches = list(training.stream(pictures, (4, 4, 1)))
+        batches = list(dictionaries.stream(pictures, (4, 4, 1)))
         shares = [np.mean(batch.std(axis=1) > 0.12) for batch in batches]
         assert len(batches) > 4 and 0.25 < min(shares) and max(shares) < 0.75
-    monkeypatch.setattr(training, "OPEN", 1)  # memory for one picture: the order is random
+    monkeypatch.setattr(dictionaries, "OPEN", 1)  # memory for one picture: the order is random
     firsts = {
         float(
-            next(training.stream([faint, strong], (4, 4, 1), turn=turn)).std(axis=1).mean() > 0.12
+            next(dictionaries.stream([faint, strong], (4, 4, 1), turn=turn)).std(axis=1).mean()
+            > 0.12
         )
         for turn in range(8)
     }
@@ -133,15 +136,17 @@ def test_streamed_batches_mix_the_pictures(monkeypatch):
 
 
 def test_held_out_patches_tell_the_gain():
-    drawn = training.draw([read_picture(SAMPLES / "camera-clean.png").samples], (8, 8, 1), 20_000)
+    drawn = dictionaries.draw(
+        [read_picture(SAMPLES / "camera-clean.png").samples], (8, 8, 1), 20_000
+    )
     grey = Dictionary.load("grey")
-    assert training.gain(grey, drawn.held_out).decibels == pytest.approx(0)
-    assert training.gain(overcomplete_dct(256, (8, 8, 1)), drawn.held_out).decibels < -0.5
-    *_, last = training.learn(drawn, grey, None, 5, iterations=8)
-    gained = training.gain(last.dictionary, drawn.held_out)
+    assert dictionaries.gain(grey, drawn.held_out).decibels == pytest.approx(0)
+    assert dictionaries.gain(overcomplete_dct(256, (8, 8, 1)), drawn.held_out).decibels < -0.5
+    *_, last = dictionaries.learn(drawn, grey, None, 5, iterations=8)
+    gained = dictionaries.gain(last.dictionary, drawn.held_out)
     assert gained.decibels > 0.1 and gained.other == "the packaged dictionary grey"
-    small = training.draw([noise(30, 30)], (4, 4, 1), 100)
-    assert training.gain(overcomplete_dct(32, (4, 4, 1)), small.held_out).other == "cosines"
+    small = dictionaries.draw([noise(30, 30)], (4, 4, 1), 100)
+    assert dictionaries.gain(overcomplete_dct(32, (4, 4, 1)), small.held_out).other == "cosines"
 
 
 @pytest.mark.parametrize(
@@ -156,13 +161,13 @@ def test_held_out_patches_tell_the_gain():
 )
 def test_nothing_to_learn_from_is_told(pictures, sentence):
     with pytest.raises(ValueError, match=sentence):
-        training.draw(pictures, (8, 8, 1), 1000)
+        dictionaries.draw(pictures, (8, 8, 1), 1000)
 
 
 def test_fewer_patches_than_atoms_are_told():
-    drawn = training.draw([noise(12, 12)], (8, 8, 1), 1000)
+    drawn = dictionaries.draw([noise(12, 12)], (8, 8, 1), 1000)
     with pytest.raises(ValueError, match="too few for 64 atoms: more pictures or fewer atoms"):
-        next(training.learn(drawn, overcomplete_dct(64, (8, 8, 1)), None, 3))
+        next(dictionaries.learn(drawn, overcomplete_dct(64, (8, 8, 1)), None, 3))
 
 
 # --- The command --------------------------------------------------------------------------
@@ -381,7 +386,7 @@ def test_a_codec_is_learned_by_compression(photos, tmp_path, monkeypatch):
         assert [image.shape[2] for image in pictures] == [1, 3] and seed == 5
         return Model({"method": "some"})
 
-    monkeypatch.setattr("restore.compression.learning.learn_codec", learn)
+    monkeypatch.setattr("restore.learning.compression.learn_codec", learn)
     out = tmp_path / "model.npz"
     (photos / "bad.png").write_text("not a picture")
     result = call(photos, "-o", out, "--compression", "--seed", 5, "--json")
@@ -448,10 +453,12 @@ def test_the_mosaic_has_every_atom_in_order():
 
 
 def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch):
-    from restore import demosaicing
+    from restore import learning
+    from restore.learning.demosaicing import learn_demosaicing
+    from restore.tasks import demosaicing
 
-    learn = functools.partial(demosaicing.learn_demosaicing, stages=1, leaves=2, samples=4000)
-    monkeypatch.setattr(demosaicing, "learn_demosaicing", learn)
+    learn = functools.partial(learn_demosaicing, stages=1, leaves=2, samples=4000)
+    monkeypatch.setattr(learning.demosaicing, "learn_demosaicing", learn)
     output, restored = tmp_path / "mine.npz", tmp_path / "colour.png"
     result = call(photos, "-o", output, "--demosaicing", "--shrink", 2, "--json")
     assert result.return_value == 0, result.stderr
@@ -472,19 +479,19 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
 @pytest.fixture
 def enlarging(photos, tmp_path, monkeypatch):
     """What the command needs to learn three small stages."""
-    from restore.super_resolution import learning
+    from restore.learning import super_resolution
 
     first, other = (
-        learning.Plan(False, 5, 4, 4, 1.0, 0.7, 8),
-        learning.Plan(True, 4, 4, 3, 1.5, 1, 8),
+        super_resolution.Plan(False, 5, 4, 4, 1.0, 0.7, 8),
+        super_resolution.Plan(True, 4, 4, 3, 1.5, 1, 8),
     )
-    monkeypatch.setitem(learning.PLANS, 2, (first, other, other))
+    monkeypatch.setitem(super_resolution.PLANS, 2, (first, other, other))
     others = [SAMPLES / f"{name}-clean.png" for name in ("astronaut", "coffee")]
     return (photos, *others, "--super-resolution", 2)
 
 
 def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
-    from restore.super_resolution import Cascade
+    from restore.tasks.super_resolution import Cascade
 
     output = tmp_path / "sr2.npz"
     result = call(*enlarging, "-o", output, "--degradation", "gaussian:0.8", "--json")
@@ -501,7 +508,8 @@ def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
 
 
 def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, monkeypatch):
-    from restore.super_resolution import Cascade, learning
+    from restore.learning import super_resolution as learning
+    from restore.tasks.super_resolution import Cascade
 
     whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"
     assert call(*enlarging, "-o", whole, "-q").return_value == 0

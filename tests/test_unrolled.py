@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restore import archive, unrolled
+from restore.imaging import archive
 from restore.kernels import unrolled as kernels
-from restore.unrolled import KINDS, Coder, correct
+from restore.sparse import unrolled
+from restore.sparse.unrolled import KINDS, Coder, correct
 from tests import reference
 
 COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
