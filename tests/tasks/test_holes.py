@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import reference
 
 from restore.kernels import holes as kernels
 from restore.tasks.inpainting import holes, inpaint
 from restore.tasks.inpainting.holes import fill_holes
+from tests import reference
 
 LOCALITY = np.array([0.5, 30], np.float32)
 HALF = 2

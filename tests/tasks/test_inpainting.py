@@ -1,18 +1,14 @@
 """Inpainting: kernels against their twins, what must not change, quality, bad input."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-import reference
 from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
 from restore.kernels import inpainting as kernels
 from restore.tasks import inpainting
 from restore.tasks.inpainting import grow_mask, inpaint
-
-SAMPLES = Path(__file__).parent.parent / "sample_images"
+from tests import SAMPLES, reference
 
 
 def picture(name, rows, columns):

@@ -1,7 +1,5 @@
 """Denoising: what it must leave alone, and how good it must be."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,8 +9,7 @@ from restore.imaging.arrays import as_image
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
 from restore.tasks.denoising import group_estimates
-
-SAMPLES = Path(__file__).parent.parent / "sample_images"
+from tests import SAMPLES
 
 
 def picture(name, height=128, width=128):

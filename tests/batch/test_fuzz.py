@@ -12,7 +12,6 @@ import zlib
 
 import numpy as np
 import pytest
-from invert_command import invert_picture
 
 from restore import batch
 from restore.cli.decompress import decompress_bytes
@@ -20,6 +19,7 @@ from restore.files import metadata as meta
 from restore.files import reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
 from restore.tasks.compression import compress
+from tests.invert_command import invert_picture
 
 MUTATIONS = 2000
 COMPRESSED = int(os.environ.get("FUZZ", 400))

@@ -17,16 +17,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from invert_command import invert_picture
 
 from restore import batch
 from restore.files.picture import Picture, to_depth, to_unit
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from tests import HOUSE
+from tests.invert_command import invert_picture
 
 random = np.random.default_rng(0)
-COMMAND = [sys.executable, str(Path(__file__).parent / "invert_command.py")]
+COMMAND = [sys.executable, str(HOUSE / "tests" / "invert_command.py")]
 FORMATS = {".png": "png", ".jpg": "jpeg", ".tif": "tiff", ".webp": "webp"}
 
 

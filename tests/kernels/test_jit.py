@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-HOUSE = Path(__file__).parent.parent
+from tests import HOUSE
 
 # A kernel that calls another one, and says whether it was loaded or compiled.
 PROBE = """

@@ -1,5 +1,4 @@
 import sys
-from pathlib import Path
 
 import click
 import imagecodecs
@@ -25,8 +24,9 @@ from restore.tasks.demosaicing import (
 )
 from restore.tasks.demosaicing.stages import Stage
 from restore.tasks.denoising import denoise
+from tests import SAMPLES
 
-COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
+COFFEE = SAMPLES / "coffee-clean.png"
 
 
 def picture(height=96, width=120):

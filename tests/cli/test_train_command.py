@@ -24,9 +24,7 @@ from restore.files.writing import write_pages
 from restore.imaging.measures import psnr
 from restore.learning import dictionaries
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
-
-HOUSE = Path(__file__).parent.parent
-SAMPLES = HOUSE / "sample_images"
+from tests import HOUSE, SAMPLES
 
 
 def noise(height, width, channels=1, seed=0):

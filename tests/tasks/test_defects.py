@@ -1,14 +1,12 @@
 """Finding damage: what is found, what is left alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from restore.tasks.inpainting import defects, find_defects, inpaint
+from tests import SAMPLES
 
-SAMPLES = Path(__file__).parent.parent / "sample_images"
 CHELSEA = np.asarray(Image.open(SAMPLES / "chelsea-clean.png"))[40:240, 120:330]
 CAMERA = np.asarray(Image.open(SAMPLES / "camera-clean.png"))[60:260, 150:350]
 

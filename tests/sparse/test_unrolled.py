@@ -1,7 +1,6 @@
 """The learned coder: the same as its equations, whatever the threads and the trainer."""
 
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ from restore.imaging import archive
 from restore.kernels import unrolled as kernels
 from restore.sparse import unrolled
 from restore.sparse.unrolled import KINDS, Coder, correct
-from tests import reference
+from tests import SAMPLES, reference
 
-COFFEE = Path(__file__).parent.parent / "sample_images" / "coffee-clean.png"
+COFFEE = SAMPLES / "coffee-clean.png"
 
 
 def some_coder(channels=1, n_atoms=12, n_steps=3, side=5, seed=0):

@@ -23,9 +23,8 @@ from restore.tasks.compression import (
     smoothing,
 )
 from restore.tasks.compression.planes import colour_angles, from_planes, rotation, to_planes
-from tests import reference
+from tests import HOUSE, SAMPLES, reference
 
-SAMPLES = Path(__file__).parent.parent / "sample_images"
 RNG = np.random.default_rng(0)
 
 
@@ -255,7 +254,7 @@ def test_inspect_reads_the_header_alone(small):
 
 
 def test_a_stored_file_of_version_1_decodes_for_ever():
-    found = decompress((Path(__file__).parent / "stored-v1.ksvd").read_bytes())
+    found = decompress((HOUSE / "tests" / "stored-v1.ksvd").read_bytes())
     y, x = np.mgrid[:45, :61]
     planes = [128 + 70 * np.sin(x / 7 + c) for c in range(3)]
     stripes = 40 * np.sign(np.sin((x + 2 * y) / 9))

@@ -19,6 +19,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from tests import HOUSE, SAMPLES
 
 HEAVY = ("numpy", "numba", "scipy", "skimage", "PIL", "tifffile", "imagecodecs", "tqdm", "loky")
 COMMANDS = cli.list_commands(click.Context(cli))
@@ -29,7 +30,7 @@ def restore(*arguments, **options):
     options = {"capture_output": True, "text": True, "timeout": 60, **options}
     environment = {
         **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "PYTHONPATH": str(HOUSE),
         **options.pop("environment", {}),
     }
     python = [sys.executable, *options.pop("flags", []), "-m", "restore"]
@@ -111,7 +112,7 @@ def test_a_reader_that_leaves_is_no_traceback():
     done = subprocess.run(
         f"{sys.executable} -m restore denoise --help | head -c 10",
         shell=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
         capture_output=True,
         text=True,
     )
@@ -234,7 +235,7 @@ for _, name, _ in pkgutil.iter_modules(kernels.__path__):
 
 
 def test_cache_warm_leaves_no_kernel_out():
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(HOUSE)}
     done = subprocess.run(
         [sys.executable, "-c", WARM], env=environment, capture_output=True, text=True
     )
@@ -247,7 +248,6 @@ def test_cache_warm_leaves_no_kernel_out():
 
 # --- restore denoise ------------------------------------------------------------------
 
-SAMPLES = Path(__file__).parents[1] / "sample_images"
 FAST = ["--dictionary", "grey", "--sigma", "10", "--stride", "4"]
 
 
@@ -460,10 +460,10 @@ def test_a_night_of_a_photographer(tmp_path):
     clean = read_picture(SAMPLES / "chelsea-noisy.png").samples[:96, :96]
     for number, name in enumerate(["a", "one/a", "one/b", "one/two/a", "two/c"]):
         save(tmp_path / f"photos/{name}.png", np.roll(clean, 10 * number, axis=0))
-    script = str(Path(__file__).parent / "photographer.sh")
+    script = str(HOUSE / "tests" / "photographer.sh")
     done = subprocess.run(
         ["bash", script, str(tmp_path), sys.executable, "-m", "restore"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        env={**os.environ, "PYTHONPATH": str(HOUSE)},
         capture_output=True,
         text=True,
         timeout=120,

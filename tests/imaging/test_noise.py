@@ -1,7 +1,5 @@
 """The noise level, measured blindly."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -14,8 +12,8 @@ from restore.imaging.noise import (
     stabilise,
     unstabilise,
 )
+from tests import SAMPLES
 
-SAMPLES = Path(__file__).parent.parent / "sample_images"
 CLEAN = sorted(SAMPLES.glob("*-clean.png"))
 
 
