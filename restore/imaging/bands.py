@@ -7,15 +7,11 @@ result does not depend on how many threads computed it.
 
 import contextlib
 import functools
-import importlib.machinery
-import importlib.util
 import math
 import os
-import sys
 import threading
 from collections import defaultdict, deque
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
@@ -24,12 +20,8 @@ BAND = 16384
 #: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
 PIXELS = 1 << 17
 
-_loading = threading.Lock()
-
-#: Pools that nobody uses, by their number of threads. A forked process has none of the threads.
+#: Pools that nobody uses, by their number of threads.
 _idle = defaultdict(list)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_idle.clear)
 
 
 def usable_cpus():
@@ -39,37 +31,58 @@ def usable_cpus():
     return loky.cpu_count()
 
 
+class _OneBlasThread:
+    """Keeps matrix products to the thread that asks for them while anybody is inside.
+
+    The number of threads of a BLAS library belongs to the whole process. It is set when the
+    first comes in and given back when the last goes out, whatever the order in between. One
+    thread does both, since threadpoolctl ignores all but the thread that came first.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._keeper = ThreadPoolExecutor(1)
+        self._limit = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._limit = self._keeper.submit(_limited).result()
+            self._inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._keeper.submit(self._limit.__exit__, None, None, None).result()
+
+
+#: A context for matrix products: ``with one_blas_thread:``. Never hold it across a ``yield``.
+one_blas_thread = _OneBlasThread()
+
+
+def _without_threads():
+    """Forget the threads that a forked process does not have."""
+    _idle.clear()
+    one_blas_thread.__init__()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_without_threads)
+
+
+def _limited():
+    return _blas().limit(limits=1).__enter__()
+
+
 @functools.cache
 def _blas():
+    # what numba takes the kernels' products from; it must be there before asking what is loaded
+    import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
-    _load_scipy_blas()
     return ThreadpoolController().select(user_api="blas")
-
-
-def _load_scipy_blas():
-    """Load what numba takes the kernels' matrix products from, before asking what is loaded.
-
-    Without the rest of `scipy.linalg`, which the kernels do not need and which takes a tenth
-    of a second, nearly as long as numba itself. Whoever imports that later gets all of it.
-    """
-    import scipy
-
-    name = "scipy.linalg.cython_blas"
-    folder = Path(scipy.__file__).parent / "linalg"
-    with _loading:
-        found = importlib.machinery.PathFinder.find_spec(name, [str(folder)])
-        if found is None or name in sys.modules:
-            importlib.import_module(name)
-            return
-        module = importlib.util.module_from_spec(found)
-        found.loader.exec_module(module)
-        sys.modules[name] = module
-
-
-def one_blas_thread():
-    """A context in which matrix products keep to the thread that asks for them."""
-    return _blas().limit(limits=1)
 
 
 def map_bands(function, bands, threads=None, progress=None, stage=""):
@@ -104,19 +117,22 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
     threads = usable_cpus() if threads is None else threads
     if threads < 1:
         raise ValueError(f"expected at least 1 thread, got {threads}")
+
+    def limited(band):
+        with one_blas_thread:
+            return function(band)
+
     if len(bands) == 1:  # as in what is itself done band by band: a pool would cost more
-        with one_blas_thread():
-            result = function(bands[0])
-        yield result
+        yield limited(bands[0])
         if progress:
             progress(stage, 1, 1)
         return
     done = 0
-    with one_blas_thread(), _pool(threads) as pool:
+    with _pool(threads) as pool:
         waiting = deque()
         try:
             for band in bands:
-                waiting.append(pool.submit(function, band))
+                waiting.append(pool.submit(limited, band))
                 if len(waiting) >= 2 * threads:
                     yield waiting.popleft().result()
                     done += 1

@@ -289,7 +289,7 @@ class _Blocks:
         """Median over the high frequencies of the mean square in the blocks `chosen`."""
         rows, columns = np.divmod(chosen, self._windows.shape[1])
         blocks = self._windows[rows, columns].reshape(-1, _SIDE * _SIDE)
-        with bands.one_blas_thread():
+        with bands.one_blas_thread:
             spectra = blocks @ self._basis
         squares = spectra[:, self._high].astype(np.float64) ** 2
         return float(np.median(squares.mean(axis=0)))

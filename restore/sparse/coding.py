@@ -136,7 +136,7 @@ def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, thre
         raise ValueError(f"expected a penalty that is not negative, got {penalty}")
     if not np.isfinite(patches).all():
         raise ValueError("patches hold NaN or infinity")
-    with bands.one_blas_thread():
+    with bands.one_blas_thread:
         step = 1 / np.linalg.eigvalsh(dictionary.gram.astype(np.float64))[-1]
 
     def code_band(band):

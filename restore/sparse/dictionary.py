@@ -74,7 +74,7 @@ class Dictionary:
     @functools.cached_property
     def gram(self):
         """(n_atoms, n_atoms) float32: inner products of the atoms."""
-        with bands.one_blas_thread():
+        with bands.one_blas_thread:
             atoms = self.atoms.astype(np.float64)
             return (atoms @ atoms.T).astype(np.float32)
 

@@ -211,7 +211,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
         energy += energies.sum(dtype=np.float64)
         count += len(patches)
         atoms = dictionary.atoms.astype(np.float64)
-        with bands.one_blas_thread():
+        with bands.one_blas_thread:
             if method == "online":
                 memory = _remember(memory, gram, slope, atoms)
                 kernels.descend(*memory, atoms)
@@ -308,7 +308,7 @@ def _with_atoms(dictionary, atoms):
 
 def _replace(atoms, uses, patches, energies):
     """Replace unused and duplicate atoms, in place, by the worst approximated patches."""
-    with bands.one_blas_thread():
+    with bands.one_blas_thread:
         overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
     bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
     if len(bad) == 0:

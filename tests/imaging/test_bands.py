@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -79,12 +80,7 @@ def test_progress_counts_up_on_the_thread_of_the_caller():
 
 
 def test_blas_keeps_to_one_thread_inside_a_band():
-    def blas_threads(_):
-        np.ones((8, 8)) @ np.ones((8, 8))
-        pools = threadpoolctl.threadpool_info()
-        return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
-
-    for pools in bands.map_bands(blas_threads, range(4), threads=2):
+    for pools in bands.map_bands(lambda _: blas_threads(), range(4), threads=2):
         assert set(pools) <= {1}
 
 
@@ -92,26 +88,52 @@ def test_usable_cpus_is_a_positive_count():
     assert bands.usable_cpus() >= 1
 
 
-def test_a_command_waits_for_no_more_of_scipy_than_its_matrix_products():
-    """And whoever wants the rest of it later finds it whole."""
-    program = """
-import sys
-import numpy as np
-from restore.imaging import bands
-from restore.sparse import coding
-from restore.sparse.dictionary import overcomplete_dct
+def blas_threads():
+    pools = threadpoolctl.threadpool_info()
+    return [pool["num_threads"] for pool in pools if pool["user_api"] == "blas"]
 
-coding.code(np.ones((3, 16), np.float32), overcomplete_dct(16, (4, 4, 1)), 2, threads=1)
-assert "scipy.linalg" not in sys.modules
 
-import scipy.linalg
+@pytest.fixture
+def several():
+    """More than one thread of BLAS, as on every machine of more than one processor."""
+    list(bands.map_bands(abs, range(2), 1))  # what is loaded late is loaded now
+    before = set(blas_threads())
+    if before == {1}:
+        pytest.skip("BLAS has one thread here")
+    return before
 
-assert np.allclose(scipy.linalg.inv(2 * np.eye(3)), np.eye(3) / 2)
-from scipy.linalg import cython_blas
 
-assert cython_blas.__name__ == "scipy.linalg.cython_blas"
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
+def test_overlapping_maps_give_the_process_its_blas_threads_back(several):
+    first, second = (bands.map_bands(abs, range(9), 2) for _ in range(2))
+    next(first), next(second)
+    first.close()
+    assert list(second) == list(range(1, 9))
+    assert set(blas_threads()) == several
+
+
+def test_the_limit_holds_until_the_last_has_left(several):
+    with ThreadPoolExecutor(1) as other:
+        other.submit(bands.one_blas_thread.__enter__).result()
+        with bands.one_blas_thread:
+            assert set(blas_threads()) == {1}
+        assert set(blas_threads()) == {1}
+        other.submit(bands.one_blas_thread.__exit__).result()
+    assert set(blas_threads()) == several
+
+
+def test_two_tasks_at_once_are_as_one_after_the_other():
+    from restore import demosaic, denoise
+
+    noisy = np.random.default_rng(0).random((48, 48)).astype(np.float32)
+    tasks = [
+        lambda: denoise(noisy, 0.2, threads=2),
+        lambda: demosaic(noisy, quality="fast", threads=2),
+        lambda: denoise(noisy, 0.1, dictionary="learn", iterations=1, threads=2),
+    ]
+    expected = [task().tobytes() for task in tasks]
+    with ThreadPoolExecutor(3) as pool:
+        together = [pool.submit(task) for task in 2 * tasks]
+        assert [one.result().tobytes() for one in together] == 2 * expected
 
 
 def test_threads_are_kept_and_shared_by_nobody():
