@@ -375,7 +375,9 @@ class Run:
         }
         if resume and os.path.lexists(self.output):
             _check_same(self.output, first.provenance, about)
-            dictionary, done = first, int(first.provenance["iterations"])
+            dictionary, done = first, first.provenance.get("iterations")
+            if type(done) is not int or done < 0:
+                raise ValueError(f"{self.output} does not say how many turns were learned")
         else:
             dictionary, done = self._started(drawn, shape, first), 0
         self.saved = done

@@ -42,6 +42,8 @@ def cache_folder():
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = f"{platform.python_version()}-numba{numba.__version__}-{digest.hexdigest()[:16]}"
+    if numba.config.BOUNDSCHECK:  # numba itself would take one kind of code for the other
+        name += "-checked"
     if os.environ.get("NUMBA_CACHE_DIR"):
         return _private(Path(os.environ["NUMBA_CACHE_DIR"]) / "restore" / name)
     user = os.getuid() if hasattr(os, "getuid") else "user"

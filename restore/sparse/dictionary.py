@@ -5,6 +5,7 @@ D (patch_dim x n_atoms) and X are the transposes of ours.
 """
 
 import functools
+import math
 import os
 from dataclasses import dataclass, field
 
@@ -44,7 +45,7 @@ class Dictionary:
             raise ValueError(f"expected atoms of shape (n_atoms, patch_dim), got {atoms.shape}")
         if len(patch_shape) != 3 or min(patch_shape) < 1 or patch_shape[2] not in (1, 3):
             raise ValueError(f"expected a patch shape (height, width, 1 or 3), got {patch_shape}")
-        if np.prod(patch_shape) != atoms.shape[1]:
+        if math.prod(patch_shape) != atoms.shape[1]:
             raise ValueError(f"atoms of {atoms.shape[1]} samples do not fit {patch_shape} patches")
         if not np.isfinite(atoms).all():
             raise ValueError("atoms hold NaN or infinity")
@@ -126,11 +127,19 @@ class Dictionary:
         arrays, provenance, _ = archive.read(
             file, "dictionary", {"atoms": ("f", 2), "patch_shape": ("i", 1)}
         )
-        return cls(arrays["atoms"], tuple(arrays["patch_shape"]), provenance)
+        n_atoms, patch_dim = arrays["atoms"].shape
+        with archive.usable(file, "dictionary file"):
+            if patch_dim > MOST_SAMPLES:
+                raise ValueError(f"its patches have more than {MOST_SAMPLES} samples")
+            archive.check_expansion("inner products of its atoms", 4 * n_atoms**2, file)
+            return cls(arrays["atoms"], tuple(arrays["patch_shape"]), provenance)
 
 
 #: Dictionaries that come with the package, learned from photos by `make dictionaries`.
 PACKAGED = ("grey", "colour")
+
+#: Most samples of a patch of a dictionary that is read from a file: 64 x 64, with three channels.
+MOST_SAMPLES = 3 << 12
 
 
 def overcomplete_dct(n_atoms, patch_shape):

@@ -37,6 +37,9 @@ KINDS = 4
 
 KIND = "unrolled coder"
 
+#: Largest weight in a file, and the least of its window; several times what is shipped.
+LARGEST, LEAST_WEIGHT = 64.0, 1e-3
+
 #: What the file holds: the permitted types and the axes of each array.
 ARRAYS = {
     "analysis": ("ef", 4),
@@ -130,7 +133,11 @@ class Coder:
             If there is no such file.
         """
         arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
-        return cls(**arrays, provenance=provenance)
+        with archive.usable(file, KIND):
+            for name, weights in arrays.items():
+                archive.check_range(name, weights, -LARGEST, LARGEST)
+            archive.check_range("window", arrays["window"], LEAST_WEIGHT, LARGEST)
+            return cls(**arrays, provenance=provenance)
 
 
 @functools.cache

@@ -126,6 +126,68 @@ def test_declared_sizes_are_not_believed(file):
         Dictionary.load(file)
 
 
+def with_header(header):
+    file = io.BytesIO()
+    arrays = {"atoms": DICTIONARY.atoms, "patch_shape": np.array([4, 4, 1], np.int32)}
+    np.savez(file, header=np.frombuffer(header, np.uint8), **arrays)
+    return file
+
+
+def packed_by(method, flags=0):
+    """A dictionary file packed in another way, or with a flag such as that of encryption."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(stored()) as good, zipfile.ZipFile(file, "w", method) as bad:
+        for member in good.namelist():
+            bad.writestr(member, good.read(member))
+    content = bytearray(file.getvalue())
+    for signature, place in ((b"PK\1\2", 8), (b"PK\3\4", 6)):
+        at = content.find(signature)
+        while at >= 0:
+            content[at + place] |= flags
+            at = content.find(signature, at + 4)
+    return io.BytesIO(content)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        with_header(b"[" * 100_000),
+        with_header(b'{"kind": "dictionary", "version": 1, "sha256": 0, "provenance": []}'),
+        with_header(b'{"kind": "\\u001b[31m", "version": 1, "provenance": {}}'),
+        packed_by(zipfile.ZIP_LZMA),
+        packed_by(zipfile.ZIP_DEFLATED, flags=1),
+        with_member("atoms.npy", npy(("(" * 5000,))),
+    ],
+    ids=["deep", "no provenance", "escapes", "lzma", "encrypted", "nested shape"],
+)
+@pytest.mark.parametrize("read", [Dictionary.load, archive.read_header])
+def test_odd_files_end_in_a_sentence(file, read):
+    try:
+        read(file)
+    except ValueError as error:
+        assert "\n" not in str(error) and str(error).isprintable()
+    else:
+        assert read is archive.read_header  # the arrays are not looked at
+
+
+def test_a_small_file_cannot_take_much_memory(tmp_path):
+    atoms = np.ones((20_000, 1), np.float32)
+    path = tmp_path / "many.npz"
+    Dictionary(atoms, (1, 1, 1)).save(path)
+    assert path.stat().st_size < 2000
+    with pytest.raises(ValueError, match="many.npz is .* inner products of its atoms would take"):
+        Dictionary.load(path)
+    long = np.zeros((1, 1_000_000), np.float32)
+    long[0, 0] = 1
+    Dictionary(long, (1, 1_000_000, 1)).save(path)
+    with pytest.raises(ValueError, match="more than 12288 samples"):
+        Dictionary.load(path)
+    many = {f"part{number}": np.zeros(1 << 20, np.float32) for number in range(8)}
+    archive.write(path, "parts", many, {})
+    with pytest.raises(ValueError, match="32 MB unpacked, too much for a file of its size"):
+        archive.read(path, "parts", dict.fromkeys(many, ("f", 1)))
+
+
 def test_every_truncation_and_many_flips_end_in_a_sentence():
     file = io.BytesIO()
     DICTIONARY.save(file)

@@ -95,3 +95,18 @@ def test_window_means():
     for row, column in [(0, 0), (6, 9), (3, 4)]:
         window = plane[row : row + 3, column : column + 3]
         assert means[row, column] == pytest.approx(window.mean(), abs=1e-6)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("value", [np.nan, -np.nan, np.inf, 1e30])
+def test_samples_without_a_distance_are_never_matched_nor_written_beyond(share, value):
+    plane = texture((24, 26))
+    plane[RNG(2).random(plane.shape) < share] = value
+    rows, columns = np.array([0, 5, 20]), np.array([0, 9, 22])
+    room = np.full((9 + 9, 30), -7, np.int32)
+    with np.errstate(all="ignore"):
+        kernels.match(plane, rows, columns, 4, 6, room[:9])
+        wanted = [reference.nearest_patches(plane, (y, x), 4, 6, 30) for y in rows for x in columns]
+    assert (room[9:] == -7).all()
+    for found, corners in zip(room[:9], wanted, strict=True):
+        assert sorted(zip(*np.divmod(found, 26), strict=True)) == sorted(corners)

@@ -285,9 +285,15 @@ def test_tiles_are_bounded_and_fair(monkeypatch):
         learn_demosaicing(tiles([]))
 
 
-def test_a_model_for_noise_is_refused():
-    with pytest.raises(ValueError, match="one without noise is needed"):
-        demosaic(np.zeros((8, 8)), model=packaged("demosaic-noisy"))
+def test_a_model_is_used_for_the_noise_it_was_learned_with_or_refused():
+    mosaic = sampled(picture(20, 24), "RGGB") / 255
+    model = packaged("demosaic-noisy")
+    expected = demosaic(mosaic, sigma=10 / 255)
+    assert np.array_equal(demosaic(mosaic, sigma=10 / 255, model=model), expected)
+    with pytest.raises(ValueError, match="for noisy mosaics: give the sigma"):
+        demosaic(mosaic, model=model)
+    with pytest.raises(ValueError, match="for mosaics without noise, and sigma is not 0"):
+        demosaic(mosaic, sigma=10 / 255, model=packaged("demosaic"))
 
 
 def test_unsound_models_are_refused(tmp_path):

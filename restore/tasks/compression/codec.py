@@ -16,6 +16,8 @@ COUNTS = (64, 256, 256, 256)
 PACKAGED = ("photos",)
 #: A predictor of 1.0 is stored as this.
 ONE = 4096
+#: Most bits that a level may be said to cost, and steps that it may be drawn to zero.
+MOST_BITS, MOST_BIAS = 64.0, 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +88,13 @@ class Codec:
             part = getattr(self, name)
             if part.dtype != kind or part.shape != shape or not np.isfinite(part).all():
                 raise ValueError(f"the codec's {name} are damaged")
-        if self.models[:, 1].max() > 255 or np.abs(self.weights).max() > 1 << 24:
+        # the magnitude of the least integer is no int32
+        if self.models[:, 1].max() > 255 or np.abs(self.weights.astype(np.int64)).max() > 1 << 24:
             raise ValueError("the codec's starting statistics are damaged")
+        for name, most in (("rates", MOST_BITS), ("bias", MOST_BIAS)):
+            part = getattr(self, name)
+            if part.min() < 0 or part.max() > most:
+                raise ValueError(f"the codec's {name} are not from 0 to {most:g}")
 
     def _arrays(self):
         for name in ("transforms", "predictors", "scales"):
@@ -154,7 +161,8 @@ class Codec:
         parts, provenance, _ = archive.read(file, "codec", expected)
         for name in ("transforms", "predictors", "scales"):
             parts[name] = tuple(parts.pop(f"{name}_{side}") for side in SIDES)
-        return cls(**parts, provenance=provenance)
+        with archive.usable(file, "codec file"):
+            return cls(**parts, provenance=provenance)
 
 
 @functools.cache
@@ -167,9 +175,14 @@ def _orthonormal(rows):
     factor (N. Higham, Functions of Matrices, 2008, Sec. 8.3)."""
     bases = rows.astype(np.float64)
     bases /= np.linalg.norm(bases, axis=2, keepdims=True)
-    for _ in range(6):
-        bases = 1.5 * bases - 0.5 * bases @ bases.transpose(0, 2, 1) @ bases
-    if np.abs(bases @ bases.transpose(0, 2, 1) - np.eye(bases.shape[1])).max() > 1e-6:
+
+    def errors():
+        return np.abs(bases @ bases.transpose(0, 2, 1) - np.eye(bases.shape[1]))
+
+    if errors().sum(axis=2).max() < 1:  # else the iteration may diverge
+        for _ in range(6):
+            bases = 1.5 * bases - 0.5 * bases @ bases.transpose(0, 2, 1) @ bases
+    if errors().max() > 1e-6:
         raise ValueError("the codec's transforms are damaged: their atoms are not orthogonal")
     return np.ascontiguousarray(bases, dtype=np.float32)
 

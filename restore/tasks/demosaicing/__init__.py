@@ -79,7 +79,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         "fast" stops after the first learned stage and leaves out the groups of similar
         patches and the coder; "best" takes four times as many groups, three times the work.
     model : Model, optional
-        Learned for mosaics without noise; the packaged one by default.
+        Learned for mosaics without noise or, with a sigma, for noisy ones (`learn_demosaicing`
+        with the noise of `LEARNED_SIGMA`); the packaged one by default.
     threads : int, optional
         Threads to use; all usable processors by default. The result is the same for any.
     progress : callable, optional
@@ -96,7 +97,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     ------
     ValueError
         If the mosaic has three channels or samples that are not finite, the pattern or the
-        quality is not one of those above, sigma is negative, or the model is for noisy mosaics.
+        quality is not one of those above, sigma is negative, or the model was learned with noise
+        and there is none, or without and there is.
 
     References
     ----------
@@ -120,21 +122,27 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         )
     if quality not in QUALITIES:
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"sigma must not be negative, got {sigma}")
     # the coder knows the errors of the estimates by the packaged model
     shipped = model is None and not sigma
-    model = packaged("demosaic") if model is None else model
-    if model.noisy:
-        raise ValueError("this model was learned for noisy mosaics: one without noise is needed")
+    if model is None:
+        model = packaged("demosaic-noisy" if sigma else "demosaic")
+    elif model.noisy and not sigma:
+        raise ValueError("this model was learned for noisy mosaics: give the sigma of the noise")
+    elif sigma and not model.noisy:
+        raise ValueError(
+            "this model was learned for mosaics without noise, and sigma is not 0: leave out the "
+            "model, for the packaged one, or denoise the result instead"
+        )
     samples = samples[..., 0]
     if not np.isfinite(samples).all():
         raise ValueError("the mosaic has samples that are not finite: replace them first")
-    if not 0 <= sigma < np.inf:
-        raise ValueError(f"sigma must not be negative, got {sigma}")
     top, left = PATTERNS[pattern]
 
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
-        model, scale, error = packaged("demosaic-noisy"), LEARNED_SIGMA / sigma, LEARNED_SIGMA**2
+        scale, error = LEARNED_SIGMA / sigma, LEARNED_SIGMA**2
     else:
         # what was learned was learned in [0, 1]
         scale, error = 1 / max(1, samples.max()), ROUNDED

@@ -6,8 +6,8 @@ on all sides. Estimates hold only the two colours that were not measured at a sa
 (`restore.kernels.mosaic.missing_colours`).
 """
 
+import math
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -197,6 +197,12 @@ def with_means(weights, nodes, radii):
 
 # Models on disk ---------------------------------------------------------------------------
 
+KIND = "demosaicing model"
+
+#: What a file may hold: stages, nodes of one, and values of the weights; several times what is
+#: shipped.
+MOST_STAGES, MOST_NODES, LARGEST = 8, 1 << 16, 64.0
+
 _LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": ("il", 2)}
 
 
@@ -235,7 +241,7 @@ class Model:
                 [[len(stage.nodes), *stage.weights.shape[:2]] for stage in stages], np.int32
             ),
         }
-        archive.write(file, "demosaicing model", arrays, self.provenance)
+        archive.write(file, KIND, arrays, self.provenance)
 
     @classmethod
     def load(cls, file):
@@ -248,38 +254,49 @@ class Model:
         OSError
             If it cannot be read.
         """
-        arrays, provenance, _ = archive.read(file, "demosaicing model", _LAYOUT)
-        stages = []
-        node = weight = 0
-        try:
-            if not np.isfinite(arrays["weights"]).all() or not np.isfinite(arrays["nodes"]).all():
-                raise ValueError("not finite")
-            counts = arrays["counts"]
-            for row, (nodes, leaves, outputs) in zip(arrays["radii"], counts, strict=True):
-                radii = row[row >= 0].astype(np.int64)
-                if outputs not in (2, 3) or tuple(radii) != windows(len(stages), outputs == 3):
-                    raise ValueError("other windows")
-                tree = np.ascontiguousarray(arrays["nodes"][node : node + nodes])
-                _check_trees(tree, leaves)
-                shape = (int(leaves), int(outputs), int(((2 * radii + 1) ** 2).sum()))
-                size = int(np.prod(shape))
-                maps = arrays["weights"][weight : weight + size].astype(np.float32).reshape(shape)
-                stages.append(Stage(radii, tree, with_means(maps, tree, radii)))
-                node += int(nodes)
-                weight += size
-        except ValueError:
-            name = Path(file).name
-            raise ValueError(f"{name} does not hold a usable demosaicing model") from None
-        return cls(stages, provenance)
+        arrays, provenance, _ = archive.read(file, KIND, _LAYOUT)
+        with archive.usable(file, KIND):
+            return cls(_unpacked(**arrays), provenance)
+
+
+def _unpacked(radii, nodes, weights, counts):
+    """The stages of the arrays of a file, which are checked."""
+    widths = radii.shape[1], nodes.shape[1], counts.shape[1]
+    if widths != (len(NOISY_RADII), 3, 3) or len(radii) != len(counts):
+        raise ValueError("its parts do not fit each other")
+    if not 1 <= len(counts) <= MOST_STAGES:
+        raise ValueError(f"a model has 1 to {MOST_STAGES} stages, not {len(counts)}")
+    archive.check_range("weights", weights, -LARGEST, LARGEST)
+    stages, node, weight = [], 0, 0
+    for row, (size, leaves, outputs) in zip(radii, counts.tolist()):
+        if outputs not in (2, 3) or outputs != counts[0, 2]:
+            raise ValueError("its stages give different colours")
+        own = np.array(windows(len(stages), outputs == 3), np.int64)
+        if not np.array_equal(row[: len(own)], own) or (row[len(own) :] != -1).any():
+            raise ValueError("its windows are not those of this program")
+        if not (2 <= size <= MOST_NODES and 1 <= leaves <= size):
+            raise ValueError(f"the trees of a stage have 2 to {MOST_NODES} nodes")
+        tree = nodes[node : node + size]
+        shape = leaves, outputs, int(((2 * own + 1) ** 2).sum())
+        maps = weights[weight : weight + math.prod(shape)].astype(np.float32)
+        if len(maps) != math.prod(shape) or len(tree) != size:
+            raise ValueError("it is shorter than its stages")
+        _check_trees(tree, leaves)
+        stages.append(Stage(own, tree, with_means(maps.reshape(shape), tree, own)))
+        node, weight = node + size, weight + maps.size
+    if (node, weight) != (len(nodes), len(weights)):
+        raise ValueError("it is longer than its stages")
+    return stages
 
 
 def _check_trees(nodes, leaves):
-    """Refuse trees that would lead out of their arrays, or round in circles."""
-    feature, _, child = nodes.T
+    """Refuse trees that lead out of their arrays or round in circles, or have no whole numbers."""
+    feature, threshold, child = nodes.T
     number = np.arange(len(nodes))
-    leaf = feature < 0
-    sound = len(nodes) >= 2 and bool((feature < FIXED + LOCAL).all())
+    leaf = feature == -1
+    sound = bool(np.isfinite(threshold).all() and (np.trunc(child) == child).all())
+    sound &= bool((leaf | np.isin(feature, np.arange(FIXED + LOCAL))).all())
     sound &= bool(((child >= 0) & (child < leaves))[leaf].all())
     sound &= bool(((child > number) & (child + 1 < len(nodes)))[~leaf].all())
     if not sound:
-        raise ValueError("unsound trees")
+        raise ValueError("its trees are unsound")

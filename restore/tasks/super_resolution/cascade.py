@@ -38,6 +38,10 @@ KIND, UNFINISHED = "super-resolution model", "checkpoint of a super-resolution m
 #: Stages in a file of the second kind for each stage learned: itself, and one per fold.
 COPIES = 5
 
+#: What a file may hold: stages, each with its folds where it is still being learned, anchors of a
+#: stage, sides of windows and patches, and values of the maps; several times what is shipped.
+MOST_STAGES, MOST_ANCHORS, LONGEST, LARGEST = 16 * COPIES, 1 << 14, 32, 1e4
+
 #: Windows per band, and rows of a band compared with the anchors at a time.
 WINDOWS = 8192
 CHUNK = 256
@@ -143,7 +147,7 @@ class Cascade:
         if kind == UNFINISHED:
             stages = stages[: len(stages) // COPIES]
         cascade = cls(scale, stages, provenance)
-        with _named(file):
+        with archive.usable(file, KIND):
             kernel_of(cascade.degradation, scale)
         return cascade
 
@@ -170,18 +174,11 @@ def write_stages(file, kind, scale, stages, provenance):
 def read_stages(file, kind):
     """Scale, stages and provenance of what `write_stages` wrote; errors as `Cascade.load`."""
     arrays, provenance, _ = archive.read(file, kind, _LAYOUT)
-    with _named(file):
-        return *_unpacked(arrays), provenance
-
-
-@contextlib.contextmanager
-def _named(file):
-    """Whatever makes no sense in a file becomes a sentence that names it."""
-    try:
-        yield
-    except ValueError as error:
-        name = getattr(file, "name", file)
-        raise ValueError(f"{name} is not a usable {KIND}: {error}") from None
+    with archive.usable(file, KIND):
+        scale, stages = _unpacked(arrays)
+        if kind == UNFINISHED and len(stages) % COPIES:
+            raise ValueError("a stage lacks some of its folds")
+    return scale, stages, provenance
 
 
 @functools.cache
@@ -192,20 +189,21 @@ def _packaged(scale):
 def _unpacked(arrays):
     """Scale and stages from the three arrays of a file."""
     sizes = arrays["sizes"].tolist()
-    if not sizes or len(sizes[0]) != 7:
-        raise ValueError("it says nothing about its stages")
+    if not 0 < len(sizes) <= MOST_STAGES or len(sizes[0]) != 7:
+        raise ValueError(f"a model has 1 to {MOST_STAGES} stages of seven sizes")
     maps = arrays["maps"].astype(np.float32)
-    if not np.isfinite(maps).all():
-        raise ValueError("it holds NaN or infinity")
+    archive.check_range("maps", maps, -LARGEST, LARGEST)
     stages, taken, regressed = [], 0, 0
     for scale, step, side, patch, n_anchors, n_sorting, n_features in sizes:
         if (
             not 2 <= scale <= 8
             or scale != sizes[0][0]
             or step not in (1, scale)
-            or not (step <= side <= 64 and (side - step) % 2 == 0)
-            or not (scale <= patch <= 64 and (patch - scale) % 2 == 0)
-            or min(n_anchors, n_sorting, n_features) < 1
+            or not (step <= side <= LONGEST and (side - step) % 2 == 0)
+            or not (scale <= patch <= LONGEST and (patch - scale) % 2 == 0)
+            or not 1 <= n_anchors <= MOST_ANCHORS
+            or not 1 <= n_sorting <= side * side
+            or not 1 <= n_features <= side * side
         ):
             raise ValueError("the sizes of its stages make no sense")
         shapes = {

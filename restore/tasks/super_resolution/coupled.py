@@ -21,6 +21,9 @@ from restore.tasks.super_resolution.cascade import bands_of, half, mirrored, pri
 #: Side of a patch in pixels of the small picture, and atoms in its code.
 SIDE, SPARSITY = 3, 3
 
+#: Largest value of the maps and of the detail in a file; packaged ones stay below 1.
+LARGEST = 100.0
+
 #: Patches learned from, share of their features' energy that is kept, and turns of K-SVD.
 PATCHES, KEPT, TURNS = 100_000, 0.999, 15
 
@@ -68,14 +71,19 @@ class CoupledDictionary:
         )
         projection, high = (arrays[name].astype(np.float32) for name in ("projection", "high"))
         scale = round(high.shape[1] ** 0.5 / SIDE)
-        if (
-            high.shape[1] != (SIDE * scale) ** 2
-            or projection.shape[1] != 4 * high.shape[1]
-            or arrays["low"].shape != (len(high), len(projection))
-        ):
-            name = getattr(file, "name", file)
-            raise ValueError(f"{name} is not a usable coupled dictionary: its parts do not fit")
-        low = Dictionary(arrays["low"], (1, len(projection), 1))
+        with archive.usable(file, "coupled dictionary"):
+            if (
+                not 2 <= scale <= 8
+                or high.shape[1] != (SIDE * scale) ** 2
+                or projection.shape[1] != 4 * high.shape[1]
+                or not len(projection) <= projection.shape[1]
+                or arrays["low"].shape != (len(high), len(projection))
+            ):
+                raise ValueError("its parts do not fit each other")
+            archive.check_range("projection", projection, -LARGEST, LARGEST)
+            archive.check_range("details", high, -LARGEST, LARGEST)
+            archive.check_expansion("inner products of its atoms", 4 * len(high) ** 2, file)
+            low = Dictionary(arrays["low"], (1, len(projection), 1))
         return cls(scale, projection, low, high, provenance)
 
 
