@@ -87,6 +87,35 @@ def test_a_truncated_cache_recovers(probe, cache, suffix, keep):
     assert run(probe, NUMBA_CACHE_DIR=str(cache))[:2] == (20, 1)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for ELF")
+def test_damaged_machine_code_is_not_run(probe, cache):
+    run(probe, NUMBA_CACHE_DIR=str(cache))
+    for file in cache.rglob("*.nbc"):
+        code = bytearray(file.read_bytes())
+        first = code.index(b"\x7fELF") + 64  # instruction, after the header
+        code[first : first + 100] = bytes(100)
+        file.write_bytes(code)
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[:2] == (20, 0)
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[:2] == (20, 1)
+
+
+def test_the_code_of_another_function_is_not_run(probe, cache):
+    run(probe, NUMBA_CACHE_DIR=str(cache))
+    (double,) = cache.rglob("probe.double*.nbc")
+    (total,) = cache.rglob("probe.total*.nbc")
+    shutil.copy(double, total)
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[:2] == (20, 0)
+    assert run(probe, NUMBA_CACHE_DIR=str(cache))[:2] == (20, 1)
+
+
+def test_what_is_compiled_is_told(probe, cache):
+    told = "\njit.listeners.append(print)\ntotal(np.arange(5, dtype=np.float32))\n"
+    probe.write_text(PROBE.replace("print(total", "done = (total") + told + "total(np.arange(5))\n")
+    process = start(probe, NUMBA_CACHE_DIR=str(cache))
+    assert process.communicate(timeout=120) == ("total\ndouble\n", "")
+    assert start(probe, NUMBA_CACHE_DIR=str(cache)).communicate(timeout=120) == ("", "")
+
+
 def test_a_cache_that_cannot_be_written_is_done_without(probe, tmp_path):
     (tmp_path / "file").touch()
     assert run(probe, NUMBA_CACHE_DIR=str(tmp_path / "file" / "cache")) == (20, 0, "None")
@@ -95,6 +124,23 @@ def test_a_cache_that_cannot_be_written_is_done_without(probe, tmp_path):
 def test_without_a_home_the_cache_is_in_the_temporary_folder(probe, tmp_path):
     folder = run(probe, HOME="/dev/null", XDG_CACHE_HOME="/dev/null", TMPDIR=str(tmp_path))[2]
     assert folder.startswith(str(tmp_path))
+
+
+HOMELESS = """
+import os, pwd
+os.environ.pop("HOME", None)
+os.environ.pop("XDG_CACHE_HOME", None)
+def unknown(number):
+    raise KeyError(number)
+pwd.getpwuid = unknown
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs a list of users")
+def test_a_user_without_home_and_name_has_a_cache(probe, tmp_path):
+    probe.write_text(HOMELESS + PROBE)
+    result, _, folder = run(probe, TMPDIR=str(tmp_path))
+    assert result == 20 and folder.startswith(str(tmp_path))
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="needs POSIX permissions")
