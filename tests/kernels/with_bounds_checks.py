@@ -16,15 +16,16 @@ import zlib
 import numba
 import numpy as np
 import pytest
-from test_fuzz import mutated
 
 import restore
-from restore import archive, coding
-from restore.compression import Codec
-from restore.demosaicing import Model
+from restore.imaging import archive
 from restore.kernels import jit
-from restore.super_resolution import Cascade, CoupledDictionary
-from restore.unrolled import Coder, correct
+from restore.sparse import coding
+from restore.sparse.unrolled import Coder, correct
+from restore.tasks.compression import Codec
+from restore.tasks.demosaicing import Model
+from restore.tasks.super_resolution import Cascade, CoupledDictionary
+from tests.batch.test_fuzz import mutated
 
 MUTATIONS = int(os.environ.get("FUZZ", 30))
 
