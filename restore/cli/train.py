@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import signal
 import time
 
 import click
@@ -10,6 +9,7 @@ import click
 from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
 from restore.cli.options import check_picture, max_pixels
+from restore.files.signals import at_signal
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
 SETTINGS = {
@@ -220,15 +220,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     )
     run = Run(console, output, picture, settings, next(iter(models), None), super_resolution)
     try:
-        with batch.signals():
+        with at_signal(lambda number: run.interrupted()):
             return run.train(inputs, recursive, resume)
-    except (KeyboardInterrupt, batch.Interrupted) as stop:
-        console.end()
-        number = stop.args[0] if isinstance(stop, batch.Interrupted) else signal.SIGINT
-        what = "the model of stage" if super_resolution else "the dictionary of turn"
-        kept = f"{output} holds {what} {run.saved}: --resume goes on from there"
-        console.say("interrupted: " + (kept if run.saved else "nothing is learned yet"))
-        return 128 + number
     except (OSError, ValueError, MemoryError) as error:
         console.end()
         console.say(f"restore: {batch.failure_reason(error)}")
@@ -242,6 +235,12 @@ class Run:
         self.console, self.output, self.picture, self.settings = console, output, picture, settings
         self.model, self.scale = model, scale and int(scale)
         self.saved = 0
+
+    def interrupted(self):
+        """The last words before a signal ends the process."""
+        what = "the model of stage" if self.scale else "the dictionary of turn"
+        kept = f"{self.output} holds {what} {self.saved}: --resume goes on from there"
+        self.console.last_words(kept if self.saved else "nothing is learned yet")
 
     def train(self, inputs, recursive, resume):
         """From files to a file; the exit code."""

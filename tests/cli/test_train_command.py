@@ -505,7 +505,8 @@ def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
     assert again.return_value == 1 and "is finished: --overwrite" in again.stderr
 
 
-def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, monkeypatch):
+def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, monkeypatch, capfd):
+    from restore.files import signals
     from restore.learning import super_resolution as learning
     from restore.tasks.super_resolution import Cascade
 
@@ -515,14 +516,16 @@ def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, 
 
     def until_the_third(*given):
         if given[-1] == 3:
-            raise KeyboardInterrupt
+            signals._end(signal.SIGINT, None)
         return learn(*given)
 
     with monkeypatch.context() as patch:
         patch.setattr(learning, "_learn_stage", until_the_third)
-        result = call(*enlarging, "-o", parts)
-    assert result.return_value == 130
-    assert "holds the model of stage 2: --resume goes on" in result.stderr
+        patch.setattr(signals, "ignore", lambda: None)
+        patch.setattr(os, "_exit", sys.exit)  # this process is to go on
+        assert call(*enlarging, "-o", parts).exit_code == 130
+    assert "holds the model of stage 2: --resume goes on" in capfd.readouterr().err
+    assert sorted(path.name for path in tmp_path.glob("*.npz*")) == ["parts.npz", "whole.npz"]
     unfinished = Cascade.load(parts)
     assert len(unfinished.stages) == 2
     assert (unfinished.stages[1].regressions == Cascade.load(whole).stages[1].regressions).all()
