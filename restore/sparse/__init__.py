@@ -1,0 +1,1 @@
+"""Sparse coding of what was measured of a picture."""
