@@ -263,7 +263,7 @@ def _write(file, contents, name, **options):
 def _measure(reference, file, options):
     """PSNR and SSIM of what was written against the reference file."""
     from restore.files.reading import read_pages
-    from restore.measures import psnr, ssim
+    from restore.imaging.measures import psnr, ssim
 
     wanted = read_beside(reference, "reference", options.max_pixels).samples
     pages = [page.samples for page in read_pages(file, max_pixels=options.max_pixels)]

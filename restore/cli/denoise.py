@@ -149,9 +149,9 @@ def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, *
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
-    from restore.denoising import denoise
     from restore.files.picture import PictureWarning
-    from restore.noise import PhotonNoise, estimate_noise, estimate_photon_noise
+    from restore.imaging.noise import PhotonNoise, estimate_noise, estimate_photon_noise
+    from restore.tasks.denoising import denoise
 
     facts = {}
     given = None if sigma == "auto" else sigma / 255
@@ -209,7 +209,7 @@ def _print_noise(inputs, options):
 
 def _noise(samples, threads):
     """What is known of the noise of one picture, in 8-bit levels."""
-    from restore.noise import estimate_noise, estimate_photon_noise
+    from restore.imaging.noise import estimate_noise, estimate_photon_noise
 
     sigmas, coarse = estimate_noise(samples, threads=threads)
     found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}

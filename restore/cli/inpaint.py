@@ -98,7 +98,7 @@ def inpaint_picture(
     import numpy as np
 
     from restore.files.picture import Picture, PictureWarning
-    from restore.inpainting import find_defects, grow_mask, inpaint
+    from restore.tasks.inpainting import find_defects, grow_mask, inpaint
 
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
     if mask is not None or rule is not None:

@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 
-from restore import bands
+from restore.imaging import bands
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}

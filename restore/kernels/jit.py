@@ -1,7 +1,7 @@
 """How every kernel is compiled, and where the compiled code is kept.
 
 Kernels are serial and release the interpreter lock; parallelism lives in
-`restore.bands` alone. Compiled code is cached in a private folder whose name
+`restore.imaging.bands` alone. Compiled code is cached in a private folder whose name
 holds a hash of *all* kernel sources, because numba looks only at the file of the
 function itself and would go on using stale code of the functions it calls.
 

@@ -1,1 +1,1 @@
-"""Sparse coding of what was measured of a picture."""
+"""Patches, dictionaries, pursuit: what every task is built from."""

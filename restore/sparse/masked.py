@@ -6,10 +6,11 @@ the unknown ones.
 
 import numpy as np
 
-from restore import bands, coding
-from restore import patches as patching
-from restore.dictionary import Dictionary
+from restore.imaging import bands
 from restore.kernels import masked as kernels
+from restore.sparse import coding
+from restore.sparse import patches as patching
+from restore.sparse.dictionary import Dictionary
 
 #: Patches coded in one call of the kernel.
 BAND = 2048

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from restore.resize import cubic, taps
+from restore.imaging.resize import cubic, taps
 
 
 @dataclass(frozen=True)
