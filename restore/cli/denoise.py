@@ -1,17 +1,13 @@
 """``restore denoise``"""
 
 import functools
-import os
 import warnings
 
 import click
 
 from restore import batch
 from restore.batch.records import NOTHING
-from restore.cli.options import PictureCommand, batch_options, quality
-
-#: What --dictionary knows without a file.
-_NAMES = ("learn", "grey", "colour")
+from restore.cli.options import PictureCommand, batch_options, dictionary, quality
 
 
 class Levels(click.ParamType):
@@ -67,11 +63,9 @@ class Levels(click.ParamType):
     help="Share of the noisy picture that is mixed into the result.",
 )
 @quality("fast takes about a 20th of balanced's time, best not quite twice as long.")
-@click.option(
-    "--dictionary",
-    metavar="learn|NAME|FILE",
-    help="Instead of groups of patches, code each patch on its own with these atoms: learned "
-    "on the picture, a packaged dictionary, or a file. What follows is for this way alone.",
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
+    "picture, a packaged dictionary, or a file. What follows is for this way alone."
 )
 @click.option(
     "--atoms",
@@ -139,10 +133,6 @@ def _check(*, sigma, poisson_gain, quality, dictionary, **settings):
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
     if dictionary is None and quality != "fast" and given & {"sparsity", "stride"}:
         raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
-    if dictionary and dictionary not in _NAMES and not os.path.isfile(dictionary):
-        raise click.UsageError(
-            f"--dictionary: there is no file {dictionary}; the names are {', '.join(_NAMES)}"
-        )
 
 
 def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, **settings):

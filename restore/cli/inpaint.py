@@ -7,7 +7,7 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
+from restore.cli.options import PictureCommand, batch_options, dictionary, quality, sigma_as_well
 
 #: Masks that cover more of a picture are asked about.
 MOST = 0.9
@@ -60,6 +60,10 @@ class Mask(click.ParamType):
 )
 @sigma_as_well
 @quality("fast takes about a third of balanced's time, best two to eight times as long.")
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms, by its known "
+    "samples: learned on the picture, a packaged dictionary, or a file."
+)
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, sigma, **settings):
     """Fill text, scratches, missing pixels and holes.

@@ -35,6 +35,29 @@ def quality(words):
     )
 
 
+class DictionaryName(click.ParamType):
+    """What to code patches over: "learn", the name of a packaged dictionary, or a file."""
+
+    name = "dictionary"
+
+    #: What is known without a file.
+    NAMES = ("learn", "grey", "colour")
+
+    def convert(self, value, param, ctx):
+        if value not in self.NAMES and not os.path.isfile(value):
+            self.fail(
+                f"there is no file {value}; the names are {', '.join(self.NAMES)}", param, ctx
+            )
+        return value
+
+
+def dictionary(words):
+    """The option for one dictionary for the whole picture; `words` say what it does here."""
+    return click.option(
+        "--dictionary", type=DictionaryName(), metavar="learn|NAME|FILE", help=words
+    )
+
+
 #: For commands that remove noise as well.
 sigma_as_well = click.option(
     "--sigma",

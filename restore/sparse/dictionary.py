@@ -142,6 +142,37 @@ PACKAGED = ("grey", "colour")
 MOST_SAMPLES = 3 << 12
 
 
+def load_for(dictionary, channels):
+    """A dictionary for pictures of so many channels.
+
+    Parameters
+    ----------
+    dictionary : Dictionary, str, path or binary file object
+        What `Dictionary.load` takes, or ``"learn"``: the packaged dictionary that learning on
+        a picture starts from.
+    channels : int
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    ValueError
+        If its patches have another number of channels; and as `Dictionary.load`.
+    """
+    if isinstance(dictionary, str) and dictionary == "learn":
+        dictionary = "grey" if channels == 1 else "colour"
+    if not isinstance(dictionary, Dictionary):
+        dictionary = Dictionary.load(dictionary)
+    if dictionary.channels != channels:
+        raise ValueError(
+            f"the dictionary's patches have {dictionary.channels} channels and the picture "
+            f"{channels}"
+        )
+    return dictionary
+
+
 def overcomplete_dct(n_atoms, patch_shape):
     """Atoms of an overcomplete discrete cosine transform, the classic start of learning.
 

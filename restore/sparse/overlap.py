@@ -12,7 +12,8 @@ from restore.sparse import coding
 from restore.sparse import patches as patching
 
 
-def restore_image(image, patch_shape, estimate, stride=1, *, threads=None, progress=None):
+def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, threads=None,
+                  progress=None):  # fmt: skip
     """Estimate every patch of an image and average the overlapping estimates.
 
     Parameters
@@ -25,6 +26,8 @@ def restore_image(image, patch_shape, estimate, stride=1, *, threads=None, progr
         overwrite, as many out. Runs on several threads at once.
     stride : int
         Samples between neighbouring patches.
+    weigh : callable, optional
+        ``weigh(patches) -> weights``: of the estimates, from the patches before; 1 by default.
     threads : int, optional
     progress : callable, optional
         ``progress(stage, done, total)``.
@@ -32,6 +35,7 @@ def restore_image(image, patch_shape, estimate, stride=1, *, threads=None, progr
     Returns
     -------
     (height, width, channels) float32 ndarray
+        NaN where all weights are 0.
 
     References
     ----------
@@ -49,8 +53,8 @@ def restore_image(image, patch_shape, estimate, stride=1, *, threads=None, progr
         total = np.zeros((bottom - top, *image.shape[1:]), np.float32)
         weight = np.zeros(total.shape[:2], np.float32)
         patches = patching.extract(image, patch_shape, own_rows, columns)
+        weights = weigh(patches) if weigh else np.ones(len(patches), np.float32)
         estimates = estimate(patches)
-        weights = np.ones(len(estimates), np.float32)
         patching.aggregate(estimates, weights, patch_shape, own_rows - top, columns, total, weight)
         return top, bottom, total, weight
 
@@ -62,7 +66,8 @@ def restore_image(image, patch_shape, estimate, stride=1, *, threads=None, progr
     ):
         total[top:bottom] += band_total
         weight[top:bottom] += band_weight
-    total /= weight[..., None]
+    with np.errstate(invalid="ignore"):
+        total /= weight[..., None]
     return total[:height, :width]
 
 

@@ -206,3 +206,20 @@ def test_something_must_say_what_to_fill(scene):
     assert code == 2 and "--mask" in words and "--detect" in words
     code, _, words = restore(scene, "--detect", "dust", "--invert-mask")
     assert code == 2 and "--invert-mask" in words
+
+
+def test_a_dictionary_fills(scene, tmp_path):
+    Image.fromarray(255 * HOLE.astype(np.uint8)).save(tmp_path / "mask.png")
+    found = [
+        filled(scene, "--mask", tmp_path / "mask.png", *words)[0].samples
+        for words in ((), ("--dictionary", "learn"), ("--dictionary", "colour"))
+    ]
+    for one, other in zip(found, found[1:]):
+        assert np.array_equal(one[~HOLE], other[~HOLE])
+        assert not np.array_equal(one, other)
+    words = ("--mask", tmp_path / "mask.png", "-o", tmp_path / "out.png", "--dictionary")
+    code, report, _ = restore(scene, *words, "grey")
+    assert code == 1 and "1 channels and the picture 3" in report["error"]
+    assert restore(scene, *words, "none.npz")[::2] == (
+        2, "there is no file none.npz; the names are learn, grey, colour"
+    )  # fmt: skip

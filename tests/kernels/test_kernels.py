@@ -24,6 +24,7 @@ def test_every_kernel_is_compiled_once(channels):
         restore.denoise(array, 0.1, dictionary="learn", n_atoms=32, patch_size=4, iterations=1)
         restore.denoise(array, dictionary="grey" if channels == 1 else "colour", stride=3)
         restore.inpaint(array, array[..., 0] > array[..., 0].mean())
+        restore.inpaint(array, array[..., 0] > array[..., 0].mean(), dictionary="learn")
         restore.inpaint(array, np.pad(np.ones((9, 9)), ((8, 7), (11, 10))), sigma=0.1)
         restore.demosaic(array[..., 0], sigma=0.05)
         restore.super_resolve(array)

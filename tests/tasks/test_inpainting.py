@@ -99,53 +99,66 @@ def test_one_compiled_form_of_each_kernel():
 # What must hold -----------------------------------------------------------------------------
 
 
+#: By groups of patches, and by a dictionary.
+WAYS = pytest.mark.parametrize("dictionary", [None, "learn"])
+
+
+@WAYS
 @pytest.mark.parametrize("image", [CAMERA, COFFEE, (COFFEE / 255).astype(np.float32)])
-def test_known_pixels_come_back_bit_for_bit(image):
+def test_known_pixels_come_back_bit_for_bit(image, dictionary):
     mask = missing(image.shape[:2], 0.6)
-    whole = inpaint(image, np.zeros_like(mask))
-    filled = inpaint(image, mask, quality="fast")
+    whole = inpaint(image, np.zeros_like(mask), dictionary=dictionary)
+    filled = inpaint(image, mask, quality="fast", dictionary=dictionary)
     assert filled.dtype == np.float32 and filled.shape == image.shape
     assert np.array_equal(filled[~mask], whole[~mask])
     assert np.isfinite(filled).all()
 
 
+@WAYS
 @pytest.mark.parametrize("sigma", [0, 0.05])
-def test_what_stands_under_the_mask_changes_nothing(sigma):
+def test_what_stands_under_the_mask_changes_nothing(sigma, dictionary):
     mask = missing(COFFEE.shape[:2], 0.5)
     image = (COFFEE / 255).astype(np.float32)
     broken = image.copy()
     broken[mask] = np.nan
-    expected = inpaint(image, mask, sigma=sigma, quality="fast")
-    assert np.array_equal(inpaint(broken, mask, sigma=sigma, quality="fast"), expected)
+    how = {"sigma": sigma, "quality": "fast", "dictionary": dictionary}
+    assert np.array_equal(inpaint(broken, mask, **how), inpaint(image, mask, **how))
 
 
-def test_threads_change_nothing():
+@WAYS
+def test_threads_change_nothing(dictionary):
     mask = missing(CAMERA.shape, 0.7)
-    one = inpaint(CAMERA, mask, quality="fast", threads=1)
-    assert np.array_equal(one, inpaint(CAMERA, mask, quality="fast", threads=3))
+    one, four = (
+        inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, threads=threads)
+        for threads in (1, 4)
+    )
+    assert np.array_equal(one, four)
 
 
+@WAYS
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 3), (5, 5), (6, 40), (17, 3), (9, 9, 3)])
-def test_small_pictures(shape):
+def test_small_pictures(shape, dictionary):
     image = np.random.default_rng(3).random(shape).astype(np.float32)
     mask = missing(shape[:2], 0.5, seed=4)
     mask[0, 0] = False
-    filled = inpaint(image, mask)
+    filled = inpaint(image, mask, dictionary=dictionary)
     assert filled.shape == shape
     assert np.array_equal(filled[~mask], image[~mask])
     assert filled.min() >= image[~mask].min() and filled.max() <= image[~mask].max()
 
 
-def test_flat_pictures_stay_flat():
+@WAYS
+def test_flat_pictures_stay_flat(dictionary):
     image = np.full((40, 40), 0.3, np.float32)
     image[10:30, 10:30] = 9
     mask = image > 1
-    assert np.allclose(inpaint(image, mask), 0.3, atol=1e-4)
+    assert np.allclose(inpaint(image, mask, dictionary=dictionary), 0.3, atol=1e-4)
 
 
-def test_progress_is_told():
-    told = []
-    inpaint(CAMERA, missing(CAMERA.shape, 0.5), quality="fast", progress=lambda *a: told.append(a))
+@WAYS
+def test_progress_is_told(dictionary):
+    told, mask = [], missing(CAMERA.shape, 0.5)
+    inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, progress=lambda *a: told.append(a))
     assert told[-1][1] == told[-1][2] > 0
 
 
@@ -164,9 +177,40 @@ def test_random_missing_pixels(image, share, floor):
     assert quality > decibels(inpaint_biharmonic(image, mask, channel_axis=axis), image)
 
 
-def test_texture_is_learned_from_the_picture():
+@pytest.mark.parametrize(("dictionary", "floor"), [(None, 40), ("learn", 30)])
+def test_texture_is_learned_from_the_picture(dictionary, floor):
     mask = missing(FINE.shape, 0.5, seed=6)
-    assert decibels(inpaint(FINE, mask), FINE) > 40 > decibels(inpaint_biharmonic(FINE, mask), FINE)
+    quality = decibels(inpaint(FINE, mask, dictionary=dictionary), FINE)
+    assert quality > floor > decibels(inpaint_biharmonic(FINE, mask), FINE)
+
+
+@pytest.mark.parametrize(
+    ("image", "packaged", "floors"),
+    [(CAMERA / 255, "grey", (31.2, 31.4)), (COFFEE / 255, "colour", (38.5, 37.0))],
+)
+def test_dictionaries_fill_random_missing_pixels(image, packaged, floors):
+    mask = missing(image.shape[:2], 0.5, seed=5)
+    axis = 2 if image.ndim == 3 else None
+    baseline = decibels(inpaint_biharmonic(image, mask, channel_axis=axis), image)
+    for dictionary, floor in zip(("learn", packaged), floors, strict=True):
+        assert decibels(inpaint(image, mask, dictionary=dictionary), image) > floor > baseline
+
+
+def test_noise_is_removed_with_a_dictionary_as_well():
+    mask = missing(CAMERA.shape, 0.3, seed=8)
+    noisy = CAMERA / 255 + np.random.default_rng(9).normal(0, 0.1, CAMERA.shape)
+    with_noise, without = (
+        decibels(inpaint(noisy, mask, sigma=sigma, dictionary="grey"), CAMERA / 255)
+        for sigma in (0, 0.1)
+    )
+    assert without > with_noise + 3
+
+
+def test_what_no_patch_reaches_is_filled_as_well():
+    picture = np.tile(np.linspace(0, 1, 60, dtype=np.float32), (50, 1))
+    mask = missing(picture.shape, 0.995, seed=10)
+    filled = inpaint(picture, mask, dictionary="grey")
+    assert decibels(filled, picture) > 18
 
 
 def test_more_rounds_are_better():
@@ -196,6 +240,10 @@ def test_samples_that_are_not_finite():
 
 def test_other_arguments():
     mask = missing(CAMERA.shape, 0.1)
+    with pytest.raises(ValueError, match="3 channels and the picture 1"):
+        inpaint(CAMERA, mask, dictionary="colour")
+    with pytest.raises(FileNotFoundError, match="there is no dictionary none.npz"):
+        inpaint(CAMERA, mask, dictionary="none.npz")
     with pytest.raises(ValueError, match="fast, balanced, best"):
         inpaint(CAMERA, mask, quality="good")
     with pytest.raises(ValueError, match="sigma"):

@@ -21,9 +21,9 @@ from restore.imaging.noise import (
     stabilise,
     unstabilise,
 )
-from restore.sparse import dictionary_learning, groups, overlap, unrolled
+from restore.sparse import coding, dictionary_learning, groups, overlap, unrolled
 from restore.sparse import patches as patching
-from restore.sparse.dictionary import Dictionary
+from restore.sparse.dictionary import load_for
 
 #: Patches on their own; in groups, with what comes of them corrected; the latter in all poses.
 QUALITIES = ("fast", "balanced", "best")
@@ -313,35 +313,18 @@ def _put_back(plane, estimate, variance, threads):
 
 def _by_dictionary(image, sigma, dictionary, sparsity, stride, threads, progress):
     """Every patch coded with the fewest atoms that come as close as the noise level says."""
-    if not isinstance(dictionary, Dictionary):
-        dictionary = Dictionary.load(dictionary)
-    if dictionary.channels != image.shape[2]:
-        raise ValueError(
-            f"the dictionary's patches have {dictionary.channels} channels and the picture "
-            f"{image.shape[2]}"
-        )
+    dictionary = load_for(dictionary, image.shape[2])
     if not 1 <= stride <= min(dictionary.patch_shape[:2]):
         raise ValueError(f"stride {stride} would leave gaps between the patches or is below 1")
     estimate = functools.partial(
         overlap.sparse_estimate,
         dictionary=dictionary,
         sparsity=sparsity or dictionary.patch_dim // 2,
-        tolerance=noise_energy(dictionary.patch_dim, sigma),
+        tolerance=coding.noise_energy(dictionary.patch_dim, sigma),
     )
     return overlap.restore_image(
         image, dictionary.patch_shape, estimate, stride, threads=threads, progress=progress
     )
-
-
-def noise_energy(patch_dim, sigma):
-    """Residual energy at which a patch holds nothing but noise.
-
-    The energy of `patch_dim` samples of white noise is ``patch_dim * sigma**2`` on
-    average; the gain of 1.1 on its root for 64 samples (Elad & Aharon's 1.15 for
-    uncentred patches) narrows as the spread of the energy does, with the root of
-    `patch_dim`.
-    """
-    return patch_dim * ((1 + 0.8 / np.sqrt(patch_dim)) * sigma) ** 2
 
 
 def _fill(image, known):
@@ -357,9 +340,9 @@ def _fill(image, known):
 def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress):
     """The packaged dictionary, or another start, fitted to this picture's patches."""
     channels = image.shape[2]
-    packaged = Dictionary.load("grey" if channels == 1 else "colour")
+    packaged = load_for("learn", channels)
     patch_shape = (patch_size, patch_size, channels) if patch_size else packaged.patch_shape
-    tolerance = noise_energy(int(np.prod(patch_shape)), sigma)
+    tolerance = coding.noise_energy(int(np.prod(patch_shape)), sigma)
     n_atoms = n_atoms or packaged.n_atoms
     patches = patching.sample(image, patch_shape, LEARNING_PATCHES, seed, known)
     patching.centre(patches, channels)

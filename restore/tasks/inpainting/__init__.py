@@ -17,7 +17,9 @@ from restore.imaging import bands
 from restore.imaging.arrays import as_image
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import inpainting as kernels
+from restore.sparse.dictionary import load_for
 from restore.tasks.inpainting import defects
+from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
 
 #: Rounds of estimation, step between the estimated patches, and their side, by quality;
@@ -67,7 +69,7 @@ SHIFTS = ((0, 29), (31, 0), (-23, -19))
 ROWS = 8
 
 
-def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
+def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed=0, threads=None,
             progress=None):  # fmt: skip
     """Fill the masked pixels of a picture.
 
@@ -83,8 +85,15 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
         images. With 0 they come back bit for bit.
     quality : {"fast", "balanced", "best"}
         Rounds, overlap and sizes of the patches: about a third, once and four times the time.
+        With a dictionary: overlap of the patches and turns of learning.
+    dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
+        Code each patch on its own over this dictionary instead, by its known samples:
+        ``"learn"`` starts from the packaged one and fits it to the known samples of this very
+        picture; otherwise a packaged name, a file, or a dictionary. Holes wider than a patch
+        are filled with texture all the same.
     seed : int
-        Of the places that holes are compared with at random.
+        Of the places that holes are compared with at random, and of the draw of patches to
+        learn on.
     threads : int, optional
         All usable processors by default; the result is the same for any number.
     progress : callable, optional
@@ -101,11 +110,18 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
         If the image or the mask is no array of numbers with such axes.
     ValueError
         If the mask has another size or leaves nothing known, the image holds NaN or
-        infinity outside it, or an argument is out of its range.
+        infinity outside it, an argument is out of its range, or the dictionary does not fit
+        the picture.
+
+    References
+    ----------
+    For groups see the module. For dictionaries: Mairal, Elad & Sapiro, "Sparse representation for
+    color image restoration", IEEE TIP 17(1), 2008.
     """
     array = np.asarray(image)
     image = as_image(array)
     known = _known(image, mask)
+    atoms = None if dictionary is None else load_for(dictionary, image.shape[2])
     if not 0 <= sigma <= 1:
         raise ValueError(f"sigma {sigma:g} is not between 0 and 1 (the range of a [0, 1] image)")
     if quality not in QUALITIES:
@@ -116,9 +132,14 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", seed=0, threads=None,
     hole = _holes(known)
     planes = to_planes(observed)
     estimate = _interpolate(planes, known, threads)
-    if sigma > 0 or (known | hole).sum() < known.size:
+    unfinished = sigma > 0 or (known | hole).sum() < known.size
+    if unfinished and atoms is None:
         estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, threads, progress)
     filled = from_planes(estimate)
+    if unfinished and atoms is not None:
+        learn = isinstance(dictionary, str) and dictionary == "learn"
+        coded = by_dictionary(image, known, sigma, atoms, learn, quality, seed, threads, progress)
+        np.copyto(filled, coded, where=np.isfinite(coded))
     if hole.any():
         filled = fill_holes(filled, hole, seed, threads, progress)
     if sigma == 0:
