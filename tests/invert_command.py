@@ -10,6 +10,7 @@ import click
 
 from restore import batch
 from restore.cli.options import batch_options
+from restore.files import signals
 
 
 @click.command()
@@ -41,4 +42,5 @@ def invert_picture(picture, *, threads, progress, wait=0.0, die=None, mask=None)
 
 
 if __name__ == "__main__":
+    signals.listen()
     sys.exit(invert(standalone_mode=False))

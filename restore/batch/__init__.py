@@ -11,7 +11,7 @@ hands it to `run` with the arguments and the shared options::
         return batch.run(functools.partial(_denoise, sigma=sigma), inputs, options)
 
     def _denoise(picture, *, threads, progress, sigma):      # at module level
-        from restore.denoising import denoise                # heavy imports in here
+        from restore.tasks.denoising import denoise                # heavy imports in here
         return picture.replace(samples=denoise(picture.samples, sigma, threads=threads))
 
 The function gets a `restore.files.picture.Picture` and returns one. It may instead
@@ -31,27 +31,25 @@ Nothing heavy is imported here at module level, so that wrong usage is told at o
 
 import contextlib
 import os
-import signal
 import sys
 
-from restore.batch.console import Console
+from restore.batch.console import Console, summary
 from restore.batch.plan import find, matching, plan
 from restore.batch.records import (
     DONE,
     FAILED,
     NOTHING,
     USAGE,
-    Interrupted,
     Options,
     Result,
     UsageError,
 )
 from restore.batch.work import failure_reason, read_beside
 from restore.batch.workers import reports, shares
+from restore.files.signals import at_signal
 
 __all__ = [
     "Console",
-    "Interrupted",
     "Options",
     "Result",
     "UsageError",
@@ -62,7 +60,6 @@ __all__ = [
     "read_beside",
     "run",
     "shares",
-    "signals",
 ]
 
 
@@ -90,7 +87,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
     -------
     int
         The exit code: 0 all done or skipped, 1 some failed, 2 wrong usage, 3 nothing
-        matched, 128 + signal when interrupted (130 for Ctrl-C).
+        matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
+        listens to signals; see `restore.files.signals`.
     """
     # one level of parallelism: threads over bands of patches, none inside BLAS
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -109,8 +107,11 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
     work = {"process": process, "options": options}
     work |= {"reads": reads, "writes": writes, "mosaics": mosaics}
     outcome = {"done": 0, "skipped": 0, "failed": 0}
-    interrupted = 0
-    with signals():
+
+    def so_far():
+        return summary(outcome, len(jobs) - sum(outcome.values()), ignored)
+
+    with at_signal(lambda number: console.last_words(so_far())):
         try:
             console.begin(len(jobs))
             with contextlib.closing(reports(work, jobs, options, console)) as finished:
@@ -119,20 +120,14 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
                     console.report(report, alone=len(jobs) == 1)
                     if report["status"] == "failed" and options.fail_fast:
                         break
-        except KeyboardInterrupt:
-            interrupted = signal.SIGINT
-        except Interrupted as signalled:
-            interrupted = signalled.args[0]
         except BrokenPipeError:
             # whoever read our output has gone: nothing left to tell, and no one to tell it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         finally:
             console.end()
-    left = len(jobs) - sum(outcome.values())
-    console.summary(outcome, left, ignored, interrupted, alone=len(jobs) == 1)
-    if interrupted:
-        return 128 + interrupted
+        if len(jobs) != 1 and not options.quiet:
+            console.say(so_far())
     if not jobs or missing:
         if not jobs:
             console.say("restore: no picture found in what was named" + _hint(inputs, options))
@@ -145,24 +140,3 @@ def _hint(inputs, options):
     return (
         " (--recursive looks into folders of folders)" if folders and not options.recursive else ""
     )
-
-
-@contextlib.contextmanager
-def signals():
-    """SIGTERM and SIGHUP clean up and end the run as Ctrl-C does."""
-
-    def stop(number, frame):
-        raise Interrupted(number)
-
-    previous = {}
-    for name in ("SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)
-        # not in a thread of somebody's program, and not under nohup
-        with contextlib.suppress(ValueError):
-            if number is not None and signal.getsignal(number) == signal.SIG_DFL:
-                previous[number] = signal.signal(number, stop)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -1,7 +1,9 @@
 """What the user sees: words and bars on stderr, JSON lines on stdout."""
 
+import contextlib
 import json
 import math
+import os
 import sys
 
 from restore.batch.records import REPORT
@@ -99,16 +101,12 @@ class Console:
         facts.append(f"{report['seconds']:.1f} s")
         return f"{report['input']} -> {report['output']} ({', '.join(facts)})"
 
-    def summary(self, outcome, left, ignored, interrupted, alone):
-        if self.options.quiet or (alone and not interrupted):
-            return
-        parts = [f"{count} {status}" for status, count in outcome.items() if count]
-        if left:
-            parts.append(f"{left} not done")
-        if ignored:
-            parts.append(f"{ignored} other file{'s' * (ignored != 1)} ignored")
-        words = ", ".join(parts) or "nothing done"
-        self.say(f"interrupted: {words}" if interrupted else words)
+    def last_words(self, words):
+        """What is said before a signal ends the process; it may have interrupted a print."""
+        with contextlib.suppress(RuntimeError):  # what a print within a print raises
+            self.end()
+        if not self.options.quiet:
+            os.write(2, f"interrupted: {words}\n".encode(errors="backslashreplace"))
 
     def show_plan(self, jobs):
         for job in jobs:
@@ -122,6 +120,16 @@ class Console:
             else:
                 note = " (skipped: exists)" if job.skip else ""
                 print(f"{job.source} -> {job.target}{note}")
+
+
+def summary(outcome, left, ignored):
+    """Words for what became of all files."""
+    parts = [f"{count} {status}" for status, count in outcome.items() if count]
+    if left:
+        parts.append(f"{left} not done")
+    if ignored:
+        parts.append(f"{ignored} other file{'s' * (ignored != 1)} ignored")
+    return ", ".join(parts) or "nothing done"
 
 
 def _plain(value):

@@ -30,10 +30,6 @@ class UsageError(Exception):
     """The arguments make no sense together: nothing has been done."""
 
 
-class Interrupted(BaseException):
-    """A signal asks to stop; the argument is its number."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The options that all commands share, as `restore.cli.options` fills them in."""

@@ -186,7 +186,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
 
 def _check_finite(output, page):
     """Refuse a picture with NaN or infinity that the one it was made of does not have."""
-    from restore.images import check_finite
+    from restore.imaging.arrays import check_finite
 
     if isinstance(output, bytes):
         return
@@ -280,7 +280,7 @@ def _write(file, contents, name, **options):
 def _measure(reference, file, options):
     """PSNR and SSIM of what was written against the reference file."""
     from restore.files.reading import read_pages
-    from restore.measures import psnr, ssim
+    from restore.imaging.measures import psnr, ssim
 
     wanted = read_beside(reference, "reference", options.max_pixels).samples
     pages = [page.samples for page in read_pages(file, max_pixels=options.max_pixels)]

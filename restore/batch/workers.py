@@ -2,14 +2,15 @@
 
 import contextlib
 import dataclasses
+import multiprocessing
 import os
+import secrets
 import signal
-import sys
 import threading
 from multiprocessing.connection import wait
 
 from restore.batch.work import restore_one
-from restore.files.safe import remove_leftovers
+from restore.files import safe, signals
 
 
 def shares(jobs, threads, count, cpus):
@@ -40,30 +41,17 @@ def reports(work, jobs, options, console):
             position += 1
 
 
-@contextlib.contextmanager
-def _deaf_to_ctrl_c():
-    """Processes started in here never hear Ctrl-C, which reaches a whole group of processes:
-    the parent alone decides what it means."""
-    if threading.current_thread() is not threading.main_thread():  # signals are that one's
-        yield
-        return
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous)
-
-
 class _Worker:
     """A spawned process that does one job at a time."""
 
     def __init__(self, work, threads):
-        import multiprocessing
-
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, work, threads), daemon=True)
-        with _deaf_to_ctrl_c():
+        self.owner = secrets.token_hex(8)
+        arguments = theirs, work, threads, self.owner
+        self.process = context.Process(target=_serve, args=arguments, daemon=True)
+        # Ctrl-C reaches a whole group of processes: the parent alone decides what it means
+        with signals.deferred():
             self.process.start()
         theirs.close()
         self.number, self.job = None, None
@@ -87,7 +75,7 @@ class _Worker:
 
     def clean(self):
         if self.job is not None and self.job.target != "-":
-            remove_leftovers(os.path.dirname(self.job.target) or ".", self.process.pid)
+            safe.remove_unfinished(os.path.dirname(self.job.target) or ".", self.owner)
 
     def stop(self):
         self.connection.close()
@@ -102,17 +90,23 @@ class _Worker:
         self.clean()
 
 
-def _serve(connection, work, threads):
+def _serve(connection, work, threads, owner):
     """The life of a worker process."""
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    try:
-        with contextlib.suppress(EOFError, OSError):
-            while True:
-                job = connection.recv()
-                connection.send(restore_one(job=job, threads=threads, **work))
-    finally:
-        # a second signal, from the parent after the terminal's, must not disturb the exit
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    safe.owner = owner
+    signals.listen()
+    if hasattr(signal, "pthread_sigmask"):  # all but Ctrl-C, which is the parent's
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, set(signals.NUMBERS) - {signal.SIGINT})
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):
+        while True:
+            job = connection.recv()
+            connection.send(restore_one(job=job, threads=threads, **work))
+
+
+def _end_with_parent():
+    """Nobody would hear of the results of a process whose parent has been killed."""
+    wait([multiprocessing.parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _parallel(work, jobs, processes, threads):
@@ -126,26 +120,36 @@ def _parallel(work, jobs, processes, threads):
             waiting.append((number, job))
     waiting.reverse()
     workers = []
-    try:
-        for _ in range(processes):
-            workers.append(_Worker(work, threads))
-            workers[-1].give(*waiting.pop())
-        busy = list(workers)
-        while busy:
-            for connection in wait([worker.connection for worker in busy]):
-                worker = next(one for one in busy if one.connection is connection)
-                yield worker.number, worker.take()
-                busy.remove(worker)
-                if not waiting:
-                    continue
-                if not worker.process.is_alive():
-                    workers.remove(worker)
-                    worker = _Worker(work, threads)
-                    workers.append(worker)
-                worker.give(*waiting.pop())
-                busy.append(worker)
-    finally:
+
+    def end(number=None):
         for worker in workers:
             worker.stop()
         for worker in workers:
             worker.ended()
+
+    with signals.at_signal(end):
+        try:
+            yield from _served(waiting, work, processes, threads, workers)
+        finally:
+            end()
+
+
+def _served(waiting, work, processes, threads, workers):
+    """Yield (number, report) of the jobs in `waiting`, the last first; `workers` are filled in."""
+    for _ in range(processes):
+        workers.append(_Worker(work, threads))
+        workers[-1].give(*waiting.pop())
+    busy = list(workers)
+    while busy:
+        for connection in wait([worker.connection for worker in busy]):
+            worker = next(one for one in busy if one.connection is connection)
+            yield worker.number, worker.take()
+            busy.remove(worker)
+            if not waiting:
+                continue
+            if not worker.process.is_alive():
+                workers.remove(worker)
+                worker = _Worker(work, threads)
+                workers.append(worker)
+            worker.give(*waiting.pop())
+            busy.append(worker)

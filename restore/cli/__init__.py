@@ -47,7 +47,7 @@ def cli():
 
 
 def main():
-    """The console script: run the command and exit with its code."""
+    """Run the command; its exit code."""
     try:
         code = cli.main(prog_name="restore", standalone_mode=False)
     except click.Abort:
@@ -61,4 +61,4 @@ def main():
         sys.stdout.flush()
     except OSError:  # whoever read us has gone; nothing is lost but words
         sys.stdout = None
-    sys.exit(code)
+    return code

@@ -72,9 +72,9 @@ def compress(inputs, options, embed_dictionary, dictionary, **targets):
 
 def compress_picture(picture, *, threads, progress, dictionary, embed, **target):
     """The bytes of a compressed `picture`."""
-    from restore.compression import Codec
-    from restore.compression import compress as compress_samples
     from restore.files.metadata import with_resolution
+    from restore.tasks.compression import Codec
+    from restore.tasks.compression import compress as compress_samples
 
     metadata = picture.metadata
     height, width = picture.samples.shape[:2]

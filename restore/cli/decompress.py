@@ -44,10 +44,10 @@ def _names_no_format(options):
 
 def decompress_bytes(data, *, threads, progress, dictionary, max_pixels, strip):
     """The picture in the bytes of a file."""
-    from restore.compression import Codec
-    from restore.compression import decompress as decompress_data
     from restore.files.metadata import resolution_of
     from restore.files.picture import Metadata, Picture
+    from restore.tasks.compression import Codec
+    from restore.tasks.compression import decompress as decompress_data
 
     codec = Codec.load(dictionary) if dictionary else None
     found = decompress_data(data, codec=codec, max_pixels=max_pixels, threads=threads)

@@ -131,8 +131,8 @@ def demosaic_picture(
     simulate,
 ):
     """`picture` in full colour."""
-    from restore.demosaicing import Model, demosaic, levelled, moved, sampled
     from restore.files.picture import LEVELS
+    from restore.tasks.demosaicing import Model, demosaic, levelled, moved, sampled
 
     model = Model.load(dictionary) if dictionary else None
     samples, metadata = picture.samples, picture.metadata

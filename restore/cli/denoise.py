@@ -1,7 +1,6 @@
 """``restore denoise``"""
 
 import functools
-import os
 import warnings
 
 import click
@@ -12,13 +11,11 @@ from restore.cli.options import (
     FloatRange,
     PictureCommand,
     batch_options,
+    dictionary,
     levels_in_unit,
     quality,
     white_level,
 )
-
-#: What --dictionary knows without a file.
-_NAMES = ("learn", "grey", "colour")
 
 
 class Levels(click.ParamType):
@@ -75,11 +72,9 @@ class Levels(click.ParamType):
     help="Share of the noisy picture that is mixed into the result.",
 )
 @quality("fast takes about a 20th of balanced's time, best not quite twice as long.")
-@click.option(
-    "--dictionary",
-    metavar="learn|NAME|FILE",
-    help="Instead of groups of patches, code each patch on its own with these atoms: learned "
-    "on the picture, a packaged dictionary, or a file. What follows is for this way alone.",
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
+    "picture, a packaged dictionary, or a file. What follows is for this way alone."
 )
 @click.option(
     "--atoms",
@@ -145,19 +140,15 @@ def _check(*, sigma, poisson_gain, quality, dictionary, white, **settings):
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
     if dictionary is None and quality != "fast" and given & {"sparsity", "stride"}:
         raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
-    if dictionary and dictionary not in _NAMES and not os.path.isfile(dictionary):
-        raise click.UsageError(
-            f"--dictionary: there is no file {dictionary}; the names are {', '.join(_NAMES)}"
-        )
 
 
 def denoise_picture(picture, *, threads, progress, sigma, white, poisson_gain, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
-    from restore.denoising import denoise, estimate_level
     from restore.files.picture import PictureWarning
-    from restore.noise import PhotonNoise, estimate_photon_noise
+    from restore.imaging.noise import PhotonNoise, estimate_photon_noise
+    from restore.tasks.denoising import denoise, estimate_level
 
     facts = {}
     levels = levels_in_unit(picture, None if sigma == "auto" else sigma, white)
@@ -221,7 +212,7 @@ def _print_noise(inputs, options, white):
 
 def _noise(picture, white, threads):
     """What is known of the noise of one picture, in the levels of --sigma."""
-    from restore.noise import estimate_noise, estimate_photon_noise
+    from restore.imaging.noise import estimate_noise, estimate_photon_noise
 
     levels = levels_in_unit(picture, white=white)
     sigmas, coarse = estimate_noise(picture.samples, threads=threads)

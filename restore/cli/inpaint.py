@@ -10,6 +10,7 @@ from restore import batch
 from restore.cli.options import (
     PictureCommand,
     batch_options,
+    dictionary,
     levels_in_unit,
     quality,
     sigma_as_well,
@@ -68,6 +69,10 @@ class Mask(click.ParamType):
 @sigma_as_well
 @white_level
 @quality("fast takes about a third of balanced's time, best two to eight times as long.")
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms, by its known "
+    "samples: learned on the picture, a packaged dictionary, or a file."
+)
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, **settings):
     """Fill text, scratches, missing pixels and holes.
@@ -108,7 +113,7 @@ def inpaint_picture(
     import numpy as np
 
     from restore.files.picture import Picture, PictureWarning
-    from restore.inpainting import find_defects, grow_mask, inpaint
+    from restore.tasks.inpainting import find_defects, grow_mask, inpaint
 
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
     if mask is not None or rule is not None:
@@ -152,7 +157,7 @@ def _found(rule, picture):
     """(height, width) bool: the pixels of the picture itself that are to be filled."""
     import numpy as np
 
-    from restore.images import working
+    from restore.imaging.arrays import working
 
     work = working(picture.samples)
     if rule == "nan":

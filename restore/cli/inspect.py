@@ -40,7 +40,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
         try:
             found = describe(file, pictures)
             if picture is not None:
-                from restore.dictionary import Dictionary
+                from restore.sparse.dictionary import Dictionary
 
                 draw_atoms(Dictionary.load(file), picture)
         except (OSError, ValueError) as error:
@@ -60,7 +60,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
 
 def describe(file, pictures=()):
     """What a file, or the packaged one of that name, says; told apart by content."""
-    from restore import archive
+    from restore.imaging import archive
 
     if not os.path.lexists(file):
         if file not in archive.packaged():
@@ -72,15 +72,15 @@ def describe(file, pictures=()):
             return _describe_archive(file, pictures)
         if pictures:
             raise ValueError("--curve needs a dictionary")
-        from restore import compression
+        from restore.tasks import compression
 
         stream.seek(0)
         return compression.inspect(stream.read())
 
 
 def _describe_archive(file, pictures):
-    from restore import archive
-    from restore.dictionary import Dictionary
+    from restore.imaging import archive
+    from restore.sparse.dictionary import Dictionary
 
     kind, provenance = archive.read_header(file)
     if kind != "dictionary":
@@ -116,24 +116,25 @@ def _describe_archive(file, pictures):
 
 def _curve(dictionary, pictures):
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
-    from restore import batch, training
+    from restore import batch
     from restore.batch.collection import Collection
     from restore.files.picture import unwarned
+    from restore.learning import dictionaries
 
     collection = Collection(
         [file for file, _ in batch.find(pictures)[0]],
         channels=dictionary.channels,
-        usable=lambda image: training.check(image, dictionary.patch_shape),
+        usable=lambda image: dictionaries.check(image, dictionary.patch_shape),
         max_pixels=MAX_PIXELS,
     )
     try:
         with unwarned():
-            drawn = training.draw(collection, dictionary.patch_shape, 50_000)
+            drawn = dictionaries.draw(collection, dictionary.patch_shape, 50_000)
     finally:
         for file, reason in collection.skipped.items():
             click.echo(f"restore: {file}: left out: {reason}", err=True)
     return {
-        str(sparsity): round(255 * training.error(dictionary, drawn.patches, sparsity), 3)
+        str(sparsity): round(255 * dictionaries.error(dictionary, drawn.patches, sparsity), 3)
         for sparsity in _SPARSITIES
         if sparsity <= min(dictionary.n_atoms, dictionary.patch_dim)
     }

@@ -62,7 +62,7 @@ def levels_in_unit(picture, sigma=None, white=None):
     Warns where a `sigma` is not in 8-bit levels.
     """
     from restore.files.picture import LEVELS
-    from restore.images import PictureWarning, working
+    from restore.imaging.arrays import PictureWarning, working
 
     if white is not None:
         return 255 * LEVELS.get(picture.depth, 1) / white
@@ -77,6 +77,29 @@ def levels_in_unit(picture, sigma=None, white=None):
             stacklevel=3,
         )
     return 1
+
+
+class DictionaryName(click.ParamType):
+    """What to code patches over: "learn", the name of a packaged dictionary, or a file."""
+
+    name = "dictionary"
+
+    #: What is known without a file.
+    NAMES = ("learn", "grey", "colour")
+
+    def convert(self, value, param, ctx):
+        if value not in self.NAMES and not os.path.isfile(value):
+            self.fail(
+                f"there is no file {value}; the names are {', '.join(self.NAMES)}", param, ctx
+            )
+        return value
+
+
+def dictionary(words):
+    """The option for one dictionary for the whole picture; `words` say what it does here."""
+    return click.option(
+        "--dictionary", type=DictionaryName(), metavar="learn|NAME|FILE", help=words
+    )
 
 
 #: For commands that remove noise as well.

@@ -6,8 +6,8 @@ import warnings
 
 import numpy as np
 
-from restore import bands
-from restore.images import PictureWarning
+from restore.imaging import bands
+from restore.imaging.arrays import PictureWarning
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}

@@ -2,15 +2,24 @@
 
 import contextlib
 import errno
-import itertools
+import hashlib
 import os
+import re
+import secrets
+import stat
 from pathlib import Path
 
-_number = itertools.count()
+from restore.files.signals import at_signal
 
+#: A part of the names of what this process has not finished; see `remove_unfinished`.
+owner = secrets.token_hex(8)
 
-def _prefix(process):
-    return f".restore-{process}-"
+#: What a killed process left behind is removed after so many seconds.
+LEFT_BEHIND = 3600
+
+_OURS = re.compile(r"\.restore-[0-9a-f]{16}(-[0-9a-f]{16}\.tmp|\.lock)")
+
+_searched = set()
 
 
 @contextlib.contextmanager
@@ -20,6 +29,9 @@ def whole_file(path, replace=True):
     The bytes go to a temporary file in the same folder, are flushed to the disk, and
     then replace `path` in one step. On any error or signal the temporary file is removed
     and what was at `path` before is untouched. The permissions of a replaced file are kept.
+
+    Temporary names are random: process numbers are the same in every container. The file
+    is locked while it is written, which tells it from what a killed process left behind.
 
     Parameters
     ----------
@@ -33,21 +45,34 @@ def whole_file(path, replace=True):
         Binary, readable and seekable.
     """
     path = Path(path)
-    temporary = path.parent / f"{_prefix(os.getpid())}{next(_number)}.tmp"
-    try:
-        # not mkstemp: its files are private, and an output should follow the user's umask
-        with open(temporary, "x+b") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        with contextlib.suppress(OSError):
-            os.chmod(temporary, path.stat().st_mode & 0o7777)
-        _move(temporary, path, replace)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    temporary = path.parent / f".restore-{owner}-{secrets.token_hex(8)}.tmp"
+    with _removed_at_a_signal(temporary):
+        try:
+            # not mkstemp: its files are private, and an output should follow the user's umask
+            with open(temporary, "x+b") as file:
+                with contextlib.suppress(OSError):  # a file system without locks
+                    _lock(file)
+                _remove_left_behind(path.parent, os.fstat(file.fileno()).st_mtime)
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.utime(temporary)  # not to look left behind, now that the lock goes
+            with contextlib.suppress(OSError):
+                os.chmod(temporary, path.stat().st_mode & 0o7777)
+            _move(temporary, path, replace)
+        except BaseException:
+            _remove(temporary)
+            raise
     _sync_folder(path.parent)
+
+
+def _remove(path):
+    with contextlib.suppress(OSError):
+        os.unlink(path)
+
+
+def _removed_at_a_signal(path):
+    return at_signal(lambda number: _remove(path))
 
 
 def _move(temporary, path, replace):
@@ -68,7 +93,7 @@ def only_one(path):
     """Hold `path` for this process alone, as long as the context lasts.
 
     A small file beside `path` is locked; the system lets go of it even where the process is
-    killed.
+    killed, and the next run takes over what then lies there.
 
     Raises
     ------
@@ -76,17 +101,29 @@ def only_one(path):
         If another process holds it.
     """
     path = Path(path)
-    name = path.parent / f".{path.name}.lock"
-    with open(name, "a+b") as file:
-        try:
-            _lock(file)
-        except OSError:
-            raise BlockingIOError(None, "another run is writing this file", str(path)) from None
-        try:
-            yield
-        finally:
-            with contextlib.suppress(OSError):
-                name.unlink()
+    # of a fixed length, for names as long as a file system allows
+    digest = hashlib.sha256(os.fsencode(path.name.casefold())).hexdigest()
+    name = path.parent / f".restore-{digest[:16]}.lock"
+    while True:
+        with open(name, "a+b") as file:
+            try:
+                _lock(file)
+            except OSError:
+                raise BlockingIOError(None, "another run is writing this file", str(path)) from None
+            if not _is_at(name, file):  # who held it has removed it since it was opened
+                continue
+            with _removed_at_a_signal(name):
+                try:
+                    yield
+                finally:
+                    _remove(name)
+            return
+
+
+def _is_at(path, file):
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
+    return False
 
 
 def _lock(file):
@@ -110,8 +147,33 @@ def _sync_folder(folder):
             os.close(descriptor)
 
 
-def remove_leftovers(folder, process):
-    """Remove what a killed `process` had begun to write in `folder`."""
-    for leftover in Path(folder).glob(_prefix(process) + "*.tmp"):
-        with contextlib.suppress(OSError):
-            leftover.unlink()
+def remove_unfinished(folder, owner):
+    """Remove what a process that is gone, and was `owner`, had begun to write in `folder`."""
+    for file in Path(folder).glob(f".restore-{owner}-*.tmp"):
+        _remove(file)
+
+
+def _remove_left_behind(folder, now):
+    """Remove what killed processes left in `folder`: old files of our names that nobody locks.
+
+    `now` is by the clock of the file system. A folder is looked through once by a process.
+    """
+    if folder in _searched:
+        return
+    _searched.add(folder)
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _OURS.fullmatch(entry.name):
+                with contextlib.suppress(OSError):
+                    _remove_if_left_behind(entry, now)
+
+
+def _remove_if_left_behind(entry, now):
+    status = entry.stat(follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode) or now - status.st_mtime < LEFT_BEHIND:
+        return
+    if entry.name.endswith(".lock") and status.st_size:
+        return
+    with open(entry.path, "r+b") as file:
+        _lock(file)
+        os.unlink(entry.path)

@@ -1,7 +1,7 @@
 """How every kernel is compiled, and where the compiled code is kept.
 
 Kernels are serial and release the interpreter lock; parallelism lives in
-`restore.bands` alone. Compiled code is cached in a private folder whose name
+`restore.imaging.bands` alone. Compiled code is cached in a private folder whose name
 holds a hash of *all* kernel sources, because numba looks only at the file of the
 function itself and would go on using stale code of the functions it calls.
 
@@ -13,6 +13,7 @@ fit), a loop a few hundredths.
 import functools
 import hashlib
 import os
+import pickle
 import platform
 import stat
 import tempfile
@@ -21,11 +22,14 @@ from pathlib import Path
 
 import numba
 import platformdirs
-from numba.core.caching import FunctionCache
+from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 #: The part of fast-math that keeps NaN and infinity meaningful. For use inside one
 #: patch only, where the order of the operations is fixed.
 REORDER = {"contract", "reassoc", "nsz", "arcp"}
+
+#: Called with the name of each kernel that is about to be compiled, from any thread.
+listeners = []
 
 
 @functools.cache
@@ -47,9 +51,14 @@ def cache_folder():
     if os.environ.get("NUMBA_CACHE_DIR"):
         return _private(Path(os.environ["NUMBA_CACHE_DIR"]) / "restore" / name)
     user = os.getuid() if hasattr(os, "getuid") else "user"
-    return _private(platformdirs.user_cache_path("restore", appauthor=False) / name) or _private(
-        Path(tempfile.gettempdir()) / f"restore-{user}" / name
-    )
+    temporary = Path(tempfile.gettempdir()) / f"restore-{user}"
+    try:
+        kept = platformdirs.user_cache_path("restore", appauthor=False)
+    except RuntimeError:  # neither HOME nor an entry in the list of users, as in containers
+        kept = temporary
+    if not kept.is_absolute():  # what older versions of platformdirs answer then
+        kept = temporary
+    return _private(kept / name) or _private(temporary / name)
 
 
 def _private(folder):
@@ -71,14 +80,60 @@ def _private(folder):
         return None
 
 
+class _CheckedFiles(IndexDataCacheFile):
+    """numba's files, with a checksum of each: damaged machine code would end the process.
+
+    The key of the function is stored beside its code, so that a damaged index, which may name
+    the file of another one, is noticed, too.
+    """
+
+    def save(self, key, data):
+        super().save(key, (key, data))
+
+    def load(self, key):
+        found = super().load(key)
+        if found is None:
+            return None
+        stored, data = found
+        if stored != key:
+            raise ValueError("the index names the code of another function")
+        return data
+
+    def _save_data(self, name, data):
+        data = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(data).digest() + data)
+
+    def _load_data(self, name):
+        stored = Path(self._data_path(name)).read_bytes()
+        digest, data = stored[:32], stored[32:]
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError("the compiled code is damaged")
+        return pickle.loads(data)
+
+
 class _TolerantCache(FunctionCache):
     """numba's cache, except that a broken or unwritable one never fails a run."""
 
+    def __init__(self, function):
+        super().__init__(function)
+        numba_files = self._cache_file
+        self._cache_file = _CheckedFiles(
+            numba_files._cache_path, self._impl.filename_base, numba_files._source_stamp
+        )
+
     def load_overload(self, sig, target_context):
+        loaded = self._loaded(sig, target_context)
+        if loaded is None:
+            for listener in listeners:
+                listener(self._py_func.__name__)
+        return loaded
+
+    def _loaded(self, sig, target_context):
         try:
             return super().load_overload(sig, target_context)
         except Exception:
-            # Truncated or foreign files raise anything; forget them and compile again.
+            # Truncated, damaged or foreign files raise anything; forget them and compile again.
             try:
                 self.flush()
             except OSError:
@@ -133,5 +188,5 @@ def clear_cache():
     """Delete this version's compiled kernels; the next run compiles them again."""
     folder = cache_folder()
     if folder is not None:
-        for file in [*folder.rglob("*.nbi"), *folder.rglob("*.nbc")]:
+        for file in folder.rglob("*.nb[ic]*"):  # those that a killed process had begun, too
             file.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""Signals that ask a process to stop: it cleans up and ends at once, with 128 + their number.
+
+An exception, as Python raises for Ctrl-C, would not do. Raised within a callback of llvmlite
+or the import of numpy it vanishes or becomes another one, and a second signal would disturb
+what cleans up after the first.
+"""
+
+import contextlib
+import os
+import signal
+
+#: those that are heard, where the system has them
+NUMBERS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+_endings = []
+#: while signals are deferred, those that came; else None
+_waiting = None
+
+
+def listen():
+    """Let signals end this process, whatever it is doing; those that are ignored stay so."""
+    for number in NUMBERS:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _end)
+
+
+def ignore():
+    """Hear no signals any more: the process is ending as it is."""
+    for number in NUMBERS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _end(number, frame):
+    if _waiting is not None:
+        _waiting.append(number)
+        return
+    ignore()
+    for ending in reversed(_endings):
+        with contextlib.suppress(Exception):
+            ending(number)
+    os._exit(128 + number)
+
+
+@contextlib.contextmanager
+def at_signal(ending):
+    """Call ``ending(number)`` should a signal end the process within this context.
+
+    It may interrupt any other call of the main thread, a print too. Of contexts within each
+    other the innermost comes first.
+    """
+    _endings.append(ending)
+    try:
+        yield
+    finally:
+        _endings.remove(ending)
+
+
+@contextlib.contextmanager
+def deferred():
+    """Signals wait until the end of this context; processes started in it are deaf to them."""
+    global _waiting
+    _waiting = []
+    # inherited by processes; other threads of this one hear the signal nevertheless
+    block = getattr(signal, "pthread_sigmask", None)
+    before = block(signal.SIG_BLOCK, NUMBERS) if block else None
+    try:
+        yield
+    finally:
+        if block:
+            block(signal.SIG_SETMASK, before)
+        came, _waiting = _waiting, None
+        if came:
+            _end(came[0], None)
