@@ -147,6 +147,8 @@ def test_bad_pictures_are_refused():
     for picture in (np.full((8, 8), np.nan), np.full((8, 8), 1.5), np.full((8, 8), -0.1)):
         with pytest.raises(ValueError, match="between 0 and 1"):
             compress(picture)
+    with pytest.raises(ValueError, match="divide these by 255, or by the level of white"):
+        compress(drawn(8, 8).astype(np.float32))
     with pytest.raises(ValueError, match="there is no codec 'sketches'"):
         compress(drawn(8, 8), codec="sketches")
     with pytest.raises(ValueError, match="alpha of shape"):
