@@ -13,6 +13,7 @@ from pathlib import Path
 from restore.batch.collection import Collection
 from restore.files.formats import MAX_PIXELS
 from restore.imaging.archive import packaged_path
+from restore.imaging.bands import Pool
 from restore.learning.super_resolution import shrunk
 from restore.tasks.super_resolution.cascade import SCALES
 from restore.tasks.super_resolution.coupled import learn_coupled
@@ -29,7 +30,7 @@ def main():
     pictures = Collection(map(str, files), max_pixels=MAX_PIXELS)
     for scale in SCALES:
         pairs = [pair for picture in pictures if (pair := shrunk(picture, scale)) is not None]
-        learned = learn_coupled(pairs, scale, threads=asked.threads, progress=progress)
+        learned = learn_coupled(pairs, scale, pool=Pool(asked.threads, progress))
         about = {"learned_from": ["bsds", "t91"], "pictures": len(files)}
         learned = dataclasses.replace(learned, provenance={**learned.provenance, **about})
         learned.save(packaged_path(f"sr{scale}-ksvd"))

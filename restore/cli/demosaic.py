@@ -118,8 +118,7 @@ def demosaic(inputs, options, **settings):
 def demosaic_picture(
     picture,
     *,
-    threads,
-    progress,
+    pool,
     pattern,
     offset,
     black,
@@ -167,8 +166,7 @@ def demosaic_picture(
         sigma=sigma / levels_in_unit(picture.replace(samples=samples), sigma),
         quality=quality,
         model=model,
-        threads=threads,
-        progress=progress,
+        pool=pool,
     )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(

@@ -11,6 +11,7 @@ from PIL import Image
 from restore.cli import cli
 from restore.files import reading
 from restore.files.picture import Metadata, Picture
+from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
 from restore.tasks.demosaicing import (
     PATTERNS,
@@ -73,8 +74,8 @@ def test_all_patterns_are_one_shifted(pattern):
 
 def test_threads_change_nothing():
     mosaic = sampled(picture(300, 60), "GBRG")
-    one = demosaic(mosaic, "GBRG", threads=1)
-    assert np.array_equal(one, demosaic(mosaic, "GBRG", threads=3))
+    one = demosaic(mosaic, "GBRG", pool=Pool(1))
+    assert np.array_equal(one, demosaic(mosaic, "GBRG", pool=Pool(3)))
 
 
 def test_range_of_floats_is_kept():
@@ -193,7 +194,7 @@ def test_noise_is_removed_at_any_level(sigma):
     fast = decibels(demosaic(mosaic, "GRBG", sigma=sigma, quality="fast"), scene, 4)
     joint = demosaic(mosaic, "GRBG", sigma=sigma)
     assert decibels(joint, scene, 4) > max(plain + 40 * sigma, fast + 0.3)
-    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, threads=1))
+    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, pool=Pool(1)))
 
 
 def test_joint_denoising_beats_two_steps():
@@ -216,7 +217,9 @@ def test_progress_runs_to_the_end(monkeypatch):
     demosaic(
         sampled(picture(130, 40), "RGGB"),
         quality="best",
-        progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total),
+        pool=Pool(
+            progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total)
+        ),
     )
     assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
     for shares in told.values():
@@ -249,7 +252,7 @@ def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file, threads in zip(files, (1, 2)):
-        Model(learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0}).save(file)
+        Model(learn_demosaicing(pictures, pool=Pool(threads), **settings), {"seed": 0}).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
     learned = Model.load(files[0])
     assert learned.provenance == {"seed": 0}

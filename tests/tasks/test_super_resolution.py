@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from restore.imaging import archive
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
@@ -159,7 +160,7 @@ def test_learned_cascade_beats_cubic(learned):
 
 def test_learning_is_reproducible(learned):
     again = learn_super_resolution(
-        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, threads=1
+        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, pool=Pool(1)
     )
     one, other = io.BytesIO(), io.BytesIO()
     learned.save(one)
@@ -206,7 +207,7 @@ def test_going_on_gives_what_an_unbroken_run_gives(tmp_path):
     first, last = learn_stages(photos, 2, plans=PLANS)
     first.save(tmp_path / "begun.npz")
     start = Checkpoint.load(tmp_path / "begun.npz")
-    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, threads=1)
+    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, pool=Pool(1))
     again.cascade.save(tmp_path / "again.npz")
     last.cascade.save(tmp_path / "whole.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -235,7 +236,9 @@ def test_coupled_dictionaries_beat_cubic(tmp_path):
     cubic = decibels(resize(small, 96, 100), scene)
     found = super_resolve(small, 2, model=coupled, method="ksvd")
     assert decibels(found, scene) > cubic + 0.5
-    assert np.array_equal(found, super_resolve(small, 2, model=coupled, method="ksvd", threads=1))
+    assert np.array_equal(
+        found, super_resolve(small, 2, model=coupled, method="ksvd", pool=Pool(1))
+    )
     with pytest.raises(ValueError, match="needs a Cascade"):
         super_resolve(small, 2, model=coupled)
 
@@ -349,8 +352,8 @@ def test_grey_as_colour_is_the_same(learned):
 
 def test_threads_change_nothing(learned):
     image = np.random.default_rng(6).random((200, 190)).astype(np.float32)
-    one = super_resolve(image, 2, model=learned, threads=1)
-    assert np.array_equal(one, super_resolve(image, 2, model=learned, threads=3))
+    one = super_resolve(image, 2, model=learned, pool=Pool(1))
+    assert np.array_equal(one, super_resolve(image, 2, model=learned, pool=Pool(3)))
 
 
 def test_any_size(learned):
@@ -362,7 +365,7 @@ def test_any_size(learned):
 
 def test_progress_is_told(learned):
     told = []
-    super_resolve(edges(), model=learned, progress=lambda *step: told.append(step))
+    super_resolve(edges(), model=learned, pool=Pool(progress=lambda *step: told.append(step)))
     assert told and all(stage == "adding detail" and done <= total for stage, done, total in told)
 
 

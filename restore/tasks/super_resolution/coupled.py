@@ -11,7 +11,7 @@ import numpy as np
 
 import restore
 from restore.imaging import archive
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.imaging.resize import resize
 from restore.sparse.coding import code
 from restore.sparse.dictionary import Dictionary
@@ -129,7 +129,7 @@ def patches_of(planes, scale, band, columns):
     return views.reshape(-1, planes.shape[2] * side * side)
 
 
-def refine_coupled(coupled, small, large, threads=None, progress=None):
+def refine_coupled(coupled, small, large, pool=None):
     """Add to `large` the detail of the patches' sparse codes; as `cascade.refine`."""
     rows, columns = small.shape
     scale, side = coupled.scale, SIDE * coupled.scale
@@ -138,7 +138,7 @@ def refine_coupled(coupled, small, large, threads=None, progress=None):
 
     def detail_of(band):
         signals = patches_of(features, scale, band, columns) @ coupled.projection.T
-        codes = code(signals, coupled.low, SPARSITY, rule="omp", threads=1)
+        codes = code(signals, coupled.low, SPARSITY, rule="omp", pool=Pool(1))
         patches = np.zeros((len(signals), side * side), np.float32)
         for indices, coefficients in zip(codes.indices.T, codes.coefficients.T, strict=True):
             patches += coefficients[:, None] * coupled.high[indices]
@@ -152,7 +152,7 @@ def refine_coupled(coupled, small, large, threads=None, progress=None):
 
     bands = bands_of(rows, columns)
     refined = np.zeros_like(large, shape=(large.shape[0] + 2 * scale, width))
-    for band, detail in zip(bands, map_bands(detail_of, bands, threads, progress, "adding detail")):
+    for band, detail in zip(bands, map_bands(detail_of, bands, pool, "adding detail")):
         refined[band.start * scale : (band.stop - 1) * scale + side] += detail
     for axis, count in enumerate((rows, columns)):
         cover = np.convolve(np.ones(count), np.ones(SIDE)).repeat(scale).astype(np.float32)
@@ -160,7 +160,7 @@ def refine_coupled(coupled, small, large, threads=None, progress=None):
     return large + refined[scale:-scale, scale:-scale]
 
 
-def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, threads=None, progress=None):
+def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, pool=None):
     """Learn coupled dictionaries.
 
     Parameters
@@ -168,7 +168,7 @@ def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, threads=None, progress=N
     pairs : list of ((h, w), (scale * h, scale * w)) float32 arrays
         Luminance, small and large: see `learning.shrunk`.
     scale, n_atoms, seed : int
-    threads, progress : optional
+    pool : optional
 
     Returns
     -------
@@ -179,7 +179,7 @@ def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, threads=None, progress=N
     drawn = []
     for small, large in pairs:
         rows, columns = small.shape
-        enlarged = resize(small[..., None], *large.shape, threads)[..., 0]
+        enlarged = resize(small[..., None], *large.shape, pool)[..., 0]
         missing = mirrored(large - enlarged, scale)[..., None]
         planes = np.concatenate([derivatives(mirrored(enlarged, scale)), missing], axis=2)
         patches = patches_of(planes, scale, slice(0, rows), columns)
@@ -197,9 +197,9 @@ def learn_coupled(pairs, scale, *, n_atoms=512, seed=0, threads=None, progress=N
     signals = features @ projection.T
     low = learn_dictionary(
         signals, (1, n_features, 1), n_atoms, SPARSITY, rule="omp", start="data", iterations=TURNS,
-        seed=seed, threads=threads, progress=progress,
+        seed=seed, pool=pool,
     )  # fmt: skip
-    codes = code(signals, low, SPARSITY, rule="omp", threads=threads)
+    codes = code(signals, low, SPARSITY, rule="omp", pool=pool)
     dense = np.zeros((len(signals), n_atoms))
     np.add.at(dense, (np.arange(len(signals))[:, None], codes.indices), codes.coefficients)
     gram = dense.T @ dense
