@@ -33,7 +33,7 @@ def main():
     if asked.pages:
         return harness.write_pages()
 
-    from restore.bands import usable_cpus
+    from restore.imaging.bands import usable_cpus
 
     rounds = asked.repetitions
     if rounds is None:

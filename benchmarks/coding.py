@@ -3,8 +3,8 @@
 import numpy as np
 
 from benchmarks.harness import Table, in_turns, machine, noisy, peer
-from restore import coding, patches
-from restore.dictionary import Dictionary
+from restore.sparse import coding, patches
+from restore.sparse.dictionary import Dictionary
 
 PATCH_SHAPE = (8, 8, 1)
 ATOMS = 256

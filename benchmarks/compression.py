@@ -12,8 +12,9 @@ from scipy.interpolate import PchipInterpolator
 
 import restore
 from benchmarks.harness import Table, machine, psnr, read_folder
-from restore.bands import map_bands
-from restore.compression import Codec, learn_codec
+from restore.imaging.bands import map_bands
+from restore.learning.compression import learn_codec
+from restore.tasks.compression import Codec
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/set12", "test/photos")
 RATES = (0.25, 0.5, 1.0)

@@ -6,7 +6,7 @@ import numpy as np
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, noisy, peer, psnr
-from restore.demosaicing import sampled
+from restore.tasks.demosaicing import sampled
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10

@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 import restore
-from restore import measures
+from restore.imaging import measures
 
 HOUSE = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"

@@ -44,6 +44,9 @@ def missing_pixels(run, name, pictures):
         )
         for quality in ("fast", "balanced", "best")
     }
+    methods["restore, dictionary"] = lambda given: restore.inpaint(
+        *given, dictionary="learn", threads=run.threads
+    )
     methods |= {method: function for method, function in peers(run).items() if method != "restore"}
     found = {}
     for missing in MISSING:

@@ -17,7 +17,7 @@ from benchmarks.harness import (
     read_folder,
     restore_command,
 )
-from restore.demosaicing import sampled
+from restore.tasks.demosaicing import sampled
 
 #: Height and width, and those in a quick run.
 SHAPE, QUICK = (3000, 4000), (750, 1000)

@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.harness import SAMPLES, Table, damaged, machine, mirrored, noisy, read_folder
 from restore.cli import cli
-from restore.demosaicing import sampled
+from restore.tasks.demosaicing import sampled
 
 #: Height and width of the pictures.
 SHAPE = (1732, 2310)

@@ -5,8 +5,8 @@ from PIL import Image
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, psnr, unit
-from restore.images import as_image
-from restore.resize import resize
+from restore.imaging.arrays import as_image
+from restore.imaging.resize import resize
 
 SETS = ("test/set5", "test/set14")
 SCALES = (2, 3, 4)

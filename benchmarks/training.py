@@ -19,9 +19,11 @@ from benchmarks.harness import (
     restore_command,
     unit,
 )
-from restore import bands, learning, training
-from restore import patches as patching
-from restore.dictionary import Dictionary
+from restore.imaging import bands
+from restore.learning import dictionaries
+from restore.sparse import dictionary_learning
+from restore.sparse import patches as patching
+from restore.sparse.dictionary import Dictionary
 
 PATCH_SHAPE = (8, 8, 1)
 ATOMS, SPARSITY, PATCHES, TURNS = 256, 5, 200_000, 20
@@ -64,13 +66,13 @@ def photographs(run):
 def against_time(run):
     """All start from the same atoms; the error is that of patches set apart, coded alike."""
     name, pictures = photographs(run)
-    drawn = training.draw(pictures, PATCH_SHAPE, PATCHES, threads=run.threads)
-    start = learning.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
-    next(learning.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
+    drawn = dictionaries.draw(pictures, PATCH_SHAPE, PATCHES, threads=run.threads)
+    start = dictionary_learning.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
+    next(dictionary_learning.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
 
     lines = {}
     for method in ("ksvd", "online"):
-        next(learning.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
+        next(dictionary_learning.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
         lines[f"restore, {method}"] = ours(run, drawn, start, method)
         print(f"  {method}: {lines[f'restore, {method}'][-1]}", file=sys.stderr)
     budget = lines["restore, ksvd"][-1][0]
@@ -80,7 +82,7 @@ def against_time(run):
         lines["SPAMS trainDL, l1"] = spams(run, drawn, start, budget, 2, 0.15)
     if peer("sklearn", "scikit-learn"):
         lines["scikit-learn, mini-batch"] = scikit_learn(run, drawn, start, 10 * budget)
-    start_error = 255 * training.error(start, drawn.held_out, SPARSITY)
+    start_error = 255 * dictionaries.error(start, drawn.held_out, SPARSITY)
     rows = [[name, points[-1][0], start_error, points[-1][1]] for name, points in lines.items()]
     return Table(
         name="training-time",
@@ -109,13 +111,13 @@ def against_time(run):
 def judged(atoms, drawn):
     """RMSE in levels of the patches set apart, coded with the atoms of anyone."""
     atoms = atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
-    return 255 * training.error(Dictionary(atoms, PATCH_SHAPE), drawn.held_out, SPARSITY)
+    return 255 * dictionaries.error(Dictionary(atoms, PATCH_SHAPE), drawn.held_out, SPARSITY)
 
 
 def ours(run, drawn, start, method):
     """[(seconds, RMSE)] after every turn; the time of judging does not count."""
     points, seconds, began = [], 0.0, time.perf_counter()
-    for turn in learning.iterate(
+    for turn in dictionary_learning.iterate(
         drawn.patches, start, SPARSITY, iterations=TURNS, threads=run.threads, method=method
     ):
         seconds += time.perf_counter() - began
@@ -176,7 +178,7 @@ def planted(run, trials=50, turns=80):
 
             def found(trial, method=method, snr=snr):
                 atoms, signals = plant(np.random.default_rng(trial), snr)
-                learned = learning.learn_dictionary(
+                learned = dictionary_learning.learn_dictionary(
                     signals, (20, 1, 1), 50, 3, method=method, start="data", iterations=turns,
                     seed=trial, threads=1,
                 )  # fmt: skip
@@ -229,9 +231,9 @@ def portraits(run):
         shape = (side, side, 1)
         compared = {}
         for kind, pictures in kinds.items():
-            drawn = training.draw(pictures, shape, count, threads=run.threads)
-            first = learning.first_dictionary(drawn.patches, shape, atoms, "data")
-            *_, turn = training.learn(
+            drawn = dictionaries.draw(pictures, shape, count, threads=run.threads)
+            first = dictionary_learning.first_dictionary(drawn.patches, shape, atoms, "data")
+            *_, turn = dictionaries.learn(
                 drawn, first, None, SPARSITY, iterations=turns, threads=run.threads
             )
             compared[kind] = turn.dictionary
@@ -240,7 +242,7 @@ def portraits(run):
         judges = np.concatenate([patching.sample(one, shape, 1000) for one in tested])
         patching.centre(judges, 1)
         errors = {
-            kind: 255 * training.error(one, judges, SPARSITY, threads=run.threads)
+            kind: 255 * dictionaries.error(one, judges, SPARSITY, threads=run.threads)
             for kind, one in compared.items()
         }
         gains = [

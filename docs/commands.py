@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
-from restore import archive
 from restore.cli import cli
 from restore.cli.options import batch_options
+from restore.imaging import archive
 
 PAGES = sorted(Path(__file__).parent.glob("*.md"))
 BLOCK = re.compile(

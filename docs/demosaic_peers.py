@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import restore
-from restore.demosaicing import sampled
+from restore.tasks.demosaicing import sampled
 
 HOUSE = Path(__file__).parent.parent
 #: Picture, left and top of its crop.

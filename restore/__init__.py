@@ -11,16 +11,16 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that ``import restore`` and every ``--help`` stay light.
 _HOME = {
-    "compress": "compression",
-    "decompress": "compression",
-    "demosaic": "demosaicing",
-    "denoise": "denoising",
-    "find_defects": "inpainting",
-    "inpaint": "inpainting",
-    "super_resolve": "super_resolution",
-    "learn_super_resolution": "super_resolution",
-    "Dictionary": "dictionary",
-    "learn_dictionary": "learning",
+    "compress": "tasks.compression",
+    "decompress": "tasks.compression",
+    "demosaic": "tasks.demosaicing",
+    "denoise": "tasks.denoising",
+    "find_defects": "tasks.inpainting",
+    "inpaint": "tasks.inpainting",
+    "super_resolve": "tasks.super_resolution",
+    "learn_super_resolution": "learning.super_resolution",
+    "Dictionary": "sparse.dictionary",
+    "learn_dictionary": "sparse.dictionary_learning",
 }
 
 __all__ = ["__version__", *_HOME]

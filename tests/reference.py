@@ -96,6 +96,69 @@ def _left(patch, atoms, support):
     return residual @ residual
 
 
+def pursued_known(patch, known, atoms, channels, sparsity, tolerance=0.0):
+    """ORMP over the known samples: of all atoms the one whose least squares fit, together with a
+    constant for each channel, leaves least. Mairal, Elad & Sapiro 2008, section IV.
+    """
+    seen = atoms.astype(np.float64)[:, known]
+    patch, channel = patch[known].astype(np.float64), np.arange(len(known))[known] % channels
+    constants = np.array([channel == c for c in range(channels)], np.float64)
+    share = np.array([np.sum(_left_over(row, constants) ** 2) for row in seen])
+    usable = share > 0.1 * known.mean()
+    support, coefficients, means = [], np.zeros(0), constants @ patch / constants.sum(axis=1)
+    residual = patch - means @ constants
+    most = min(sparsity, known.sum() - channels - 1)
+    while len(support) < most and residual @ residual > tolerance * known.sum():
+        left = np.full(len(atoms), np.inf)
+        for j in np.flatnonzero(usable):
+            outside = _left_over(seen[j], np.concatenate([constants, seen[support]]))
+            if outside @ outside > 0.01 * share[j]:
+                left[j] = np.sum(
+                    _left_over(patch, np.concatenate([constants, seen[[*support, j]]])) ** 2
+                )
+        if not np.isfinite(left).any():
+            break
+        support.append(int(np.argmin(left)))
+        rows = np.concatenate([constants, seen[support]])
+        fit = np.linalg.lstsq(rows.T, patch, rcond=None)[0]
+        means, coefficients, residual = fit[:channels], fit[channels:], patch - fit @ rows
+    return support, coefficients, means
+
+
+def _left_over(signal, rows):
+    return signal - rows.T @ np.linalg.lstsq(rows.T, signal, rcond=None)[0]
+
+
+def pursued_levels(patch, atoms, step, price, most):
+    """{atom: level}: the cheapest of the supports that pursuit in whole steps goes through.
+
+    After each choice all coefficients are fitted and rounded; the next atom is the one that goes
+    best with what the rounded ones leave.
+    """
+    support, left = [], patch.astype(np.float64)
+    best, found, worse = left @ left, {}, 0
+    for _ in range(min(most, len(atoms), len(patch))):
+        chosen = int(np.abs(atoms @ left).argmax())
+        if chosen in support:
+            break
+        support.append(chosen)
+        fitted = np.linalg.lstsq(atoms[support].T, patch, rcond=None)[0]
+        levels = np.rint(fitted / step)
+        levels[levels == 0] = np.where(fitted > 0, 1, -1)[levels == 0]
+        left = patch - step * levels @ atoms[support]
+        bits = sum(
+            np.log2(len(atoms)) - np.log2(n + 1) + 3 + 1.5 * np.log2(abs(level))
+            for n, level in enumerate(levels)
+        )
+        if left @ left + price * bits < best:
+            best, found, worse = left @ left + price * bits, dict(zip(support, levels)), 0
+        else:
+            worse += 1
+            if worse == 2:
+                break
+    return {atom: int(found[atom]) for atom in sorted(found)}
+
+
 def reconstructed(indices, coefficients, counts, atoms):
     """x = sum_i a_i d_i."""
     patches = np.zeros((len(counts), atoms.shape[1]))
@@ -134,6 +197,33 @@ def updated_atoms(patches, codes, atoms, exact=False, overshoot=None):
         share = np.sum(moved * (patches - codes @ atoms)) / np.sum(moved**2)
         updated = atoms + overshoot * share * (updated - atoms)
     return updated / np.linalg.norm(updated, axis=1, keepdims=True)
+
+
+def updated_known_atoms(residuals, known, codes, atoms, channels, rounds):
+    """Masked K-SVD: Mairal, Elad & Sapiro 2008, eq. 14, an atom at a time, by alternating least
+    squares; `codes` is a full (n_patches, n_atoms) matrix. Gives atoms and codes.
+    """
+    residuals, known = residuals.astype(np.float64), known.astype(np.float64)
+    codes, atoms = codes.astype(np.float64).copy(), atoms.astype(np.float64).copy()
+    for j in range(len(atoms)):
+        users = np.flatnonzero(codes[:, j])
+        if len(users) == 0:
+            continue
+        seen, a, d = known[users], codes[users, j], atoms[j].copy()
+        error = seen * (residuals[users] + np.outer(a, d))
+        for _ in range(rounds):
+            for k in range(len(d)):
+                if seen[:, k].any():
+                    d[k] = np.sum(a * error[:, k]) / np.sum(a**2 * seen[:, k])
+            for p in range(len(a)):
+                if seen[p].any():
+                    a[p] = np.sum(d * error[p]) / np.sum(d**2 * seen[p])
+        residuals[users] = error - seen * np.outer(a, d)
+        for c in range(channels):
+            d[c::channels] -= d[c::channels].mean()
+        length = np.linalg.norm(d) * np.sign(d[np.abs(d).argmax()])
+        atoms[j], codes[users, j] = d / length, a * length
+    return atoms, codes
 
 
 def descended_atoms(gram, cross, atoms):
@@ -329,33 +419,22 @@ _MEANS = [0, 0, 0, 0, 0, 1, 2, 4, 6, 9, 13, 18, 26, 36, 51, 72]
 _MEANS += [102, 145, 204, 290, 410, 580, 820, 1160]
 
 
-class PictureReader:
-    """Every decision of a payload, read as docs/file-format.md tells; in whole numbers alone.
+class BitReader:
+    """Bits of a payload, each under a mixed chance, as docs/file-format.md tells.
 
-    `models` and `weights` as a codec starts with, `scales` (classes, coefficients) for each
-    size of blocks, `shape` (planes, rows, columns) in cells of 8 x 8.
+    `models` and `weights` as the coder starts with; whole numbers alone.
     """
 
-    def __init__(self, payload, models, weights, scales, shape, log_step):
+    def __init__(self, payload, models, weights):
         self.bits = "".join(f"{byte:08b}" for byte in payload) + 64 * "0"
         self.low, self.high, self.word, self.at = 0, 2**32 - 1, int(self.bits[:32], 2), 32
         self.chances = [int(model) >> 8 for model in models]
         self.seen = [int(model) & 255 for model in models]
         self.weights = [[int(weight) for weight in row] for row in weights]
-        self.scales, self.shape, self.log_step = scales, shape, log_step
-        self.starts, start = {}, 0
-        for kind, tables in _CONTEXTS.items():
-            self.starts[kind] = []
-            for table in tables:
-                self.starts[kind].append(start)
-                start += int(np.prod(table))
-        assert start == len(models)
         squash = [65536 / (1 + np.exp(-x / 256)) for x in range(-2047, 2048)]
         self.squash = [min(max(int(p + 0.5), 24), 65512) for p in squash]
         stretch = np.searchsorted(self.squash, np.arange(4096) * 16 + 8) - 2047
         self.stretch = stretch.clip(-2047, 2047).tolist()
-        self.sizes, self.modes, self.activity = np.zeros((3, *shape), int)
-        self.levels = [[] for _ in range(shape[0])]
 
     def split_interval(self, chance):
         """Which side of the interval the word lies on: 1 below, with `chance` in 65536."""
@@ -369,14 +448,8 @@ class PictureReader:
             self.word = self.word << 8 & 0xFFFFFFFF | byte
         return bit
 
-    def decide(self, kind, mixing, *contexts):
-        """A bit whose chance is mixed from the models of its contexts, which learn from it."""
-        models = [
-            start + int(np.ravel_multi_index(context, table))
-            for start, context, table in zip(
-                self.starts[kind], contexts, _CONTEXTS[kind], strict=True
-            )
-        ]
+    def mixed(self, models, mixing):
+        """A bit whose chance is mixed from models, which learn from it."""
         weights = self.weights[mixing]
         opinions = [self.stretch[self.chances[model] >> 10] for model in models]
         total = sum(w * x for w, x in zip(weights, opinions)) >> 16
@@ -390,6 +463,104 @@ class PictureReader:
             self.chances[model] = min(max(moved, 64), 2**22 - 64)
             self.seen[model] = min(self.seen[model] + 1, max(self.seen[model], 250))
         return bit
+
+    def bits_of(self, more, most):
+        """How often `more(n)` says so, n = 0, 1, ..., `most` times at the most."""
+        found = 0
+        while found < most and more(found):
+            found += 1
+        return found
+
+    def large(self, start, mixing=0):
+        """A number from 1 on: one less than its bits in unary, then all but the first of them."""
+        bits = 1 + self.bits_of(lambda n: self.mixed([start + 1 + n], mixing), 25)
+        return int("1" + "".join(str(self.split_interval(32768)) for _ in range(bits - 1)), 2)
+
+
+class AtomReader(BitReader):
+    """Means, sets of atoms and levels of the patches of one layer, row by row."""
+
+    def read(self, rows, columns, channels, n_atoms):
+        means = np.zeros((rows, columns, channels), int)
+        codes = [[{} for _ in range(columns)] for _ in range(rows)]
+        for i in range(rows):
+            for j in range(columns):
+                for c in range(channels):
+                    expected, apart = self.neighbours(means[..., c], i, j)
+                    context = min(apart.bit_length(), 4) + (5 if c else 0)
+                    means[i, j, c] = expected + self.signed(16 * context)
+                beside = [codes[y][x] for y, x in ((i - 1, j), (i, j - 1)) if y >= 0 and x >= 0]
+                near = sum(map(len, beside)) * (2 if len(beside) == 1 else 1)
+                start = 160 + 32 * min(near, 15)
+                count = self.bits_of(lambda n, s=start: self.mixed([s + n], 0), min(32, n_atoms))
+                atoms = self.some(0, n_atoms, count, 1, 0)
+                start = 160 + 512 + 80 * 64 + 16 * (min(count, 4) - 1)
+                codes[i][j] = {atom: self.level(start) for atom in atoms}
+        return means, codes
+
+    def neighbours(self, means, i, j):
+        if not i and not j:
+            return 0, 255
+        if not i or not j:
+            return int(means[i, j - 1] if j else means[i - 1, j]), 8
+        above, left, corner = int(means[i - 1, j]), int(means[i, j - 1]), int(means[i - 1, j - 1])
+        return sorted([above, left, above + left - corner])[1], abs(above - left)
+
+    def signed(self, start):
+        size = self.bits_of(lambda n: self.mixed([start + n], 0), 15)
+        if size == 15:
+            size = 14 + self.large(160 + 512 + 80 * 64 + 128)
+        return -size if size and self.split_interval(32768) else size
+
+    def some(self, first, end, count, node, depth):
+        """Which `count` of the atoms from `first` to before `end`."""
+        if count in (0, end - first):
+            return list(range(first, end)) if count else []
+        middle = first + (end - first + 1) // 2
+        inside = max(0, count - (end - middle))
+        place = node if node < 64 else 64 + min(depth, 15)
+        place = 160 + 512 + (8 * place + min(count, 8) - 1) * 8
+        while inside < min(count, middle - first) and self.mixed([place + min(inside, 7)], 0):
+            inside += 1
+        return self.some(first, middle, inside, 2 * node, depth + 1) + self.some(
+            middle, end, count - inside, 2 * node + 1, depth + 1
+        )
+
+    def level(self, start):
+        size = 1 + self.bits_of(lambda n: self.mixed([start + n], 0), 15)
+        if size == 16:
+            size = 15 + self.large(160 + 512 + 80 * 64 + 128 + 32)
+        return -size if self.split_interval(32768) else size
+
+
+class PictureReader(BitReader):
+    """Every decision of a payload in learned bases.
+
+    `scales` (classes, coefficients) for each size of blocks, `shape` (planes, rows, columns) in
+    cells of 8 x 8.
+    """
+
+    def __init__(self, payload, models, weights, scales, shape, log_step):
+        super().__init__(payload, models, weights)
+        self.scales, self.shape, self.log_step = scales, shape, log_step
+        self.starts, start = {}, 0
+        for kind, tables in _CONTEXTS.items():
+            self.starts[kind] = []
+            for table in tables:
+                self.starts[kind].append(start)
+                start += int(np.prod(table))
+        assert start == len(models)
+        self.sizes, self.modes, self.activity = np.zeros((3, *shape), int)
+        self.levels = [[] for _ in range(shape[0])]
+
+    def decide(self, kind, mixing, *contexts):
+        models = [
+            start + int(np.ravel_multi_index(context, table))
+            for start, context, table in zip(
+                self.starts[kind], contexts, _CONTEXTS[kind], strict=True
+            )
+        ]
+        return self.mixed(models, mixing)
 
     def read(self):
         """Sizes and modes (planes, rows, columns), levels of each plane in the order of blocks."""
@@ -589,11 +760,12 @@ def completed(estimate, observed, known, places, side, reach, size, share, ridge
             )
             mean = group.mean(axis=0)
             covariance = (group - mean).T @ (group - mean) / len(group)
+            added = max(ridge, 1e-6 * np.trace(covariance))
             for _, v, u in found[:share]:
                 here = known[v : v + side, u : u + side].ravel()
                 samples = observed[c, v : v + side, u : u + side].ravel()
                 inverse = np.linalg.inv(
-                    covariance[np.ix_(here, here)] + ridge * np.eye(np.count_nonzero(here))
+                    covariance[np.ix_(here, here)] + added * np.eye(np.count_nonzero(here))
                 )
                 patch = mean + covariance[:, here] @ inverse @ (samples - mean)[here]
                 total[c, v : v + side, u : u + side] += patch.reshape(side, side)
@@ -815,14 +987,22 @@ def cell_sum(values, i, j, reach):
 
 
 def nearest_patches(plane, corner, side, reach, size):
-    """Corners of the patches with the smallest sums of squared differences, first ones first."""
+    """Corners of the patches with the smallest sums of squared differences, first ones first.
+
+    `corner` itself is among them, and repeated where too few others have a distance.
+    """
     height, width = plane.shape
-    here = plane[corner[0] : corner[0] + side, corner[1] : corner[1] + side].astype(float)
+    here = plane[corner[0] : corner[0] + side, corner[1] : corner[1] + side]
     found = []
     for y in range(max(0, corner[0] - reach), min(height - side, corner[0] + reach) + 1):
         for x in range(max(0, corner[1] - reach), min(width - side, corner[1] + reach) + 1):
-            found.append((((plane[y : y + side, x : x + side] - here) ** 2).sum(), y, x))
-    return [(y, x) for _, y, x in sorted(found)[:size]]
+            distance = ((plane[y : y + side, x : x + side] - here) ** 2).sum(dtype=float)
+            if (y, x) == tuple(corner):
+                found.append((-1, y, x))
+            elif not np.isnan(distance):
+                found.append((distance, y, x))
+    nearest = [(y, x) for _, y, x in sorted(found)[:size]]
+    return nearest + [tuple(corner)] * (size - len(nearest))
 
 
 def window_sums(plane, side, direction):

@@ -3,13 +3,13 @@
 import re
 import runpy
 import shlex
-from pathlib import Path
 
 import click
 import numpy as np
 import pytest
 
-HOUSE = Path(__file__).parent.parent
+from tests import HOUSE
+
 DOCS = runpy.run_path(str(HOUSE / "docs" / "commands.py"))
 PAGES = [HOUSE / "README.md", *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
 

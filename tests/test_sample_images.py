@@ -1,13 +1,14 @@
 """The sample pictures are what their script makes, small, and described."""
 
 import runpy
-from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-FOLDER = Path(__file__).parent.parent / "sample_images"
+from tests import SAMPLES
+
+FOLDER = SAMPLES
 
 
 @pytest.fixture(scope="module")

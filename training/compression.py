@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 import restore
-from restore.archive import packaged_path
-from restore.compression import learn_codec
+from restore.imaging.archive import packaged_path
+from restore.learning.compression import learn_codec
 
 #: How the codec is learned.
 SETTINGS = {"samples": 150_000, "rounds": 12, "seed": 0}

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image
 
 import restore
-from restore.archive import packaged_path
-from restore.demosaicing import LEARNED_SIGMA, Model, learn_demosaicing
+from restore.imaging.archive import packaged_path
+from restore.learning.demosaicing import learn_demosaicing
+from restore.tasks.demosaicing import LEARNED_SIGMA, Model
 
 #: Side of the crops of a photo.
 SIDE = 320

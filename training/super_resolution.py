@@ -10,12 +10,12 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from restore.archive import packaged_path
 from restore.batch.collection import Collection
 from restore.files.formats import MAX_PIXELS
-from restore.super_resolution.cascade import SCALES
-from restore.super_resolution.coupled import learn_coupled
-from restore.super_resolution.learning import shrunk
+from restore.imaging.archive import packaged_path
+from restore.learning.super_resolution import shrunk
+from restore.tasks.super_resolution.cascade import SCALES
+from restore.tasks.super_resolution.coupled import learn_coupled
 
 
 def main():

@@ -24,12 +24,12 @@ from torch import multiprocessing
 from torch.nn import functional
 
 import restore
-from restore.colour import AXES, GREY, to_planes
-from restore.demosaicing import ROUNDED, estimates, packaged, sampled
-from restore.demosaicing.learning import changed
-from restore.denoising import group_estimates
-from restore.dictionary import Dictionary
-from restore.unrolled import KINDS, STRIDE, UNIT, Coder
+from restore.imaging.colour import AXES, GREY, to_planes
+from restore.learning.demosaicing import changed
+from restore.sparse.dictionary import Dictionary
+from restore.sparse.unrolled import KINDS, STRIDE, UNIT, Coder
+from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
+from restore.tasks.denoising import group_estimates
 
 #: Side of the crops that are kept, and of those in a batch; border that is not looked at.
 KEPT, CROP, BORDER = 288, 64, 4
@@ -172,7 +172,7 @@ class Shrink(torch.autograd.Function):
 
 
 class Unrolled(torch.nn.Module):
-    """`restore.unrolled.correct` in PyTorch, weights and all."""
+    """`restore.sparse.unrolled.correct` in PyTorch, weights and all."""
 
     def __init__(self, channels, n_atoms, n_steps, mosaics=False):
         super().__init__()

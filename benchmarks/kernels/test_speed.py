@@ -8,11 +8,13 @@ Times are of one thread, on bands as large as those that the threads get.
 import numpy as np
 import pytest
 
-from restore import bands, coding, groups, inpainting, pipeline
-from restore.colour import to_planes
-from restore.dictionary import Dictionary
+from restore.imaging import bands
+from restore.imaging.colour import to_planes
+from restore.imaging.resize import taps
 from restore.kernels import anchors, learning, patches, resize
-from restore.resize import taps
+from restore.sparse import coding, groups, overlap
+from restore.sparse.dictionary import Dictionary
+from restore.tasks import inpainting
 
 rng = np.random.default_rng(0)
 PICTURE = rng.random((256, 256, 1), np.float32)
@@ -57,7 +59,7 @@ def test_reconstruct(benchmark, grey):
 
 
 def test_aggregate(benchmark):
-    benchmark(pipeline.restore_image, PICTURE, (8, 8, 1), lambda given: given, threads=1)
+    benchmark(overlap.restore_image, PICTURE, (8, 8, 1), lambda given: given, threads=1)
 
 
 def test_match_groups(benchmark):

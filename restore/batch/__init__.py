@@ -11,7 +11,7 @@ hands it to `run` with the arguments and the shared options::
         return batch.run(functools.partial(_denoise, sigma=sigma), inputs, options)
 
     def _denoise(picture, *, threads, progress, sigma):      # at module level
-        from restore.denoising import denoise                # heavy imports in here
+        from restore.tasks.denoising import denoise                # heavy imports in here
         return picture.replace(samples=denoise(picture.samples, sigma, threads=threads))
 
 The function gets a `restore.files.picture.Picture` and returns one. It may instead

@@ -1,7 +1,7 @@
 """Many pictures to learn from: read one at a time, as often as asked for."""
 
 from restore.batch.work import failure_reason
-from restore.colour import luminance
+from restore.imaging.colour import luminance
 
 
 class Collection:
@@ -38,7 +38,7 @@ class Collection:
 
     def __iter__(self):
         """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""
-        from restore import bands
+        from restore.imaging import bands
 
         for image in bands.map_bands(self.__getitem__, range(len(self)), threads=1):
             if image is not None:
@@ -72,7 +72,7 @@ class Collection:
     def _shrunk(self, image):
         if self.shrink == 1:
             return image
-        from restore.resize import resize
+        from restore.imaging.resize import resize
 
         height, width = (side // self.shrink for side in image.shape[:2])
         if min(height, width) < 1:

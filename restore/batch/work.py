@@ -157,6 +157,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
         if not isinstance(result, Result):
             result = Result(result)
         output = result.output
+        _check_finite(output, page)
         del page
         if not isinstance(output, bytes):
             output = _with_hidden_colours(output, hidden)
@@ -169,6 +170,22 @@ def _results(process, pages, companions, options, name, notes, threads, progress
         waiting = [output]
         del result, output
         yield waiting.pop()
+
+
+def _check_finite(output, page):
+    """Refuse a picture with NaN or infinity that the one it was made of does not have."""
+    from restore.imaging.arrays import check_finite
+
+    if isinstance(output, bytes):
+        return
+    samples = output.samples
+    if not isinstance(page, bytes):
+        import numpy as np
+
+        odd = ~np.isfinite(page.samples).all(axis=2)
+        if odd.any():  # of a picture of another size it cannot be said where it has them from
+            samples = samples[~odd] if odd.shape == samples.shape[:2] else samples[:0]
+    check_finite(samples)
 
 
 def _told(facts):
@@ -251,7 +268,7 @@ def _write(file, contents, name, **options):
 def _measure(reference, file, options):
     """PSNR and SSIM of what was written against the reference file."""
     from restore.files.reading import read_pages
-    from restore.measures import psnr, ssim
+    from restore.imaging.measures import psnr, ssim
 
     wanted = read_beside(reference, "reference", options.max_pixels).samples
     pages = [page.samples for page in read_pages(file, max_pixels=options.max_pixels)]

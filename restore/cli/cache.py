@@ -37,6 +37,7 @@ def _warm():
         restore.denoise(picture, sigma=0.1, quality="best")
         restore.inpaint(picture, picture[..., 0] > 0.7)
         restore.inpaint(picture, hole, quality="fast")
+        restore.inpaint(picture, picture[..., 0] > 0.7, quality="fast", dictionary="learn")
         restore.decompress(restore.compress(picture).data)
         restore.super_resolve(picture)
     restore.demosaic(colour[..., 0].copy(), "RGGB")

@@ -32,7 +32,7 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
 
     from restore.files.picture import unwarned
     from restore.files.reading import read_picture
-    from restore.measures import psnr, ssim
+    from restore.imaging.measures import psnr, ssim
 
     rows, failed, last, wanted = [], 0, None, None
     files, _ = batch.find(results)

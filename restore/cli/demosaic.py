@@ -5,7 +5,14 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
+from restore.cli.options import (
+    FloatRange,
+    PictureCommand,
+    batch_options,
+    levels_in_unit,
+    quality,
+    sigma_as_well,
+)
 
 ADVICE = (
     "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
@@ -64,13 +71,13 @@ class Numbers(click.ParamType):
 )
 @click.option(
     "--black",
-    type=click.FloatRange(min=0),
+    type=FloatRange(min=0),
     metavar="LEVEL",
     help="The level, as stored in the file, that becomes black.",
 )
 @click.option(
     "--white",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FloatRange(min=0, min_open=True),
     metavar="LEVEL",
     help="The level, as stored in the file, that becomes white. [default: leave the levels alone]",
 )
@@ -124,8 +131,8 @@ def demosaic_picture(
     simulate,
 ):
     """`picture` in full colour."""
-    from restore.demosaicing import Model, demosaic, levelled, moved, sampled
     from restore.files.picture import LEVELS
+    from restore.tasks.demosaicing import Model, demosaic, levelled, moved, sampled
 
     model = Model.load(dictionary) if dictionary else None
     samples, metadata = picture.samples, picture.metadata
@@ -157,7 +164,7 @@ def demosaic_picture(
     colour = demosaic(
         samples,
         pattern,
-        sigma=sigma / 255,
+        sigma=sigma / levels_in_unit(picture.replace(samples=samples), sigma),
         quality=quality,
         model=model,
         threads=threads,

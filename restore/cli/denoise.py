@@ -1,17 +1,21 @@
 """``restore denoise``"""
 
 import functools
-import os
 import warnings
 
 import click
 
 from restore import batch
 from restore.batch.records import NOTHING
-from restore.cli.options import PictureCommand, batch_options, quality
-
-#: What --dictionary knows without a file.
-_NAMES = ("learn", "grey", "colour")
+from restore.cli.options import (
+    FloatRange,
+    PictureCommand,
+    batch_options,
+    dictionary,
+    levels_in_unit,
+    quality,
+    white_level,
+)
 
 
 class Levels(click.ParamType):
@@ -43,35 +47,34 @@ class Levels(click.ParamType):
     show_default=True,
     help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
 )
+@white_level
 @click.option(
     "--poisson-gain",
     type=Levels(1e-6),
     metavar="LEVELS|auto",
-    help="What one photon adds, in 8-bit levels: for noise that is stronger where it is bright. "
-    "--sigma is then that of the dark, 0 by default. auto finds both, or that it is not so.",
+    help="What one photon adds, in the unit of --sigma: for noise that is stronger where it is "
+    "bright. --sigma is then that of the dark, 0 by default. auto finds both.",
 )
 @click.option(
     "--strength",
-    type=click.FloatRange(0, 10),
+    type=FloatRange(0, 10),
     default=1.0,
     show_default=True,
     metavar="X",
-    help="Take the noise for X times as strong: more than 1 smooths more.",
+    help="Take the noise for X times as strong.",
 )
 @click.option(
     "--blend",
-    type=click.FloatRange(0, 1),
+    type=FloatRange(0, 1),
     default=0.0,
     show_default=True,
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
 @quality("fast takes about a 20th of balanced's time, best not quite twice as long.")
-@click.option(
-    "--dictionary",
-    metavar="learn|NAME|FILE",
-    help="Instead of groups of patches, code each patch on its own with these atoms: learned "
-    "on the picture, a packaged dictionary, or a file. What follows is for this way alone.",
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
+    "picture, a packaged dictionary, or a file. What follows is for this way alone."
 )
 @click.option(
     "--atoms",
@@ -114,9 +117,7 @@ class Levels(click.ParamType):
     metavar="N",
     help="Of the draw of patches to learn on.",
 )
-@click.option(
-    "--estimate-only", is_flag=True, help="Print the noise level in 8-bit levels; write nothing."
-)
+@click.option("--estimate-only", is_flag=True, help="Print the noise level, and write nothing.")
 @batch_options(suffix="-denoised")
 def denoise(inputs, options, estimate_only, **settings):
     """Remove noise.
@@ -125,12 +126,12 @@ def denoise(inputs, options, estimate_only, **settings):
     them. Pictures keep their depth, alpha and metadata.
     """
     if estimate_only:
-        return _print_noise(inputs, options)
+        return _print_noise(inputs, options, settings["white"])
     _check(**settings)
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
 
 
-def _check(*, sigma, poisson_gain, quality, dictionary, **settings):
+def _check(*, sigma, poisson_gain, quality, dictionary, white, **settings):
     """Refuse settings that do not go together, before anything is read."""
     given = {name for name, value in settings.items() if value is not None}
     if poisson_gain == "auto" and sigma != "auto":
@@ -139,45 +140,47 @@ def _check(*, sigma, poisson_gain, quality, dictionary, **settings):
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
     if dictionary is None and quality != "fast" and given & {"sparsity", "stride"}:
         raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
-    if dictionary and dictionary not in _NAMES and not os.path.isfile(dictionary):
-        raise click.UsageError(
-            f"--dictionary: there is no file {dictionary}; the names are {', '.join(_NAMES)}"
-        )
 
 
-def denoise_picture(picture, *, threads, progress, sigma, poisson_gain, blend, **settings):
+def denoise_picture(picture, *, threads, progress, sigma, white, poisson_gain, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
-    from restore.denoising import denoise
     from restore.files.picture import PictureWarning
-    from restore.noise import PhotonNoise, estimate_noise, estimate_photon_noise
+    from restore.imaging.noise import PhotonNoise, estimate_photon_noise
+    from restore.tasks.denoising import denoise, estimate_level
 
     facts = {}
-    given = None if sigma == "auto" else sigma / 255
-    if given and sigma < 1:
+    levels = levels_in_unit(picture, None if sigma == "auto" else sigma, white)
+    given = None if sigma == "auto" else sigma / levels
+    if given and sigma < 1 < levels:
         hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
         warnings.warn(hint, PictureWarning, stacklevel=2)
     if poisson_gain == "auto":
         photons = estimate_photon_noise(picture.samples, threads=threads)
     else:
-        photons = PhotonNoise(poisson_gain / 255, given or 0.0) if poisson_gain else None
+        photons = PhotonNoise(poisson_gain / levels, given or 0.0) if poisson_gain else None
     if photons:
         sigma = photons.sigma
-        facts["poisson_gain"] = round(255 * photons.gain, 4)
+        facts["poisson_gain"] = round(levels * photons.gain, 4)
         settings["poisson_gain"] = photons
     elif given is None:
-        sigma, facts["coarse"] = estimate_noise(picture.samples, threads=threads)
+        sigma, facts["coarse"] = estimate_level(
+            picture.samples, settings["strength"], threads=threads
+        )
     else:
         sigma = given
-    facts["sigma"] = round(float(255 * np.sqrt(np.mean(np.square(sigma)))), 2)
+    facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(sigma)))), 2)
+    if levels == 1:
+        facts["unit"] = "of the samples"
     samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
     if blend:
-        samples += np.float32(blend) * (picture.samples - samples)
+        finite = np.isfinite(picture.samples)
+        samples[finite] += np.float32(blend) * (picture.samples[finite] - samples[finite])
     return batch.Result(picture.replace(samples=samples), facts)
 
 
-def _print_noise(inputs, options):
+def _print_noise(inputs, options, white):
     """A line per picture, and per page of a stack: its noise level, channel by channel."""
     import json
 
@@ -193,7 +196,7 @@ def _print_noise(inputs, options):
         try:
             with open(file, "rb") as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
-                found = [_noise(picture.samples, options.threads) for picture in pages]
+                found = [_noise(picture, white, options.threads) for picture in pages]
         except (OSError, ValueError) as error:
             click.echo(f"restore: {file}: {batch.failure_reason(error, file)}", err=True)
             failed += 1
@@ -207,22 +210,27 @@ def _print_noise(inputs, options):
     return int(failed > 0)
 
 
-def _noise(samples, threads):
-    """What is known of the noise of one picture, in 8-bit levels."""
-    from restore.noise import estimate_noise, estimate_photon_noise
+def _noise(picture, white, threads):
+    """What is known of the noise of one picture, in the levels of --sigma."""
+    from restore.imaging.noise import estimate_noise, estimate_photon_noise
 
-    sigmas, coarse = estimate_noise(samples, threads=threads)
-    found = {"sigma": [round(255 * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
-    photons = estimate_photon_noise(samples, threads=threads)
+    levels = levels_in_unit(picture, white=white)
+    sigmas, coarse = estimate_noise(picture.samples, threads=threads)
+    found = {"sigma": [round(levels * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
+    photons = estimate_photon_noise(picture.samples, threads=threads)
     if photons:
         found["photons"] = {
-            name: round(255 * value, 4) for name, value in photons._asdict().items()
+            name: round(levels * value, 4) for name, value in photons._asdict().items()
         }
+    if levels == 1:
+        found["unit"] = "of the samples"
     return found
 
 
-def _noise_words(sigma, coarse, photons=None):
+def _noise_words(sigma, coarse, photons=None, unit=None):
     words = " ".join(f"{level:.2f}" for level in sigma)
+    if unit:
+        words += f"  in the unit {unit}"
     if coarse:
         words += "  coarse"
     if photons:

@@ -7,7 +7,15 @@ import re
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options, quality, sigma_as_well
+from restore.cli.options import (
+    PictureCommand,
+    batch_options,
+    dictionary,
+    levels_in_unit,
+    quality,
+    sigma_as_well,
+    white_level,
+)
 
 #: Masks that cover more of a picture are asked about.
 MOST = 0.9
@@ -41,7 +49,7 @@ class Mask(click.ParamType):
     type=Mask(),
     metavar="FILE|FOLDER|alpha|nan|#RRGGBB",
     help="Where to fill: the white of a picture (of that in a folder with the same name), what is "
-    "transparent, what is not a number, or what has this colour.",
+    "transparent, what is no number or a huge one, or what has this colour.",
 )
 @click.option(
     "--detect",
@@ -59,9 +67,14 @@ class Mask(click.ParamType):
     help="Fill this far around the mask, too.",
 )
 @sigma_as_well
+@white_level
 @quality("fast takes about a third of balanced's time, best two to eight times as long.")
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms, by its known "
+    "samples: learned on the picture, a packaged dictionary, or a file."
+)
 @batch_options(suffix="-inpainted")
-def inpaint(inputs, options, mask, detect, sigma, **settings):
+def inpaint(inputs, options, mask, detect, **settings):
     """Fill text, scratches, missing pixels and holes.
 
     Similar patches of the picture tell what the known samples of a patch say about its
@@ -74,7 +87,7 @@ def inpaint(inputs, options, mask, detect, sigma, **settings):
         raise click.UsageError("--invert-mask needs a --mask")
     a_file = mask is not None and mask not in ("alpha", "nan") and not mask.startswith("#")
     process = functools.partial(
-        inpaint_picture, rule=None if a_file else mask, detect=detect, sigma=sigma / 255, **settings
+        inpaint_picture, rule=None if a_file else mask, detect=detect, **settings
     )
     return batch.run(process, inputs, options, companions={"mask": mask} if a_file else None)
 
@@ -87,6 +100,8 @@ def inpaint_picture(
     invert_mask,
     grow,
     write_mask,
+    sigma,
+    white,
     threads,
     progress,
     mask=None,
@@ -98,7 +113,7 @@ def inpaint_picture(
     import numpy as np
 
     from restore.files.picture import Picture, PictureWarning
-    from restore.inpainting import find_defects, grow_mask, inpaint
+    from restore.tasks.inpainting import find_defects, grow_mask, inpaint
 
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
     if mask is not None or rule is not None:
@@ -128,7 +143,10 @@ def inpaint_picture(
     if not fill.any():
         what = f"no {detect} found" if detect else "the mask is empty"
         warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
-    samples = inpaint(picture.samples, fill, threads=threads, progress=progress, **settings)
+    sigma = sigma / levels_in_unit(picture, sigma, white)
+    samples = inpaint(
+        picture.samples, fill, sigma=sigma, threads=threads, progress=progress, **settings
+    )
     if rule == "alpha":
         picture = picture.replace(alpha=None)
     extras = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
@@ -139,14 +157,17 @@ def _found(rule, picture):
     """(height, width) bool: the pixels of the picture itself that are to be filled."""
     import numpy as np
 
+    from restore.imaging.arrays import working
+
+    work = working(picture.samples)
     if rule == "nan":
-        return ~np.isfinite(picture.samples).all(axis=2)
+        return ~work.known
     if rule == "alpha":
         if picture.alpha is None:
             raise ValueError("--mask alpha: this picture has no transparency")
         return picture.alpha < 0.5
     colour = np.array([int(rule[at : at + 2], 16) for at in (1, 3, 5)]) / 255
-    return (np.abs(picture.samples - colour) < 0.5 / 255).all(axis=2)
+    return (np.abs(work.image - colour) < 0.5 / 255).all(axis=2)
 
 
 def _levels(mask):

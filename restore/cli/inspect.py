@@ -40,7 +40,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
         try:
             found = describe(file, pictures)
             if picture is not None:
-                from restore.dictionary import Dictionary
+                from restore.sparse.dictionary import Dictionary
 
                 draw_atoms(Dictionary.load(file), picture)
         except (OSError, ValueError) as error:
@@ -60,7 +60,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
 
 def describe(file, pictures=()):
     """What a file, or the packaged one of that name, says; told apart by content."""
-    from restore import archive
+    from restore.imaging import archive
 
     if not os.path.lexists(file):
         if file not in archive.packaged():
@@ -72,15 +72,15 @@ def describe(file, pictures=()):
             return _describe_archive(file, pictures)
         if pictures:
             raise ValueError("--curve needs a dictionary")
-        from restore import compression
+        from restore.tasks import compression
 
         stream.seek(0)
         return compression.inspect(stream.read())
 
 
 def _describe_archive(file, pictures):
-    from restore import archive
-    from restore.dictionary import Dictionary
+    from restore.imaging import archive
+    from restore.sparse.dictionary import Dictionary
 
     kind, provenance = archive.read_header(file)
     if kind != "dictionary":
@@ -99,7 +99,7 @@ def _describe_archive(file, pictures):
         "coherence": round(coherence, 4),
         "guaranteed_sparsity": round((1 + 1 / max(coherence, 1e-6)) / 2, 2),
     }
-    uses = dictionary.provenance.get("uses")
+    uses = _uses(dictionary)
     if uses:
         found["share_of_the_most_used_atom"] = round(max(uses) / max(1, sum(uses)), 4)
         found["share_of_the_most_used_tenth"] = round(
@@ -116,27 +116,36 @@ def _describe_archive(file, pictures):
 
 def _curve(dictionary, pictures):
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
-    from restore import batch, training
+    from restore import batch
     from restore.batch.collection import Collection
     from restore.files.picture import unwarned
+    from restore.learning import dictionaries
 
     collection = Collection(
         [file for file, _ in batch.find(pictures)[0]],
         channels=dictionary.channels,
-        usable=lambda image: training.check(image, dictionary.patch_shape),
+        usable=lambda image: dictionaries.check(image, dictionary.patch_shape),
         max_pixels=MAX_PIXELS,
     )
     try:
         with unwarned():
-            drawn = training.draw(collection, dictionary.patch_shape, 50_000)
+            drawn = dictionaries.draw(collection, dictionary.patch_shape, 50_000)
     finally:
         for file, reason in collection.skipped.items():
             click.echo(f"restore: {file}: left out: {reason}", err=True)
     return {
-        str(sparsity): round(255 * training.error(dictionary, drawn.patches, sparsity), 3)
+        str(sparsity): round(255 * dictionaries.error(dictionary, drawn.patches, sparsity), 3)
         for sparsity in _SPARSITIES
         if sparsity <= min(dictionary.n_atoms, dictionary.patch_dim)
     }
+
+
+def _uses(dictionary):
+    """How many patches used each atom in learning; None where the file does not say."""
+    uses = dictionary.provenance.get("uses")
+    if not isinstance(uses, list) or len(uses) != dictionary.n_atoms:
+        return None
+    return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
 
 
 def draw_atoms(dictionary, path):
@@ -145,7 +154,7 @@ def draw_atoms(dictionary, path):
 
     from restore.files.figure import mosaic, write_figure
 
-    uses = dictionary.provenance.get("uses")
+    uses = _uses(dictionary)
     order = np.argsort(-np.array(uses), kind="stable") if uses else None
     write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))
 

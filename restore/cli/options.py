@@ -2,11 +2,23 @@
 
 import functools
 import os
+import warnings
 
 import click
 
 from restore.batch import Options
 from restore.files.formats import EXTENSIONS, MAX_PIXELS, format_of_name
+
+
+class FloatRange(click.FloatRange):
+    """Numbers in a range, which NaN is not in."""
+
+    def convert(self, value, param, ctx):
+        number = super().convert(value, param, ctx)
+        if number != number:
+            self.fail(f"{value!r} is no number", param, ctx)
+        return number
+
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
 
@@ -35,10 +47,65 @@ def quality(words):
     )
 
 
+#: For commands whose --sigma is in 8-bit levels, and which leave the levels as they are.
+white_level = click.option(
+    "--white",
+    type=FloatRange(min=0, min_open=True),
+    metavar="LEVEL",
+    help="The level of the file that is white: --sigma is in 255ths of it.",
+)
+
+
+def levels_in_unit(picture, sigma=None, white=None):
+    """How many of the levels that --sigma counts in are 1 in the unit of a picture's samples.
+
+    Warns where a `sigma` is not in 8-bit levels.
+    """
+    from restore.files.picture import LEVELS
+    from restore.imaging.arrays import PictureWarning, working
+
+    if white is not None:
+        return 255 * LEVELS.get(picture.depth, 1) / white
+    unit = working(picture.samples).unit
+    if unit == 1:
+        return 255
+    if sigma:
+        warnings.warn(
+            f"the samples reach {unit:g}: --sigma {sigma:g} is taken in their unit, and in 255ths "
+            "of LEVEL with --white LEVEL",
+            PictureWarning,
+            stacklevel=3,
+        )
+    return 1
+
+
+class DictionaryName(click.ParamType):
+    """What to code patches over: "learn", the name of a packaged dictionary, or a file."""
+
+    name = "dictionary"
+
+    #: What is known without a file.
+    NAMES = ("learn", "grey", "colour")
+
+    def convert(self, value, param, ctx):
+        if value not in self.NAMES and not os.path.isfile(value):
+            self.fail(
+                f"there is no file {value}; the names are {', '.join(self.NAMES)}", param, ctx
+            )
+        return value
+
+
+def dictionary(words):
+    """The option for one dictionary for the whole picture; `words` say what it does here."""
+    return click.option(
+        "--dictionary", type=DictionaryName(), metavar="learn|NAME|FILE", help=words
+    )
+
+
 #: For commands that remove noise as well.
 sigma_as_well = click.option(
     "--sigma",
-    type=click.FloatRange(0, 255),
+    type=FloatRange(0, 255),
     default=0,
     show_default=True,
     metavar="LEVELS",

@@ -76,8 +76,8 @@ def enlarge_picture(
     """`picture` enlarged, its alpha with it."""
     import numpy as np
 
-    from restore.resize import resize
-    from restore.super_resolution import METHODS, super_resolve
+    from restore.imaging.resize import resize
+    from restore.tasks.super_resolution import METHODS, super_resolve
 
     model = METHODS[method].load(dictionary) if dictionary else None
     old_height, old_width = picture.samples.shape[:2]

@@ -8,7 +8,7 @@ import click
 
 from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
-from restore.cli.options import check_picture, max_pixels
+from restore.cli.options import FloatRange, check_picture, max_pixels
 from restore.files.signals import at_signal
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
@@ -67,7 +67,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 )
 @click.option(
     "--sigma",
-    type=click.FloatRange(0, 255, min_open=True),
+    type=FloatRange(0, 255, min_open=True),
     metavar="LEVELS",
     help="Patches are approximated up to noise of so many 8-bit levels. [default: 10, in colour "
     "14; 0 with --sparsity]",
@@ -120,7 +120,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option(
     "--compression",
     is_flag=True,
-    help="Learn what compress --dictionary takes instead, from the packaged one on, or from "
+    help="Learn what compress --model takes instead, from the packaged one on, or from "
     "--init FILE. Of the other options above --shrink applies.",
 )
 @click.option(
@@ -307,8 +307,8 @@ class Run:
         shared = {name: self.settings[name] for name in ("seed", "threads")}
         shared["progress"] = self.console.stage
         if self.model == "--compression":
-            from restore.compression import Codec
-            from restore.compression.learning import check_picture, learn_codec
+            from restore.learning.compression import check_picture, learn_codec
+            from restore.tasks.compression import Codec
 
             pictures.usable = check_picture
             init = self.settings["init"]
@@ -316,7 +316,8 @@ class Run:
             return learn_codec(pictures, prior=prior, **shared)
         if self.model == "--super-resolution":
             return self._cascade(pictures, resume, shared)
-        from restore.demosaicing import Model, check_picture, learn_demosaicing, tiles
+        from restore.learning.demosaicing import check_picture, learn_demosaicing, tiles
+        from restore.tasks.demosaicing import Model
 
         pictures.channels, pictures.usable = 3, check_picture
         drawn = tiles(pictures, self.settings["seed"], self.console.stage)
@@ -324,19 +325,21 @@ class Run:
 
     def _cascade(self, pictures, resume, shared):
         """The model for super-resolution; the file holds its stages so far."""
-        from restore import archive
-        from restore.super_resolution import learning
-        from restore.super_resolution.cascade import KIND
+        from restore.imaging import archive
+        from restore.learning import super_resolution
+        from restore.tasks.super_resolution.cascade import KIND
 
         start = None
         if resume and os.path.lexists(self.output):
             if archive.read_header(self.output)[0] == KIND:
                 raise ValueError(f"{self.output} is finished: --overwrite learns it anew")
-            start = learning.Checkpoint.load(self.output)
+            start = super_resolution.Checkpoint.load(self.output)
             self.saved = len(start.cascade.stages)
         pictures.channels = None
         shared["degradation"] = self.settings["degradation"]
-        for checkpoint in learning.learn_stages(pictures, self.scale, start=start, **shared):
+        for checkpoint in super_resolution.learn_stages(
+            pictures, self.scale, start=start, **shared
+        ):
             number = len(checkpoint.cascade.stages)
             total = len(checkpoint.cascade.provenance["stages"])
             if self.console.options.verbose:
@@ -347,7 +350,7 @@ class Run:
         return checkpoint.cascade
 
     def _learn(self, pictures, names, resume):
-        from restore import training
+        from restore.learning import dictionaries
 
         settings = self.settings
         start = time.perf_counter()
@@ -371,11 +374,13 @@ class Run:
         }
         if resume and os.path.lexists(self.output):
             _check_same(self.output, first.provenance, about)
-            dictionary, done = first, int(first.provenance["iterations"])
+            dictionary, done = first, first.provenance.get("iterations")
+            if type(done) is not int or done < 0:
+                raise ValueError(f"{self.output} does not say how many turns were learned")
         else:
             dictionary, done = self._started(drawn, shape, first), 0
         self.saved = done
-        turns = training.learn(
+        turns = dictionaries.learn(
             drawn,
             dictionary,
             pictures,
@@ -396,7 +401,7 @@ class Run:
             self._tell(turn, number, time.perf_counter() - before)
             before = time.perf_counter()
         self.console.end()
-        gain = training.gain(dictionary, drawn.held_out, threads=settings["threads"])
+        gain = dictionaries.gain(dictionary, drawn.held_out, threads=settings["threads"])
         if self.picture is not None:
             from restore.cli.inspect import draw_atoms
 
@@ -412,10 +417,10 @@ class Run:
 
     def _draw(self, pictures):
         """Patches of the pictures; those that cannot be used are listed."""
-        from restore import training
+        from restore.learning import dictionaries
 
         size, settings = self.settings["patch_size"], self.settings
-        pictures.usable = lambda image: training.check(image, (size, size, image.shape[2]))
+        pictures.usable = lambda image: dictionaries.check(image, (size, size, image.shape[2]))
         if pictures.channels is None:
             first = next(iter(pictures), None)
             if first is None:
@@ -423,10 +428,10 @@ class Run:
                 raise ValueError("none of the pictures can be used")
             pictures.channels = first.shape[2]
         try:
-            return training.draw(
+            return dictionaries.draw(
                 pictures,
                 (size, size, pictures.channels),
-                min(settings["patches"], training.ONLINE_DRAW)
+                min(settings["patches"], dictionaries.ONLINE_DRAW)
                 if settings["method"] == "online"
                 else settings["patches"],
                 seed=settings["seed"],
@@ -444,7 +449,7 @@ class Run:
 
     def _first(self, resume):
         """The dictionary to go on with, or to start from, or how to make one."""
-        from restore.dictionary import Dictionary
+        from restore.sparse.dictionary import Dictionary
 
         if resume and os.path.lexists(self.output):
             return Dictionary.load(self.output)
@@ -453,18 +458,18 @@ class Run:
 
     def _started(self, drawn, shape, start):
         """The dictionary before the first turn."""
-        from restore import learning
-        from restore.dictionary import Dictionary
+        from restore.sparse import dictionary_learning
+        from restore.sparse.dictionary import Dictionary
 
         settings = self.settings
-        first = learning.first_dictionary(
+        first = dictionary_learning.first_dictionary(
             drawn.patches, shape, settings["atoms"], start, settings["seed"]
         )
         return Dictionary(first.atoms, shape)
 
     def _keep(self, turn, number, about):
         """Write the dictionary of a turn."""
-        from restore.dictionary import Dictionary
+        from restore.sparse.dictionary import Dictionary
 
         about = {
             **about,

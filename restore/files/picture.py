@@ -6,14 +6,11 @@ import warnings
 
 import numpy as np
 
-from restore import bands
+from restore.imaging import bands
+from restore.imaging.arrays import PictureWarning
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
-
-
-class PictureWarning(UserWarning):
-    """Something about one picture that its owner should know; never fails it."""
 
 
 @contextlib.contextmanager

@@ -194,6 +194,8 @@ def scale_bucket(log_scale, log_step):
 
 #: Levels that have a rate of their own, and what each level beyond costs, in bits.
 _RATED, _BEYOND = 16, np.float32(0.1)
+#: Largest level: what is beyond, or NaN, is taken for it before it becomes an integer.
+_LARGEST = np.float32(1 << 24)
 
 
 @kernel(reorder=True)
@@ -231,6 +233,7 @@ def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
             total = np.float32(0)
             for i in range(count):
                 value = abs(row[i]) * inverse
+                value = value if value < _LARGEST else _LARGEST
                 level = np.int32(value + np.float32(0.4))
                 rated = level if level < _RATED else np.int32(_RATED - 1)
                 rest = value - np.float32(level)
@@ -350,12 +353,13 @@ def code_plane(bases, plane, quantiser, top, start):
                 before, older = 0, 0
                 for i in range(count):
                     value = abs(coefficients[i])
+                    value = value if value < _LARGEST else _LARGEST
                     bucket = scale_bucket(scales[i], log_step)
                     near = min(before + older, 2)
                     bits = rates[bucket, near]
                     gains[i] = np.float32(0) - price * bits[0]
                     best = 0
-                    level = int(min(value + np.float32(0.5), np.float32(1 << 24)))
+                    level = int(value + np.float32(0.5))
                     lowest = value * value + price * bits[0]
                     for trial in range(max(level - 1, 1), level + 1):
                         rest = value - np.float32(trial)

@@ -45,6 +45,9 @@ from restore.kernels.linear import invert
 #: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
 ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
 
+#: Follows the bits of infinity, the largest that a distance can have.
+NO_DISTANCE = np.int32(0x7F800001)
+
 
 @kernel(reorder=True)
 def match(guide, rows, columns, side, reach, places):
@@ -59,7 +62,8 @@ def match(guide, rows, columns, side, reach, places):
         Sides of a patch, and the largest shift that is looked at.
     places : (rows * columns, size) int32, written
         ``row * width + column`` of the top left corners of the nearest patches, the
-        reference among them; of equally near ones those that come first.
+        reference among them; of equally near ones those that come first. Patches whose
+        distance is NaN are left out; the reference is repeated where too few remain.
     """
     height, width = guide.shape
     distances = np.empty((2 * reach + 1) ** 2, np.float32)
@@ -109,11 +113,14 @@ def _smallest(distances, own, chosen):
     """Indices of the smallest distances, `own` among them, as many as `chosen` has room for.
 
     The bits of non-negative floats are ordered as the floats are: the limit between near
-    and far is found by bisection, in which counting vectorises.
+    and far is found by bisection, in which counting vectorises. The bits of NaN are not
+    ordered, and may be negative: they are replaced by `NO_DISTANCE`, and never chosen.
     """
     bits = distances.view(np.int32)
     size = chosen.shape[0]
     below, limit = np.int32(-1), np.int32(0)
+    for k in range(bits.shape[0]):
+        bits[k] = bits[k] if 0 <= bits[k] < NO_DISTANCE else NO_DISTANCE
     bits[own] = -1
     for k in range(bits.shape[0]):
         limit = bits[k] if bits[k] > limit else limit
@@ -130,13 +137,15 @@ def _smallest(distances, own, chosen):
             break
     taken = 0
     for k in range(bits.shape[0]):
-        if bits[k] < limit:
+        if bits[k] < limit and taken < size:
             chosen[taken] = k
             taken += 1
     for k in range(bits.shape[0]):
-        if bits[k] == limit and taken < size:
+        if bits[k] == limit and limit < NO_DISTANCE and taken < size:
             chosen[taken] = k
             taken += 1
+    for k in range(taken, size):
+        chosen[k] = own
 
 
 @kernel

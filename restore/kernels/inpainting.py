@@ -20,6 +20,9 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.kernels.linear import factorise, solve
 
+#: Share of the trace of a covariance that float32 can tell from its rounding.
+ROUNDING = np.float32(1e-6)
+
 
 @kernel
 def interpolate(planes, known, offsets, covariance, filled, top, most):
@@ -103,7 +106,8 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
     weight : (rows, width) float32, patches added
     settings : (6,) int64: first row of `total`, side of a patch, reach of the search,
         patches in a group, patches of it to estimate, whether wholly known ones, too
-    ridge : float32, r: variance of the noise and of what the covariance misses
+    ridge : float32, r: variance of the noise and of what the covariance misses; no less than
+        `ROUNDING` of the covariance's trace is taken, which float32 cannot tell from rounding
     """
     channels, height, width = estimate.shape
     top, side, reach, size, share, whole = settings
@@ -125,9 +129,13 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
         for c in range(channels):
             _gather(estimate[c], rows, columns, count, side, group, mean)
             np.dot(group.T, group, covariance)
+            trace = np.float32(0)
             for i in range(dim):
                 for j in range(dim):
                     covariance[i, j] *= np.float32(1) / np.float32(count)
+                trace += covariance[i, i]
+            least = ROUNDING * trace
+            added = ridge if ridge > least else least
             for chosen in order[:share]:
                 y, x = rows[chosen], columns[chosen]
                 n_known = 0
@@ -143,7 +151,7 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
                     row = covariance[samples[i]]
                     for j in range(i + 1):
                         factor[i, j] = row[samples[j]]
-                    factor[i, i] += ridge
+                    factor[i, i] += added
                 factorise(factor, n_known)
                 solve(factor, n_known, vector)
                 for k in range(dim):

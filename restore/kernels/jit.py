@@ -1,7 +1,7 @@
 """How every kernel is compiled, and where the compiled code is kept.
 
 Kernels are serial and release the interpreter lock; parallelism lives in
-`restore.bands` alone. Compiled code is cached in a private folder whose name
+`restore.imaging.bands` alone. Compiled code is cached in a private folder whose name
 holds a hash of *all* kernel sources, because numba looks only at the file of the
 function itself and would go on using stale code of the functions it calls.
 
@@ -46,6 +46,8 @@ def cache_folder():
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = f"{platform.python_version()}-numba{numba.__version__}-{digest.hexdigest()[:16]}"
+    if numba.config.BOUNDSCHECK:  # numba itself would take one kind of code for the other
+        name += "-checked"
     if os.environ.get("NUMBA_CACHE_DIR"):
         return _private(Path(os.environ["NUMBA_CACHE_DIR"]) / "restore" / name)
     user = os.getuid() if hasattr(os, "getuid") else "user"

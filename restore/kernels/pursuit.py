@@ -112,7 +112,7 @@ def _continue(row, count, correlation, spare, directions, factor, steps, normali
 
 
 @kernel
-def _solve(count, factor, steps, coefficients):
+def back_substitute(count, factor, steps, coefficients):
     """Back-substitution: coefficients of the atoms from the steps along the directions."""
     for t in range(count - 1, -1, -1):
         coefficients[t] = steps[t] * factor[t, t]
@@ -145,7 +145,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     sparsity = indices.shape[1]
     # atoms of zeros fill the last lanes: they correlate with nothing and are never chosen
     width = padded(n_atoms)
-    rows, columns = _widened(gram, width), _widened(atoms_t, width)
+    rows, columns = widened(gram, width), widened(atoms_t, width)
     block = np.zeros((BLOCK, patch_dim), np.float32)
     projections = np.empty((BLOCK, width), np.float32)
     spare = np.empty(width, np.float32)
@@ -178,13 +178,13 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
                     rows[chosen], count - 1, correlation, spare,
                     directions, factor, steps, normalise,
                 )  # fmt: skip
-            _solve(count, factor, steps, coefficients[p])
+            back_substitute(count, factor, steps, coefficients[p])
             counts[p] = count
     return finite
 
 
 @kernel
-def _widened(matrix, width):
+def widened(matrix, width):
     """`matrix` with columns of zeros up to `width`."""
     wide = np.zeros((matrix.shape[0], width), np.float32)
     for i in range(matrix.shape[0]):

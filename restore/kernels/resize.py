@@ -8,7 +8,7 @@ def blend_rows(source, indices, weights, blended):
     """Resample down the columns: blended[i] = sum_t weights[i, t] source[indices[i, t]].
 
     Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981,
-    section III (with the weights of `restore.resize.taps`).
+    section III (with the weights of `restore.imaging.resize.taps`).
 
     Parameters
     ----------

@@ -1,0 +1,1 @@
+"""Pictures as arrays: what has nothing to do with patches."""

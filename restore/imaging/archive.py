@@ -1,0 +1,257 @@
+"""Learned data on disk: an ``.npz`` of plain arrays with a provenance, read with suspicion.
+
+Nothing is unpickled, and names, types and sizes are checked against what the kind of
+file may hold before anything is allocated, since a tiny file can declare a huge array. Whoever
+loads a kind of file checks its values before a kernel sees them: `check_range` and
+`check_expansion` serve all.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+#: Version of the layout described here, raised when a reader of the old would fail.
+VERSION = 1
+
+#: Most bytes that all arrays of one file may hold, unpacked; and of small files: a fixed number
+#: and so many for each byte of the file. What is learned hardly shrinks when it is packed.
+LARGEST = 128 << 20
+LEAST_ALLOWED, EXPANSION = 8 << 20, 64
+
+#: Most bytes of a header.
+LARGEST_HEADER = 4 << 20
+
+#: Most bytes that may be computed from a file when it is loaded: a fixed number, and so many for
+#: each byte of the file.
+LEAST_DERIVED, DERIVED = 64 << 20, 512
+
+_PACKAGED = Path(__file__).parents[1] / "data"
+
+
+def packaged():
+    """Names of the files that come with the package, sorted."""
+    return sorted(path.stem for path in _PACKAGED.glob("*.npz"))
+
+
+def packaged_path(name):
+    """Path of a file that comes with the package."""
+    return _PACKAGED / f"{name}.npz"
+
+
+def write(file, kind, arrays, provenance):
+    """Write arrays and where they come from; the same content gives the same bytes.
+
+    Parameters
+    ----------
+    file : path or binary file object
+    kind : str
+        What the file holds, e.g. ``"dictionary"``; asked for again by `read`.
+    arrays : dict of str to ndarray
+    provenance : dict
+        Anything that JSON holds: what it was learned from, settings, seed, versions.
+    """
+    header = {
+        "kind": kind,
+        "version": VERSION,
+        "sha256": digest(arrays),
+        "provenance": provenance,
+    }
+    text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
+    np.savez_compressed(file, header=np.frombuffer(text, np.uint8), **arrays)
+
+
+def digest(arrays):
+    """SHA-256 over names, types, shapes and values of `arrays`, as hexadecimal digits."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.tobytes())
+    return total.hexdigest()
+
+
+def read(file, kind, expected):
+    """Read a file written by `write`.
+
+    Parameters
+    ----------
+    file : path or binary file object
+    kind : str
+    expected : dict of str to (dtype characters, int)
+        For each array its permitted ``dtype.char`` values and its number of axes, e.g.
+        ``{"atoms": ("f", 2)}``.
+
+    Returns
+    -------
+    arrays : dict of str to ndarray
+    provenance : dict
+    sha256 : str
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file, in one sentence that names the file.
+    OSError
+        If it cannot be read.
+    """
+    name = _name(file)
+    with _sentences(file, f"{kind} file"), zipfile.ZipFile(file) as members:
+        _check_sizes(members)
+        header = _header(members)
+        if header["kind"] != kind:
+            raise ValueError(f"it holds a {header['kind']}, and a {kind} is needed here")
+        if header["version"] != VERSION:
+            raise ValueError(
+                f"its version is {header['version']}, and this program reads {VERSION}"
+            )
+        names = {Path(member).stem for member in members.namelist()}
+        if names != {"header", *expected}:
+            raise ValueError(f"it holds {sorted(names)} instead of {sorted(expected)}")
+        arrays = {key: _member(members, key, *expected[key]) for key in expected}
+    sha256 = digest(arrays)
+    if header.get("sha256") != sha256:
+        raise ValueError(f"{name} is damaged: its arrays do not match their checksum")
+    return arrays, header["provenance"], sha256
+
+
+def read_header(file):
+    """What a file written by `write` says about itself.
+
+    Returns
+    -------
+    kind : str
+    provenance : dict
+
+    Raises
+    ------
+    ValueError
+        If it is not such a file.
+    OSError
+        If it cannot be read.
+    """
+    with _sentences(file, "file of this program"), zipfile.ZipFile(file) as members:
+        header = _header(members)
+    return header["kind"], header["provenance"]
+
+
+@contextlib.contextmanager
+def usable(file, kind):
+    """A context for the checks of what `read` gave: their ValueErrors name the file."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{_name(file)} is not a usable {kind}: {error}") from None
+
+
+def check_range(name, array, least, most):
+    """Refuse an array with a value that is not finite or not from `least` to `most`.
+
+    Parameters
+    ----------
+    name : str
+        For the sentence: ``"weights"``.
+    array : ndarray
+    least, most : float
+
+    Raises
+    ------
+    ValueError
+    """
+    if not ((array >= least) & (array <= most)).all():  # False of NaN
+        raise ValueError(f"its {name} are not all numbers from {least:g} to {most:g}")
+
+
+def check_expansion(what, size, file):
+    """Refuse to compute from a small file what takes much memory.
+
+    Parameters
+    ----------
+    what : str
+        For the sentence: ``"inner products of its atoms"``.
+    size : int
+        Bytes that it would take.
+    file : path or binary file object
+
+    Raises
+    ------
+    ValueError
+    """
+    if size > LEAST_DERIVED + DERIVED * _size(file):
+        raise ValueError(f"the {what} would take {size >> 20} MB, too much for a file of its size")
+
+
+def _check_sizes(members):
+    """Refuse a file that would take much memory when unpacked, by what it declares."""
+    total = sum(info.file_size for info in members.infolist())
+    if total > min(LARGEST, LEAST_ALLOWED + EXPANSION * _size(members.fp)):
+        raise ValueError(
+            f"it would take {total >> 20} MB unpacked, too much for a file of its size"
+        )
+
+
+def _size(file):
+    """Bytes of a path or of a binary file object."""
+    return os.path.getsize(file) if isinstance(file, (str, os.PathLike)) else file.seek(0, 2)
+
+
+def _header(members):
+    header = json.loads(_member(members, "header", "B", 1, LARGEST_HEADER).tobytes().decode())
+    if not isinstance(header, dict) or not {"kind", "version", "provenance"} <= set(header):
+        raise ValueError("its header is incomplete")
+    if not isinstance(header["provenance"], dict) or not str(header["kind"]).isprintable():
+        raise ValueError("its header is damaged")
+    return header
+
+
+def _name(file):
+    return getattr(file, "name", None) or (file if isinstance(file, (str, os.PathLike)) else "data")
+
+
+@contextlib.contextmanager
+def _sentences(file, what):
+    """Whatever is wrong with the file becomes a ValueError that names it."""
+    try:
+        yield
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        raise ValueError(f"{_name(file)} is not a {what}, or is damaged") from None
+    except ValueError as error:
+        raise ValueError(f"{_name(file)} is not a usable {what}: {error}") from None
+    except OSError:
+        raise
+    except Exception:  # the libraries that unpack raise anything, from zlib.error to IndexError
+        raise ValueError(f"{_name(file)} is not a {what}, or is damaged") from None
+
+
+def _member(members, name, characters, axes, most=LARGEST):
+    """One array of the archive, after a look at what it declares."""
+    try:
+        info = members.getinfo(f"{name}.npy")
+    except KeyError:
+        raise ValueError(f"it has no {name}") from None
+    if info.file_size > most:
+        raise ValueError(f"its {name} would take {info.file_size >> 20} MB")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"its {name} is packed in an unknown way")
+    with members.open(info) as stream:
+        content = io.BytesIO(stream.read(info.file_size + 1))
+    version = np.lib.format.read_magic(content)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"its {name} is stored in an unknown way")
+    shape, _, dtype = readers[version](content)
+    if dtype.char not in characters or not dtype.isnative or len(shape) != axes:
+        raise ValueError(f"its {name} has type {dtype} and {len(shape)} axes")
+    if math.prod(shape) * dtype.itemsize != len(content.getbuffer()) - content.tell():
+        raise ValueError(f"its {name} declares the shape {shape}, which is not its size")
+    content.seek(0)
+    return np.ascontiguousarray(np.lib.format.read_array(content, allow_pickle=False))

@@ -1,0 +1,183 @@
+"""The thread pool: one function mapped over bands of work, results in order.
+
+This is the only place where threads are started. Bands are cut by the data alone,
+never by the number of threads, and their results are handed back in order, so a
+result does not depend on how many threads computed it.
+"""
+
+import contextlib
+import functools
+import math
+import os
+import threading
+from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor, wait
+
+#: Patches per band: enough to amortise a call, few enough to stay in the cache and
+#: to let Ctrl-C through within half a second.
+BAND = 16384
+
+#: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
+PIXELS = 1 << 17
+
+#: Pools that nobody uses, by their number of threads.
+_idle = defaultdict(list)
+
+
+def usable_cpus():
+    """Processors this process may use: affinity and container quota counted."""
+    import loky
+
+    return loky.cpu_count()
+
+
+class _OneBlasThread:
+    """Keeps matrix products to the thread that asks for them while anybody is inside.
+
+    The number of threads of a BLAS library belongs to the whole process. It is set when the
+    first comes in and given back when the last goes out, whatever the order in between. One
+    thread does both, since threadpoolctl ignores all but the thread that came first.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._keeper = ThreadPoolExecutor(1)
+        self._limit = None
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._limit = self._keeper.submit(_limited).result()
+            self._inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._keeper.submit(self._limit.__exit__, None, None, None).result()
+
+
+#: A context for matrix products: ``with one_blas_thread:``. Never hold it across a ``yield``.
+one_blas_thread = _OneBlasThread()
+
+
+def _without_threads():
+    """Forget the threads that a forked process does not have."""
+    _idle.clear()
+    one_blas_thread.__init__()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_without_threads)
+
+
+def _limited():
+    return _blas().limit(limits=1).__enter__()
+
+
+@functools.cache
+def _blas():
+    # what numba takes the kernels' products from; it must be there before asking what is loaded
+    import scipy.linalg.cython_blas  # noqa: F401
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def map_bands(function, bands, threads=None, progress=None, stage=""):
+    """Apply `function` to each band on a pool of threads and yield the results in order.
+
+    Parameters
+    ----------
+    function : callable
+        Called with one band; must release the interpreter lock to run in parallel.
+    bands : sequence
+        The work, e.g. slices of patch rows.
+    threads : int, optional
+        Threads to use; all usable processors by default. The results are the same
+        for any number.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)`` after each band, on the caller's thread.
+    stage : str
+        A word for the progress bar, e.g. ``"coding"``.
+
+    Yields
+    ------
+    object
+        ``function(band)`` for each band, in the order of `bands`. At most twice
+        `threads` results are held at a time, which bounds the memory.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is below 1.
+    """
+    bands = list(bands)
+    threads = usable_cpus() if threads is None else threads
+    if threads < 1:
+        raise ValueError(f"expected at least 1 thread, got {threads}")
+
+    def limited(band):
+        with one_blas_thread:
+            return function(band)
+
+    if len(bands) == 1:  # as in what is itself done band by band: a pool would cost more
+        yield limited(bands[0])
+        if progress:
+            progress(stage, 1, 1)
+        return
+    done = 0
+    with _pool(threads) as pool:
+        waiting = deque()
+        try:
+            for band in bands:
+                waiting.append(pool.submit(limited, band))
+                if len(waiting) >= 2 * threads:
+                    yield waiting.popleft().result()
+                    done += 1
+                    if progress:
+                        progress(stage, done, len(bands))
+            while waiting:
+                yield waiting.popleft().result()
+                done += 1
+                if progress:
+                    progress(stage, done, len(bands))
+        finally:
+            for future in waiting:
+                future.cancel()
+            wait(waiting)
+
+
+def slices(count, size=BAND):
+    """Cut ``range(count)`` into slices of `size`, the last one shorter."""
+    return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+@contextlib.contextmanager
+def _pool(threads):
+    """Threads that nobody else uses meanwhile: kept, since learning asks for them in thousands."""
+    try:
+        pool = _idle[threads].pop()
+    except IndexError:
+        pool = ThreadPoolExecutor(threads)
+    try:
+        yield pool
+    finally:
+        _idle[threads].append(pool)
+
+
+def for_each(function, bands, threads=None):
+    """`map_bands` for a function that writes its results where they belong."""
+    for _ in map_bands(function, bands, threads):
+        pass
+
+
+def rows(shape):
+    """Slices of the rows of a picture, for what is done pixel by pixel.
+
+    Parameters
+    ----------
+    shape : (height, width, ...)
+    """
+    return slices(shape[0], max(1, PIXELS // math.prod(shape[1:])))

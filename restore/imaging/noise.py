@@ -1,0 +1,301 @@
+"""The noise level: estimated blindly, and made the same for bright and dark."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.imaging.arrays import as_image, working
+
+_SIDE = 8
+
+#: Cosine frequencies u + v below it tell how much picture a block holds; the rest is
+#: looked at for noise alone. The two are independent for white noise, so that choosing
+#: blocks by the former does not bias the latter.
+_SPLIT = 9
+
+#: Share of the blocks, those with least picture in them, that the noise is measured on.
+_SHARE = 0.005
+
+_FEWEST, _MOST = 256, 250_000
+
+#: Blocks whose spectra are taken at a time.
+_BATCH = 16_384
+
+#: Noise so many times stronger at half the size than at full size, in the unit of white
+#: noise, begins to be taken for coarser than the pixels, and is so altogether. White noise
+#: gives 1, pictures without noise up to 2.3, JPEG files of cameras 3 to 4.
+_COARSE = 2.3, 2.8
+
+#: Sigma that serves against such noise, in estimates at half the size: what reaches the low
+#: frequencies, where most of it is. Found on photographs of three cameras.
+_COARSE_GAIN = 6
+
+#: Classes of brightness in which the variance is measured, most and least; blocks in a class
+#: at least; and the share of them, those with least picture in them, that count.
+_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
+
+#: Photon noise is told from white by a variance at least so many times larger in the bright
+#: than in the dark, and by a line that misses the variances by at most this share, and by
+#: this share of what a constant misses.
+_CONTRAST, _MISFIT, _GAINED = 1.5, 0.2, 0.5
+
+
+class PhotonNoise(NamedTuple):
+    """Noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x.
+
+    Attributes
+    ----------
+    gain : float
+        What one photon adds to a sample, in the unit of the image.
+    sigma : float
+        Standard deviation in the dark.
+    pedestal : float
+        Brightness of no light at all.
+    """
+
+    gain: float
+    sigma: float = 0.0
+    pedestal: float = 0.0
+
+
+def estimate_noise(image, *, threads=None):
+    """The sigma to denoise each channel with, and whether the noise is coarse.
+
+    Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
+    it is left in the high frequencies that `estimate_sigma` looks at. It shows at half the
+    size, and needs a sigma well above its standard deviation. What is between white and
+    coarse gets a sigma between.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+    threads : int, optional
+        All usable processors by default.
+
+    Returns
+    -------
+    sigmas : (channels,) float64 ndarray
+        In the unit of the image; of integers, in that of [0, 1].
+    coarse : bool
+    """
+    work = working(as_image(image))
+    if work.unit != 1:
+        sigmas, coarse = estimate_noise(work.image, threads=threads)
+        return sigmas * work.unit, coarse
+    image = work.image
+    sigmas = estimate_sigma(image, threads=threads)
+    height, width, channels = image.shape
+    if min(height, width) < 2 * _SIDE:
+        return sigmas, False
+    even = image[: height // 2 * 2, : width // 2 * 2]
+    half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
+    halved = 2 * estimate_sigma(half, threads=threads)
+    if not halved.any():
+        return sigmas, False
+    ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
+    coarse = np.interp(ratio, _COARSE, (0, 1))
+    between = sigmas ** (1 - coarse) * (_COARSE_GAIN * halved) ** coarse
+    return between, bool(coarse > 0.5)
+
+
+def estimate_photon_noise(image, *, threads=None):
+    """The noise of few photons, where the picture's noise is of that kind.
+
+    The variance is measured among blocks of like brightness, on those with least picture in
+    them, and a line is drawn through the variances, above which the blocks with picture in
+    them lie.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+    threads : int, optional
+        All usable processors by default.
+
+    Returns
+    -------
+    PhotonNoise or None
+        None where the noise does not grow with the brightness as photons make it.
+
+    References
+    ----------
+    Foi, Trimeche, Katkovnik & Egiazarian, "Practical Poissonian-Gaussian noise modeling and
+    fitting for single-image raw-data", IEEE TIP 17(10), 2008 (the model); Colom & Buades,
+    "Analysis and extension of the percentile method, estimating a noise curve from a single
+    image", IPOL 3, 2013 (the curve).
+    """
+    work = working(as_image(image))
+    curves = [_noise_curve(plane, threads) for plane in np.moveaxis(work.image, 2, 0)]
+    means, variances = np.concatenate(curves, axis=1)
+    if len(means) < _FEWEST_CLASSES or not variances.all():
+        return None
+    gain, offset = _line(means, variances)
+    darkest, brightest = gain * np.percentile(means, (5, 95)) + offset
+    if gain <= 0 or brightest < _CONTRAST * max(darkest, 0):
+        return None
+    misfit = np.median(np.abs(variances / np.maximum(gain * means + offset, 1e-12) - 1))
+    constant = np.median(np.abs(variances / np.median(variances) - 1))
+    if misfit > min(_MISFIT, _GAINED * constant):
+        return None
+    found = gain, np.sqrt(max(offset, 0)), max(-offset, 0) / gain
+    return PhotonNoise(*(float(work.unit * value) for value in found))
+
+
+def _noise_curve(plane, threads):
+    """Mean brightness and variance of the noise, class by class: (2, classes)."""
+    blocks = _Blocks(plane, threads)
+    order = np.argsort(blocks.means, kind="stable")
+    order = order[np.isfinite(blocks.energies[order])]
+    curve = []
+    for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_BLOCKS))):
+        if len(members) == 0:
+            continue
+        count = int(np.ceil(_CLASS_SHARE * len(members)))
+        flattest = members[np.argpartition(blocks.energies[members], count - 1)[:count]]
+        curve.append((blocks.means[flattest].mean(), blocks.variance(flattest)))
+    return np.array(curve, float).reshape(-1, 2).T
+
+
+def _line(means, variances):
+    """Slope and offset of the line through the variances, or rather below them.
+
+    Least squares of the relative error, in which what lies above the line counts the less
+    the higher it lies: picture adds to the variance and never takes from it.
+    """
+    slope, offset = 0.0, float(np.median(variances))
+    for _ in range(20):
+        fitted = np.maximum(slope * means + offset, 0.1 * np.median(variances))
+        above = np.maximum(variances / fitted - 1, 0)
+        weights = 1 / (fitted * (1 + (above / 0.1) ** 2))
+        columns = np.stack([means, np.ones_like(means)], axis=1) * weights[:, None]
+        (slope, offset), *_ = np.linalg.lstsq(columns, variances * weights, rcond=None)
+    return slope, offset
+
+
+def stabilise(image, gain, sigma):
+    """Give noise of variance ``gain * x + sigma**2`` at brightness x the variance 1.
+
+        f(y) = 2 / gain sqrt(gain y + 3/8 gain^2 + sigma^2)
+
+    Parameters
+    ----------
+    image : float32 ndarray
+    gain, sigma : float
+        In the unit of the image; `gain` is what one photon adds.
+
+    References
+    ----------
+    Starck, Murtagh & Bijaoui, "Image processing and data analysis", 1998, section 2.3.3
+    (generalised Anscombe transform).
+    """
+    inside = gain * image + (3 / 8 * gain**2 + sigma**2)
+    return np.float32(2 / gain) * np.sqrt(np.maximum(inside, 0))
+
+
+def unstabilise(stable, gain, sigma):
+    """The brightness whose noisy samples have the mean `stable` after `stabilise`.
+
+    References
+    ----------
+    Makitalo & Foi, "Optimal inversion of the generalized Anscombe transformation for
+    Poisson-Gaussian noise", IEEE TIP 22(1), 2013, eq. 10 (closed form of the exact unbiased
+    inverse).
+    """
+    darkest = 2 * np.sqrt(3 / 8 + (sigma / gain) ** 2)
+    z = np.maximum(stable, np.float32(darkest))
+    root = np.sqrt(1.5)
+    photons = z**2 / 4 + root / 4 / z - 11 / 8 / z**2 + 5 / 8 * root / z**3 - 1 / 8
+    return (gain * np.maximum(photons - (sigma / gain) ** 2, 0)).astype(np.float32)
+
+
+def estimate_sigma(image, *, threads=None):
+    """Standard deviation of white noise in each channel of an image.
+
+    Every 8x8 block is taken to cosine frequencies. The blocks with the least energy in
+    the low ones are kept, and sigma^2 is the median over the high frequencies of their
+    mean square.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        Blocks with NaN, infinity or saturated samples are left out.
+    threads : int, optional
+        All usable processors by default.
+
+    Returns
+    -------
+    (channels,) float64 ndarray
+        In the unit of the image, of integers in that of [0, 1]; 0 where no block is usable.
+
+    References
+    ----------
+    Ponomarenko et al., "An automatic approach to lossy compression of AVIRIS images",
+    IGARSS 2007; Colom & Buades, "Analysis and extension of the percentile method,
+    estimating a noise curve from a single image", IPOL 3, 2013.
+    """
+    work = working(as_image(image))
+    planes = np.moveaxis(work.image, 2, 0)
+    return work.unit * np.array([_estimate_plane(plane, threads) for plane in planes])
+
+
+def _estimate_plane(plane, threads):
+    blocks = _Blocks(plane, threads)
+    usable = np.count_nonzero(np.isfinite(blocks.energies))
+    if usable == 0:
+        return 0.0
+    count = min(usable, max(_FEWEST, int(_SHARE * usable)))
+    return float(np.sqrt(blocks.variance(np.argpartition(blocks.energies, count - 1)[:count])))
+
+
+class _Blocks:
+    """The blocks of a plane, in cosine frequencies; some of them where there are more than `_MOST`.
+
+    Attributes
+    ----------
+    energies : (n_blocks,) float32 ndarray
+        In the low frequencies; infinite for blocks that say nothing of the noise, because
+        a sensor's or a file's limits clip it, or because samples are missing.
+    means : (n_blocks,) float32 ndarray
+    """
+
+    def __init__(self, plane, threads=None):
+        height, width = plane.shape
+        if height < _SIDE or width < _SIDE:
+            repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
+            plane = np.pad(plane, repeats, mode="symmetric")
+        stride = max(1, int(np.sqrt(plane.size / _MOST)))
+        windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))
+        self._windows = windows[::stride, ::stride]
+        places = np.arange(_SIDE)
+        transform = np.sqrt(2 / _SIDE) * np.cos(np.pi / _SIDE * np.outer(places, places + 0.5))
+        transform[0] /= np.sqrt(2)
+        self._basis = np.kron(transform, transform).T.astype(np.float32)
+        frequency = np.add.outer(places, places).ravel()
+        self._low, self._high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
+        known = np.isfinite(plane)
+        lowest = plane.min(where=known, initial=np.inf)
+        highest = plane.max(where=known, initial=-np.inf)
+
+        rows, columns = self._windows.shape[:2]
+        self.energies = np.full(rows * columns, np.inf, np.float32)
+        self.means = np.zeros(rows * columns, np.float32)
+
+        def look(band):
+            blocks = self._windows[band].reshape(-1, _SIDE * _SIDE)
+            clipped = (blocks <= lowest) | (blocks >= highest)
+            usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
+            spectra = blocks[usable] @ self._basis
+            places = band.start * columns + np.flatnonzero(usable)
+            self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
+            self.means[places] = spectra[:, 0] / _SIDE
+
+        bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), threads)
+
+    def variance(self, chosen):
+        """Median over the high frequencies of the mean square in the blocks `chosen`."""
+        rows, columns = np.divmod(chosen, self._windows.shape[1])
+        blocks = self._windows[rows, columns].reshape(-1, _SIDE * _SIDE)
+        with bands.one_blas_thread:
+            spectra = blocks @ self._basis
+        squares = spectra[:, self._high].astype(np.float64) ** 2
+        return float(np.median(squares.mean(axis=0)))

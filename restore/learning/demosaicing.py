@@ -1,0 +1,460 @@
+"""Learning the stages of `restore.tasks.demosaicing` from pictures in full colour."""
+
+import functools
+import heapq
+import itertools
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from restore.imaging.bands import map_bands
+from restore.imaging.colour import luminance
+from restore.kernels import mosaic as kernels
+from restore.tasks.demosaicing.stages import (
+    FIRST_MARGIN,
+    FIXED,
+    LOCAL,
+    NARROW_MARGIN,
+    WIDE_MARGIN,
+    Stage,
+    corrected,
+    first_estimates,
+    inner,
+    input_roles,
+    margin,
+    narrow_inputs,
+    wide_inputs,
+    windows,
+    with_means,
+)
+
+#: Fewest rows and columns of a picture to learn from.
+SMALLEST = 16
+
+#: Of a large node, as many samples decide on its split.
+DECIDING = 40_000
+
+#: Fewest of these samples that a leaf keeps.
+LEAST = 400
+
+#: Candidate thresholds per feature, less one.
+BINS = 8
+
+#: Samples that a parent's regression counts for, against those of a leaf: in growing, in the end.
+PRIOR_GROWING = 150
+PRIOR = 10_000
+
+#: Side of the tiles of pictures to learn from, and most of them.
+TILE, TILES = 320, 600
+
+#: Colours off by less than this are no worse than right: a rounding of 8 bits.
+ENOUGH = 0.7 / 255
+
+
+def learn_demosaicing(
+    pictures,
+    *,
+    stages=3,
+    leaves=512,
+    samples=1_000_000,
+    vivid=0.25,
+    noise=0.0,
+    seed=0,
+    threads=None,
+    progress=None,
+):
+    """Learn what `demosaic` does after its first estimates.
+
+    Each stage corrects the estimate of the one before by a linear map of the windows around
+    a sample, one of `leaves` maps for red and blue samples and as many for green ones. A
+    tree over features of the surroundings chooses it. The trees are grown greedily, at each
+    step the split after which linear maps explain most; the maps solve normal equations
+    summed over all pictures, and each leans on its parent's.
+
+    Parameters
+    ----------
+    pictures : sequence of (height, width, 3) uint8 arrays
+        In full colour at every pixel, e.g. photos scaled down by two or more; what was ever
+        interpolated or had its chroma sub-sampled teaches the wrong thing.
+    stages, leaves : int
+    samples : int
+        Per kind and stage, on which the trees are grown; all serve for the maps.
+    vivid : float
+        Share of the pictures whose colours are changed at random, more often to more
+        saturated ones.
+    noise : float
+        Standard deviation of the noise of the mosaics, on pictures of any contrast, to learn
+        joint denoising.
+    seed : int
+    threads : int, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    list of Stage
+
+    Raises
+    ------
+    ValueError
+        If there are no pictures, or one is too small or not in 8-bit colour.
+    """
+    if not len(pictures):
+        raise ValueError("there are no pictures to learn from")
+    for picture in pictures:
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            raise ValueError(
+                f"expected pictures in 8-bit colour, got {picture.dtype} of shape {picture.shape}"
+            )
+        check_picture(picture)
+    learned = []
+    rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
+    # many small products: threads of BLAS would cost more than they bring
+    with threadpool_limits(limits=1, user_api="blas"):
+        for number in range(stages):
+            jobs = [(index, (seed, number, index)) for index in range(len(pictures))]
+            radii = np.array(windows(number, noise > 0), np.int64)
+
+            def example(job, learned=tuple(learned)):
+                index, key = job
+                return _example(pictures[index], key, vivid, noise, learned)
+
+            tell = progress and functools.partial(_told, progress, f"stage {number + 1}, ")
+            forest = _grow(example, jobs, rate, radii, leaves, threads, tell)
+            learned.append(_fit(example, jobs, radii, forest, threads, tell))
+    return learned
+
+
+def check_picture(picture):
+    """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
+    if min(picture.shape[:2]) < SMALLEST:
+        raise ValueError(f"a picture has fewer than {SMALLEST} rows or columns")
+    if not np.isfinite(picture).all():
+        raise ValueError("it holds NaN or infinity")
+
+
+def tiles(pictures, seed=0, progress=None):
+    """Parts of pictures to learn from, each with the same chance, whatever their number.
+
+    Parameters
+    ----------
+    pictures : iterable of (height, width, 3) float32 ndarrays
+        In [0, 1], read once, one at a time.
+    seed : int
+    progress : callable, optional
+
+    Returns
+    -------
+    list of (height, width, 3) uint8 ndarrays
+        At most `TILES` of at most `TILE` rows and columns.
+    """
+    random = np.random.default_rng([seed, 2])
+    kept, seen = [], 0
+    for number, picture in enumerate(pictures, start=1):
+        starts = (range(0, max(1, side - TILE + 1), TILE) for side in picture.shape[:2])
+        for row, column in itertools.product(*starts):
+            place = len(kept) if len(kept) < TILES else random.integers(seen + 1)
+            seen += 1
+            if place < TILES:
+                tile = picture[row : row + TILE, column : column + TILE]
+                kept[place : place + 1] = [np.rint(255 * np.clip(tile, 0, 1)).astype(np.uint8)]
+        if progress:
+            progress("cutting tiles", number, len(pictures))
+    return kept
+
+
+def _told(progress, prefix, stage, done, total):
+    progress(prefix + stage, done, total)
+
+
+# Examples ---------------------------------------------------------------------------------
+
+
+def _example(picture, key, share, noise, learned):
+    """One picture, turned and tinted at random: inputs, targets, weight, odds, margin, random."""
+    random = np.random.default_rng(key)
+    colour = changed(picture, share, random)
+    if noise:  # the level is learned once, for pictures of any contrast
+        colour *= np.float32(np.exp(random.uniform(np.log(0.3), np.log(5))))
+    around = margin(len(learned) + 1)
+    colour = np.pad(colour, ((around, around), (around, around), (0, 0)), mode="reflect")
+    truth = np.empty((3, *colour.shape[:2]), np.float32)
+    for row in (0, 1):
+        for column in (0, 1):
+            truth[0, row::2, column::2] = colour[row::2, column::2, row + column]
+    kernels.missing_colours(np.ascontiguousarray(colour.transpose(2, 0, 1)), truth[1:])
+    mosaic = truth[0].copy()
+    if noise:
+        mosaic += random.standard_normal(mosaic.shape, np.float32) * np.float32(noise)
+    first = first_estimates(mosaic)
+    mosaic = np.ascontiguousarray(inner(mosaic, FIRST_MARGIN))
+    inputs = wide_inputs(mosaic, first)
+    for number, stage in enumerate(learned):
+        by = NARROW_MARGIN if number else WIDE_MARGIN
+        estimate = corrected(stage, inputs, by)
+        fixed = inner(inputs[2][:FIXED], by)
+        mosaic, first = inner(mosaic, by), inner(first, by)
+        inputs = narrow_inputs(estimate, first, fixed, mosaic if noise else None)
+    by = NARROW_MARGIN if learned else WIDE_MARGIN
+    current = inputs[0][:3]
+    error = inner(truth, (truth.shape[1] - current.shape[1]) // 2) - current
+    weight = 1e-4 / (np.mean(inner(error, by) ** 2) + ENOUGH**2)
+    # samples where the first estimates disagree are picked more often, and count less each
+    busy = np.sqrt(inner(inputs[2][FIXED + 5], by)) + 1e-3
+    odds = np.clip(busy / np.sqrt(np.mean(busy**2)), 0.15, 4)
+    return inputs, error if noise else error[1:], weight, odds, by, random
+
+
+def changed(picture, share, random):
+    """A picture turned, mirrored and, in a share of the cases, tinted at random, in [0, 1]."""
+    turn = random.integers(8)
+    colour = np.rot90(picture, turn % 4)
+    if turn >= 4:
+        colour = colour[:, ::-1]
+    colour = colour[: colour.shape[0] // 2 * 2, : colour.shape[1] // 2 * 2]
+    colour = colour.astype(np.float32) / np.float32(255)
+    if random.random() < share:
+        kind = random.integers(3)
+        if kind == 0:  # more saturated
+            grey = luminance(colour)[..., None]
+            factor = np.float32(random.uniform(1.2, 2.2))
+            colour = grey + factor * (colour - grey)
+        elif kind == 1:  # seen by another sensor
+            mix = np.eye(3) + random.uniform(-0.35, 0.35, (3, 3))
+            colour = colour @ (mix / mix.sum(axis=1, keepdims=True)).astype(np.float32)
+        else:  # under another light
+            colour = colour * random.uniform(0.5, 1.1, 3).astype(np.float32)
+            colour = np.clip(colour, 0, 1) ** np.float32(random.uniform(0.6, 1.6))
+        colour = np.clip(colour, 0, 1)
+    if random.random() < 0.3:
+        colour = colour[..., random.permutation(3)]
+    return np.round(colour * 255).astype(np.float32) / np.float32(255)
+
+
+def _samples(example, job, radii, rate):
+    """Picked samples of one picture for each kind: inputs, features, targets, weights."""
+    (planes, means, features), error, weight, odds, by, random = example(job)
+    odds = np.minimum(odds * rate, 1)
+    picked = random.random(odds.shape, dtype=np.float32) < odds
+    count = int(((2 * radii + 1) ** 2).sum()) + 3
+    found = []
+    for kind in (0, 1):
+        kinds = np.add.outer(np.arange(odds.shape[0]), np.arange(odds.shape[1])) % 2 == kind
+        chosen = picked & kinds
+        rows, columns = (index + by for index in np.nonzero(chosen))
+        inputs = np.empty((len(rows), count), np.float32)
+        kernels.gather_many(planes, means, radii, rows, columns, inputs)
+        found.append(
+            (
+                inputs,
+                np.ascontiguousarray(features[:, rows, columns].T),
+                np.ascontiguousarray(error[:, rows, columns].T),
+                (weight * rate / odds[chosen]).astype(np.float32),
+            )
+        )
+    return found
+
+
+def _centred(inputs, roles):
+    """Windows less the local mean of their colour: nothing is left of a flat patch."""
+    return inputs[:, :-3] - inputs[:, -3:][:, roles]
+
+
+# Regression -------------------------------------------------------------------------------
+
+
+def _solve(gram, target, prior, strength):
+    """Ridge regression towards zero in the metric of `prior`."""
+    matrix = gram + strength * prior
+    matrix[np.diag_indices(len(matrix))] += 2e-5 * np.trace(matrix) / len(matrix) + 1e-9
+    return np.linalg.solve(matrix, target)
+
+
+def _grow(example, jobs, rate, radii, leaves, threads, progress):
+    """The trees of both kinds: for each a list of (feature, threshold, first child)."""
+    sample = functools.partial(_samples, example, radii=radii, rate=rate)
+    parts = list(map_bands(sample, jobs, threads, progress, "samples"))
+    trees = []
+    for kind in (0, 1):
+        roles = input_roles(radii, kind)
+        near = _near(radii)
+        inputs = np.concatenate([_centred(part[kind][0], roles)[:, near] for part in parts])
+        features, target, weight = (
+            np.concatenate([part[kind][k] for part in parts]) for k in (1, 2, 3)
+        )
+        name = f"tree {kind + 1}"
+        trees.append(_tree(inputs, features, target, weight, leaves, threads, progress, name))
+    return trees
+
+
+def _near(radii):
+    """The inputs that decide on splits: those nearest the centre."""
+    keep = []
+    for plane, radius in enumerate(radii):
+        offsets = np.abs(np.arange(-radius, radius + 1))
+        reach = 2 if plane == 0 and radius > 3 else 1 if plane <= 2 or radius > 1 else 0
+        keep.append((np.maximum.outer(offsets, offsets) <= reach).ravel())
+    return np.nonzero(np.concatenate(keep))[0]
+
+
+def _tree(inputs, features, target, weight, leaves, threads, progress, stage):
+    """Grow one tree, always at the leaf where a split gains most."""
+    root = np.sqrt(weight)[:, None]
+    inputs = inputs * root
+    target = target * root
+    nodes = [(-1, 0.0, 0)]
+    queue = []
+
+    def consider(node, rows, weights):
+        residual = target[rows] - inputs[rows] @ weights
+        found = _best_split(inputs, residual, features, rows, threads)
+        if found is not None:
+            gain, feature, threshold = found
+            heapq.heappush(queue, (-gain, node, rows, weights, feature, threshold))
+
+    everything = np.arange(len(inputs))
+    gram = (inputs.T @ inputs).astype(np.float64)
+    weights = _solve(gram, inputs.T @ target, gram / len(inputs), PRIOR_GROWING)
+    consider(0, everything, weights.astype(np.float32))
+    grown = 1
+    while queue and grown < leaves:
+        _, node, rows, weights, feature, threshold = heapq.heappop(queue)
+        nodes[node] = (feature, threshold, len(nodes))
+        x = inputs[rows]
+        prior = (x.T @ x).astype(np.float64) / len(rows)
+        below = features[rows, feature] < threshold
+        for part in (rows[below], rows[~below]):
+            nodes.append((-1, 0.0, 0))
+            x = inputs[part]
+            residual = target[part] - x @ weights
+            step = _solve((x.T @ x).astype(np.float64), x.T @ residual, prior, PRIOR_GROWING)
+            consider(len(nodes) - 1, part, weights + step.astype(np.float32))
+        grown += 1
+        if progress:
+            progress(stage, grown, leaves)
+    return nodes
+
+
+def _best_split(inputs, residual, features, rows, threads):
+    """(gain, feature, threshold) of the split after which two maps explain most, or None."""
+    gain_scale = 1.0
+    if len(rows) > DECIDING:
+        some = np.arange(0, len(rows), len(rows) // DECIDING)
+        gain_scale = len(rows) / len(some)
+        rows, residual = rows[some], residual[some]
+    if len(rows) < 2 * LEAST:
+        return None
+    inputs = inputs[rows]
+    prior = (inputs.T @ inputs).astype(np.float64) * (PRIOR_GROWING / len(rows))
+    prior[np.diag_indices(len(prior))] += 1e-4 * np.trace(prior) / len(prior) + 1e-12
+
+    def try_feature(feature):
+        values = features[rows, feature]
+        thresholds = np.unique(np.quantile(values, np.arange(1, BINS) / BINS).astype(np.float32))
+        bins = np.searchsorted(thresholds, values, side="right")
+        order = np.argsort(bins, kind="stable")
+        ends = np.cumsum(np.bincount(bins, minlength=len(thresholds) + 1))
+        x, y = inputs[order], residual[order]
+        cuts = list(zip([0, *ends[:-1]], ends))
+        grams = np.cumsum([x[a:b].T @ x[a:b] for a, b in cuts], axis=0, dtype=np.float64)
+        targets = np.cumsum([x[a:b].T @ y[a:b] for a, b in cuts], axis=0, dtype=np.float64)
+        best = (0.0, feature, 0.0)
+        for k, threshold in enumerate(thresholds):
+            if min(ends[k], ends[-1] - ends[k]) < LEAST:
+                continue
+            gain = 0.0
+            for gram, goal in (
+                (grams[k], targets[k]),
+                (grams[-1] - grams[k], targets[-1] - targets[k]),
+            ):
+                gain += float(np.sum(np.linalg.solve(gram + prior, goal) * goal))
+            if gain > best[0]:
+                best = (gain, feature, float(threshold))
+        return best
+
+    found = list(map_bands(try_feature, range(FIXED + LOCAL), threads))
+    gain, feature, threshold = max(found, key=lambda one: one[0])
+    return (gain * gain_scale, feature, threshold) if gain > 0 else None
+
+
+def _fit(example, jobs, radii, forest, threads, progress):
+    """The stage: maps of all leaves from the normal equations of all pictures."""
+    # one array of nodes, the two roots first
+    nodes, leaves = _joined(forest)
+    count = int(((2 * radii + 1) ** 2).sum())
+    grams = np.zeros((leaves, count, count))
+    targets = None
+    sizes = np.zeros(leaves)
+
+    def sums(job):
+        found = []
+        for kind, (inputs, features, target, weight) in enumerate(
+            _samples(example, job, radii, 1.0)
+        ):
+            chosen = np.empty(len(inputs), np.int64)
+            kernels.choose_many(np.ascontiguousarray(features), nodes, kind, chosen)
+            order = np.argsort(chosen, kind="stable")
+            root = np.sqrt(weight[order])[:, None]
+            x = _centred(inputs[order], input_roles(radii, kind)) * root
+            found.append((x, target[order] * root, chosen[order]))
+        return found
+
+    for found in map_bands(sums, jobs, threads, progress, "sums"):
+        for x, y, chosen in found:
+            if targets is None:
+                targets = np.zeros((leaves, count, y.shape[1]))
+            present, starts = np.unique(chosen, return_index=True)
+            for leaf, a, b in zip(present, starts, [*starts[1:], len(chosen)]):
+                grams[leaf] += x[a:b].T @ x[a:b]
+                targets[leaf] += x[a:b].T @ y[a:b]
+                sizes[leaf] += b - a
+    weights = _maps(nodes, grams, targets, sizes).transpose(0, 2, 1).astype(np.float32)
+    return Stage(radii, nodes, with_means(weights, nodes, radii))
+
+
+def _joined(forest):
+    """Both trees in one array of nodes, the roots at 0 and 1, and the number of leaves."""
+    nodes = np.zeros((sum(map(len, forest)), 3), np.float32)
+    start = 2
+    leaves = 0
+    for kind, tree in enumerate(forest):
+        for index, (feature, threshold, child) in enumerate(tree):
+            place = kind if index == 0 else start + index - 1
+            if feature >= 0:
+                nodes[place] = feature, threshold, start + child - 1
+            else:
+                nodes[place] = -1, 0, leaves
+                leaves += 1
+        start += len(tree) - 1
+    return nodes, leaves
+
+
+def _maps(nodes, grams, targets, sizes):
+    """Ridge regression in each leaf towards its parent's, from the roots down."""
+    children = {k: (int(c), int(c) + 1) for k, (f, _, c) in enumerate(nodes) if f >= 0}
+    sums = {}
+
+    def total(node):
+        if node not in sums:
+            if node in children:
+                first, second = (total(child) for child in children[node])
+                sums[node] = tuple(a + b for a, b in zip(first, second))
+            else:
+                leaf = int(nodes[node, 2])
+                sums[node] = grams[leaf], targets[leaf], sizes[leaf]
+        return sums[node]
+
+    maps = np.zeros(targets.shape)
+    for kind in (0, 1):
+        gram, goal, size = total(kind)
+        waiting = [(kind, _solve(gram, goal, gram / max(size, 1), 1))]
+        while waiting:
+            node, found = waiting.pop()
+            if node not in children:
+                maps[int(nodes[node, 2])] = found
+                continue
+            prior = sums[node][0] / max(sums[node][2], 1)
+            for child in children[node]:
+                gram, goal, _ = sums[child]
+                step = _solve(gram, goal - gram @ found, prior, PRIOR)
+                waiting.append((child, found + step))
+    return maps

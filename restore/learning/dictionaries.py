@@ -1,0 +1,384 @@
+"""Learning a dictionary from a collection of pictures of any size.
+
+Pictures are read one at a time. One reading draws a bounded number of patches, evenly over all
+that there are, and sets some of them apart to judge the result by. Online learning reads
+the pictures again in every turn and sees all patches without ever holding them.
+"""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.sparse import coding, dictionary_learning
+from restore.sparse import patches as patching
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
+
+#: A patch of a smaller standard deviation is flat: it teaches next to nothing.
+FLAT = 4 / 255
+
+#: Share of the flat patches that are kept.
+FLAT_SHARE = 0.05
+
+#: Most patches set apart, and their share of those drawn.
+HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
+
+#: Patches drawn for online learning, which only starts from them.
+ONLINE_DRAW = 100_000
+
+#: Places looked at together.
+STRIP = 1 << 18
+
+#: Samples of the pictures that are read together in online learning, at least one picture; of the
+#: patches that are cut together from one of them; and of those from which batches are mixed.
+OPEN, STREAMED, POOL = 1 << 24, 1 << 21, 1 << 23
+
+
+class Draw(NamedTuple):
+    """Patches drawn from a collection of pictures, centred, in random order.
+
+    Attributes
+    ----------
+    patches : (n_patches, patch_dim) float32 ndarray
+        To learn from.
+    held_out : (n, patch_dim) float32 ndarray
+        Never learned from by the rules that hold their patches.
+    available : int
+        How many the pictures have, most of the flat ones left out.
+    pictures : int
+    """
+
+    patches: np.ndarray
+    held_out: np.ndarray
+    available: int
+    pictures: int
+
+    def fingerprint(self):
+        """A few hexadecimal digits that differ where the patches do."""
+        digest = hashlib.sha256(np.ascontiguousarray(self.patches))
+        digest.update(np.ascontiguousarray(self.held_out))
+        return digest.hexdigest()[:16]
+
+
+def check(image, patch_shape):
+    """Raise a ValueError, one sentence, where nothing can be learned from `image`."""
+    height, width, channels = image.shape
+    if height < patch_shape[0] or width < patch_shape[1]:
+        raise ValueError(
+            f"{width} x {height} pixels are smaller than a patch of {patch_shape[1]} x "
+            f"{patch_shape[0]}"
+        )
+    if channels != patch_shape[2]:
+        raise ValueError(f"it has {channels} channels, and the patches {patch_shape[2]}")
+    if not np.isfinite(image).all():
+        raise ValueError("it holds NaN or infinity")
+
+
+def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress=None):
+    """Draw patches, each of all those in the pictures with the same chance.
+
+    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip of a picture at a time: how many
+    patches a strip gets into the reservoir is hypergeometric, and which ones is uniform.
+
+    Parameters
+    ----------
+    pictures : iterable of (height, width, channels) float32 ndarrays
+        Read once, one at a time, and never held together.
+    patch_shape : (height, width, channels)
+    count : int
+        Most patches; bounds the memory.
+    seed : int
+    threads : int, optional
+        The draw is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Draw
+
+    Raises
+    ------
+    ValueError
+        If a picture does not fit `patch_shape` (see `check`), or all are flat.
+    """
+    rng = np.random.default_rng([seed, 0])
+    apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
+    size = count + apart
+    reservoir = np.empty((size, int(np.prod(patch_shape))), np.float32)
+    available = flat = number = filled = 0
+    for number, image in enumerate(pictures, start=1):
+        check(image, patch_shape)
+        for strip, places, left_out in _strips(image, patch_shape, (seed, number), threads):
+            flat += left_out
+            fresh = _share(rng, len(places), available, size)
+            available += len(places)
+            kept = min(size, available) - fresh
+            taken = rng.choice(filled, filled - kept, replace=False) if kept < filled else []
+            free = np.arange(filled, kept + fresh)
+            filled = kept + fresh
+            chosen = rng.choice(len(places), fresh, replace=False)
+            rows = np.concatenate([np.array(taken, np.int64), free])
+            _fill(reservoir, rows, strip, patch_shape, places[chosen], threads)
+        if progress:
+            progress("drawing patches", number, _length(pictures, number))
+    if available == 0:
+        raise ValueError(
+            "all patches are flat: there is nothing to learn from"
+            if flat
+            else "there are no pictures to learn from"
+        )
+    reservoir = _ordered(reservoir, rng.permutation(filled), threads)
+    apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
+    return Draw(reservoir[apart:], reservoir[:apart], available, number)
+
+
+def _length(pictures, known):
+    return len(pictures) if hasattr(pictures, "__len__") else known
+
+
+def _share(rng, fresh, before, size):
+    """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
+    if before + fresh <= size:
+        return fresh
+    if before + fresh < 1_000_000_000:  # numpy's limit
+        return int(rng.hypergeometric(fresh, before, size))
+    return min(fresh, int(rng.binomial(size, fresh / (before + fresh))))
+
+
+def _strips(image, patch_shape, seed, threads):
+    """Yield (strip, places in it worth learning from, how many flat ones are left out)."""
+    columns = image.shape[1] - patch_shape[1] + 1
+
+    def look(rows):
+        strip = image[rows.start : rows.stop + patch_shape[0] - 1]
+        places = _places(strip, patch_shape, np.random.default_rng([*seed, rows.start]))
+        return strip, places, (rows.stop - rows.start) * columns - len(places)
+
+    rows = bands.slices(image.shape[0] - patch_shape[0] + 1, max(1, STRIP // columns))
+    yield from bands.map_bands(look, rows, threads)
+
+
+def _places(strip, patch_shape, rng):
+    """Flat places of the patches of a strip that are worth learning from."""
+    deviation = _deviation(strip, *patch_shape[:2])
+    kept = rng.random(deviation.shape) < FLAT_SHARE
+    return np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
+
+
+def _deviation(strip, height, width):
+    """Standard deviation, the channels' means taken out, of the patch at every place."""
+
+    def means(values):
+        sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0), (0, 0)))
+        boxes = sums[height:, width:] - sums[:-height, width:]
+        boxes -= sums[height:, :-width] - sums[:-height, :-width]
+        return boxes / (height * width)
+
+    values = strip.astype(np.float64)
+    values -= values.mean(axis=(0, 1))
+    variances = means(values * values) - np.square(means(values))
+    # what is left of a flat patch is the rounding of the sums
+    variances[variances < 1e-9] = 0
+    return np.sqrt(variances.mean(axis=2))
+
+
+def _cuts(image, patch_shape, count):
+    """Slices of the rows of patches of an image, of about `count` patches each."""
+    rows, columns = (n - size + 1 for n, size in zip(image.shape[:2], patch_shape[:2]))
+    return bands.slices(rows, max(1, count // columns))
+
+
+def _cut(strip, patch_shape, places):
+    """The centred patches at flat `places` of a strip."""
+    columns = strip.shape[1] - patch_shape[1] + 1
+    windows = np.lib.stride_tricks.sliding_window_view(strip, patch_shape)[:, :, 0]
+    patches = windows[places // columns, places % columns].reshape(
+        len(places), np.prod(patch_shape)
+    )
+    patching.centre(patches, patch_shape[2])
+    return patches
+
+
+def _fill(patches, rows, strip, patch_shape, places, threads):
+    """Write the patches at `places` of a strip to `rows` of `patches`."""
+
+    def write(band):
+        patches[rows[band]] = _cut(strip, patch_shape, places[band])
+
+    bands.for_each(write, bands.slices(len(rows)), threads)
+
+
+def _ordered(patches, order, threads):
+    """``patches[order]``, which takes a while where there are many."""
+    ordered = np.empty((len(order), *patches.shape[1:]), patches.dtype)
+
+    def take(band):
+        np.take(patches, order[band], axis=0, out=ordered[band], mode="clip")
+
+    bands.for_each(take, bands.slices(len(order)), threads)
+    return ordered
+
+
+def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, progress=None):
+    """Yield batches of centred patches, mixed well, one reading of all pictures.
+
+    Pictures come in random order. As many as memory allows are open together and cut into strips,
+    and a batch has patches from many strips.
+
+    Parameters
+    ----------
+    pictures : sequence of (height, width, channels) float32 ndarrays or None
+        None where there is nothing to learn from.
+    patch_shape : (height, width, channels)
+    share : float
+        Of the patches; others in every turn.
+    turn : int
+    seed, threads, progress
+        As for `draw`.
+
+    Yields
+    ------
+    (at most `restore.sparse.dictionary_learning.BATCH`, patch_dim) float32 ndarray
+    """
+    rng = np.random.default_rng([seed, 1, turn])
+    patch_dim = int(np.prod(patch_shape))
+
+    def cut(job):
+        number, image, rows = job
+        own = np.random.default_rng([seed, 1, turn, number, rows.start])
+        strip = image[rows.start : rows.stop + patch_shape[0] - 1]
+        places = _places(strip, patch_shape, own)
+        if share < 1:
+            places = places[own.random(len(places)) < share]
+        return _cut(strip, patch_shape, places)
+
+    pool, pooled, seen = [], 0, 0
+    for opened in _opened(pictures, rng.permutation(len(pictures))):
+        jobs = [
+            (number, image, rows)
+            for number, image in opened
+            for rows in _cuts(image, patch_shape, STREAMED // patch_dim)
+        ]
+        jobs = [jobs[index] for index in rng.permutation(len(jobs))]
+        for patches in bands.map_bands(cut, jobs, threads):
+            pool.append(patches)
+            pooled += patches.size
+            if pooled >= POOL:
+                yield from _shuffled(pool, rng, threads)
+                pool, pooled = [], 0
+        seen += len(opened)
+        if progress:
+            progress("learning", seen, len(pictures))
+    if pooled:
+        yield from _shuffled(pool, rng, threads)
+
+
+def _opened(pictures, order):
+    """Lists of (number, picture) that may be held together, at least one each."""
+    opened, held = [], 0
+    # one thread reads the next picture in the meantime
+    images = bands.map_bands(pictures.__getitem__, order.tolist(), threads=1)
+    for number, image in zip(order, images):
+        if image is None:
+            continue
+        if opened and held + image.size > OPEN:
+            yield opened
+            opened, held = [], 0
+        opened.append((number, image))
+        held += image.size
+    if opened:
+        yield opened
+
+
+def _shuffled(pool, rng, threads):
+    patches = np.concatenate(pool)
+    return dictionary_learning.batches(
+        _ordered(patches, rng.permutation(len(patches)), threads), "online"
+    )
+
+
+def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, method="ksvd",
+          rule="ormp", iterations=20, done=0, count=None, seed=0, threads=None,
+          progress=None):  # fmt: skip
+    """The turns of learning, one at a time.
+
+    Parameters
+    ----------
+    drawn : Draw
+    dictionary : Dictionary
+        To start from, or that another run ended its turn `done` with.
+    pictures : sequence, optional
+        As for `stream`: for ``method="online"``, which reads them again in every turn.
+    sparsity, tolerance, method, rule
+        As for `restore.learn_dictionary`.
+    iterations : int
+        Turns, the `done` ones counted.
+    count : int, optional
+        Patches that a turn of online learning sees; all by default.
+    seed, threads, progress
+        As for `draw`.
+
+    Yields
+    ------
+    restore.sparse.dictionary_learning.Iteration
+    """
+    if len(drawn.patches) < dictionary.n_atoms:
+        raise ValueError(
+            f"{len(drawn.patches)} patches that are not flat are too few for "
+            f"{dictionary.n_atoms} atoms: more pictures or fewer atoms"
+        )
+    shape = dictionary.patch_shape
+    share = min(1.0, count / drawn.available) if count else 1.0
+    for turn in range(done, iterations):
+        if method == "online" and pictures is not None:
+            batches = stream(
+                pictures, shape, share, turn=turn, seed=seed, threads=threads, progress=progress
+            )
+        else:
+            batches = dictionary_learning.batches(drawn.patches, method)
+        learned = dictionary_learning.learn_turn(
+            batches, dictionary, sparsity, tolerance, threads, method=method, rule=rule
+        )
+        dictionary = learned.dictionary
+        yield learned
+        if progress and not (method == "online" and pictures is not None):
+            progress("learning", turn + 1, iterations)
+
+
+class Gain(NamedTuple):
+    """How much better one dictionary codes patches than another, of as many atoms a patch.
+
+    Attributes
+    ----------
+    decibels : float
+    sparsity : int
+    other : str
+        What it is compared with.
+    """
+
+    decibels: float
+    sparsity: int
+    other: str
+
+
+def gain(dictionary, patches, sparsity=5, *, threads=None):
+    """Compare with the packaged dictionary of this patch shape, or else with cosines."""
+    name = "grey" if dictionary.channels == 1 else "colour"
+    other, words = Dictionary.load(name), f"the packaged dictionary {name}"
+    if other.patch_shape != dictionary.patch_shape:
+        other, words = overcomplete_dct(dictionary.n_atoms, dictionary.patch_shape), "cosines"
+    errors = [error(one, patches, sparsity, threads=threads) for one in (dictionary, other)]
+    decibels = 20 * np.log10(max(errors[1], 1e-12) / max(errors[0], 1e-12))
+    return Gain(float(decibels), sparsity, words)
+
+
+def error(dictionary, patches, sparsity, *, threads=None):
+    """Root mean square error of patches that are coded with `sparsity` atoms each."""
+    total = 0.0
+    for batch in bands.slices(len(patches), max(1, POOL // dictionary.patch_dim)):
+        codes = coding.code(patches[batch], dictionary, sparsity, threads=threads)
+        residuals = patches[batch] - coding.reconstruct(codes, dictionary)
+        total += np.square(residuals).sum(dtype=np.float64)
+    return float(np.sqrt(total / max(1, patches.size)))

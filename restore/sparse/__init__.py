@@ -1,0 +1,1 @@
+"""Patches, dictionaries, pursuit: what every task is built from."""

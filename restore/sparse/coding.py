@@ -1,0 +1,204 @@
+"""Sparse coding of patches over a dictionary: the one door to its kernels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.kernels import pursuit as kernels
+from restore.kernels import shrinkage
+
+#: Patches coded in one call of the kernel: many more than threads, so that all end together.
+BAND = 4096
+
+
+class Codes(NamedTuple):
+    """Sparse codes, one padded row a patch.
+
+    Attributes
+    ----------
+    indices : (n_patches, sparsity) int32 ndarray
+        Atoms in the order in which they were chosen; 0 beyond the count.
+    coefficients : (n_patches, sparsity) float32 ndarray
+        0 beyond the count.
+    counts : (n_patches,) int32 ndarray
+        Atoms used.
+    """
+
+    indices: np.ndarray
+    coefficients: np.ndarray
+    counts: np.ndarray
+
+
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", threads=None,
+         progress=None):  # fmt: skip
+    """Approximate each patch by few atoms (orthogonal matching pursuit).
+
+    Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
+    are used, whichever comes first.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) array_like
+        Centred patches, if the dictionary is one of centred patches.
+    dictionary : Dictionary
+    sparsity : int, optional
+        Most atoms a patch may use; `patch_dim` by default.
+    tolerance : float or (n_patches,) array_like
+        Residual energy (sum of squares) at which to stop.
+    rule : {"ormp", "omp"}
+        How the next atom is chosen: by the residual it leaves, or by its correlation.
+    threads : int, optional
+        All usable processors by default. The codes are the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Codes
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or patches hold NaN or infinity.
+
+    References
+    ----------
+    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
+    """
+    patches = _checked(patches, dictionary)
+    if rule not in ("ormp", "omp"):
+        raise ValueError(f"expected rule 'ormp' or 'omp', got {rule!r}")
+    sparsity = dictionary.patch_dim if sparsity is None else sparsity
+    if sparsity < 1:
+        raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
+    sparsity = min(sparsity, dictionary.n_atoms)
+    tolerances = np.full(len(patches), tolerance, np.float32)
+    codes = Codes(
+        np.zeros((len(patches), sparsity), np.int32),
+        np.zeros((len(patches), sparsity), np.float32),
+        np.zeros(len(patches), np.int32),
+    )
+
+    def code_band(band):
+        finite = kernels.pursue(
+            patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
+            rule == "ormp", *(array[band] for array in codes),
+        )  # fmt: skip
+        if not (finite or np.isfinite(patches[band]).all()):
+            raise ValueError("patches hold NaN or infinity")
+
+    for _ in bands.map_bands(
+        code_band, bands.slices(len(patches), BAND), threads, progress, stage="coding"
+    ):
+        pass
+    return codes
+
+
+def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, threads=None,
+            progress=None):  # fmt: skip
+    """Approximate each patch x by a D of small |x - a D|^2 / 2 + penalty |a|_1.
+
+    Basis pursuit denoising, or the lasso. Iterated until no coefficient changes by more than
+    a hundred thousandth of the largest.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) array_like
+    dictionary : Dictionary
+    penalty : float
+        In the unit of the patches.
+    rule : {"fista", "ista"}
+        With momentum or without; the codes are the same, the latter's later.
+    iterations : int
+        At most.
+    threads, progress
+        As in `code`.
+
+    Returns
+    -------
+    Codes
+        As wide as the fullest; atoms in ascending order.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit each other, or patches hold NaN or infinity.
+
+    References
+    ----------
+    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009.
+    """
+    patches = _checked(patches, dictionary)
+    if rule not in ("fista", "ista"):
+        raise ValueError(f"expected rule 'fista' or 'ista', got {rule!r}")
+    if not penalty >= 0:
+        raise ValueError(f"expected a penalty that is not negative, got {penalty}")
+    if not np.isfinite(patches).all():
+        raise ValueError("patches hold NaN or infinity")
+    with bands.one_blas_thread:
+        step = 1 / np.linalg.eigvalsh(dictionary.gram.astype(np.float64))[-1]
+
+    def code_band(band):
+        full = np.empty((len(patches[band]), dictionary.n_atoms), np.float32)
+        shrinkage.shrink(
+            patches[band], dictionary.atoms_t, dictionary.gram, np.float32(penalty),
+            np.float32(step), rule == "fista", iterations, full,
+        )  # fmt: skip
+        return _sparse(full)
+
+    parts = list(
+        bands.map_bands(code_band, bands.slices(len(patches)), threads, progress, stage="coding")
+    )
+    width = max([part.indices.shape[1] for part in parts], default=0)
+    parts.append(_sparse(np.zeros((0, width), np.float32)))
+    return Codes(
+        *(
+            np.concatenate(
+                [np.pad(part[i], [(0, 0), (0, width - part[i].shape[1])]) for part in parts]
+            )
+            for i in range(2)
+        ),
+        np.concatenate([part.counts for part in parts]),
+    )
+
+
+def _sparse(full):
+    """Codes of full rows of coefficients."""
+    used = full != 0
+    counts = used.sum(axis=1, dtype=np.int32)
+    order = np.argsort(~used, axis=1, kind="stable")[:, : counts.max(initial=0)]
+    coefficients = np.take_along_axis(full, order, axis=1)
+    return Codes(np.where(coefficients != 0, order, 0).astype(np.int32), coefficients, counts)
+
+
+def _checked(patches, dictionary):
+    patches = np.ascontiguousarray(patches, dtype=np.float32)
+    if patches.ndim != 2 or patches.shape[1] != dictionary.patch_dim:
+        raise ValueError(
+            f"expected patches of shape (n, {dictionary.patch_dim}), got {patches.shape}"
+        )
+    return patches
+
+
+def reconstruct(codes, dictionary):
+    """The patches that `codes` stand for.
+
+    Returns
+    -------
+    (n_patches, patch_dim) float32 ndarray
+    """
+    patches = np.empty((len(codes.counts), dictionary.patch_dim), np.float32)
+    kernels.reconstruct(*codes, dictionary.atoms, patches)
+    return patches
+
+
+def noise_energy(patch_dim, sigma):
+    """Residual energy at which a patch holds nothing but noise.
+
+    The energy of `patch_dim` samples of white noise is ``patch_dim * sigma**2`` on
+    average; the gain of 1.1 on its root for 64 samples (Elad & Aharon's 1.15 for
+    uncentred patches) narrows as the spread of the energy does, with the root of
+    `patch_dim`.
+    """
+    return patch_dim * ((1 + 0.8 / np.sqrt(patch_dim)) * sigma) ** 2

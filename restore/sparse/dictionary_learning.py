@@ -1,0 +1,322 @@
+"""Learning a dictionary from patches: sparse coding and atom updates in turns.
+
+With the codes a fixed, the error sum |x - a D|^2 / 2 has the slope -S over the atoms, S =
+sum a^T r of the residuals r = x - a D, and the curvature G = sum a^T a. The rules differ in how
+much of the curvature they heed before the atoms are brought back to unit length:
+
+- ``"gradient"``: D <- D + S / (largest eigenvalue of G), after every small batch of patches.
+  Olshausen & Field, "Emergence of simple-cell receptive field properties by learning a sparse
+  code for natural images", Nature 381, 1996, and Vision Research 37(23), 1997.
+- ``"ksvd"``: D <- D + w S / (diagonal of G). With w = 1 this is the approximate K-SVD of
+  Rubinstein, Zibulevsky & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step
+  towards the singular vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing
+  overcomplete dictionaries for sparse representation", IEEE TSP 54(11), 2006), of all atoms at
+  once (Irofti & Dumitrescu, "GPU parallel implementation of the approximate K-SVD algorithm using
+  OpenCL", EUSIPCO 2014): it ends as low as in turns, and needs nothing of the patches but S and
+  G. Here w is `OVERSHOOT` times what serves the fixed codes best along this direction; the codes
+  follow, and the error falls faster (Salakhutdinov & Roweis, "Adaptive overrelaxed bound
+  optimization methods", ICML 2003). Below 2 the error of fixed codes never rises.
+- ``"mod"``: D <- D + G^-1 S, the least squares fit. Engan, Aase & Husoy, "Method of optimal
+  directions for frame design", ICASSP 1999.
+- ``"online"``: G and D G + S summed up over small batches, the atoms descended upon after each.
+  Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
+
+One atom a patch (``sparsity=1``) makes any of them a gain-shape vector quantiser.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.kernels import learning as kernels
+from restore.sparse import coding
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
+
+#: Two atoms closer than this are one; the later is replaced.
+DUPLICATE = 0.99
+
+#: Patches whose sums are taken together on one thread.
+BAND = 4096
+
+#: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
+BATCH, BATCH_BAND = 2048, 512
+
+#: How far K-SVD goes, in parts of the way to the least error with fixed codes.
+OVERSHOOT = 1.5
+
+METHODS = ("ksvd", "mod", "online", "gradient")
+
+
+class Iteration(NamedTuple):
+    """What one turn of learning gave.
+
+    Attributes
+    ----------
+    dictionary : Dictionary
+    rmse : float
+        Root mean square error of the patches' approximation, in the patches' unit.
+    sparsity : float
+        Mean number of atoms a patch uses.
+    replaced : int
+        Unused or duplicate atoms that were replaced by badly approximated patches.
+    uses : (n_atoms,) int64 ndarray
+        Patches that used each atom.
+    """
+
+    dictionary: Dictionary
+    rmse: float
+    sparsity: float
+    replaced: int
+    uses: np.ndarray
+
+
+def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance=0.0, *,
+                     method="ksvd", rule="ormp", start="dct", iterations=20, seed=0, threads=None,
+                     progress=None):  # fmt: skip
+    """Learn a dictionary in which the patches have sparse codes.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) array_like
+        Usually centred: see `restore.sparse.patches.centre`.
+    patch_shape : (height, width, channels)
+    n_atoms : int
+    sparsity : int, optional
+        Most atoms a patch may use.
+    tolerance : float
+        Residual energy of a patch at which it needs no more atoms. One of `sparsity`
+        and `tolerance` must be given.
+    method : {"ksvd", "mod", "online", "gradient"}
+        How atoms are updated; see the module.
+    rule : {"ormp", "omp", "fista", "ista"}
+        How patches are coded; the latter two with the l1 penalty that `tolerance` stands
+        for, see `l1_penalty`.
+    start : {"dct", "data"} or Dictionary
+        First atoms: an overcomplete cosine transform, patches drawn at random, or another
+        dictionary (cut, or filled up with patches, to `n_atoms`).
+    iterations : int
+    seed : int
+    threads : int, optional
+        The dictionary is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Dictionary
+
+    Raises
+    ------
+    ValueError
+        If there are fewer patches than atoms, they do not fit `patch_shape`, or neither
+        `sparsity` nor `tolerance` is given.
+    """
+    patches = np.ascontiguousarray(patches, dtype=np.float32)
+    first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
+    turns = iterate(
+        patches, first, sparsity, tolerance, iterations, threads, method=method, rule=rule
+    )
+    learned = first
+    for done, turn in enumerate(turns, start=1):
+        learned = turn.dictionary
+        if progress:
+            progress("learning", done, iterations)
+    return learned
+
+
+def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
+    """The atoms that learning starts from; parameters as in `learn_dictionary`."""
+    if len(patch_shape) != 3 or min(patch_shape) < 1 or patch_shape[2] not in (1, 3):
+        raise ValueError(f"expected a patch shape (height, width, 1 or 3), got {patch_shape}")
+    if patches.ndim != 2 or patches.shape[1] != np.prod(patch_shape):
+        raise ValueError(f"patches of shape {patches.shape} are not {tuple(patch_shape)} patches")
+    if n_atoms < 1:
+        raise ValueError(f"n_atoms is 1 or more, not {n_atoms}")
+    if isinstance(start, str) and start == "dct":
+        return overcomplete_dct(n_atoms, patch_shape)
+    if isinstance(start, Dictionary):
+        if start.patch_shape != tuple(patch_shape):
+            raise ValueError(
+                f"the starting dictionary has patches {start.patch_shape}, not {tuple(patch_shape)}"
+            )
+        atoms = start.atoms[:n_atoms]
+    elif start == "data":
+        atoms = np.empty((0, patches.shape[1]), np.float32)
+    else:
+        raise ValueError(f"expected start 'dct', 'data' or a Dictionary, got {start!r}")
+    missing = n_atoms - len(atoms)
+    lengths = np.linalg.norm(patches, axis=1)
+    usable = np.flatnonzero(lengths > 0)
+    if len(usable) < missing:
+        raise ValueError(f"{len(usable)} patches with content are too few for {n_atoms} atoms")
+    drawn = np.random.default_rng(seed).choice(usable, missing, replace=False)
+    atoms = np.concatenate([atoms, patches[drawn] / lengths[drawn, None]])
+    return Dictionary(atoms, patch_shape)
+
+
+def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, threads=None, *,
+            method="ksvd", rule="ormp"):  # fmt: skip
+    """The turns of learning, one at a time; parameters as in `learn_dictionary`.
+
+    Yields
+    ------
+    Iteration
+        Its dictionary continues the iteration where another run leaves off.
+    """
+    if len(patches) < dictionary.n_atoms:
+        raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
+    for _ in range(iterations):
+        turn = learn_turn(
+            batches(patches, method), dictionary, sparsity, tolerance, threads,
+            method=method, rule=rule,
+        )  # fmt: skip
+        dictionary = turn.dictionary
+        yield turn
+
+
+def batches(patches, method):
+    """Cut `patches` into what `method` learns from between two updates of the atoms."""
+    size = BATCH if method in ("online", "gradient") else len(patches)
+    return (patches[batch] for batch in bands.slices(len(patches), size))
+
+
+def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=None, *,
+               method="ksvd", rule="ormp"):  # fmt: skip
+    """One turn over all patches.
+
+    Parameters
+    ----------
+    patch_batches : iterable of (n, patch_dim) float32 ndarrays
+        The atoms are updated after each; only one is held.
+    dictionary, sparsity, tolerance, threads, method, rule
+        As in `learn_dictionary`.
+
+    Returns
+    -------
+    Iteration
+    """
+    if sparsity is None and not tolerance > 0:
+        raise ValueError("give a sparsity (most atoms a patch) or a tolerance (residual energy)")
+    if method not in METHODS:
+        raise ValueError(f"expected method {', '.join(METHODS)}, got {method!r}")
+    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, rule=rule)
+    step = BATCH_BAND if method in ("online", "gradient") else BAND
+    uses = np.zeros(dictionary.n_atoms, np.int64)
+    energy, count, memory = 0.0, 0, None
+    for patches in patch_batches:
+        gram, slope, energies, used = _summary(patches, dictionary, code, step, threads)
+        uses += used
+        energy += energies.sum(dtype=np.float64)
+        count += len(patches)
+        atoms = dictionary.atoms.astype(np.float64)
+        with bands.one_blas_thread:
+            if method == "online":
+                memory = _remember(memory, gram, slope, atoms)
+                kernels.descend(*memory, atoms)
+            else:
+                atoms += {"ksvd": _ksvd, "mod": _mod, "gradient": _gradient}[method](gram, slope)
+        lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
+        atoms = np.where(lengths > 0, atoms / np.where(lengths > 0, lengths, 1), dictionary.atoms)
+        dictionary = _with_atoms(dictionary, atoms)
+    if count == 0:
+        raise ValueError("there are no patches to learn from")
+    atoms = dictionary.atoms.copy()
+    replaced = _replace(atoms, uses, patches, energies)
+    return Iteration(
+        _with_atoms(dictionary, atoms),
+        float(np.sqrt(energy / count / dictionary.patch_dim)),
+        float(uses.sum() / count),
+        replaced,
+        uses,
+    )
+
+
+def _summary(patches, dictionary, code, step, threads):
+    """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
+    energies = np.empty(len(patches), np.float32)
+
+    def summarise(band):
+        codes = code(patches[band], dictionary)
+        gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms), np.float32)
+        slope = np.zeros(dictionary.atoms.shape, np.float32)
+        kernels.summarise(patches[band], *codes, dictionary.atoms, gram, slope, energies[band])
+        used = codes.indices[np.arange(codes.indices.shape[1]) < codes.counts[:, None]]
+        return gram, slope, np.bincount(used, minlength=dictionary.n_atoms)
+
+    gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
+    slope = np.zeros(dictionary.atoms.shape)
+    uses = np.zeros(dictionary.n_atoms, np.int64)
+    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), threads):
+        for total, part in zip((gram, slope, uses), parts, strict=True):
+            total += part
+    return gram, slope, energies, uses
+
+
+def _code(patches, dictionary, sparsity, tolerance, rule):
+    if rule in ("fista", "ista"):
+        penalty = l1_penalty(tolerance, dictionary)
+        return coding.code_l1(patches, dictionary, penalty, rule=rule, threads=1)
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, threads=1)
+
+
+def l1_penalty(tolerance, dictionary):
+    """The l1 penalty for noise of the energy `tolerance`: sigma sqrt(2 log n_atoms).
+
+    Chen, Donoho & Saunders, "Atomic decomposition by basis pursuit", 2001, section 5.2.
+    """
+    if not tolerance > 0:
+        raise ValueError("coding by an l1 penalty needs a tolerance (residual energy)")
+    return float(np.sqrt(tolerance / dictionary.patch_dim * 2 * np.log(dictionary.n_atoms)))
+
+
+def _ksvd(gram, slope):
+    curvature = np.diag(gram)[:, None]
+    step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
+    # along the step the error is a parabola
+    bend = np.sum(step * (gram @ step))
+    return step * (OVERSHOOT * np.sum(step * slope) / bend if bend > 0 else 0)
+
+
+def _mod(gram, slope):
+    # atoms that no patch uses stay; those that are always used together share the step
+    return np.linalg.lstsq(gram, slope, rcond=1e-7)[0]
+
+
+def _gradient(gram, slope):
+    largest = np.linalg.eigvalsh(gram)[-1]
+    return slope / largest if largest > 0 else np.zeros_like(slope)
+
+
+def _remember(memory, gram, slope, atoms):
+    """sum a^T a and sum a^T x over the batches, after a first guess that weighs as one batch."""
+    if memory is None:
+        guess = max(np.trace(gram) / len(gram), 1e-12)
+        memory = [guess * np.eye(len(gram)), guess * atoms]
+    memory[0] += gram
+    memory[1] += slope
+    memory[1] += gram @ atoms
+    return memory
+
+
+def _with_atoms(dictionary, atoms):
+    """The dictionary with other atoms, their largest components made positive."""
+    largest = np.take_along_axis(atoms, np.abs(atoms).argmax(axis=1)[:, None], axis=1)
+    return Dictionary(atoms * np.sign(largest), dictionary.patch_shape, dictionary.provenance)
+
+
+def _replace(atoms, uses, patches, energies):
+    """Replace unused and duplicate atoms, in place, by the worst approximated patches."""
+    with bands.one_blas_thread:
+        overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
+    bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
+    if len(bad) == 0:
+        return 0
+    worst = np.argsort(-energies, kind="stable")[: len(bad)]
+    bad = bad[: len(worst)]
+    for j, patch in zip(bad, patches[worst], strict=True):
+        length = np.linalg.norm(patch)
+        if length > 0:
+            atoms[j] = patch / length
+    return len(bad)

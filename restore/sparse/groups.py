@@ -1,0 +1,136 @@
+"""Restoring an image group by group: similar patches share their atoms.
+
+The path is the same as for single patches, extract, code, aggregate, except that what is
+extracted is a group of patches that look alike, and what it is coded with are atoms
+learned on the group itself (`restore.kernels.groups` says how).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.kernels import groups as kernels
+from restore.sparse import patches
+
+#: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
+#: many more than threads, so that all end together.
+BAND_ROWS, BANDS = 8, 40
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which patches make a group."""
+
+    side: int = 6
+    """Rows and columns of a patch."""
+    size: int = 40
+    """Patches in a group."""
+    reach: int = 18
+    """Pixels around a reference patch in which similar ones are looked for."""
+    stride: int = 3
+    """Pixels between reference patches."""
+
+    def fit(self, shape):
+        """The same with groups no larger than a corner of a plane of `shape` can give."""
+        across = [min(n - self.side, self.reach) + 1 for n in shape]
+        return Grouping(self.side, min(self.size, across[0] * across[1]), self.reach, self.stride)
+
+
+def find(guide, grouping, *, threads=None, progress=None):
+    """Group similar patches.
+
+    Parameters
+    ----------
+    guide : (height, width) float32 ndarray
+        No smaller than a patch.
+    grouping : Grouping
+
+    Returns
+    -------
+    list of (n_groups, size) int32 ndarray
+        Band by band ``row * width + column`` of the top left corners of a group's
+        patches; what `code` takes.
+    """
+    grouping = grouping.fit(guide.shape)
+    rows, columns = (patches.positions(n, grouping.side, grouping.stride) for n in guide.shape)
+
+    def find_band(band):
+        places = np.empty((len(rows[band]) * len(columns), grouping.size), np.int32)
+        kernels.match(guide, rows[band], columns, grouping.side, grouping.reach, places)
+        return places
+
+    cut = bands.slices(len(rows), max(1, min(BAND_ROWS, len(rows) // BANDS)))
+    return list(bands.map_bands(find_band, cut, threads, progress, stage="grouping"))
+
+
+def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=None,
+         progress=None):  # fmt: skip
+    """Code groups of patches over atoms learned on each, and average what overlaps.
+
+    Parameters
+    ----------
+    plane : (height, width) float32 ndarray
+    variances : (height, width) float32 ndarray
+        Variance of the noise at each pixel.
+    places : list of (n_groups, size) int32 ndarray
+        From `find`.
+    side : int
+        Rows and columns of a patch.
+    pilot : (height, width) float32 ndarray, optional
+        An estimate that shows the atoms. Without it they are learned on `plane` itself.
+    threshold : float
+        Without `pilot`: variance above which an atom is the picture's, as a multiple of
+        the noise's.
+
+    Returns
+    -------
+    (height, width) float32 ndarray
+    """
+    width = plane.shape[1]
+    variances = window_means(variances, side, threads=threads)
+
+    def code_band(band):
+        top, bottom = band.min() // width, band.max() // width + side
+        total = np.zeros((bottom - top, width), np.float32)
+        weight = np.zeros_like(total)
+        if pilot is None:
+            level = np.float32(threshold)
+            kernels.shrink(plane, variances, band, side, level, total, weight)
+        else:
+            kernels.wiener(plane, pilot, variances, band, side, total, weight)
+        return top, bottom, total, weight
+
+    total, weight = np.zeros_like(plane), np.zeros_like(plane)
+    for top, bottom, band_total, band_weight in bands.map_bands(
+        code_band, places, threads, progress, stage="coding"
+    ):
+        total[top:bottom] += band_total
+        weight[top:bottom] += band_weight
+
+    def average(rows):
+        # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
+        total[rows] /= _window_sums(weight, side, -1, rows)
+
+    bands.for_each(average, bands.rows(plane.shape), threads)
+    return total
+
+
+def window_means(plane, side, *, threads=None):
+    """Mean of the `side` x `side` window with its top left corner at each pixel.
+
+    Pixels beyond the bottom and right edge count as zero: no patch begins there.
+    """
+    means = np.empty_like(plane)
+
+    def take(rows):
+        means[rows] = _window_sums(plane, side, 1, rows) / np.float32(side * side)
+
+    bands.for_each(take, bands.rows(plane.shape), threads)
+    return means
+
+
+def _window_sums(plane, side, direction, rows):
+    sums = np.empty_like(plane[rows])
+    kernels.window_sums(plane, side, direction, rows.start, sums)
+    return sums

@@ -1,0 +1,128 @@
+"""Patches of which some samples are unknown: their codes, and dictionaries learned on them.
+
+An unknown sample is NaN. Codes are found from the known samples alone, and the atoms then tell
+the unknown ones.
+"""
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.kernels import masked as kernels
+from restore.sparse import coding
+from restore.sparse import patches as patching
+from restore.sparse.dictionary import Dictionary
+
+#: Patches coded in one call of the kernel.
+BAND = 2048
+
+#: Turns of alternating least squares for each atom (Mairal, Elad & Sapiro 2008, section IV-B).
+ROUNDS = 3
+
+
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, threads=None):
+    """Approximate the known samples of each patch by few atoms and a constant for each channel.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) float32 ndarray
+        NaN where unknown; not centred.
+    dictionary : Dictionary
+    sparsity : int, optional
+        Most atoms a patch may use; half of `patch_dim` by default.
+    tolerance : float
+        Residual energy per known sample at which to stop.
+    threads : int, optional
+        The codes are the same for any number.
+
+    Returns
+    -------
+    codes : restore.coding.Codes
+    means : (n_patches, channels) float32 ndarray
+        The constants.
+
+    Raises
+    ------
+    ValueError
+        If the patches do not fit the dictionary, or the sparsity is below 1.
+
+    References
+    ----------
+    Mairal, Elad & Sapiro, "Sparse representation for color image restoration", IEEE TIP 17(1),
+    2008, section IV.
+    """
+    if patches.ndim != 2 or patches.shape[1] != dictionary.patch_dim:
+        raise ValueError(
+            f"expected patches of shape (n, {dictionary.patch_dim}), got {patches.shape}"
+        )
+    sparsity = dictionary.patch_dim // 2 if sparsity is None else sparsity
+    if sparsity < 1:
+        raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
+    count, sparsity = len(patches), min(sparsity, dictionary.n_atoms)
+    codes = coding.Codes(
+        np.zeros((count, sparsity), np.int32),
+        np.zeros((count, sparsity), np.float32),
+        np.zeros(count, np.int32),
+    )
+    means = np.empty((count, dictionary.channels), np.float32)
+
+    def code_band(band):
+        kernels.pursue(
+            patches[band], np.isfinite(patches[band]), dictionary.atoms, np.float32(tolerance),
+            *(array[band] for array in codes), means[band],
+        )  # fmt: skip
+
+    bands.for_each(code_band, bands.slices(count, BAND), threads)
+    return codes, means
+
+
+def reconstruct(codes, means, dictionary):
+    """The patches, all samples of them, that `codes` and constants stand for.
+
+    Returns
+    -------
+    (n_patches, patch_dim) float32 ndarray
+    """
+    patches = coding.reconstruct(codes, dictionary)
+    patching.uncentre(patches, means)
+    return patches
+
+
+def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, threads=None,
+          progress=None):  # fmt: skip
+    """Fit a dictionary to patches of which some samples are unknown, by masked K-SVD.
+
+    Atoms that no patch uses stay as they are.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) float32 ndarray
+        NaN where unknown; not centred.
+    dictionary : Dictionary
+        To start from.
+    sparsity, tolerance
+        As in `code`.
+    iterations : int
+    threads : int, optional
+        The dictionary is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    Dictionary
+
+    References
+    ----------
+    Mairal, Elad & Sapiro, "Sparse representation for color image restoration", IEEE TIP 17(1),
+    2008, equation 14.
+    """
+    known = np.isfinite(patches)
+    for done in range(1, iterations + 1):
+        codes, means = code(patches, dictionary, sparsity, tolerance, threads=threads)
+        residuals = np.where(known, patches - reconstruct(codes, means, dictionary), np.float32(0))
+        atoms = dictionary.atoms.copy()
+        kernels.update_atoms(residuals, known, *codes, atoms, dictionary.channels, ROUNDS)
+        dictionary = Dictionary(atoms, dictionary.patch_shape, dictionary.provenance)
+        if progress:
+            progress("learning", done, iterations)
+    return dictionary

@@ -1,0 +1,257 @@
+"""Sparse coding in a fixed number of learned steps, to correct an estimate of a picture.
+
+The path is the usual one, extract, code, aggregate. What is extracted is a patch of what was
+observed beside the same patch of the estimates that are there already; it is coded by a few
+steps of shrinkage whose matrices and thresholds were learned end to end; and the atoms say
+what the estimate lacks. `training/unrolled.py` learns the weights.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+
+from restore.imaging import archive, bands
+from restore.imaging.colour import AXES
+from restore.kernels import unrolled as kernels
+from restore.sparse import patches
+
+#: Rows of patches per band, and patches per matrix product: enough for the product to be
+#: fast, few enough for the codes to stay in the cache.
+BAND_ROWS = 8
+BLOCK = 512
+
+#: Pixels between neighbouring patches.
+STRIDE = 2
+
+#: Weakest and strongest noise, in [0, 1], that the weights were learned at.
+LEARNED_SIGMAS = (5 / 255, 75 / 255)
+
+#: What becomes 1 inside: a level of noise in the middle.
+UNIT = 25 / 255
+
+#: What a patch is of, for each plane: the noisy picture less the estimate that is to be
+#: corrected; the last estimate less the filtered one, whose mean that is; it itself; and the
+#: first estimate less it.
+KINDS = 4
+
+KIND = "unrolled coder"
+
+#: Largest weight in a file, and the least of its window; several times what is shipped.
+LARGEST, LEAST_WEIGHT = 64.0, 1e-3
+
+#: What the file holds: the permitted types and the axes of each array.
+ARRAYS = {
+    "analysis": ("ef", 4),
+    "steps": ("ef", 3),
+    "gains": ("ef", 2),
+    "thresholds": ("ef", 3),
+    "synthesis": ("ef", 4),
+    "window": ("ef", 2),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Coder:
+    """Learned weights; s is the level of the noise over `UNIT`.
+
+    Attributes
+    ----------
+    analysis : (2, KINDS * channels, side * side, n_atoms) float32 ndarray
+        C = analysis[0] + s analysis[1], what codes are begun with.
+    steps : (n_steps, n_atoms, n_atoms) float32 ndarray
+        W, one for each step.
+    gains : (n_steps, n_atoms) float32 ndarray
+        g, how much of the beginning is put back before each step.
+    thresholds : (n_steps + 1, 2, n_atoms) float32 ndarray
+        t = max(thresholds[:, 0] + s thresholds[:, 1], 0).
+    synthesis : (n_atoms, side, side, channels) float32 ndarray
+        D, the atoms, times the window.
+    window : (side, side) float32 ndarray
+        w, what an estimate of a pixel weighs by its place in the patch.
+    provenance : dict
+
+    Raises
+    ------
+    ValueError
+        If weights are not finite, or do not fit each other.
+    """
+
+    analysis: np.ndarray
+    steps: np.ndarray
+    gains: np.ndarray
+    thresholds: np.ndarray
+    synthesis: np.ndarray
+    window: np.ndarray
+    provenance: dict
+
+    def __post_init__(self):
+        for name in ARRAYS:
+            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
+            if not np.isfinite(weights).all():
+                raise ValueError(f"{name} hold NaN or infinity")
+            weights.flags.writeable = False
+            object.__setattr__(self, name, weights)
+        n_steps, n_atoms = len(self.steps), self.steps.shape[-1]
+        side = len(self.window)
+        shapes = {
+            "analysis": (2, KINDS * self.channels, side * side, n_atoms),
+            "steps": (n_steps, n_atoms, n_atoms),
+            "gains": (n_steps, n_atoms),
+            "thresholds": (n_steps + 1, 2, n_atoms),
+            "synthesis": (n_atoms, side, side, self.channels),
+            "window": (side, side),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} of shape {getattr(self, name).shape} are not {shape}")
+        if not (self.window > 0).all():
+            raise ValueError("the window is not positive")
+
+    @property
+    def side(self):
+        return len(self.window)
+
+    @property
+    def channels(self):
+        return self.synthesis.shape[-1]
+
+    def save(self, file):
+        """Write the weights as ``.npz``, in half precision."""
+        arrays = {name: getattr(self, name).astype(np.float16) for name in ARRAYS}
+        archive.write(file, KIND, arrays, self.provenance)
+
+    @classmethod
+    def load(cls, file):
+        """Read weights from a file.
+
+        Raises
+        ------
+        ValueError
+            If it holds no usable weights.
+        OSError
+            If there is no such file.
+        """
+        arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
+        with archive.usable(file, KIND):
+            for name, weights in arrays.items():
+                archive.check_range(name, weights, -LARGEST, LARGEST)
+            archive.check_range("window", arrays["window"], LEAST_WEIGHT, LARGEST)
+            return cls(**arrays, provenance=provenance)
+
+
+@functools.cache
+def packaged(name):
+    """The weights of that name that come with the package."""
+    return Coder.load(archive.packaged_path(name))
+
+
+def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progress=None):
+    """Correct the mean of two estimates of a picture.
+
+    Parameters
+    ----------
+    noisy : (channels, height, width) float32 ndarray
+        What was observed, no smaller than a patch, along `restore.imaging.colour.AXES`.
+    first, last, filtered : (channels, height, width) float32 ndarray
+        Estimates of it: the crude one that shows what else there may be, and the two that
+        are averaged.
+    sigma : float
+        Standard deviation of the noise, in the unit of [0, 1] images.
+    coder : Coder
+    threads : int, optional
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (channels, height, width) float32 ndarray
+
+    Notes
+    -----
+    With x the inputs of a patch, a = C x, and z coded in K steps,
+
+        z_0 = shrink(a, t_0),  z_k = shrink(z_(k-1) W_k + g_k a, t_k),
+
+    D z is added to the estimate, averaged with the window w over the patches that overlap.
+
+    References
+    ----------
+    Gregor & LeCun, "Learning fast approximations of sparse coding", ICML 2010, for the steps;
+    Scetbon, Elad & Milanfar, "Deep K-SVD denoising", IEEE TIP 30, 2021, for learning them
+    with the average over the patches; Lecouat, Ponce & Mairal, "Fully trainable and
+    interpretable non-local sparse models for image restoration", ECCV 2020, for doing so on
+    top of patches that look alike.
+    """
+    channels, height, width = noisy.shape
+    side = coder.side
+    rows, columns = (patches.positions(n, side, STRIDE) for n in (height, width))
+    # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
+    # what they take for the weakest they know, a share is that much weaker.
+    level = np.clip(sigma, *LEARNED_SIGMAS)
+    scale = np.float32(min(1, level / sigma) / UNIT)
+    share = np.float32(min(1, sigma / level))
+    weights = _at(coder, np.float32(level / UNIT))
+    middle = np.float32(0.5 / UNIT) * AXES[channels].sum(axis=1)
+    estimate = (last + filtered) / 2
+
+    def correct_band(band):
+        own_rows = rows[band]
+        top, bottom = own_rows[0], own_rows[-1] + side
+        own = np.s_[:, top:bottom]
+        kinds = [
+            noisy[own] - estimate[own],
+            last[own] - filtered[own],
+            estimate[own],
+            first[own] - estimate[own],
+        ]
+        inputs = scale * np.stack(kinds, axis=-1)
+        inputs[..., 2] -= middle[:, None, None]
+        inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3)).reshape(bottom - top, width, -1)
+        own_rows = own_rows - top
+        observed = patches.extract(inputs, (side, side, inputs.shape[2]), own_rows, columns)
+        corrections = np.empty((len(observed), side * side * channels), np.float32)
+        for block in bands.slices(len(observed), BLOCK):
+            _code(observed[block], *weights, coder, corrections[block])
+        total = np.zeros((bottom - top, width, channels), np.float32)
+        weight = np.zeros(total.shape[:2], np.float32)
+        corrections = corrections.reshape(len(own_rows), len(columns), side, side, channels)
+        kernels.add_windowed(corrections, coder.window, own_rows, columns, total, weight)
+        return top, bottom, total.transpose(2, 0, 1), weight
+
+    total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
+    for top, bottom, band_total, band_weight in bands.map_bands(
+        correct_band, bands.slices(len(rows), BAND_ROWS), threads, progress, stage="correcting"
+    ):
+        total[:, top:bottom] += band_total
+        weight[top:bottom] += band_weight
+    weight *= scale / share
+    total /= weight
+    total += estimate
+    return total
+
+
+def _at(coder, level):
+    """What coding takes at a level: the analysis matrix, and of each step the gains and thresholds.
+
+    The matrix is (inputs of a patch in the order y, x, input; n_atoms). The beginning is the
+    step before the first: of no codes, with gains of 1.
+    """
+    matrix = coder.analysis[0] + level * coder.analysis[1]
+    matrix = np.ascontiguousarray(matrix.transpose(1, 0, 2)).reshape(-1, matrix.shape[2])
+    gains = np.concatenate([np.ones_like(coder.gains[:1]), coder.gains])
+    thresholds = np.maximum(coder.thresholds[:, 0] + level * coder.thresholds[:, 1], 0)
+    return matrix, gains, thresholds
+
+
+def _code(observed, matrix, gains, thresholds, coder, corrections):
+    """The corrections of a block of patches, times the window."""
+    analysed = observed @ matrix
+    codes = np.zeros_like(analysed)
+    kernels.step(codes, analysed, gains[0], thresholds[0])
+    spare = np.empty_like(codes)
+    for step, gain, threshold in zip(coder.steps, gains[1:], thresholds[1:], strict=True):
+        np.matmul(codes, step, out=spare)
+        codes, spare = spare, codes
+        kernels.step(codes, analysed, gain, threshold)
+    np.matmul(codes, coder.synthesis.reshape(len(coder.synthesis), -1), out=corrections)

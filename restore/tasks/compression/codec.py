@@ -1,0 +1,194 @@
+"""What the picture codec has learned, as a record and as a file."""
+
+import functools
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from restore.imaging import archive
+from restore.kernels import blocks, entropy
+
+#: Sides of blocks, and the samples of a block that are coded.
+SIDES = (8, 16, 32, 64)
+COUNTS = (64, 256, 256, 256)
+#: Codecs that come with the package, by the number they have in a file. Never reordered.
+PACKAGED = ("photos",)
+#: A predictor of 1.0 is stored as this.
+ONE = 4096
+#: Most bits that a level may be said to cost, and steps that it may be drawn to zero.
+MOST_BITS, MOST_BIAS = 64.0, 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Codec:
+    """Bases, predictors, and what the entropy coder starts from.
+
+    Attributes
+    ----------
+    transforms : tuple of (classes, count, count) int8
+        For blocks of 8, 16, 32 and 64: orthonormal bases, a row an atom, up to a factor.
+    predictors : tuple of (classes, count, border) int16
+        Samples of a block from its border, in 1/4096.
+    scales : tuple of (classes, count) int8
+        Spread of each coefficient in eighths of octaves of a level.
+    models : (MODELS, 2) uint16
+        Probability of a one in 1/65536 and the observations it rests on.
+    weights : (SETS, INPUTS) int32
+        Of the mixing, in 1/65536.
+    rates : (SCALES, 3, 17) float32
+        Bits of a level by expected magnitude and the two levels before; for the encoder only.
+    bias : (SCALES, 3) float32
+        By how much levels of 1, 2 and more are drawn to zero, in steps.
+    provenance : dict
+        What it was learned from, settings, seed, versions.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other or the coder.
+    """
+
+    transforms: tuple
+    predictors: tuple
+    scales: tuple
+    models: np.ndarray
+    weights: np.ndarray
+    rates: np.ndarray
+    bias: np.ndarray
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        self._check()
+
+    def _check(self):
+        for name, kind in (("transforms", np.int8), ("predictors", np.int16), ("scales", np.int8)):
+            parts = getattr(self, name)
+            if len(parts) != len(SIDES):
+                raise ValueError(f"a codec has {len(SIDES)} sizes of blocks, not {len(parts)}")
+            for side, count, part in zip(SIDES, COUNTS, parts):
+                ends = {
+                    "transforms": (count, count),
+                    "predictors": (count, min(4 * side + 1, blocks.BORDER)),
+                    "scales": (count,),
+                }[name]
+                classes = len(self.transforms[SIDES.index(side)])
+                if part.dtype != kind or part.shape != (classes, *ends):
+                    raise ValueError(f"the codec's {name} for blocks of {side} are damaged")
+                if not 1 <= classes <= entropy.CLASSES:
+                    raise ValueError(f"a codec has 1 to {entropy.CLASSES} classes, not {classes}")
+                if name == "transforms" and not part.any(axis=2).all():
+                    raise ValueError(f"an atom for blocks of {side} is zero")
+        for name, kind, shape in (
+            ("models", np.uint16, (entropy.MODELS, 2)),
+            ("weights", np.int32, (entropy.SETS, entropy.INPUTS)),
+            ("rates", np.float32, (blocks.SCALES, 3, 17)),
+            ("bias", np.float32, (blocks.SCALES, 3)),
+        ):
+            part = getattr(self, name)
+            if part.dtype != kind or part.shape != shape or not np.isfinite(part).all():
+                raise ValueError(f"the codec's {name} are damaged")
+        # the magnitude of the least integer is no int32
+        if self.models[:, 1].max() > 255 or np.abs(self.weights.astype(np.int64)).max() > 1 << 24:
+            raise ValueError("the codec's starting statistics are damaged")
+        for name, most in (("rates", MOST_BITS), ("bias", MOST_BIAS)):
+            part = getattr(self, name)
+            if part.min() < 0 or part.max() > most:
+                raise ValueError(f"the codec's {name} are not from 0 to {most:g}")
+
+    def _arrays(self):
+        for name in ("transforms", "predictors", "scales"):
+            for side, part in zip(SIDES, getattr(self, name)):
+                yield f"{name}_{side}", part
+        for name in ("models", "weights", "rates", "bias"):
+            yield name, getattr(self, name)
+
+    @functools.cached_property
+    def digest(self):
+        """SHA-256 of all arrays."""
+        return bytes.fromhex(archive.digest(dict(self._arrays())))
+
+    @functools.cached_property
+    def bases(self):
+        """The `restore.kernels.blocks.Bases` of this codec."""
+        transforms = tuple(_orthonormal(part) for part in self.transforms)
+        predictors = tuple((part / np.float32(ONE)).astype(np.float32) for part in self.predictors)
+        return blocks.Bases(
+            transforms,
+            predictors,
+            tuple(part.astype(np.int16) for part in self.scales),
+            tuple(cosines_of(side) for side in SIDES),
+            tuple(_analyses(*pair) for pair in zip(transforms, predictors)),
+        )
+
+    def start(self):
+        """Fresh `models` and `weights` as the entropy coder changes them."""
+        chances = self.models[:, 0].astype(np.int64) << 6 | 32
+        return (chances << 8 | self.models[:, 1]).astype(np.int32), self.weights.copy()
+
+    def save(self, file):
+        """Write an ``.npz`` to a path or a binary file object."""
+        archive.write(file, "codec", dict(self._arrays()), self.provenance)
+
+    @classmethod
+    def load(cls, file):
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        file : str, path or binary file object
+            The name of a packaged codec, or a file.
+
+        Raises
+        ------
+        ValueError
+            If it holds no codec.
+        OSError
+            If it cannot be read.
+        """
+        if isinstance(file, str) and file in PACKAGED:
+            return _packaged(file)
+        expected = dict.fromkeys((f"transforms_{side}" for side in SIDES), ("b", 3))
+        expected |= dict.fromkeys((f"predictors_{side}" for side in SIDES), ("h", 3))
+        expected |= dict.fromkeys((f"scales_{side}" for side in SIDES), ("b", 2))
+        expected |= {"models": ("H", 2), "weights": ("i", 2), "rates": ("f", 3), "bias": ("f", 2)}
+        parts, provenance, _ = archive.read(file, "codec", expected)
+        for name in ("transforms", "predictors", "scales"):
+            parts[name] = tuple(parts.pop(f"{name}_{side}") for side in SIDES)
+        with archive.usable(file, "codec file"):
+            return cls(**parts, provenance=provenance)
+
+
+@functools.cache
+def _packaged(name):
+    return Codec.load(archive.packaged_path(f"codec-{name}"))
+
+
+def _orthonormal(rows):
+    """The orthonormal bases nearest to the stored ones, by Newton's iteration for the polar
+    factor (N. Higham, Functions of Matrices, 2008, Sec. 8.3)."""
+    bases = rows.astype(np.float64)
+    bases /= np.linalg.norm(bases, axis=2, keepdims=True)
+
+    def errors():
+        return np.abs(bases @ bases.transpose(0, 2, 1) - np.eye(bases.shape[1]))
+
+    if errors().sum(axis=2).max() < 1:  # else the iteration may diverge
+        for _ in range(6):
+            bases = 1.5 * bases - 0.5 * bases @ bases.transpose(0, 2, 1) @ bases
+    if errors().max() > 1e-6:
+        raise ValueError("the codec's transforms are damaged: their atoms are not orthogonal")
+    return np.ascontiguousarray(bases, dtype=np.float32)
+
+
+def _analyses(transforms, predictors):
+    """For each class the matrix that takes a block and its border to coefficients."""
+    joined = np.concatenate([transforms, -transforms @ predictors], axis=2)
+    return np.ascontiguousarray(joined.transpose(0, 2, 1))
+
+
+def cosines_of(side):
+    """The 16 lowest frequencies of the orthonormal DCT of `side` samples, or all there are."""
+    frequency = np.arange(min(16, side))[:, None]
+    rows = np.cos(np.pi * frequency * (2 * np.arange(side) + 1) / (2 * side))
+    rows *= np.where(frequency == 0, np.sqrt(1 / side), np.sqrt(2 / side))
+    return np.ascontiguousarray(rows, dtype=np.float32)

@@ -1,0 +1,175 @@
+"""Planes to the bytes of a payload at one step of the quantiser, and back."""
+
+import numpy as np
+
+from restore.imaging.bands import map_bands
+from restore.kernels import blocks, entropy
+from restore.tasks.compression.search import choose
+
+#: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
+PRICE = np.float32(0.075)
+#: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
+STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
+#: Most observations a model remembers.
+_MEMORY = 250
+
+
+def step_of(number):
+    """The quantiser's step in levels, and 8 log2 of it, of a step number."""
+    return np.float32(2.0 ** ((number - _UNIT) / _PER_OCTAVE)), (number - _UNIT + 8) >> 4
+
+
+def number_of(step):
+    """The step number nearest to a step in levels."""
+    return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
+
+
+def encode(codec, planes, number, passes=2, decoded=None, threads=None):
+    """Code planes.
+
+    Parameters
+    ----------
+    codec : Codec
+    planes : list of (height, width) float32
+        Levels about 0; sides multiples of 8.
+    number : int
+        Step number.
+    passes : int
+        How often blocks are chosen, each time on what the pass before decoded.
+    decoded : list of (height, width) float32, optional
+        Where to begin: the planes as decoded from a similar step.
+    threads : int, optional
+
+    Returns
+    -------
+    payload : bytes
+    decoded : list of (height, width) float32
+        What the decoder will see.
+    """
+    starts = [_start_of(plane) for plane in planes]
+    shown, levels, sizes, modes = quantise(codec, planes, number, passes, decoded, threads)
+    # every decision costs some bits at the worst, and there are a few for a level
+    room = 1024 + 2 * levels.size
+    while True:
+        coder = writer(*codec.start(), room)
+        used = write(coder, codec, levels, sizes, modes, step_of(number)[1])
+        if used <= room:
+            return bytes(start & 255 for start in starts) + payload_of(coder, used), shown
+        room = used
+
+
+def payload_of(coder, used):
+    """The first `used` bytes of a writer; the reader takes zeros past the end, but not many."""
+    payload = coder.data[:used].tobytes()
+    return payload[: max(len(payload.rstrip(b"\0")), used - 4)]
+
+
+def write(coder, codec, levels, sizes, modes, log_step):
+    """Code all decisions with a `writer`; how many bytes they need."""
+    picture = _picture(levels, sizes, modes)
+    for top in range(0, sizes.shape[1], blocks.CELLS):
+        entropy.code_row(coder, codec.bases.scales, picture, log_step, top)
+    return entropy.finish(coder)
+
+
+def quantise(codec, planes, number, passes=2, decoded=None, threads=None):
+    """Choose and quantise the blocks of planes, as for `encode`.
+
+    Returns
+    -------
+    decoded : list of (height, width) float32
+    levels : (planes, height * width) int32
+    sizes, modes : (planes, rows, columns) uint8
+    """
+    step, log_step = step_of(number)
+    starts = [np.float32(2 * _start_of(plane)) for plane in planes]
+    planes = [plane - start for plane, start in zip(planes, starts)]
+    shown = planes
+    if decoded:
+        shown = [plane - start for plane, start in zip(decoded, starts)]
+    for _ in range(passes):
+        sizes, modes = choose(codec, planes, shown, log_step, step, PRICE, threads)
+        levels = np.zeros((len(planes), planes[0].size), np.int32)
+        shown = _walk(codec, planes, levels, sizes, modes, number, PRICE, threads)
+    return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
+
+
+def _start_of(plane):
+    """Half the mean level of the first cell, which has no border to be predicted from."""
+    return int(np.clip(np.rint(plane[: blocks.CELL, : blocks.CELL].mean() / 2), -128, 127))
+
+
+def decode(codec, payload, shape, number, threads=None):
+    """The planes of a payload.
+
+    Parameters
+    ----------
+    codec : Codec
+    payload : bytes
+    shape : (planes, height, width)
+        Sides multiples of 8.
+    number : int
+        Step number.
+
+    Raises
+    ------
+    ValueError
+        If the payload ends before the picture is complete.
+    """
+    planes, height, width = shape
+    levels = np.zeros((planes, height * width), np.int32)
+    sizes = np.zeros((planes, height // blocks.CELL, width // blocks.CELL), np.uint8)
+    modes = np.zeros_like(sizes)
+    starts = [(byte + 128) % 256 - 128 for byte in payload[:planes]]
+    payload = payload[planes:]
+    coder = reader(*codec.start(), payload)
+    picture = _picture(levels, sizes, modes)
+    for top in range(0, sizes.shape[1], blocks.CELLS):
+        if not entropy.code_row(coder, codec.bases.scales, picture, step_of(number)[1], top):
+            raise ValueError("the compressed data end before the picture is complete")
+    if len(starts) < planes:
+        raise ValueError("the compressed data end before the picture is complete")
+    empty = [np.empty((height, width), np.float32)] * planes
+    shown = _walk(codec, empty, levels, sizes, modes, number, np.float32(-1), threads)
+    return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
+
+
+def _walk(codec, planes, levels, sizes, modes, number, price, threads):
+    """Quantise planes into `levels`, or with a negative price rebuild them; what is decoded.
+
+    A row of superblocks at a time, so that no call is long; planes side by side.
+    """
+    step, log_step = step_of(number)
+    quantiser = blocks.Quantiser(codec.rates, codec.bias, log_step, step, price)
+
+    def walk(number):
+        shown = np.empty_like(planes[number])
+        plane = blocks.Plane(planes[number], shown, levels[number], sizes[number], modes[number])
+        start = 0
+        for top in range(0, sizes.shape[1], blocks.CELLS):
+            start = blocks.code_plane(codec.bases, plane, quantiser, top, start)
+        return shown
+
+    return list(map_bands(walk, range(len(planes)), threads))
+
+
+def _picture(levels, sizes, modes):
+    activity = np.zeros(sizes.shape, np.int32)
+    return entropy.Picture(levels, sizes, modes, activity, np.zeros(len(levels), np.int64))
+
+
+def writer(models, weights, room):
+    """A coder about to write up to `room` bytes; it goes on learning in `models`, `weights`."""
+    return _coder(models, weights, np.zeros(room, np.uint8), 0, 0)
+
+
+def reader(models, weights, payload):
+    """A coder about to read `payload`."""
+    word = int.from_bytes(payload[:4].ljust(4, b"\0"), "big")
+    return _coder(models, weights, np.frombuffer(payload, np.uint8).copy(), word, 4)
+
+
+def _coder(models, weights, data, word, position):
+    state = np.array([0, 0xFFFFFFFF, word, position, position > 0, _MEMORY], np.int64)
+    active, stretched = np.zeros((2, entropy.INPUTS), np.int64)
+    return entropy.Coder(models, weights, data, state, active, stretched)

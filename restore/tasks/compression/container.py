@@ -1,0 +1,375 @@
+"""The file: a header of a few bytes, sections, the payload, a checksum of everything.
+
+====================  =======================================================================
+bytes                 meaning
+====================  =======================================================================
+4                     8B 4B 0D 0A
+1                     version of the format: 1 for pictures in learned bases, else 2
+1                     flags: 1 colour, 2 sixteen bits, 4 alpha, 8 ICC profile, 16 EXIF,
+                      32 XMP, 64 a codec that is not packaged, 128 that codec is embedded
+1                     in version 2: how it is coded, `METHODS`
+1-5, 1-5              width, height, seven bits a byte from the lowest, the last below 128
+2                     big-endian: number of the quantiser's step, and of the filter above it
+3                     where in colour: angles of the rotation, signed
+1 or 4                number of the packaged codec or dictionary, or the first bytes of its SHA-256
+1-5 and as many       of each section there is: alpha, ICC, EXIF, XMP, codec
+...                   payload
+4                     CRC-32, big-endian, of all bytes before
+====================  =======================================================================
+
+Nothing is allocated for what a file declares before its checksum has been found right, and its
+payload long enough for the pixels it declares.
+"""
+
+import dataclasses
+import io
+import zlib
+
+import numpy as np
+
+from restore.kernels.blocks import SUPER
+from restore.sparse.dictionary import PACKAGED as DICTIONARIES
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.compression.codec import PACKAGED as CODECS
+from restore.tasks.compression.codec import Codec
+from restore.tasks.compression.coding import STEPS
+
+MAGIC = b"\x8bK\r\n"
+#: Learned bases chosen block by block; codes over a dictionary. What is packaged for each is
+#: numbered in files: names are added at the end and never removed.
+METHODS = ("bases", "atoms")
+NAMES = {"bases": CODECS, "atoms": DICTIONARIES}
+_COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
+#: Bytes of a codec's SHA-256 in a file.
+_DIGEST = 4
+#: Longest side, and most bytes of a section once expanded.
+_LONGEST, _MOST_BYTES = 1 << 24, 1 << 26
+#: Fewest bits of a superblock: four decisions, each of a probability of 65512 / 65536 at most.
+_FEWEST_BITS = 4 * 0.00052
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What a file says of its picture before the payload.
+
+    Attributes
+    ----------
+    width, height : int
+    channels : int
+        1 or 3.
+    depth : {"8", "16"}
+    number : int
+        Step number, `restore.tasks.compression.coding.step_of`.
+    filter : int
+        Strength of the filter at the decoder, 0 to 15.
+    angles : tuple of 3 int
+        Of the colour rotation.
+    codec : str or bytes
+        The packaged name, or the first bytes of the SHA-256.
+    method : {"bases", "atoms"}
+    """
+
+    width: int
+    height: int
+    channels: int
+    depth: str
+    number: int
+    filter: int = 0
+    angles: tuple = (0, 0, 0)
+    codec: object = CODECS[0]
+    method: str = METHODS[0]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sections:
+    """What a file carries beside the payload, or None: alpha (height, width) unsigned integers,
+    ICC, EXIF and XMP bytes, an embedded codec's bytes."""
+
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    codec: bytes | None = None
+
+
+def pack(header, sections, payload):
+    """The bytes of a file."""
+    other = not isinstance(header.codec, str)
+    flags = sum(
+        flag
+        for flag, there in (
+            (_COLOUR, header.channels == 3),
+            (_SIXTEEN, header.depth == "16"),
+            (_ALPHA, sections.alpha is not None),
+            (_ICC, sections.icc is not None),
+            (_EXIF, sections.exif is not None),
+            (_XMP, sections.xmp is not None),
+            (_OTHER, other),
+            (_EMBEDDED, sections.codec is not None),
+        )
+        if there
+    )
+    method = METHODS.index(header.method)
+    parts = [MAGIC, bytes([2, flags, method] if method else [1, flags])]
+    parts += [_varint(header.width), _varint(header.height)]
+    parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
+    if header.channels == 3:
+        parts.append(bytes(angle & 255 for angle in header.angles))
+    names = NAMES[header.method]
+    parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
+    alpha = None if sections.alpha is None else _steps_of(sections.alpha)
+    for section in (alpha, sections.icc, sections.exif, sections.xmp):
+        if section is not None:
+            packed = zlib.compress(section, 9)
+            parts += [_varint(len(packed)), packed]
+    if sections.codec is not None:
+        parts += [_varint(len(sections.codec)), sections.codec]
+    data = b"".join([*parts, payload])
+    return data + zlib.crc32(data).to_bytes(4, "big")
+
+
+def unpack(data, max_pixels=None):
+    """Header, sections and payload of a file.
+
+    Parameters
+    ----------
+    data : bytes
+    max_pixels : int, optional
+        Refuse larger pictures.
+
+    Raises
+    ------
+    ValueError
+        In a sentence that says what is wrong with the file.
+    """
+    header, packed, payload = _read(data)
+    if max_pixels is not None and header.width * header.height > max_pixels:
+        raise ValueError(
+            f"the picture has {header.width} x {header.height} pixels, more than "
+            f"{max_pixels}: allow it with --max-pixels"
+        )
+    superblocks = -(-header.width // SUPER) * -(-header.height // SUPER) * header.channels
+    if superblocks * _FEWEST_BITS > 8 * len(payload) + 64:
+        raise ValueError(
+            f"the file declares {header.width} x {header.height} pixels, "
+            "but is too short to hold them"
+        )
+    alpha = None
+    if packed["alpha"] is not None:
+        kind = np.dtype(">u2") if header.depth == "16" else np.dtype("u1")
+        expected = header.width * header.height * kind.itemsize
+        alpha = np.frombuffer(_expand(packed["alpha"], expected, expected), kind)
+        alpha = _sums_of(alpha.reshape(header.height, header.width))
+    texts = {
+        name: packed[name] and _expand(packed[name], _MOST_BYTES) for name in ("icc", "exif", "xmp")
+    }
+    return header, Sections(alpha=alpha, codec=packed["codec"], **texts), payload
+
+
+def inspect(data):
+    """What the header of a compressed picture says, without decoding it.
+
+    Parameters
+    ----------
+    data : bytes
+
+    Returns
+    -------
+    dict
+        Sizes in pixels and bytes, depth, step, codec.
+
+    Raises
+    ------
+    ValueError
+        If `data` is no whole compressed picture.
+    TypeError
+        If it is not bytes.
+    """
+    data = bytes_of(data)
+    header, packed, payload = _read(data)
+    step = 2.0 ** ((header.number - 2048) / 128)
+    sections = {name: len(part) for name, part in packed.items() if part is not None}
+    name = header.codec if isinstance(header.codec, str) else f"sha256:{header.codec.hex()}"
+    return {
+        "format": "ksvd",
+        "version": data[4],
+        "method": header.method,
+        "width": header.width,
+        "height": header.height,
+        "channels": header.channels,
+        "depth": header.depth,
+        "alpha": packed["alpha"] is not None,
+        "step": round(step, 4),
+        "filter": header.filter,
+        "codec": name,
+        "bytes": len(data),
+        "payload": len(payload),
+        "overhead": len(data) - len(payload) - sum(sections.values()),
+        "sections": sections,
+        "bits_per_pixel": round(8 * len(data) / (header.width * header.height), 4),
+    }
+
+
+def bytes_of(data):
+    """`data` as bytes, whatever holds them."""
+    try:
+        return bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(
+            f"expected the bytes of a compressed picture, not {type(data).__name__}: read the "
+            "file first, in binary mode"
+        ) from None
+
+
+def codec_of(header, sections, codec=None):
+    """The codec or dictionary that a file needs: packaged, embedded, or the one given.
+
+    Raises
+    ------
+    ValueError
+        If it is not there, or not the one the picture was coded with.
+    TypeError
+        If it is of another kind.
+    """
+    atoms = header.method == "atoms"
+    kind, word, option = (
+        (Dictionary, "dictionary", "--dictionary") if atoms else (Codec, "codec", "--model")
+    )
+    if isinstance(header.codec, str):
+        return kind.load(header.codec)
+    if sections.codec is not None:
+        codec = kind.load(io.BytesIO(sections.codec))
+    if codec is None:
+        raise ValueError(
+            f"the picture was coded with the {word} of SHA-256 {header.codec.hex()}...: "
+            f"give its file with {option}"
+        )
+    if not isinstance(codec, kind):
+        raise TypeError(
+            f"the picture was coded with a {word}, and this is a {type(codec).__name__}: "
+            f"give the file with {option}"
+        )
+    if codec.digest[:_DIGEST] != header.codec:
+        raise ValueError(
+            f"the picture was coded with the {word} of SHA-256 {header.codec.hex()}..., "
+            f"not with this one, {codec.digest[:_DIGEST].hex()}..."
+        )
+    return codec
+
+
+def _read(data):
+    """Header, packed sections by name, payload: every length checked, nothing expanded."""
+    if data[:4] != MAGIC:
+        damaged = data[:2] == MAGIC[:2] or data[1:4] == MAGIC[1:]
+        raise ValueError(
+            "the file is damaged: it was changed as if it were text"
+            if damaged and len(data) > 4
+            else "this is no compressed picture of restore"
+        )
+    if len(data) < 5:
+        raise ValueError("the file is cut off")
+    if data[4] not in (1, 2):
+        raise ValueError(
+            f"the file has format version {data[4]}, or is damaged; this program reads "
+            "versions 1 and 2"
+        )
+    if len(data) < 16 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
+        raise ValueError("the file is damaged or cut off: its checksum is wrong")
+    reader = _Reader(data[5:-4])
+    flags = reader.take(1)[0]
+    method = reader.take(1)[0] if data[4] == 2 else 0
+    if method >= len(METHODS):
+        raise ValueError("the file is coded in a way that this version does not know")
+    width, height = reader.varint(), reader.varint()
+    if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
+        raise ValueError(f"the file declares impossible sides of {width} x {height} pixels")
+    settings = int.from_bytes(reader.take(2), "big")
+    channels = 3 if flags & _COLOUR else 1
+    angles = (0, 0, 0)
+    if channels == 3:
+        angles = tuple((angle + 128) % 256 - 128 for angle in reader.take(3))
+    if flags & _OTHER:
+        codec = bytes(reader.take(_DIGEST))
+    else:
+        number = reader.take(1)[0]
+        names = NAMES[METHODS[method]]
+        if number >= len(names) or flags & _EMBEDDED:
+            raise ValueError("the file needs a codec that this version does not have")
+        codec = names[number]
+    packed = {
+        name: reader.take(reader.varint()) if flags & flag else None
+        for name, flag in (
+            ("alpha", _ALPHA),
+            ("icc", _ICC),
+            ("exif", _EXIF),
+            ("xmp", _XMP),
+            ("codec", _EMBEDDED),
+        )
+    }
+    header = Header(
+        width,
+        height,
+        channels,
+        "16" if flags & _SIXTEEN else "8",
+        settings % STEPS,
+        settings // STEPS,
+        angles,
+        codec,
+        METHODS[method],
+    )
+    return header, packed, reader.rest()
+
+
+class _Reader:
+    """Bytes taken from the front, never more than there are."""
+
+    def __init__(self, data):
+        self.data, self.position = data, 0
+
+    def take(self, count):
+        if count > len(self.data) - self.position:
+            raise ValueError("the file is damaged: a section is longer than the file")
+        self.position += count
+        return self.data[self.position - count : self.position]
+
+    def varint(self):
+        number = 0
+        for shift in range(0, 35, 7):
+            byte = self.take(1)[0]
+            number |= (byte & 127) << shift
+            if byte < 128:
+                return number
+        raise ValueError("the file is damaged: a number in it has no end")
+
+    def rest(self):
+        return self.take(len(self.data) - self.position)
+
+
+def _varint(number):
+    data = bytearray()
+    while number > 127:
+        data.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*data, number])
+
+
+def _expand(packed, most, exactly=None):
+    """Expand a section, never beyond `most` bytes."""
+    expander = zlib.decompressobj()
+    try:
+        data = expander.decompress(packed, most + 1)
+    except zlib.error as error:
+        raise ValueError(f"the file is damaged: a section cannot be expanded ({error})") from error
+    if len(data) > most or not expander.eof or (exactly is not None and len(data) != exactly):
+        raise ValueError("the file is damaged: a section has the wrong length")
+    return data
+
+
+def _steps_of(alpha):
+    """Rows of differences from pixel to pixel, as big-endian bytes."""
+    steps = np.diff(alpha, axis=1, prepend=alpha.dtype.type(0))
+    return steps.astype(steps.dtype.newbyteorder(">")).tobytes()
+
+
+def _sums_of(steps):
+    return np.cumsum(steps, axis=1, dtype=steps.dtype.newbyteorder("="))

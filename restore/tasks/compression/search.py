@@ -1,0 +1,106 @@
+"""Which blocks and which of their learned bases: chosen by rate and distortion."""
+
+import numpy as np
+
+from restore.imaging.bands import map_bands
+from restore.kernels import blocks
+from restore.tasks.compression.codec import SIDES
+
+#: Bits that a block costs beside its levels and its mode, and a split of one.
+_BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
+
+
+def choose(codec, pixels, decoded, log_step, step, price, threads=None):
+    """Choose sizes and modes of the blocks of planes.
+
+    Parameters
+    ----------
+    codec : Codec
+    pixels : list of (height, width) float32
+        The planes to code; sides multiples of 8.
+    decoded : list of (height, width) float32
+        What borders are taken from: the planes as an earlier pass decoded them, or `pixels`.
+    log_step, step, price
+        As for `restore.kernels.blocks.code_plane`.
+    threads : int, optional
+
+    Returns
+    -------
+    sizes, modes : (planes, rows, columns) uint8 ndarray
+        By cell.
+    """
+    height, width = pixels[0].shape
+    sizes = np.zeros((len(pixels), height // blocks.CELL, width // blocks.CELL), np.uint8)
+    modes = np.zeros_like(sizes)
+    bands = [(plane, top) for plane in range(len(pixels)) for top in range(0, height, blocks.SUPER)]
+
+    def search(band):
+        plane, top = band
+        return _search_band(codec, pixels[plane], decoded[plane], top, log_step, step, price)
+
+    for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, threads)):
+        rows = slice(top // blocks.CELL, top // blocks.CELL + size.shape[0])
+        sizes[plane, rows] = size
+        modes[plane, rows] = mode
+    return sizes, modes
+
+
+def _search_band(codec, pixels, decoded, top, log_step, step, price):
+    """Sizes and modes of the blocks of one row of superblocks, from the smallest size up."""
+    bases = codec.bases
+    height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
+    cost = None
+    for number, side in enumerate(SIDES):
+        rows, columns = height // side, width // side
+        if not rows or not columns:
+            break
+        costs, kinds = _costs(
+            bases, codec.rates, pixels, decoded, top, number, rows, columns, log_step, step, price
+        )
+        if cost is None:
+            cost, modes = costs, kinds
+            sizes = np.zeros_like(modes)
+            continue
+        split = cost[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).sum(axis=(1, 3))
+        split += np.float32(price * _SPLIT_BITS)
+        whole = costs < split
+        cost = np.where(whole, costs, split)
+        cells = side // blocks.CELL
+        for y in range(cells):
+            for x in range(cells):
+                at = slice(y, rows * cells, cells), slice(x, columns * cells, cells)
+                sizes[at][whole] = number
+                modes[at][whole] = kinds[whole]
+    return sizes, modes
+
+
+def _costs(bases, rates, pixels, decoded, top, number, rows, columns, log_step, step, price):
+    """The least cost of each block of one size, in squared steps, and the mode that has it."""
+    side = SIDES[number]
+    corners = np.stack(
+        np.meshgrid(np.arange(rows) * side + top, np.arange(columns) * side, indexing="ij"), -1
+    ).reshape(-1, 2)
+    analyses = bases.analyses[number]
+    coded = min(side, 16)
+    views = np.empty((2, len(corners), analyses.shape[1]), np.float32)
+    samples = np.empty((len(corners), side * side), np.float32)
+    borders = np.empty((len(corners), analyses.shape[1] - coded**2), np.float32)
+    blocks.gather(pixels, decoded, corners, samples, borders, side)
+    lost = np.float32(0)
+    if side > 16:
+        cosines = bases.cosines[number]
+        low = (cosines @ samples.reshape(-1, side, side) @ cosines.T).reshape(len(corners), -1)
+        lost = (np.square(samples).sum(axis=1) - np.square(low).sum(axis=1)) / step**2
+        samples = low
+    turned = samples.reshape(-1, coded, coded).transpose(0, 2, 1)
+    views[0, :, : coded**2], views[0, :, coded**2 :] = samples, borders
+    views[1, :, : coded**2] = turned.reshape(samples.shape)
+    views[1, :, coded**2 :] = borders[:, ::-1]
+    costs = np.empty((2 * len(analyses), len(corners)), np.float32)
+    costs[:] = lost + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
+    blocks.mode_costs(
+        views, analyses, bases.scales[number], rates[:, 1].copy(), costs, log_step, step, price
+    )
+    kinds = costs.argmin(axis=0)
+    least = costs[kinds, np.arange(len(corners))]
+    return least.reshape(rows, columns), kinds.astype(np.uint8).reshape(rows, columns)

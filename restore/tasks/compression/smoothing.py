@@ -1,0 +1,82 @@
+"""The filter at the decoder, and the strength the encoder asks it for."""
+
+import numpy as np
+
+from restore.imaging.bands import map_bands
+from restore.kernels import deblocking
+
+#: Strengths that a file can ask for; the threshold of one, in steps of the quantiser.
+STRENGTHS, _UNIT = 16, np.float32(0.07)
+#: Rows filtered at a time, and of how many bands one is looked at to find the strength.
+_ROWS, _SAMPLED = 64, 4
+#: Strengths tried first.
+_FIRST = (3, 5, 7, 10)
+
+
+def smooth(planes, strength, step, threads=None):
+    """Planes as the decoder shows them.
+
+    Parameters
+    ----------
+    planes : list of (height, width) float32
+    strength : int
+        0 to 15; 0 changes nothing.
+    step : float32
+        Of the quantiser, in levels.
+    threads : int, optional
+
+    Returns
+    -------
+    list of (height, width) float32
+    """
+    if not strength:
+        return planes
+    tops = range(0, len(planes[0]), _ROWS)
+    bands = [(plane, top) for plane in range(len(planes)) for top in tops]
+    out = [np.empty_like(plane) for plane in planes]
+    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, step, threads)):
+        out[plane][top : top + _ROWS] = rows
+    return out
+
+
+def best_strength(wanted, planes, step, threads=None):
+    """The strength that brings `planes` nearest to `wanted`, judged by every fourth band."""
+    tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
+    bands = [(plane, top) for plane in range(len(planes)) for top in tops]
+
+    def error(strength):
+        total = 0.0
+        shown = (
+            _filtered(planes, bands, strength, step, threads)
+            if strength
+            else (planes[plane][top : top + _ROWS] for plane, top in bands)
+        )
+        for (plane, top), rows in zip(bands, shown):
+            rest = rows - wanted[plane][top : top + _ROWS]
+            total += float(np.square(rest).sum(dtype=np.float64))
+        return total
+
+    errors = {strength: error(strength) for strength in (0, *_FIRST)}
+    while True:
+        best = min(errors, key=errors.get)
+        beside = [
+            strength
+            for strength in (best - 1, best + 1)
+            if 0 < strength < STRENGTHS and strength not in errors
+        ]
+        if not beside:
+            return best
+        errors |= {strength: error(strength) for strength in beside}
+
+
+def _filtered(planes, bands, strength, step, threads):
+    padded = [np.pad(plane, deblocking.SIDE, "symmetric") for plane in planes]
+    threshold = np.float32(strength) * _UNIT * step
+
+    def band(place):
+        plane, top = place
+        out = np.empty((min(_ROWS, len(planes[plane]) - top), planes[plane].shape[1]), np.float32)
+        deblocking.smooth(padded[plane], out, top, threshold)
+        return out
+
+    return map_bands(band, bands, threads)

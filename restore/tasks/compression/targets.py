@@ -1,0 +1,364 @@
+"""Compress a picture to a quality or to a size, and decompress it."""
+
+import io
+import math
+import numbers
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.imaging.arrays import as_image, check_finite, working
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.compression import atoms, coding, container, smoothing
+from restore.tasks.compression.codec import Codec
+from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+
+#: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
+_FINEST = 2.0**-9
+#: Most trials for one target.
+_TRIALS = 12
+#: Largest levels of each depth.
+_TOPS = {"8": 255, "16": 65535}
+
+
+class Compressed(NamedTuple):
+    """A compressed picture: its bytes, and the PSNR in dB that decompressing it will reach."""
+
+    data: bytes
+    psnr: float
+
+
+class Decompressed(NamedTuple):
+    """A decompressed picture.
+
+    `samples` is (height, width) or (height, width, 3) float32 in [0, 1], `alpha` (height, width)
+    float32 or None, `depth` "8" or "16"; `icc`, `exif` and `xmp` are bytes or None.
+    """
+
+    samples: np.ndarray
+    alpha: np.ndarray | None
+    depth: str
+    icc: bytes | None
+    exif: bytes | None
+    xmp: bytes | None
+
+
+def compress(
+    image,
+    *,
+    quality=None,
+    psnr=None,
+    bpp=None,
+    size=None,
+    codec=container.CODECS[0],
+    embed=False,
+    depth="8",
+    alpha=None,
+    icc=None,
+    exif=None,
+    xmp=None,
+    threads=None,
+    progress=None,
+):
+    """Compress a picture.
+
+    Exactly one of `quality`, `psnr`, `bpp` and `size` says how far; quality 75 is the default.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array
+        Unsigned integers, or floats in [0, 1].
+    quality : float, optional
+        1 to 100.
+    psnr : float, optional
+        The least peak signal-to-noise ratio in dB.
+    bpp : float, optional
+        The most bits per pixel of the whole file.
+    size : int, optional
+        The most bytes of the whole file.
+    codec : str, Codec or Dictionary
+        The name of a packaged codec, or one of `learn_codec`; or a dictionary, over which the
+        patches are coded by orthogonal matching pursuit, in colour plane by plane where its atoms
+        are grey. Decompressing will need the same.
+    embed : bool
+        Put the codec into the file.
+    depth : {"8", "16"}
+        Bits per sample that the decompressed picture will have.
+    alpha : (height, width) array, optional
+        Opacity, kept without loss at `depth`.
+    icc, exif, xmp : bytes, optional
+        Kept as they are.
+    threads : int, optional
+    progress : callable, optional
+
+    Returns
+    -------
+    Compressed
+        The bytes and their PSNR.
+
+    Raises
+    ------
+    ValueError
+        If the target cannot be reached; the sentence names the nearest that can.
+    TypeError
+        If a target is no number, or the codec none.
+    """
+    targets = {"quality": quality, "psnr": psnr, "bpp": bpp, "size": size}
+    given = {name: value for name, value in targets.items() if value is not None}
+    _check_targets(given)
+    image = as_image(image)
+    height, width, channels = image.shape
+    if depth not in _TOPS:
+        raise ValueError(f"depth is 8 or 16, not {depth!r}")
+    if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
+        unit = working(image).unit
+        advice = f": divide these by {unit:g}, or by the level of white" if unit != 1 else ""
+        raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
+    if alpha is not None and np.shape(alpha) != (height, width):
+        raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
+    codec = _checked(codec, channels)
+    name = _name_of(codec)
+    sections = container.Sections(
+        alpha=None if alpha is None else _stored(np.asarray(alpha), depth),
+        icc=icc,
+        exif=exif,
+        xmp=xmp,
+        codec=_file_of(codec) if embed and not name else None,
+    )
+    trials = _Trials(image, depth, codec, name, sections, threads)
+
+    def attempt(number):
+        result = trials.at(number)
+        if progress:
+            done = len(trials.results)
+            progress("compressing", done, max(done, 1 if quality else _TRIALS))
+        return result
+
+    if psnr is not None:
+        number = _search(
+            attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
+        )
+        if number is None:
+            best = max(reached for _, reached in trials.results.values())
+            raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
+    elif bpp is not None or size is not None:
+        most = size if size is not None else int(bpp * height * width / 8)
+        number = _search(
+            attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
+        )
+        if number is None:
+            least = min(len(data) for data, _ in trials.results.values())
+            raise ValueError(
+                f"the picture does not fit into {most} bytes: the least it takes is {least} "
+                f"({8 * least / height / width:.3f} bits per pixel)"
+            )
+    else:
+        quality = 75 if quality is None else quality
+        ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
+        number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality + ends))
+    return Compressed(*attempt(number))
+
+
+def _checked(codec, channels):
+    """The codec or dictionary that is meant."""
+    if isinstance(codec, str):
+        if codec not in container.CODECS:
+            raise ValueError(
+                f"there is no codec {codec!r}: use one of {', '.join(container.CODECS)}, "
+                "a Codec, or a Dictionary"
+            )
+        return Codec.load(codec)
+    if not isinstance(codec, (Codec, Dictionary)):
+        raise TypeError(f"expected a Codec or a Dictionary, not {type(codec).__name__}")
+    if isinstance(codec, Dictionary) and codec.channels not in (1, channels):
+        raise ValueError("the dictionary's patches are in colour and the picture is grey")
+    return codec
+
+
+def _name_of(codec):
+    """The name of a packaged codec or dictionary; None of another."""
+    kind, names = type(codec), container.NAMES[_method(codec)]
+    return next((name for name in names if kind.load(name).digest == codec.digest), None)
+
+
+def _method(codec):
+    return "atoms" if isinstance(codec, Dictionary) else "bases"
+
+
+def _file_of(codec):
+    file = io.BytesIO()
+    codec.save(file)
+    return file.getvalue()
+
+
+class _Trials:
+    """One picture coded at some step numbers.
+
+    Attributes
+    ----------
+    results : dict of int to (bytes, float)
+        The whole file and its PSNR in dB, by step number.
+    """
+
+    def __init__(self, image, depth, codec, name, sections, threads):
+        self._height, self._width, channels = image.shape
+        together = isinstance(codec, Dictionary) and codec.channels == 3
+        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
+        self._planes = to_planes(image, self._angles)
+        self._top = np.float32(_TOPS[depth])
+        self._levels = np.rint(image * self._top)
+        self._depth, self._codec, self._name = depth, codec, name
+        self._sections, self._threads = sections, threads
+        self._shown = None
+        self.results = {}
+
+    def at(self, number):
+        """The result at a step number; blocks are chosen on what the last trial decoded."""
+        if number not in self.results:
+            payload = self._encode(number)
+            step = coding.step_of(number)[0]
+            strength = smoothing.best_strength(self._planes, self._shown, step, self._threads)
+            header = container.Header(
+                self._width,
+                self._height,
+                len(self._planes),
+                self._depth,
+                number,
+                strength,
+                self._angles,
+                self._name or self._codec.digest,
+                _method(self._codec),
+            )
+            data = container.pack(header, self._sections, payload)
+            self.results[number] = data, self._psnr(strength, step)
+        return self.results[number]
+
+    def _encode(self, number):
+        if isinstance(self._codec, Dictionary):
+            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._threads)
+        else:
+            passes = 1 if self.results else 2
+            payload, self._shown = coding.encode(
+                self._codec, self._planes, number, passes, self._shown, self._threads
+            )
+        return payload
+
+    def _psnr(self, strength, step):
+        """Of what decompressing the last trial will give."""
+        smoothed = smoothing.smooth(self._shown, strength, step, self._threads)
+        samples = from_planes(smoothed, self._angles, self._height, self._width)
+        error = np.rint(samples * self._top) - self._levels
+        error = float(np.mean(np.square(error), dtype=np.float64))
+        if not math.isfinite(error):
+            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
+        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
+
+
+def _check_targets(given):
+    """Refuse more than one target, and what is no number that can be reached for."""
+    if len(given) > 1:
+        raise ValueError(f"only one of {', '.join(given)} can be the target")
+    for name, value in given.items():
+        if not isinstance(value, numbers.Real):
+            raise TypeError(f"{name} is a number, not {value!r}")
+        if name == "quality" and not 1 <= value <= 100:
+            raise ValueError(f"quality is between 1 and 100, not {value:g}")
+        if not value > 0 or (math.isinf(value) and name != "psnr"):
+            raise ValueError(f"{name} is a number above 0, not {value:g}")
+
+
+def _search(attempt, excess, slope, below=False):
+    """The coarsest step number where `excess` >= 0 (or, `below`, the finest where <= 0).
+
+    `excess` falls with the number by about `slope` per octave. False position within a bracket,
+    at most `_TRIALS` trials; None where no number will do.
+    """
+    sign = -1 if below else 1
+
+    def good(number):
+        data, reached = attempt(number)
+        return sign * excess(data, reached)
+
+    fine, coarse = coding.number_of(_FINEST), coding.STEPS - 1
+    inside, outside = (coarse, fine) if below else (fine, coarse)  # good end, bad end
+    known = {}
+    number = coding.number_of(16.0)
+    for _ in range(_TRIALS):
+        known[number] = value = good(number)
+        if value >= 0:
+            inside = number
+            if value < 0.002:
+                break
+        else:
+            outside = number
+        if abs(inside - outside) <= 1:
+            break
+        if inside in known and outside in known:
+            share = known[inside] / (known[inside] - known[outside])
+            number = inside + (outside - inside) * min(max(share, 0.08), 0.92)
+        else:
+            number += sign * (value * coding._PER_OCTAVE / slope) + math.copysign(4, value) * sign
+        low, high = min(inside, outside), max(inside, outside)
+        number = min(max(int(round(number)), low + (low in known)), high - (high in known))
+    fitting = [number for number, value in known.items() if value >= 0]
+    if not fitting and inside not in known and good(inside) >= 0:
+        fitting = [inside]
+    if not fitting:
+        return None
+    return min(fitting) if below else max(fitting)
+
+
+def decompress(data, *, codec=None, max_pixels=None, threads=None):
+    """Decompress a picture.
+
+    Parameters
+    ----------
+    data : bytes
+        Of `compress`.
+    codec : Codec or Dictionary, optional
+        The one it was compressed with, where that is neither packaged nor embedded.
+    max_pixels : int, optional
+        Refuse larger pictures before anything is allocated for them.
+    threads : int, optional
+
+    Returns
+    -------
+    Decompressed
+
+    Raises
+    ------
+    ValueError
+        If `data` is no whole compressed picture, or another codec is needed.
+    TypeError
+        If `data` is not bytes, or the codec none.
+    """
+    header, sections, payload = container.unpack(container.bytes_of(data), max_pixels)
+    codec = container.codec_of(header, sections, codec)
+    shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
+    if header.method == "atoms":
+        planes = atoms.decode(codec, payload, shape, header.number)
+    else:
+        planes = coding.decode(codec, payload, shape, header.number, threads)
+    planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], threads)
+    samples = from_planes(planes, header.angles, header.height, header.width)
+    top = np.float32(_TOPS[header.depth])
+    samples = np.rint(samples * top) / top
+    check_finite(samples)
+    alpha = sections.alpha
+    return Decompressed(
+        samples[..., 0] if header.channels == 1 else samples,
+        None if alpha is None else (alpha / top).astype(np.float32),
+        header.depth,
+        sections.icc,
+        sections.exif,
+        sections.xmp,
+    )
+
+
+def _stored(alpha, depth):
+    """Opacity as unsigned integers of that depth."""
+    if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
+        return alpha
+    alpha = as_image(alpha)[..., 0]
+    kind = np.uint16 if depth == "16" else np.uint8
+    return np.rint(np.clip(alpha, 0, 1) * np.float32(_TOPS[depth])).astype(kind)

@@ -1,0 +1,390 @@
+"""Full colour from a Bayer mosaic.
+
+A camera measures one colour at every sample, through a filter of red, green or blue. The
+two missing ones are first estimated along edges, not across them. Learned stages then
+correct the estimate: at every sample a linear map of the mosaic and of the estimates around
+it, chosen by how the colours go together there. Groups of similar patches, each taken for a
+Gaussian, then tell the hidden colours of every patch from its measured ones, and learned sparse
+coding corrects what these make. The measured samples are returned as they came, unless they are
+noisy: then they, too, are what the groups make of them.
+"""
+
+import functools
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import archive
+from restore.imaging.arrays import as_image, working
+from restore.imaging.bands import map_bands
+from restore.imaging.colour import from_planes, to_planes
+from restore.kernels import mosaic as kernels
+from restore.sparse import unrolled
+from restore.tasks.demosaicing.grouping import completed
+from restore.tasks.demosaicing.stages import (
+    FIRST_MARGIN,
+    FIXED,
+    NARROW_MARGIN,
+    WIDE_MARGIN,
+    Model,
+    corrected,
+    first_estimates,
+    inner,
+    margin,
+    narrow_inputs,
+    wide_inputs,
+)
+
+__all__ = [
+    "LEARNED_SIGMA",
+    "PATTERNS",
+    "Model",
+    "demosaic",
+    "estimates",
+    "sampled",
+]
+
+#: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
+PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
+
+#: Samples from one group of similar patches to the next; 0: there are none.
+QUALITIES = {"fast": 0, "balanced": 4, "best": 2}
+
+#: The noise at which the stages for noisy mosaics were learned.
+LEARNED_SIGMA = 10 / 255
+
+#: Variance of the rounding of samples, and a bit more, where there is no noise.
+ROUNDED = (0.7 / 255) ** 2
+
+#: Rows of a band of work, and of a strip whose intermediate results are held in memory.
+BAND, STRIP = 64, 1024
+
+
+def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, threads=None,
+             progress=None):  # fmt: skip
+    """Estimate the two colours that a Bayer filter hid at every sample.
+
+    Parameters
+    ----------
+    mosaic : (height, width) or (height, width, 1) array_like
+        One measured colour per sample, in scikit-image's conventions (unsigned integers
+        span their whole range, floats may have any). White-balanced and gamma-encoded mosaics
+        serve best, for such were learned from.
+    pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
+        Colours of the top-left 2 x 2 samples, row by row.
+    sigma : float
+        Standard deviation of the noise in the mosaic, in its unit, of integers in that of
+        [0, 1]: it is removed, from the measured colours, too.
+    quality : {"fast", "balanced", "best"}
+        "fast" stops after the first learned stage and leaves out the groups of similar
+        patches and the coder; "best" takes four times as many groups, three times the work.
+    model : Model, optional
+        Learned for mosaics without noise or, with a sigma, for noisy ones (`learn_demosaicing`
+        with the noise of `LEARNED_SIGMA`); the packaged one by default.
+    threads : int, optional
+        Threads to use; all usable processors by default. The result is the same for any.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (height, width, 3) float32 ndarray
+        Red, green and blue. Without noise the measured samples are in it unchanged. The
+        estimated ones lie between the least and the greatest measured sample, so that
+        clipped highlights stay clipped in all colours.
+
+    Raises
+    ------
+    ValueError
+        If the mosaic has three channels or NaN, infinite or huge samples, the pattern or the
+        quality is not one of those above, sigma is negative, or the model was learned with noise
+        and there is none, or without and there is.
+
+    References
+    ----------
+    Hamilton & Adams 1997, Pekkucuksen & Altunbasak 2010 and Kiku, Monno, Tanaka & Okutomi
+    2014 for the first estimates; Timofte, De Smet & Van Gool 2014 for anchored regression;
+    Yu, Sapiro & Mallat 2012 for patches as Gaussians of which some samples are known, and
+    Mairal, Bach, Ponce, Sapiro & Zisserman 2009 for groups of patches of a mosaic;
+    `restore.sparse.unrolled` for the coder.
+    """
+    samples = as_image(mosaic)
+    if samples.shape[2] != 1:
+        raise ValueError(
+            "expected a mosaic with one channel, got a picture with three: it is in full "
+            "colour already"
+        )
+    if pattern not in PATTERNS:
+        raise ValueError(
+            f"unknown Bayer pattern {pattern!r}: expected RGGB, BGGR, GRBG or GBRG, the colours "
+            "of the top-left 2x2 samples row by row (OpenCV's names are shifted: its "
+            "BayerBG is RGGB, BayerRG is BGGR, BayerGB is GRBG and BayerGR is GBRG)"
+        )
+    if quality not in QUALITIES:
+        raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
+    if not 0 <= sigma < np.inf:
+        raise ValueError(f"sigma must not be negative, got {sigma}")
+    # the coder knows the errors of the estimates by the packaged model
+    shipped = model is None and not sigma
+    if model is None:
+        model = packaged("demosaic-noisy" if sigma else "demosaic")
+    elif model.noisy and not sigma:
+        raise ValueError("this model was learned for noisy mosaics: give the sigma of the noise")
+    elif sigma and not model.noisy:
+        raise ValueError(
+            "this model was learned for mosaics without noise, and sigma is not 0: leave out the "
+            "model, for the packaged one, or denoise the result instead"
+        )
+    work = working(samples)
+    if not work.known.all():
+        raise ValueError("the mosaic has NaN, infinite or huge samples: replace them first")
+    samples = samples[..., 0]
+    top, left = PATTERNS[pattern]
+
+    if sigma:
+        # one model for all levels of noise: it was learned at one, on pictures of any contrast
+        scale, error = LEARNED_SIGMA / work.sigma(sigma), LEARNED_SIGMA**2
+    else:
+        # what was learned was learned in [0, 1]
+        scale, error = 1 / max(1, work.image.max()), ROUNDED
+    scale = np.float32(scale)
+    scaled = work.image[..., 0] * scale
+    if min(samples.shape) == 1:
+        colour = _thin(scaled, top, left)
+    elif quality == "fast":
+        colour = _estimate(scaled, top, left, model.stages[:1], threads, progress)
+    else:
+        found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
+        colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
+    colour = work.back(colour / scale)
+    np.clip(colour, samples.min(), samples.max(), out=colour)
+    if not sigma:
+        _put_back(samples, _sites(pattern), colour)
+    return colour
+
+
+def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, progress=None):
+    """The colours of a mosaic by one step after the other.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+        In [0, 1], at least two rows and columns.
+    error : float
+        Variance of its noise, or of its rounding; not 0.
+    pattern : str
+    model : Model
+        Without noise, what is estimated holds the measured samples unchanged.
+    quality : {"balanced", "best"}
+    threads, progress
+        As in `demosaic`.
+
+    Returns
+    -------
+    learned, early, before, last : (height, width, 3) float32 ndarrays
+        By all learned stages, by the first of them, and by the groups after the last round
+        but one and after the last.
+    """
+    sites = _sites(pattern)
+    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, threads, progress)
+    learned, early = found[..., :3], found[..., -3:]
+    before, last = completed(
+        mosaic, error, sites, learned, learned - early, QUALITIES[quality],
+        threads=threads, progress=progress,
+    )  # fmt: skip
+    if not model.noisy:
+        for colour in (before, last):
+            _put_back(mosaic, sites, colour)
+    return learned, early, before, last
+
+
+def _put_back(mosaic, sites, colour):
+    """Write the measured samples into the picture."""
+    for channel, (row, column) in sites:
+        colour[row::2, column::2, channel] = mosaic[row::2, column::2]
+
+
+def _corrected(found, top, left, threads, progress):
+    """The last two estimates, averaged and corrected by learned sparse coding.
+
+    From the first red sample on, as the coder was taught; what is before it stays. No colour
+    becomes another than the last by more than the steps before have changed one nearby.
+    The list is emptied on the way: of large pictures there is no room for so many.
+    """
+    coder = unrolled.packaged("demosaic-coder")
+    colour = found[-1]
+    window = tuple(
+        slice(first, first + (length - first) // 2 * 2)
+        for first, length in zip((top, left), colour.shape)
+    )
+    if min(side.stop - side.start for side in window) < coder.side:
+        return colour
+    inside = colour[window]
+    changed = np.abs(found[1][window] - inside).max(axis=2)
+    most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
+    learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
+    corrected = unrolled.correct(
+        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
+    )
+    del learned, early, before, last
+    inside += np.clip(from_planes(corrected) - inside, -most, most)
+    return colour
+
+
+def moved(pattern, x, y):
+    """The pattern of a mosaic without its first `x` columns and `y` rows."""
+    rows = (pattern[:2], pattern[2:])
+    return "".join(rows[(y + row) % 2][(x + column) % 2] for row in (0, 1) for column in (0, 1))
+
+
+def sampled(picture, pattern):
+    """The mosaic (height, width) that a camera with this pattern measures of a picture."""
+    mosaic = np.empty(picture.shape[:2], picture.dtype)
+    for channel, (row, column) in _sites(pattern):
+        mosaic[row::2, column::2] = picture[row::2, column::2, channel]
+    return mosaic
+
+
+def levelled(mosaic, pattern, black, white, gains):
+    """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
+
+    Parameters
+    ----------
+    mosaic : (height, width) or (height, width, 1) float32 ndarray
+    pattern : str
+    black, white : float
+        Levels of the mosaic.
+    gains : (red, green, blue) floats
+        Divided by the least of them, so that what was clipped stays white.
+
+    Raises
+    ------
+    ValueError
+        If white is not above black.
+    """
+    if not white > black:
+        raise ValueError("the white level must lie above the black level")
+    stretched = (mosaic - np.float32(black)) / np.float32(white - black)
+    for channel, (row, column) in _sites(pattern):
+        stretched[row::2, column::2] *= np.float32(gains[channel] / min(gains))
+    return np.clip(stretched, 0, 1)
+
+
+def _sites(pattern):
+    """(channel, (row, column)) of each of the top-left 2 x 2 samples."""
+    return [("RGB".index(letter), divmod(k, 2)) for k, letter in enumerate(pattern)]
+
+
+@functools.cache
+def packaged(name):
+    """A model that comes with the package."""
+    return Model.load(archive.packaged_path(name))
+
+
+def _estimate(samples, top, left, stages, threads, progress):
+    """Colour of a mosaic whose red filter is at (top, left), strip by strip.
+
+    Three channels by all stages and, of more than one, three by the first alone.
+    """
+    height, width = samples.shape
+    around = margin(len(stages))
+    # Mirrored about the border samples, colours keep their phase: a red filter comes to
+    # lie at (0, 0) whatever the pattern, and what is computed has even sides.
+    padded = np.pad(
+        samples,
+        (
+            (around + top, around + (height + top) % 2),
+            (around + left, around + (width + left) % 2),
+        ),
+        mode="reflect",
+    )
+    tall = padded.shape[0] - 2 * around
+    channels = 3 if len(stages) < 2 else 6
+    colour = np.empty((tall, padded.shape[1] - 2 * around, channels), np.float32)
+    starts = range(0, tall, STRIP)
+    for number, start in enumerate(starts):
+
+        def tell(stage, done, whole, number=number):
+            progress(stage, number * whole + done, len(starts) * whole)
+
+        stop = min(start + STRIP, tall)
+        planes = _strip(padded[start : stop + 2 * around], stages, threads, progress and tell)
+        colour[start:stop] = planes.transpose(1, 2, 0)
+    return np.ascontiguousarray(colour[top : top + height, left : left + width])
+
+
+def _strip(mosaic, stages, threads, progress):
+    """Colour planes of a strip less its margin, one step after the other.
+
+    Those of the last step and, of more than one learned stage, those of the first stage.
+    """
+    steps = 1 + len(stages)
+
+    def step(function, by, number):
+        """The output of one step, put together from its bands as they come."""
+        rows = mosaic.shape[0] - 2 * by
+        bands = [slice(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
+
+        def tell(stage, done, whole):
+            progress(stage, number * whole + done, steps * whole)
+
+        def run(rows):
+            return function(slice(rows.start, rows.stop + 2 * by))
+
+        together = None
+        parts = map_bands(run, bands, threads, progress and tell, "demosaicing")
+        for part, band in zip(parts, bands):  # to the end of the parts, which tell progress
+            if together is None:
+                together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
+            together[..., band, :] = part
+        return together
+
+    def correct(stage, mosaic, first, estimate, fixed, rows):
+        """The estimate of one stage, after the first one with the features to keep."""
+        if fixed is None:
+            inputs = wide_inputs(mosaic[rows], first[:, rows])
+            found = corrected(stage, inputs, WIDE_MARGIN)
+            return np.concatenate([found, inner(inputs[2][:FIXED], WIDE_MARGIN)])
+        noisy = mosaic[rows] if stage.weights.shape[1] == 3 else None
+        inputs = narrow_inputs(estimate[:, rows], first[:, rows], fixed[:, rows], noisy)
+        return corrected(stage, inputs, NARROW_MARGIN)
+
+    first = step(lambda rows: first_estimates(mosaic[rows]), FIRST_MARGIN, 0)
+    mosaic = inner(mosaic, FIRST_MARGIN)
+    estimate, fixed = np.concatenate([mosaic[None], first[:2]]), None
+    early = estimate
+    for number, stage in enumerate(stages):
+        by = NARROW_MARGIN if number else WIDE_MARGIN
+        found = step(
+            functools.partial(correct, stage, mosaic, first, estimate, fixed), by, number + 1
+        )
+        mosaic, first = inner(mosaic, by), inner(first, by)
+        estimate, fixed = found[:3], inner(fixed, by) if number else found[3:]
+        early = inner(early, by) if number else estimate
+    kept = [estimate] if len(stages) < 2 else [estimate, early]
+    colour = np.empty((len(kept), *estimate.shape), np.float32)
+    for planes, into in zip(kept, colour):
+        planes = np.ascontiguousarray(planes)
+        kernels.full_colour(planes[0], planes[1:], into)
+    return colour.reshape(-1, *estimate.shape[1:])
+
+
+def _thin(samples, top, left):
+    """Colour of a picture one sample wide or high: each colour interpolated along it.
+
+    A colour that is not measured at all takes the mean of those that are.
+    """
+    line = samples.ravel()
+    across = samples.shape[0] == 1
+    positions = np.arange(line.size)
+    parity = positions % 2
+    channel = top + (parity + left) % 2 if across else (parity + top) % 2 + left
+    measured = sorted(set(channel.tolist()))
+    colour = np.empty((line.size, 3), np.float32)
+    for c in measured:
+        here = positions[channel == c]
+        colour[:, c] = np.interp(positions, here, line[here])
+    mean = colour[:, measured].mean(axis=1)
+    for c in {0, 1, 2} - set(measured):
+        colour[:, c] = mean
+    return colour.reshape(*samples.shape, 3)

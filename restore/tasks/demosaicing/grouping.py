@@ -1,0 +1,96 @@
+"""What groups of similar patches know about a mosaic.
+
+The learned stages see a few samples around; similar patches from further away know more.
+Where one of them hides a colour, others show it. Each group is taken for a Gaussian, and asked
+for the colours of its patches given the samples that were measured.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import bands
+from restore.imaging.colour import to_planes
+from restore.kernels import completion as kernels
+from restore.sparse import groups
+
+#: Sides of a patch, patches in a group, and pixels around in which they are looked for.
+SIDE, SIZE, REACH = 4, 60, 20
+
+#: Variance of the error of the learned stages' estimate: so many times the mean square, in
+#: windows of that side, of what the later stages changed, and a share of that of the mosaic.
+#: The first is six times what fits pictures best, since the Gaussians hold the errors, too.
+DOUBT, DOUBT_SIDE, LEAST_DOUBT = 60.0, 7, 0.5
+
+#: Share of it that a Gaussian is taken not to hold.
+PRIOR = 0.03
+
+#: In each, the groups are Gaussians of the estimate of the one before.
+ROUNDS = 3
+
+
+def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
+              progress=None):  # fmt: skip
+    """The colours of a mosaic from those of similar patches, after the last two rounds.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+    error : float
+        Variance of its noise, or of its rounding; not 0.
+    sites : list of (channel, (row, column))
+        Of the top-left 2 x 2 samples.
+    colour : (height, width, 3) float32 ndarray
+        Its colours by learned stages.
+    change : (height, width, 3) float32 ndarray
+        What the stages after the first have added to it: large where it is uncertain.
+    stride : int
+        Pixels between the patches that the groups are found for.
+    threads, progress
+        As in `demosaic`.
+
+    Returns
+    -------
+    before, last : (height, width, 3) float32 ndarrays
+        `colour` where the picture is smaller than a patch.
+    """
+    if min(mosaic.shape) < SIDE:
+        return colour, colour
+    colours = np.empty((2, 2), np.int64)
+    for channel, site in sites:
+        colours[site] = channel
+    grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
+    places = groups.find(to_planes(colour)[0], grouping, threads=threads, progress=progress)
+    estimate = np.ascontiguousarray(colour.transpose(2, 0, 1))
+    variances = np.empty_like(estimate)
+    for plane, added in zip(variances, change.transpose(2, 0, 1)):
+        ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
+        plane[:] = groups.window_means(plane, SIDE, threads=threads)
+    variances *= np.float32(DOUBT)
+    variances += np.float32(LEAST_DOUBT * error)
+    before = shown = estimate
+    width = mosaic.shape[1]
+
+    def complete_band(band):
+        top, bottom = band.min() // width, band.max() // width + SIDE
+        total = np.zeros((3, bottom - top, width), np.float32)
+        weight = np.zeros(total.shape[1:], np.float32)
+        kernels.complete(
+            shown, estimate, variances, mosaic, np.float32(error), colours, band, SIDE,
+            np.float32(PRIOR), top, total, weight,
+        )  # fmt: skip
+        return slice(top, bottom), total, weight
+
+    for number in range(ROUNDS):
+
+        def tell(stage, done, whole, number=number):
+            progress(stage, number * whole + done, ROUNDS * whole)
+
+        total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
+        for rows, band_total, band_weight in bands.map_bands(
+            complete_band, places, threads, progress and tell, stage="completing"
+        ):
+            total[:, rows] += band_total
+            weight[rows] += band_weight
+        total /= weight
+        before, shown = shown, total
+    return tuple(np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in (before, shown))

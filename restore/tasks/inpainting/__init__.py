@@ -1,0 +1,401 @@
+"""Filling unknown pixels: groups of similar patches, each a Gaussian learned on the picture.
+
+Interpolation gives a first estimate. Then, in rounds, every patch with unknown samples is
+estimated anew: similar patches of the present estimate tell, by their mean and covariance,
+what its known samples say about its unknown ones, and the overlapping estimates are
+averaged. The eigenvectors of such a covariance are the few atoms in which the patches of a
+group are sparse.
+
+Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators: from
+Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import bands
+from restore.imaging.arrays import as_image, working
+from restore.imaging.colour import from_planes, to_planes
+from restore.kernels import inpainting as kernels
+from restore.sparse.dictionary import load_for
+from restore.tasks.inpainting import defects
+from restore.tasks.inpainting.dictionary import by_dictionary
+from restore.tasks.inpainting.holes import fill_holes
+
+#: Rounds of estimation, step between the estimated patches, and their side, by quality;
+#: the mean over several sides is nearer to the picture than each.
+QUALITIES = {"fast": (3, 5, (6,)), "balanced": (6, 4, (6,)), "best": (6, 3, (6, 8))}
+
+#: Where less than this share of the pixels is known, patches of one side alone have this side,
+#: and the rounds are so many times more; and the side of patches under noise.
+SPARSE = 0.35
+SPARSE_SIDE = 7
+MORE = 5 / 3
+NOISY_SIDE = 8
+
+#: The first estimate: kriging from the nearest known samples within a radius, the mean
+#: squared difference of two samples growing as their distance to a power.
+RADIUS = 8
+NEAREST = 16
+POWER = 1.5
+
+#: Groups: reach of the search, patches in a group, patches of it estimated.
+REACH = 12
+GROUP = 64
+SHARE = 16
+
+#: Variance, in each sample, of what a group's covariance misses; and the share of the
+#: variance of the noise that the covariance does not hold.
+RIDGE = 5e-5
+NOISE = 0.7
+
+#: Steps are longer than the estimate says, for the rounds shorten the way alike.
+RELAXATION = 1.8
+
+#: Where a disc of this radius fits, groups know nothing and a hole is filled.
+HOLE_RADIUS = 5.0
+
+#: Kinds of damage that can be found, and how many times the usual error of the prediction a
+#: candidate must be off it.
+DEFECTS = {"scratches": 4.0, "dust": 6.0, "dead-pixels": 6.0}
+
+#: The least error of the prediction that is damage.
+LEAST_DEFECT = 8 / 255
+
+#: Where to measure the usual error: the candidates moved by so many rows and columns.
+SHIFTS = ((0, 29), (31, 0), (-23, -19))
+
+#: Rows of places in a band.
+ROWS = 8
+
+
+def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed=0, threads=None,
+            progress=None):  # fmt: skip
+    """Fill the masked pixels of a picture.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        scikit-image's conventions: unsigned integers span their whole range, floats may have any
+        (`restore.imaging.arrays.working`). What stands under the mask, NaN too, changes nothing.
+    mask : (height, width) array_like
+        Not zero where the picture is to be filled.
+    sigma : float
+        Standard deviation of noise to remove from the known pixels, in the unit of the image, of
+        integers in that of [0, 1]. With 0 they come back bit for bit.
+    quality : {"fast", "balanced", "best"}
+        Rounds, overlap and sizes of the patches: about a third, once and four times the time.
+        With a dictionary: overlap of the patches and turns of learning.
+    dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
+        Code each patch on its own over this dictionary instead, by its known samples:
+        ``"learn"`` starts from the packaged one and fits it to the known samples of this very
+        picture; otherwise a packaged name, a file, or a dictionary. Holes wider than a patch
+        are filled with texture all the same.
+    seed : int
+        Of the places that holes are compared with at random, and of the draw of patches to
+        learn on.
+    threads : int, optional
+        All usable processors by default; the result is the same for any number.
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    float32 ndarray of the shape of `image`
+        The filled pixels lie between the least and the greatest known sample.
+
+    Raises
+    ------
+    TypeError
+        If the image or the mask is no array of numbers with such axes.
+    ValueError
+        If the mask has another size or leaves nothing known, the image holds NaN, infinite or
+        huge samples outside it, an argument is out of its range, or the dictionary does not fit
+        the picture.
+
+    References
+    ----------
+    For groups see the module. For dictionaries: Mairal, Elad & Sapiro, "Sparse representation for
+    color image restoration", IEEE TIP 17(1), 2008.
+    """
+    array = np.asarray(image)
+    image = as_image(array)
+    known = _known(image, mask)
+    work = _working(image, known)
+    atoms = None if dictionary is None else load_for(dictionary, image.shape[2])
+    if not 0 <= sigma <= work.unit:
+        what = "a [0, 1] image" if work.unit == 1 else "the samples"
+        raise ValueError(
+            f"sigma {sigma:g} is not between 0 and {work.unit:g} (the range of {what})"
+        )
+    if quality not in QUALITIES:
+        raise ValueError(f"expected quality {', '.join(QUALITIES)}, got {quality!r}")
+    if known.all() and sigma == 0:
+        return image.reshape(array.shape)
+    sigma = float(work.sigma(sigma))
+    observed = np.where(known[..., None], work.image, np.float32(0))
+    hole = _holes(known)
+    planes = to_planes(observed)
+    estimate = _interpolate(planes, known, threads)
+    unfinished = sigma > 0 or (known | hole).sum() < known.size
+    if unfinished and atoms is None:
+        estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, threads, progress)
+    filled = from_planes(estimate)
+    if unfinished and atoms is not None:
+        learn = isinstance(dictionary, str) and dictionary == "learn"
+        coded = by_dictionary(
+            work.image, known, sigma, atoms, learn, quality, seed, threads, progress
+        )
+        np.copyto(filled, coded, where=np.isfinite(coded))
+    if hole.any():
+        filled = fill_holes(filled, hole, seed, threads, progress)
+    filled = work.back(filled)
+    if sigma == 0:
+        np.clip(filled, image[known].min(), image[known].max(), out=filled)
+        filled[known] = image[known]
+    return filled.reshape(array.shape)
+
+
+def find_defects(image, kind, *, threads=None, progress=None):
+    """Find damage: what has the shape of it and is not what the model predicts.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        As for `inpaint`, without NaN.
+    kind : {"scratches", "dust", "dead-pixels"}
+        Thin lines of at least 33 pixels; specks of up to 11 pixels; single pixels.
+    threads : int, optional
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (height, width) bool ndarray
+        A mask for `inpaint`; scratches and dust with one pixel around them.
+
+    Raises
+    ------
+    ValueError
+        If the kind is unknown, or the image holds NaN, infinite or huge samples.
+    """
+    if kind not in DEFECTS:
+        raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
+    work = working(as_image(image))
+    if not work.known.all():
+        raise ValueError("the picture holds NaN, infinite or huge samples: have these filled first")
+    image = work.image
+    core = getattr(defects, kind.replace("-", "_"))(image)
+    found = grow_mask(core, 0 if kind == "dead-pixels" else 1)
+    if not found.any() or found.all():
+        return np.zeros_like(found)
+    # The same shapes elsewhere tell how well the model predicts what is not damaged.
+    control = np.zeros_like(found)
+    for shift in SHIFTS:
+        control |= np.roll(found, shift, axis=(0, 1))
+    control &= ~grow_mask(found, 3)
+    predicted = inpaint(image, found | control, quality="fast", threads=threads, progress=progress)
+    errors = np.abs(image - predicted).max(axis=2)
+    usual = _around(errors, control)
+    labels, count = ndimage.label(found, np.ones((3, 3)))
+    numbers = np.arange(1, count + 1)
+    error, limit = (
+        ndimage.mean(values[core], labels[core], numbers)
+        for values in (errors, np.maximum(DEFECTS[kind] * usual, LEAST_DEFECT))
+    )
+    return np.concatenate([[False], error > limit])[labels]
+
+
+def _around(errors, control):
+    """The mean of the errors at the control pixels around every pixel."""
+    weight = ndimage.gaussian_filter(control.astype(np.float32), 16, truncate=3)
+    total = ndimage.gaussian_filter(np.where(control, errors, np.float32(0)), 16, truncate=3)
+    mean = errors[control].mean() if control.any() else 0
+    # where there are none near, that of the picture
+    return (total + 1e-3 * mean) / (weight + 1e-3)
+
+
+def grow_mask(mask, pixels):
+    """The mask and all that is within so many pixels of it.
+
+    Parameters
+    ----------
+    mask : (height, width) bool ndarray
+    pixels : float
+        Between the centres of pixels.
+
+    Returns
+    -------
+    (height, width) bool ndarray
+    """
+    if pixels == 0 or not mask.any():
+        return mask
+    return ndimage.distance_transform_edt(~mask) <= pixels
+
+
+def _known(image, mask):
+    """(height, width) bool: where the picture is known; complains about what cannot be."""
+    mask = np.asarray(mask)
+    if mask.ndim == 3 and mask.shape[2] == 1:
+        mask = mask[..., 0]
+    if mask.ndim != 2 or mask.dtype.kind not in "buif":
+        raise TypeError(
+            "expected as mask an array of shape (height, width), not zero where to fill, got "
+            f"{mask.dtype} of shape {mask.shape}"
+        )
+    if mask.shape != image.shape[:2]:
+        raise ValueError(
+            f"the mask is {' x '.join(map(str, mask.shape[::-1]))} and the picture "
+            f"{image.shape[1]} x {image.shape[0]} pixels: make them the same size"
+        )
+    known = mask == 0
+    if not known.any():
+        raise ValueError("the mask covers the whole picture: nothing is known to fill it from")
+    return known
+
+
+def _working(image, known):
+    """The image on the scale that is worked on; complains about what cannot be known."""
+    work = working(image, known)
+    bad = int(np.count_nonzero(known & ~work.known))
+    if bad:
+        raise ValueError(
+            f"{bad} pixels outside the mask are NaN, infinite or huge: mask them too, to fill them"
+        )
+    return work
+
+
+def _holes(known):
+    """(height, width) bool: where a disc lies in the unknown, wider than chance would make it.
+
+    Of pixels known at random, in the share that they are here, hardly any disc of
+    sqrt(log(pixels) / (pi share)) is without one.
+    """
+    chance = np.sqrt(np.log(known.size) / (np.pi * known.mean()))
+    radius = max(HOLE_RADIUS, 1.5 * chance)
+    core = ndimage.distance_transform_edt(np.pad(~known, 1, mode="edge"))[1:-1, 1:-1] > radius
+    return ~known & grow_mask(core, radius)
+
+
+def _interpolate(planes, known, threads):
+    """A first estimate: interpolated near known samples, smooth far from them."""
+    filled = _spread(planes, known)
+    offsets = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].reshape(2, -1).T
+    squares = (offsets**2).sum(axis=1)
+    order = np.argsort(squares, kind="stable")
+    offsets = np.ascontiguousarray(offsets[order][(0 < squares[order])])
+    distances = np.hypot(*np.mgrid[: 2 * RADIUS + 1, : 2 * RADIUS + 1]) ** POWER
+    covariance = (2 * distances.max() - distances).astype(np.float32)
+
+    def interpolate_band(rows):
+        band = np.ascontiguousarray(filled[:, rows])
+        kernels.interpolate(planes, known, offsets, covariance, band, rows.start, NEAREST)
+        return rows, band
+
+    slices = bands.slices(planes.shape[1], 4 * ROWS)
+    for rows, band in bands.map_bands(interpolate_band, slices, threads):
+        filled[:, rows] = band
+    return filled
+
+
+def _spread(planes, known):
+    """Every unknown pixel by the mean of the known ones in the smallest cell that has any.
+
+    Cells double their side from level to level, and each level is filled from the next,
+    interpolated: the pull and push of Gortler et al., "The lumigraph", SIGGRAPH 1996.
+    """
+    if known.all():
+        return planes.copy()
+    channels, height, width = planes.shape
+    weight = np.zeros((height + height % 2, width + width % 2), np.float32)
+    weight[:height, :width] = known
+    total = np.zeros((channels, *weight.shape), np.float32)
+    total[:, :height, :width] = planes * known
+    weight = weight.reshape(weight.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3))
+    total = total.reshape(channels, weight.shape[0], 2, -1, 2).sum(axis=(2, 4))
+    coarse = _spread(total / np.maximum(weight, 1), weight > 0)
+    fine = _doubled(coarse)[:, :height, :width]
+    return np.where(known, planes, fine)
+
+
+def _doubled(planes):
+    """Twice the size, bilinear between the centres of the cells."""
+    for axis in (1, 2):
+        size = planes.shape[axis]
+        before = planes.take(np.maximum(np.arange(size) - 1, 0), axis)
+        after = planes.take(np.minimum(np.arange(size) + 1, size - 1), axis)
+        pair = np.stack([0.25 * before + 0.75 * planes, 0.25 * after + 0.75 * planes], axis + 1)
+        planes = pair.reshape(*planes.shape[:axis], 2 * size, *planes.shape[axis + 1 :])
+    return planes
+
+
+def _mean_completed(estimate, observed, known, hole, sigma, quality, threads, progress):
+    """The mean of what `_complete` makes of the estimate with patches of each side."""
+    rounds, stride, sides = QUALITIES[quality]
+    sparse = known[~hole].mean() < SPARSE
+    if len(sides) == 1 and (sparse or sigma > 0):
+        sides = (NOISY_SIDE if sigma > 0 else SPARSE_SIDE,)
+    if sparse:
+        rounds = round(MORE * rounds)
+    total = np.zeros_like(estimate)
+    for number, side in enumerate(sides):
+
+        def told(done, first=number * rounds):
+            if progress:
+                progress("inpainting", first + done, len(sides) * rounds)
+
+        side = min(side, *estimate.shape[1:])
+        total += _complete(
+            estimate, observed, known, hole, sigma, rounds, stride, side, threads, told
+        )
+    return total / np.float32(len(sides))
+
+
+def _complete(estimate, observed, known, hole, sigma, rounds, stride, side, threads, told):
+    """The rounds: estimate patches with unknown samples from their groups, and average."""
+    channels, height, width = estimate.shape
+    ridge = np.float32(max(RIDGE, NOISE * sigma**2))
+    stride = min(stride, side)
+    places = _places(~known & ~hole, side, stride, everywhere=sigma > 0)
+    slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
+
+    def complete_band(band):
+        top = max(0, band[0, 0] - REACH)
+        bottom = min(height, band[-1, 0] + REACH + side)
+        total = np.zeros((channels, bottom - top, width), np.float32)
+        weight = np.zeros((bottom - top, width), np.float32)
+        settings = np.array([top, side, REACH, GROUP, SHARE, sigma > 0])
+        kernels.complete(estimate, observed, known, band, total, weight, settings, ridge)
+        return slice(top, bottom), total, weight
+
+    for done in range(rounds):
+        total = np.zeros_like(estimate)
+        weight = np.zeros((height, width), np.float32)
+        for rows, band_total, band_weight in bands.map_bands(complete_band, slices, threads):
+            total[:, rows] += band_total
+            weight[rows] += band_weight
+        replaced = (weight > 0) & (~known | (sigma > 0))
+        shown = np.where(replaced, total / np.maximum(weight, 1), estimate)
+        step = np.float32(RELAXATION if done + 1 < rounds and sigma == 0 else 1)
+        estimate = estimate + step * (shown - estimate)
+        told(done + 1)
+    return estimate
+
+
+def _places(wanted, side, stride, everywhere):
+    """(n, 2) corners of the patches to estimate: on a grid, those that hold wanted pixels."""
+    height, width = wanted.shape
+    sums = np.zeros((height + 1, width + 1), np.int64)
+    sums[1:, 1:] = wanted.cumsum(axis=0).cumsum(axis=1)
+    rows, columns = (
+        np.append(np.arange(0, length - side, stride), length - side) for length in wanted.shape
+    )
+    bottom, right = rows + side, columns + side
+    count = (
+        sums[np.ix_(bottom, right)]
+        - sums[np.ix_(rows, right)]
+        - sums[np.ix_(bottom, columns)]
+        + sums[np.ix_(rows, columns)]
+    )
+    y, x = np.nonzero(count > (-1 if everywhere else 0))
+    return np.stack([rows[y], columns[x]], axis=1)

@@ -1,0 +1,66 @@
+"""Filling by a dictionary: every patch coded over its known samples alone."""
+
+import numpy as np
+
+from restore.sparse import coding, masked, overlap
+from restore.sparse import patches as patching
+
+#: Samples between patches, and turns of learning, by quality.
+QUALITIES = {"fast": (2, 10), "balanced": (1, 20), "best": (1, 40)}
+
+#: Patches that a dictionary is learned on.
+PATCHES = 30_000
+
+#: What is left of a patch, root mean square over its known samples: while learning, so that the
+#: atoms stand for what many patches share, and when filling.
+LEARNING, FILLING = 12 / 255, 2 / 255
+
+
+def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, threads=None,
+                  progress=None):  # fmt: skip
+    """Estimate a picture from its known pixels with a dictionary.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        Read where known.
+    known : (height, width) bool ndarray
+    sigma : float
+        Standard deviation of the noise of the known samples.
+    dictionary : Dictionary
+    learn : bool
+        Fit the dictionary to the known samples of this picture first.
+    quality : {"fast", "balanced", "best"}
+    seed : int
+        Of the draw of patches to learn on.
+    threads, progress : optional
+
+    Returns
+    -------
+    (height, width, channels) float32 ndarray
+        NaN where no patch holds a known pixel.
+    """
+    stride, iterations = QUALITIES[quality]
+    observed = np.where(known[..., None], image, np.float32(np.nan))
+    noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
+    sparsity = dictionary.patch_dim // 4
+    if learn:
+        patches = patching.sample(observed, dictionary.patch_shape, PATCHES, seed)
+        dictionary = masked.learn(
+            patches, dictionary, sparsity, max(LEARNING**2, noise), iterations=iterations,
+            threads=threads, progress=progress,
+        )  # fmt: skip
+
+    def estimate(patches):
+        codes, means = masked.code(patches, dictionary, sparsity, max(FILLING**2, noise), threads=1)
+        return masked.reconstruct(codes, means, dictionary)
+
+    return overlap.restore_image(
+        observed, dictionary.patch_shape, estimate, stride, weigh=_any_known, threads=threads,
+        progress=progress,
+    )  # fmt: skip
+
+
+def _any_known(patches):
+    """1 for the patches of which something is known, else 0."""
+    return np.isfinite(patches).any(axis=1).astype(np.float32)

@@ -1,0 +1,210 @@
+"""Holes wider than a patch, filled with the texture around them, from coarse to fine.
+
+Every patch that touches the hole is matched with a patch of the known picture, and the
+pixels of the hole are what these matches say; in turns, and from a coarse picture, in which
+the hole is as wide as a patch and filled from its rim inwards, to the picture itself.
+
+Wexler, Shechtman & Irani, "Space-time completion of video", IEEE TPAMI 29(3), 2007;
+Newson et al., "Non-local patch-based image inpainting", IPOL 7, 2017.
+"""
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import bands
+from restore.kernels import holes as kernels
+
+#: (Side - 1) / 2 of a patch.
+HALF = 3
+
+#: Largest half-width of a hole at the coarsest level, in pixels, and how far its first
+#: matches are looked for there.
+COARSEST = 12
+REACH = 24
+
+#: Turns of matching and averaging per level, at the finest, and sweeps of matching in each.
+TURNS = 10
+LAST_TURNS = 4
+SWEEPS = 2
+
+#: Mean change of a sample with which a level is done.
+SETTLED = 1e-4
+
+#: How much the strength of the texture counts beside the colours.
+TEXTURE = 4.0
+
+#: What a match costs for being far away, per sample of a patch, and in half-widths of the
+#: hole the way that costs half as much: nearer patches are likelier to belong.
+LOCALITY = 0.016
+FAR = 4.0
+
+#: Pixels around the holes that are looked through for matches, at the least.
+MARGIN = 160
+
+
+def fill_holes(image, hole, seed=0, threads=None, progress=None):
+    """Continue the picture into its holes.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+    hole : (height, width) bool ndarray
+        What stands there changes nothing.
+    seed : int
+        Of the places that are tried at random.
+    threads : int, optional
+    progress : callable, optional
+        ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    (height, width, channels) float32 ndarray
+        `image` itself where no patch of it is wholly known.
+    """
+    depth = ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard").max()
+    rows, columns = (
+        slice(max(0, places.min() - margin), places.max() + margin + 1)
+        for places in np.nonzero(hole)
+        for margin in [max(MARGIN, 4 * depth)]
+    )
+    levels = _pyramid(
+        _with_texture(image[rows, columns], hole[rows, columns]), hole[rows, columns], depth
+    )
+    if not _sources(levels[-1][1]).any():
+        return image
+    matches = None
+    for level in reversed(range(len(levels))):
+        described, within = levels[level]
+        locality = np.array(
+            [
+                LOCALITY * (2 * HALF + 1) ** 2 * image.shape[2],
+                (FAR * depth / 2**level) ** 2,
+            ],
+            np.float32,
+        )
+        matches = _first_matches(described, within, matches, locality, threads)
+        last = level == 0
+        _refine(described, within, matches, locality, LAST_TURNS if last else TURNS, last,
+                seed * 32 + level, threads)  # fmt: skip
+        if progress:
+            progress("filling holes", len(levels) - level, len(levels))
+    filled = image.copy()
+    filled[rows, columns][levels[0][1]] = levels[0][0][levels[0][1], : image.shape[2]]
+    return filled
+
+
+def _with_texture(image, hole):
+    """The image with two more channels: how much it changes down and across, on average."""
+    grey = image.mean(axis=2)
+    known = ~hole
+    # beside one channel as much as beside three
+    strength = TEXTURE * np.sqrt(image.shape[2] / 3)
+    described = [image]
+    for axis in (0, 1):
+        change = np.zeros_like(grey)
+        both = np.zeros_like(grey)
+        inner = [slice(None)] * 2
+        inner[axis] = slice(0, -1)
+        inner = tuple(inner)
+        both[inner] = (known.take(range(1, grey.shape[axis]), axis)
+                       & known.take(range(grey.shape[axis] - 1), axis))  # fmt: skip
+        change[inner] = np.abs(np.diff(grey, axis=axis))
+        change[both == 0] = 0
+        mean = ndimage.uniform_filter(change, 9, mode="nearest")
+        share = ndimage.uniform_filter(both, 9, mode="nearest")
+        described.append((strength * mean / np.maximum(share, 1e-3))[..., None])
+    return np.concatenate(described, axis=2, dtype=np.float32)
+
+
+def _pyramid(image, hole, depth):
+    """(image, hole) at each level, the finest first."""
+    levels = [(image, hole)]
+    while depth > COARSEST and min(hole.shape) > 8 * (2 * HALF + 1):
+        height, width = (n - n % 2 for n in hole.shape)
+        known = (~hole[:height, :width]).astype(np.float32)
+        quads = (height // 2, 2, width // 2, 2)
+        weight = known.reshape(quads).sum(axis=(1, 3))
+        total = (image[:height, :width] * known[..., None]).reshape(*quads, -1).sum(axis=(1, 3))
+        image = np.ascontiguousarray(total / np.maximum(weight, 1)[..., None], np.float32)
+        hole = weight < 4
+        if not _sources(hole).any():
+            break
+        levels.append((image, hole))
+        depth = depth // 2
+    return levels
+
+
+def _inside(shape):
+    """(height, width) bool: centres of patches that lie within the picture."""
+    inside = np.zeros(shape, bool)
+    inside[HALF : shape[0] - HALF, HALF : shape[1] - HALF] = True
+    return inside
+
+
+def _touching(hole):
+    """(height, width) bool: centres of patches with a pixel of the hole."""
+    return ndimage.maximum_filter(hole, 2 * HALF + 1, mode="constant")
+
+
+def _sources(hole):
+    """(height, width) bool: centres of patches that are wholly known."""
+    return _inside(hole.shape) & ~_touching(hole)
+
+
+def _first_matches(image, hole, coarse, locality, threads):
+    """(height, width, 2) centres: from the rim inwards, or twice those of the coarser level."""
+    source = _sources(hole)
+    nearest = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
+    if coarse is None:
+        matches = np.ascontiguousarray(np.moveaxis(nearest, 0, 2))
+        known = ~hole
+        while not known.all():
+            growing = ndimage.binary_dilation(known, np.ones((3, 3)))
+            rim = np.ascontiguousarray(np.argwhere(growing & ~known))
+
+            def match(band, rim=rim):
+                kernels.peel(image, source, known, rim[band], matches, locality, HALF, REACH)
+
+            for _ in bands.map_bands(match, bands.slices(len(rim), 64), threads):
+                pass
+            rim = tuple(rim.T)
+            image[rim] = image[tuple(matches[rim].T)]
+            known[rim] = True
+        return matches
+    y, x = np.indices(hole.shape, np.int32)
+    up = np.minimum(y // 2, coarse.shape[0] - 1), np.minimum(x // 2, coarse.shape[1] - 1)
+    y = np.clip(2 * coarse[(*up, 0)] + y - 2 * up[0], 0, hole.shape[0] - 1)
+    x = np.clip(2 * coarse[(*up, 1)] + x - 2 * up[1], 0, hole.shape[1] - 1)
+    return np.stack([nearest[0][y, x], nearest[1][y, x]], axis=2)
+
+
+def _refine(image, hole, matches, locality, turns, last, seed, threads):
+    """Matching and averaging in turns: fills the image and improves the matches, in place."""
+    source = _sources(hole)
+    targets = np.ascontiguousarray(np.argwhere(_inside(hole.shape) & _touching(hole)))
+    pixels = np.ascontiguousarray(np.argwhere(hole))
+    costs = np.full(hole.shape, -1, np.float32)
+    costs[tuple(targets.T)] = 1
+    slices = bands.slices(len(pixels), 4096)
+
+    def average(sharp):
+        def vote(band):
+            values = np.empty((band.stop - band.start, image.shape[2]), np.float32)
+            kernels.vote(image, pixels[band], matches, costs, values, HALF, sharp)
+            return values
+
+        values = np.concatenate(list(bands.map_bands(vote, slices, threads)))
+        change = np.abs(values - image[hole]).mean()
+        image[hole] = values
+        return change
+
+    average(False)
+    for turn in range(turns):
+        kernels.measure(image, targets, matches, costs, locality, HALF)
+        for sweep in range(SWEEPS):
+            kernels.improve(
+                image, source, targets, matches, costs, locality, HALF,
+                (seed * TURNS + turn) * SWEEPS + sweep,
+            )  # fmt: skip
+        if average(last and turn + 1 == turns) < SETTLED and not last:
+            break

@@ -1,0 +1,148 @@
+"""Super-resolution: detail foretold from learned pairs of small and large patches."""
+
+import operator
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.imaging.arrays import as_image, working
+from restore.imaging.colour import luminance
+from restore.imaging.resize import resize
+from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
+from restore.tasks.super_resolution.coupled import CoupledDictionary, refine_coupled
+
+__all__ = ["Cascade", "CoupledDictionary", "super_resolve"]
+
+#: How many stages of a cascade each quality runs; None: all.
+QUALITIES = {"fast": 1, "balanced": 3, "best": None}
+
+METHODS = {"anchors": Cascade, "ksvd": CoupledDictionary}
+
+
+def super_resolve(
+    image,
+    scale=2,
+    *,
+    size=None,
+    model=None,
+    quality="balanced",
+    method="anchors",
+    threads=None,
+    progress=None,
+):
+    """Enlarge an image with the detail that similar patches of photos have.
+
+    The luminance is enlarged by a cascade of anchored regressions, the colour by cubic
+    interpolation; shrinking the result gives the image back.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        scikit-image's conventions: integers span their range, floats may have any. NaN, infinite
+        and huge samples are left out, and the pixels over them come back as they were.
+    scale : int
+        2, 3 or 4. Ignored where `size` is given.
+    size : (height, width), optional
+        Exact size of the result, at least that of the image.
+    model : Cascade or CoupledDictionary, optional
+        Learned by `learn_super_resolution`; the packaged ones by default.
+    quality : {"fast", "balanced", "best"}
+        How many stages of a cascade are run: one, three or all.
+    method : {"anchors", "ksvd"}
+        A cascade of anchored regressions, or sparse codes over coupled dictionaries, which
+        is older and not as good.
+    threads : int, optional
+        Threads to use; all usable processors by default. The result does not depend on it.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)``.
+
+    Returns
+    -------
+    float32 ndarray
+        Of `size`, or of `scale` times the height and width, with the channels of `image`.
+        Not clipped.
+
+    Raises
+    ------
+    ValueError
+        If scale, size, quality or model make no sense for this image.
+
+    References
+    ----------
+    Timofte, De Smet & Van Gool, "A+: Adjusted anchored neighborhood regression for fast
+    super-resolution", ACCV 2014.
+    Timofte, Rothe & Van Gool, "Seven ways to improve example-based single image super
+    resolution", CVPR 2016.
+    Zeyde, Elad & Protter, "On single image scale-up using sparse-representations", Curves and
+    Surfaces 2010.
+    """
+    whole = as_image(image)
+    if quality not in QUALITIES:
+        raise ValueError(f"quality is one of {', '.join(QUALITIES)}, not {quality!r}")
+    if method not in METHODS:
+        raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
+    if model is not None and not isinstance(model, METHODS[method]):
+        raise ValueError(f"method {method!r} needs a {METHODS[method].__name__} as model")
+    work = working(whole)
+    if not work.known.any():
+        raise ValueError("the image holds nothing but NaN, infinite or huge samples")
+    height, width = whole.shape[:2]
+    if size is None:
+        if model is None and not (np.ndim(scale) == 0 and scale in SCALES):
+            raise ValueError(f"the scale is 2, 3 or 4, not {scale}: for others give a size")
+        if model is not None and scale != model.scale:
+            raise ValueError(f"the model was learned for scale {model.scale}, not {scale}")
+        size = (height * scale, width * scale)
+    try:
+        size = tuple(operator.index(side) for side in size)
+    except TypeError:
+        size = (size,)
+    if len(size) != 2:
+        raise ValueError(f"size is (height, width) in whole pixels, not {size[0]}")
+    if size[0] < height or size[1] < width:
+        raise ValueError(
+            f"the image is {width} x {height} already, and super-resolution only enlarges: "
+            "ask for a larger size"
+        )
+    enlarged = work.filled()
+    while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
+        factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
+        step = model or METHODS[method].load(next((s for s in SCALES if s >= factor), SCALES[-1]))
+        enlarged = _enlarge(enlarged, step, quality, threads, progress)
+    if enlarged.shape[:2] != size:
+        enlarged = resize(enlarged, *size, threads)
+    enlarged = work.back(enlarged)
+    if not work.known.all():
+        rows, columns = (np.arange(n) * old // n for n, old in zip(size, (height, width)))
+        unknown = ~work.known[rows[:, None], columns]
+        enlarged[unknown] = whole[rows[:, None], columns][unknown]
+    return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
+
+
+def _enlarge(image, model, quality, threads, progress):
+    """`image` enlarged by the scale of the model."""
+    height, width = (model.scale * side for side in image.shape[:2])
+    enlarged = resize(image, height, width, threads)
+    small, start = luminance(image, threads), luminance(enlarged, threads)
+    if isinstance(model, CoupledDictionary):
+        large = refine_coupled(model, small, start, threads, progress)
+    else:
+        large = start
+        for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
+            if number:
+                large = back_project(
+                    small[..., None], large[..., None], model.degradation, threads
+                )[..., 0]
+            large = refine(stage, small, large, threads, progress)
+    _add_change(enlarged, start, large, threads)
+    del large, start
+    return back_project(image, enlarged, model.degradation, threads)
+
+
+def _add_change(image, before, after, threads):
+    """Add to every channel what a plane has gained."""
+
+    def add(band):
+        image[band] += (after[band] - before[band])[..., None]
+
+    bands.for_each(add, bands.rows(image.shape), threads)

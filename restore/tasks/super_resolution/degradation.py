@@ -1,0 +1,70 @@
+"""How pictures become small: what enlarging has to undo."""
+
+import functools
+
+import numpy as np
+
+from restore.imaging.resize import cubic, resize
+
+#: Standard deviations after which a Gaussian is cut off.
+_CUT = 4.0
+
+
+def kernel_of(degradation, scale):
+    """Weights with which shrinking sums up large pixels, and where they end.
+
+    Parameters
+    ----------
+    degradation : str
+        ``"bicubic"``: cubic convolution widened by the scale, as image programs shrink;
+        ``"area"``: the mean of scale x scale pixels, as larger pixels of a sensor see;
+        ``"gaussian:S"``: under a Gaussian of standard deviation S large pixels, as a lens.
+    scale : int
+
+    Returns
+    -------
+    kernel : callable
+        Weights by distance in small pixels.
+    radius : float
+        Distance from which on they are zero.
+
+    Raises
+    ------
+    ValueError
+        If there is no such degradation.
+    """
+    if degradation == "bicubic":
+        return cubic, 2.0
+    if degradation == "area":
+        return _box, 0.5
+    name, _, width = str(degradation).partition(":")
+    try:
+        width = float(width)
+    except ValueError:
+        width = 0.0
+    if name != "gaussian" or not 0.1 <= width <= 16:
+        raise ValueError(
+            "the degradation is bicubic, area or gaussian:S, with S from 0.1 to 16 the standard "
+            f"deviation of the blur in large pixels, not {degradation}"
+        )
+    return functools.partial(_bell, width=width / scale), max(0.5, _CUT * width / scale)
+
+
+def shrink(image, scale, degradation, threads=None):
+    """(height, width, c) float32 `image` with sides `scale` times as short.
+
+    References
+    ----------
+    Irani & Peleg, "Improving resolution by image registration", CVGIP 1991, equation 1.
+    """
+    height, width = (side // scale for side in image.shape[:2])
+    kernel, radius = kernel_of(degradation, scale)
+    return resize(image, height, width, threads, kernel=kernel, radius=radius)
+
+
+def _box(distance):
+    return (np.abs(distance) < 0.5).astype(np.float64)
+
+
+def _bell(distance, width):
+    return np.exp(-0.5 * (distance / width) ** 2)

@@ -1,0 +1,51 @@
+"""What holds for every kernel."""
+
+import importlib
+import pkgutil
+
+import numpy as np
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+import restore
+from restore import kernels
+from restore.sparse import coding, dictionary_learning
+from restore.sparse.dictionary import overcomplete_dct
+
+MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_kernel_is_compiled_once(channels):
+    """Doors coerce types, order and scalars, so that no call waits for another compilation."""
+    noisy = np.random.default_rng(0).random((24, 30, channels))
+    for array in (noisy, noisy.astype(np.float32)[:, ::-1], (255 * noisy).astype(np.uint8)):
+        restore.denoise(array, 0.1)
+        restore.denoise(array, 0.1, dictionary="learn", n_atoms=32, patch_size=4, iterations=1)
+        restore.denoise(array, dictionary="grey" if channels == 1 else "colour", stride=3)
+        restore.inpaint(array, array[..., 0] > array[..., 0].mean())
+        restore.inpaint(array, array[..., 0] > array[..., 0].mean(), dictionary="learn")
+        restore.inpaint(array, np.pad(np.ones((9, 9)), ((8, 7), (11, 10))), sigma=0.1)
+        restore.demosaic(array[..., 0], sigma=0.05)
+        restore.super_resolve(array)
+        restore.decompress(restore.compress(array).data)
+    dictionary = overcomplete_dct(32, (4, 4, channels))
+    patches = np.random.default_rng(0).random((64, 16 * channels))
+    patches.flags.writeable = False
+    for given in (patches, np.asfortranarray(patches), patches.astype(np.float32)):
+        coding.code(given, dictionary, 3)
+        coding.code(given, dictionary, tolerance=np.full(64, 1.0), rule="omp")
+        coding.code_l1(given, dictionary, np.float64(0.1))
+        for method in dictionary_learning.METHODS:
+            dictionary_learning.learn_dictionary(
+                given, (4, 4, channels), 32, np.int64(3), method=method, iterations=1
+            )
+    for name in MODULES:
+        module = importlib.import_module(f"restore.kernels.{name}")
+        for label, kernel in vars(module).items():
+            # those with an underscore and those of linear are called by kernels alone, some with
+            # literal scalars
+            if isinstance(kernel, Dispatcher) and not (
+                label.startswith("_") or kernel.py_func.__module__ == "restore.kernels.linear"
+            ):
+                assert len(kernel.signatures) <= 1, f"{name}.{label}: {kernel.signatures}"

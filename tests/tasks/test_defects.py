@@ -1,0 +1,79 @@
+"""Finding damage: what is found, what is left alone."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from restore.tasks.inpainting import defects, find_defects, inpaint
+from tests import SAMPLES
+
+CHELSEA = np.asarray(Image.open(SAMPLES / "chelsea-clean.png"))[40:240, 120:330]
+CAMERA = np.asarray(Image.open(SAMPLES / "camera-clean.png"))[60:260, 150:350]
+
+
+def decibels(estimate, truth):
+    return -10 * np.log10(np.mean((np.asarray(estimate, float) - truth / 255) ** 2))
+
+
+def test_dead_pixels():
+    rng = np.random.default_rng(0)
+    dead = rng.random(CAMERA.shape) < 0.003
+    damaged = np.where(dead, rng.choice(np.uint8([0, 255]), CAMERA.shape), CAMERA)
+    seen = np.abs(damaged.astype(int) - CAMERA) > 30
+    found = find_defects(damaged, "dead-pixels")
+    assert found[seen].mean() > 0.9
+    assert found.sum() < 4 * seen.sum()
+    assert decibels(inpaint(damaged, found), CAMERA) > decibels(damaged / 255, CAMERA) + 5
+
+
+def test_scratches():
+    y, x = np.mgrid[: CHELSEA.shape[0], : CHELSEA.shape[1]]
+    scratches = (np.abs(x - 60 - y / 5) < 1) | (np.abs(y - 150 + x / 7) < 1.3) & (x > 90)
+    damaged = CHELSEA.copy()
+    damaged[scratches] = 250
+    found = find_defects(damaged, "scratches")
+    assert found[scratches].mean() > 0.6
+    near = np.abs(x - 60 - y / 5) < 6
+    near |= np.abs(y - 150 + x / 7) < 6
+    assert found[near].sum() > 0.6 * found.sum()
+    assert decibels(inpaint(damaged, found), CHELSEA) > decibels(damaged / 255, CHELSEA) + 2
+
+
+def test_dust():
+    y, x = np.mgrid[:120, :140]
+    ground = np.sin(x / 17) * np.cos(y / 11) / 4 + 0.5
+    ground += np.random.default_rng(1).normal(0, 0.01, ground.shape)
+    specks = np.zeros(ground.shape, bool)
+    for row, column in [(20, 30), (60, 90), (100, 40), (75, 15)]:
+        specks |= (y - row) ** 2 + (x - column) ** 2 < 7
+    found = find_defects(np.where(specks, 0.95, ground), "dust")
+    assert found[specks].mean() > 0.7
+    assert found.sum() < 4 * specks.sum()
+
+
+@pytest.mark.parametrize("kind", ["scratches", "dust", "dead-pixels"])
+@pytest.mark.parametrize("shape", [(1, 1), (9, 4), (60, 60, 3)])
+def test_flat_and_small_pictures_hold_no_damage(kind, shape):
+    assert not find_defects(np.full(shape, 0.4, np.float32), kind).any()
+    assert find_defects(np.random.default_rng(2).random(shape), kind).shape == shape[:2]
+
+
+def test_little_is_found_in_a_clean_picture():
+    for kind in ("scratches", "dust", "dead-pixels"):
+        assert find_defects(CHELSEA, kind).mean() < 0.02
+
+
+def test_lines_between_two_things_are_no_scratches():
+    plane = np.zeros((80, 80, 1), np.float32)
+    plane[:, 40:] = 0.4
+    plane[:, 39:41] = 0.6
+    assert not defects.scratches(plane).any()
+    plane[:, 41:] = 0.0
+    assert defects.scratches(plane)[20:60, 40].all()
+
+
+def test_bad_input():
+    with pytest.raises(ValueError, match="scratches, dust, dead-pixels"):
+        find_defects(CAMERA, "cracks")
+    with pytest.raises(ValueError, match="NaN"):
+        find_defects(np.full((9, 9), np.nan), "dust")
