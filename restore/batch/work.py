@@ -61,6 +61,7 @@ def failure_reason(error, file=None):
 
 def _restore(process, job, options, reads, writes, mosaics, pool):
     from restore.files.reading import read_pages
+    from restore.files.tiff import count_pages
 
     _check_folder(job.target)
     if job.source == "-":
@@ -79,7 +80,8 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
         else:
             name = format_of_bytes(source.read(16))
             source.seek(0)
-            count = _count_pages(source, name) if options.page is None else 1
+            several = name == "tiff" and options.page is None
+            count = count_pages(source) if several else 1
             pages = read_pages(
                 source, page=options.page, max_pixels=options.max_pixels, mosaics=mosaics
             )
@@ -132,20 +134,6 @@ def _check_folder(target):
 
 def _wanted(options):
     return EXTENSIONS["." + options.format] if options.format else None
-
-
-def _count_pages(file, name):
-    if name != "tiff":
-        return 1
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            return len(tiff.pages)
-    except Exception:  # the reader says what is wrong
-        return 1
-    finally:
-        file.seek(0)
 
 
 def _results(process, pages, companions, options, name, notes, pool):

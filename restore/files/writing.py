@@ -8,6 +8,7 @@ import numpy as np
 from restore.files import metadata as meta
 from restore.files.formats import ALPHA, DEPTHS, SIDES, PictureError
 from restore.files.picture import PictureWarning, to_depth
+from restore.files.png import with_png_chunks
 
 JPEG_QUALITY = 95
 
@@ -126,7 +127,7 @@ def _write_png(file, picture, pool):
         strategy=imagecodecs.PNG.STRATEGY.RLE,
         filter=imagecodecs.PNG.FILTER.PAETH,
     )
-    file.write(meta.with_png_chunks(data, picture.metadata))
+    file.write(with_png_chunks(data, picture.metadata))
 
 
 def _write_with_pillow(file, picture, name, pool):

@@ -15,8 +15,7 @@ import pytest
 
 from restore import batch
 from restore.cli.decompress import decompress_bytes
-from restore.files import metadata as meta
-from restore.files import reading, writing
+from restore.files import png, reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
 from restore.imaging.bands import Pool
 from restore.tasks.compression import compress
@@ -73,7 +72,7 @@ def with_right_checksums(data):
             (data[position + 4 : position + 8], data[position + 8 : position + 8 + length])
         )
         position += 12 + length
-    return meta.PNG_SIGNATURE + meta._packed(chunks)
+    return png.PNG_SIGNATURE + png._packed(chunks)
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -83,7 +82,7 @@ def test_damage_ends_in_a_line_or_a_whole_result(tmp_path, capfd, part):
     (tmp_path / "in").mkdir()
     for number in range(MUTATIONS // 4):
         data = mutated(files[number % len(files)], random)
-        if data.startswith(meta.PNG_SIGNATURE) and random.random() < 0.7:
+        if data.startswith(png.PNG_SIGNATURE) and random.random() < 0.7:
             data = with_right_checksums(data)
         (tmp_path / f"in/{number}.png").write_bytes(data)
     start = time.perf_counter()

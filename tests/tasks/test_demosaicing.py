@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
-from restore.files import reading
+from restore.files import tiff
 from restore.files.picture import Metadata, Picture
 from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
@@ -439,7 +439,7 @@ def test_other_commands_refuse_a_camera_raw_file(tmp_path, monkeypatch, other):
     camera_raw(tmp_path / "photo.dng", np.zeros((32, 32), np.uint16))
     metadata = Metadata(pattern="GRBG", levels=(0, 65535, (1, 1, 1)))
     mosaic = Picture(np.zeros((32, 32, 1), np.float32), None, "16", metadata)
-    monkeypatch.setattr(reading, "_read_camera_raw", lambda file, max_pixels: mosaic)
+    monkeypatch.setattr(tiff, "_read_camera_raw", lambda file, max_pixels: mosaic)
     done = CliRunner().invoke(cli, [other, str(tmp_path / "photo.dng")], standalone_mode=False)
     assert done.return_value == 1
     assert "restore demosaic" in done.stderr
