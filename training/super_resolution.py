@@ -2,7 +2,7 @@
 
 FOLDER holds ``t91`` (small pictures, all taken) and ``bsds`` (one of ten). The dictionaries
 serve to compare with; what enlarges by default is learned by ``restore train
---super-resolution``. Takes some minutes.
+--model super-resolution``. Takes some minutes.
 """
 
 import argparse

@@ -94,7 +94,7 @@ class Numbers(click.ParamType):
     "--dictionary",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="A model learned by restore train --demosaicing. [default: the packaged one]",
+    help="A model learned by restore train --model demosaicing. [default: the packaged one]",
 )
 @click.option(
     "--simulate",

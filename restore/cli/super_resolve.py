@@ -25,7 +25,7 @@ from restore.cli.options import PictureCommand, batch_options, quality
     "--dictionary",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False),
-    help="A model learned by restore train --super-resolution. [default: the packaged ones]",
+    help="A model learned by restore train --model super-resolution. [default: the packaged ones]",
 )
 @click.option(
     "--method",
