@@ -129,6 +129,36 @@ def _left_over(signal, rows):
     return signal - rows.T @ np.linalg.lstsq(rows.T, signal, rcond=None)[0]
 
 
+def pursued_levels(patch, atoms, step, price, most):
+    """{atom: level}: the cheapest of the supports that pursuit in whole steps goes through.
+
+    After each choice all coefficients are fitted and rounded; the next atom is the one that goes
+    best with what the rounded ones leave.
+    """
+    support, left = [], patch.astype(np.float64)
+    best, found, worse = left @ left, {}, 0
+    for _ in range(min(most, len(atoms), len(patch))):
+        chosen = int(np.abs(atoms @ left).argmax())
+        if chosen in support:
+            break
+        support.append(chosen)
+        fitted = np.linalg.lstsq(atoms[support].T, patch, rcond=None)[0]
+        levels = np.rint(fitted / step)
+        levels[levels == 0] = np.where(fitted > 0, 1, -1)[levels == 0]
+        left = patch - step * levels @ atoms[support]
+        bits = sum(
+            np.log2(len(atoms)) - np.log2(n + 1) + 3 + 1.5 * np.log2(abs(level))
+            for n, level in enumerate(levels)
+        )
+        if left @ left + price * bits < best:
+            best, found, worse = left @ left + price * bits, dict(zip(support, levels)), 0
+        else:
+            worse += 1
+            if worse == 2:
+                break
+    return {atom: int(found[atom]) for atom in sorted(found)}
+
+
 def reconstructed(indices, coefficients, counts, atoms):
     """x = sum_i a_i d_i."""
     patches = np.zeros((len(counts), atoms.shape[1]))
@@ -389,33 +419,22 @@ _MEANS = [0, 0, 0, 0, 0, 1, 2, 4, 6, 9, 13, 18, 26, 36, 51, 72]
 _MEANS += [102, 145, 204, 290, 410, 580, 820, 1160]
 
 
-class PictureReader:
-    """Every decision of a payload, read as docs/file-format.md tells; in whole numbers alone.
+class BitReader:
+    """Bits of a payload, each under a mixed chance, as docs/file-format.md tells.
 
-    `models` and `weights` as a codec starts with, `scales` (classes, coefficients) for each
-    size of blocks, `shape` (planes, rows, columns) in cells of 8 x 8.
+    `models` and `weights` as the coder starts with; whole numbers alone.
     """
 
-    def __init__(self, payload, models, weights, scales, shape, log_step):
+    def __init__(self, payload, models, weights):
         self.bits = "".join(f"{byte:08b}" for byte in payload) + 64 * "0"
         self.low, self.high, self.word, self.at = 0, 2**32 - 1, int(self.bits[:32], 2), 32
         self.chances = [int(model) >> 8 for model in models]
         self.seen = [int(model) & 255 for model in models]
         self.weights = [[int(weight) for weight in row] for row in weights]
-        self.scales, self.shape, self.log_step = scales, shape, log_step
-        self.starts, start = {}, 0
-        for kind, tables in _CONTEXTS.items():
-            self.starts[kind] = []
-            for table in tables:
-                self.starts[kind].append(start)
-                start += int(np.prod(table))
-        assert start == len(models)
         squash = [65536 / (1 + np.exp(-x / 256)) for x in range(-2047, 2048)]
         self.squash = [min(max(int(p + 0.5), 24), 65512) for p in squash]
         stretch = np.searchsorted(self.squash, np.arange(4096) * 16 + 8) - 2047
         self.stretch = stretch.clip(-2047, 2047).tolist()
-        self.sizes, self.modes, self.activity = np.zeros((3, *shape), int)
-        self.levels = [[] for _ in range(shape[0])]
 
     def split_interval(self, chance):
         """Which side of the interval the word lies on: 1 below, with `chance` in 65536."""
@@ -429,14 +448,8 @@ class PictureReader:
             self.word = self.word << 8 & 0xFFFFFFFF | byte
         return bit
 
-    def decide(self, kind, mixing, *contexts):
-        """A bit whose chance is mixed from the models of its contexts, which learn from it."""
-        models = [
-            start + int(np.ravel_multi_index(context, table))
-            for start, context, table in zip(
-                self.starts[kind], contexts, _CONTEXTS[kind], strict=True
-            )
-        ]
+    def mixed(self, models, mixing):
+        """A bit whose chance is mixed from models, which learn from it."""
         weights = self.weights[mixing]
         opinions = [self.stretch[self.chances[model] >> 10] for model in models]
         total = sum(w * x for w, x in zip(weights, opinions)) >> 16
@@ -450,6 +463,104 @@ class PictureReader:
             self.chances[model] = min(max(moved, 64), 2**22 - 64)
             self.seen[model] = min(self.seen[model] + 1, max(self.seen[model], 250))
         return bit
+
+    def bits_of(self, more, most):
+        """How often `more(n)` says so, n = 0, 1, ..., `most` times at the most."""
+        found = 0
+        while found < most and more(found):
+            found += 1
+        return found
+
+    def large(self, start, mixing=0):
+        """A number from 1 on: one less than its bits in unary, then all but the first of them."""
+        bits = 1 + self.bits_of(lambda n: self.mixed([start + 1 + n], mixing), 25)
+        return int("1" + "".join(str(self.split_interval(32768)) for _ in range(bits - 1)), 2)
+
+
+class AtomReader(BitReader):
+    """Means, sets of atoms and levels of the patches of one layer, row by row."""
+
+    def read(self, rows, columns, channels, n_atoms):
+        means = np.zeros((rows, columns, channels), int)
+        codes = [[{} for _ in range(columns)] for _ in range(rows)]
+        for i in range(rows):
+            for j in range(columns):
+                for c in range(channels):
+                    expected, apart = self.neighbours(means[..., c], i, j)
+                    context = min(apart.bit_length(), 4) + (5 if c else 0)
+                    means[i, j, c] = expected + self.signed(16 * context)
+                beside = [codes[y][x] for y, x in ((i - 1, j), (i, j - 1)) if y >= 0 and x >= 0]
+                near = sum(map(len, beside)) * (2 if len(beside) == 1 else 1)
+                start = 160 + 32 * min(near, 15)
+                count = self.bits_of(lambda n, s=start: self.mixed([s + n], 0), min(32, n_atoms))
+                atoms = self.some(0, n_atoms, count, 1, 0)
+                start = 160 + 512 + 80 * 64 + 16 * (min(count, 4) - 1)
+                codes[i][j] = {atom: self.level(start) for atom in atoms}
+        return means, codes
+
+    def neighbours(self, means, i, j):
+        if not i and not j:
+            return 0, 255
+        if not i or not j:
+            return int(means[i, j - 1] if j else means[i - 1, j]), 8
+        above, left, corner = int(means[i - 1, j]), int(means[i, j - 1]), int(means[i - 1, j - 1])
+        return sorted([above, left, above + left - corner])[1], abs(above - left)
+
+    def signed(self, start):
+        size = self.bits_of(lambda n: self.mixed([start + n], 0), 15)
+        if size == 15:
+            size = 14 + self.large(160 + 512 + 80 * 64 + 128)
+        return -size if size and self.split_interval(32768) else size
+
+    def some(self, first, end, count, node, depth):
+        """Which `count` of the atoms from `first` to before `end`."""
+        if count in (0, end - first):
+            return list(range(first, end)) if count else []
+        middle = first + (end - first + 1) // 2
+        inside = max(0, count - (end - middle))
+        place = node if node < 64 else 64 + min(depth, 15)
+        place = 160 + 512 + (8 * place + min(count, 8) - 1) * 8
+        while inside < min(count, middle - first) and self.mixed([place + min(inside, 7)], 0):
+            inside += 1
+        return self.some(first, middle, inside, 2 * node, depth + 1) + self.some(
+            middle, end, count - inside, 2 * node + 1, depth + 1
+        )
+
+    def level(self, start):
+        size = 1 + self.bits_of(lambda n: self.mixed([start + n], 0), 15)
+        if size == 16:
+            size = 15 + self.large(160 + 512 + 80 * 64 + 128 + 32)
+        return -size if self.split_interval(32768) else size
+
+
+class PictureReader(BitReader):
+    """Every decision of a payload in learned bases.
+
+    `scales` (classes, coefficients) for each size of blocks, `shape` (planes, rows, columns) in
+    cells of 8 x 8.
+    """
+
+    def __init__(self, payload, models, weights, scales, shape, log_step):
+        super().__init__(payload, models, weights)
+        self.scales, self.shape, self.log_step = scales, shape, log_step
+        self.starts, start = {}, 0
+        for kind, tables in _CONTEXTS.items():
+            self.starts[kind] = []
+            for table in tables:
+                self.starts[kind].append(start)
+                start += int(np.prod(table))
+        assert start == len(models)
+        self.sizes, self.modes, self.activity = np.zeros((3, *shape), int)
+        self.levels = [[] for _ in range(shape[0])]
+
+    def decide(self, kind, mixing, *contexts):
+        models = [
+            start + int(np.ravel_multi_index(context, table))
+            for start, context, table in zip(
+                self.starts[kind], contexts, _CONTEXTS[kind], strict=True
+            )
+        ]
+        return self.mixed(models, mixing)
 
     def read(self):
         """Sizes and modes (planes, rows, columns), levels of each plane in the order of blocks."""

@@ -9,8 +9,8 @@ import click
 from restore import batch
 from restore.cli.options import FloatRange, PictureCommand, batch_options
 
-#: What --dictionary knows without a file.
-_PACKAGED = ("photos",)
+#: What --model and --dictionary know without a file.
+_MODELS, _DICTIONARIES = ("photos",), ("grey", "colour")
 
 
 class Bytes(click.ParamType):
@@ -42,16 +42,20 @@ class Bytes(click.ParamType):
 )
 @click.option("--size", type=Bytes(), metavar="BYTES", help="At most this size: 20000, 200k, 1.5M.")
 @click.option(
-    "--dictionary",
-    default="photos",
-    show_default=True,
+    "--model",
     metavar="photos|FILE",
-    help="What the pictures are coded with: the packaged one, or a file of "
-    "train --compression, which decompress will need, too.",
+    help="What blocks are coded with: the packaged codec, or a file of train --compression, "
+    "which decompress will need, too. [default: photos]",
 )
-@click.option("--embed-dictionary", is_flag=True, help="Put that file into every output.")
+@click.option(
+    "--dictionary",
+    metavar="grey|colour|FILE",
+    help="Instead, code each patch with a few of these atoms: a packaged dictionary, or a file of "
+    "train, which decompress will need, too. For small pictures of one kind.",
+)
+@click.option("--embed", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")
-def compress(inputs, options, embed_dictionary, dictionary, **targets):
+def compress(inputs, options, embed, model, dictionary, **targets):
     """Compress pictures to .ksvd files.
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
@@ -62,17 +66,31 @@ def compress(inputs, options, embed_dictionary, dictionary, **targets):
     targets = {name: value for name, value in targets.items() if value is not None}
     if len(targets) > 1:
         raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
-    if dictionary not in _PACKAGED and not os.path.isfile(dictionary):
-        raise click.UsageError(f"--dictionary: there is no file {dictionary}")
+    if model and dictionary:
+        raise click.UsageError("choose one of --model and --dictionary")
+    if dictionary == "learn":
+        raise click.UsageError(
+            "--dictionary learn: a dictionary learned on the picture would have to be stored with "
+            "it, and takes more bytes than it saves; learn one on pictures of its kind with train"
+        )
+    for option, name, packaged in (
+        ("--model", model, _MODELS),
+        ("--dictionary", dictionary, _DICTIONARIES),
+    ):
+        if name and name not in packaged and not os.path.isfile(name):
+            raise click.UsageError(
+                f"{option}: there is no file {name}; the names are {', '.join(packaged)}"
+            )
     process = functools.partial(
-        compress_picture, dictionary=dictionary, embed=embed_dictionary, **targets
+        compress_picture, model=model, dictionary=dictionary, embed=embed, **targets
     )
     return batch.run(process, inputs, options, writes=".ksvd")
 
 
-def compress_picture(picture, *, threads, progress, dictionary, embed, **target):
+def compress_picture(picture, *, threads, progress, model, dictionary, embed, **target):
     """The bytes of a compressed `picture`."""
     from restore.files.metadata import with_resolution
+    from restore.sparse.dictionary import Dictionary
     from restore.tasks.compression import Codec
     from restore.tasks.compression import compress as compress_samples
 
@@ -80,7 +98,7 @@ def compress_picture(picture, *, threads, progress, dictionary, embed, **target)
     height, width = picture.samples.shape[:2]
     result = compress_samples(
         picture.samples,
-        codec=dictionary if dictionary in _PACKAGED else Codec.load(dictionary),
+        codec=Dictionary.load(dictionary) if dictionary else Codec.load(model or "photos"),
         embed=embed,
         depth="8" if picture.depth == "8" else "16",
         alpha=picture.alpha,

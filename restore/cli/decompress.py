@@ -15,19 +15,28 @@ from restore.cli.options import PictureCommand, batch_options
     "--dictionary",
     type=click.Path(exists=True, dir_okay=False),
     metavar="FILE",
-    help="The file the pictures were compressed with, where it is neither packaged nor embedded.",
+    help="The dictionary the pictures were compressed with, where it is not packaged or embedded.",
+)
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The codec the pictures were compressed with, where it is not packaged or embedded.",
 )
 @batch_options(suffix="")
-def decompress(inputs, options, dictionary):
+def decompress(inputs, options, dictionary, model):
     """Decompress .ksvd files.
 
     The pictures become PNG files, unless --format or -o says otherwise.
     """
     if options.format is None:
         options = dataclasses.replace(options, format="png" if _names_no_format(options) else None)
+    if dictionary and model:
+        raise click.UsageError("choose one of --model and --dictionary")
     process = functools.partial(
         decompress_bytes,
         dictionary=dictionary,
+        model=model,
         max_pixels=options.max_pixels,
         strip=options.strip,
     )
@@ -42,14 +51,15 @@ def _names_no_format(options):
     return output in (None, "-") or os.path.isdir(output) or format_of_name(output) is None
 
 
-def decompress_bytes(data, *, threads, progress, dictionary, max_pixels, strip):
+def decompress_bytes(data, *, threads, progress, dictionary, model, max_pixels, strip):
     """The picture in the bytes of a file."""
     from restore.files.metadata import resolution_of
     from restore.files.picture import Metadata, Picture
+    from restore.sparse.dictionary import Dictionary
     from restore.tasks.compression import Codec
     from restore.tasks.compression import decompress as decompress_data
 
-    codec = Codec.load(dictionary) if dictionary else None
+    codec = Codec.load(model) if model else dictionary and Dictionary.load(dictionary)
     found = decompress_data(data, codec=codec, max_pixels=max_pixels, threads=threads)
     metadata = Metadata(
         icc=None if strip == "all" else found.icc,

@@ -120,7 +120,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option(
     "--compression",
     is_flag=True,
-    help="Learn what compress --dictionary takes instead, from the packaged one on, or from "
+    help="Learn what compress --model takes instead, from the packaged one on, or from "
     "--init FILE. Of the other options above --shrink applies.",
 )
 @click.option(

@@ -116,7 +116,7 @@ def _shift(coder):
 
 
 @kernel
-def _code_even(coder, bit):
+def code_even(coder, bit):
     """Code a bit of probability one half."""
     state = coder.state
     middle = state[0] + ((state[1] - state[0]) >> 1)
@@ -131,7 +131,7 @@ def _code_even(coder, bit):
 
 
 @kernel
-def _code(coder, bit, count, choice):
+def code_bit(coder, bit, count, choice):
     """Code a bit under the first `count` active contexts and weights `choice`; return it."""
     state, models, active, stretched = coder.state, coder.models, coder.active, coder.stretched
     weights = coder.weights[choice]
@@ -167,7 +167,24 @@ def _code(coder, bit, count, choice):
 
 
 @kernel
-def _bucket(value, most):
+def code_large(coder, number, base, choice):
+    """Code a number from 1 on: how many bits it has in unary, then the bits (Elias gamma)."""
+    if coder.state[4]:
+        number = 1
+    bits = 1
+    while bits < 26:
+        coder.active[0] = base + bits
+        if not code_bit(coder, 1 if number >> bits else 0, 1, choice):
+            break
+        bits += 1
+    found = 1
+    for j in range(bits - 2, -1, -1):
+        found = found << 1 | code_even(coder, number >> j & 1)
+    return found
+
+
+@kernel
+def bucket(value, most):
     """Bits of a non-negative integer, at most `most`."""
     bits = 0
     while value and bits < most:
@@ -186,9 +203,9 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     active, reading = coder.active, coder.state[4]
     plane, size, mode, where = place[0], place[1], place[2], place[3]
     count = levels.size
-    near = _bucket(around[0], 8)
-    under = _bucket(around[3], 8)
-    below = _bucket(around[4], 8)
+    near = bucket(around[0], 8)
+    under = bucket(around[3], 8)
+    below = bucket(around[4], 8)
     kind = mode >> 1
     choice = size * 3 + plane
     colour = 1 if plane else 0
@@ -197,7 +214,7 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     for i in range(count):
         if np.int64(scales[i]) - log_step > -8:
             likely += 1
-    likely = _bucket(likely, 8)
+    likely = bucket(likely, 8)
 
     last = -1
     if not reading:
@@ -208,8 +225,8 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     active[0] = (
         base
         + choice * 16
-        + min(_bucket(around[1], 8) + 1 >> 1, 3) * 4
-        + min(_bucket(around[2], 8) + 1 >> 1, 3)
+        + min(bucket(around[1], 8) + 1 >> 1, 3) * 4
+        + min(bucket(around[2], 8) + 1 >> 1, 3)
     )
     base += SIZES * 3 * 16
     active[1] = base + choice * 9 + near
@@ -221,7 +238,7 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     active[4] = base + (colour * SIZES + size) * MODES + mode
     base += SIZES * MODES * 2
     active[5] = base + choice * PLACES + where
-    if not _code(coder, 1 if last >= 0 else 0, 6, choice):
+    if not code_bit(coder, 1 if last >= 0 else 0, 6, choice):
         if reading:
             levels[:] = 0
         return 0
@@ -229,7 +246,7 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     # The last coefficient: its half-octave in unary, then the place in it.
     group = 0
     if last >= 3:
-        bits = _bucket(last + 1, 9) - 1
+        bits = bucket(last + 1, 9) - 1
         group = 2 * bits + ((last + 1) >> (bits - 1) & 1) - 1
     elif last > 0:
         group = last
@@ -246,7 +263,7 @@ def _code_levels(coder, levels, scales, log_step, place, around):
         active[3] = base + (choice * 9 + under) * 16 + found
         base += 16 * SIZES * 3 * 9
         active[4] = base + (choice * PLACES + where) * 16 + found
-        if not _code(coder, 1 if group > found else 0, 5, 48 + choice * 6 + found % 6):
+        if not code_bit(coder, 1 if group > found else 0, 5, 48 + choice * 6 + found % 6):
             break
         found += 1
     if found < 3:
@@ -259,7 +276,7 @@ def _code_levels(coder, levels, scales, log_step, place, around):
         value = 0
         for j in range(rest - 1, -1, -1):
             active[0] = _TAIL + (size * 16 + found) * 8 + j
-            value = value << 1 | _code(coder, offset >> j & 1, 1, 3 * 12)
+            value = value << 1 | code_bit(coder, offset >> j & 1, 1, 3 * 12)
         last = first + value - 1
     if last >= count:
         last = count - 1
@@ -269,14 +286,14 @@ def _code_levels(coder, levels, scales, log_step, place, around):
         scale = scale_bucket(scales[i], log_step)
         recent = before + older
         recent = recent if recent < 3 else (3 if recent < 5 else 4)
-        ratio = min(_bucket((16 * total + 8) * 16 // (expected + 8), 10), 9)
+        ratio = min(bucket((16 * total + 8) * 16 // (expected + 8), 10), 9)
         ratio = max(ratio - 2, 0)
-        faded = min(_bucket(decay >> 3, 8), 4)
+        faded = min(bucket(decay >> 3, 8), 4)
         level = np.int64(levels[i]) if not reading else np.int64(0)
         size_of = abs(level)
         found = 1
         if i < last:
-            distance = _bucket(last - i, 8) - 1
+            distance = bucket(last - i, 8) - 1
             base = _ZERO
             active[0] = base + (plane * SCALES + scale) * 5 + recent
             base += 3 * SCALES * 5
@@ -286,12 +303,12 @@ def _code_levels(coder, levels, scales, log_step, place, around):
             base += SCALES * 27
             active[3] = base + (scale * 8 + ratio) * 5 + faded
             base += SCALES * 8 * 5
-            active[4] = base + ((distance * 9 + _bucket(i, 8)) * 5 + faded) * 3 + plane
+            active[4] = base + ((distance * 9 + bucket(i, 8)) * 5 + faded) * 3 + plane
             base += 8 * 9 * 5 * 3
             active[5] = base + (scale * 81 + under * 9 + below) * 3 + plane
             base += SCALES * 81 * 3
             active[6] = base + ((colour * SIZES + size) * 16 + min(i, 15)) * PLACES + where
-            found = _code(coder, 1 if level else 0, 7, 120 + choice * 15 + min(scale, 14))
+            found = code_bit(coder, 1 if level else 0, 7, 120 + choice * 15 + min(scale, 14))
         value = 0
         if found:
             value = 1
@@ -312,32 +329,21 @@ def _code_levels(coder, levels, scales, log_step, place, around):
                 )
                 base += 15 * 2 * SIZES * CLASSES * 32
                 active[4] = base + step * 243 + (under * 9 + below) * 3 + plane
-                if not _code(
+                if not code_bit(
                     coder, 1 if size_of > value else 0, 5, choice * 1 + 12 * min(step + 1, 2)
                 ):
                     break
                 value += 1
             if value == 15:
-                # Exponential Golomb: bits in unary, then the bits.
-                rest = size_of - 14 if not reading else 1
-                bits = 1
-                while bits < 26:
-                    active[0] = _ESCAPE + bits
-                    if not _code(coder, 1 if rest >> bits else 0, 1, 36 + 1):
-                        break
-                    bits += 1
-                number = 1
-                for j in range(bits - 2, -1, -1):
-                    number = number << 1 | _code_even(coder, rest >> j & 1)
-                value = number + 14
+                value = 14 + code_large(coder, size_of - 14, _ESCAPE, 36 + 1)
             if i < SIGNED and not plane:
                 base = _SIGN + (size * MODES + mode) * SIGNED + i
                 active[0] = base
                 active[1] = _SIGN + SIZES * MODES * SIGNED
                 active[1] += ((size * MODES + mode) * SIGNED + i) * PLACES + where
-                negative = _code(coder, 1 if level < 0 else 0, 2, SETS - 1)
+                negative = code_bit(coder, 1 if level < 0 else 0, 2, SETS - 1)
             else:
-                negative = _code_even(coder, 1 if level < 0 else 0)
+                negative = code_even(coder, 1 if level < 0 else 0)
             level = -value if negative else value
             if reading:
                 levels[i] = level
@@ -406,10 +412,10 @@ def code_row(coder, scales, picture, log_step, top):
                         continue
                     kind = (size - 1) * 3 + plane
                     active[0] = _SPLIT + kind * 25 + west * 5 + north
-                    active[1] = _SPLIT + 225 + kind * 9 + _bucket(beside + above, 8)
+                    active[1] = _SPLIT + 225 + kind * 9 + bucket(beside + above, 8)
                     active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
                     active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + where
-                    if not _code(coder, 1 if wanted < size else 0, 4, 38 + plane):
+                    if not code_bit(coder, 1 if wanted < size else 0, 4, 38 + plane):
                         break
                     size -= 1
                 cells = 1 << size
@@ -430,7 +436,7 @@ def code_row(coder, scales, picture, log_step, top):
                     active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + north_mode
                     active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + luma_mode
                     active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + where
-                    node = node << 1 | _code(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
+                    node = node << 1 | code_bit(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
                 mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
 
                 place[1], place[2], place[3] = size, mode, where

@@ -79,6 +79,14 @@ class Dictionary:
             atoms = self.atoms.astype(np.float64)
             return (atoms @ atoms.T).astype(np.float32)
 
+    @functools.cached_property
+    def digest(self):
+        """SHA-256 of the atoms and their shape."""
+        return bytes.fromhex(archive.digest(self._arrays()))
+
+    def _arrays(self):
+        return {"atoms": self.atoms, "patch_shape": np.array(self.patch_shape, np.int32)}
+
     def coherence(self):
         """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
 
@@ -93,8 +101,7 @@ class Dictionary:
         ----------
         file : path or binary file object
         """
-        arrays = {"atoms": self.atoms, "patch_shape": np.array(self.patch_shape, np.int32)}
-        archive.write(file, "dictionary", arrays, self.provenance)
+        archive.write(file, "dictionary", self._arrays(), self.provenance)
 
     @classmethod
     def load(cls, file):

@@ -12,7 +12,9 @@ from restore.files.picture import Metadata, Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from restore.sparse.dictionary import overcomplete_dct
 from restore.tasks.compression import Codec
+from tests import SAMPLES
 
 Y, X = np.mgrid[:48, :40] / 40
 
@@ -111,7 +113,10 @@ def test_what_cannot_be_is_said_and_writes_nothing(tmp_path):
     for arguments, words in (
         (["--size", "ten"], "no number of bytes"),
         (["--bpp", "1", "--psnr", "30"], "choose one of"),
-        (["--dictionary", "nowhere.npz"], "no file nowhere.npz"),
+        (["--model", "nowhere.npz"], "no file nowhere.npz"),
+        (["--dictionary", "nowhere.npz"], "no file nowhere.npz; the names are grey, colour"),
+        (["--dictionary", "learn"], "takes more bytes than it saves"),
+        (["--dictionary", "grey", "--model", "photos"], "one of --model and --dictionary"),
         (["--quality", "0"], "1<=x<=100"),
     ):
         code, _, said = restore("compress", source, *arguments)
@@ -143,13 +148,30 @@ def test_a_dictionary_of_like_pictures_is_learned_and_asked_for(tmp_path):
     report = json.loads(out.splitlines()[-1])
     assert report["pictures"] == 6
     source = folder / "0.png"
-    assert restore("compress", source, "--size", "200", "--dictionary", learned)[0] == 0
+    assert restore("compress", source, "--size", "200", "--model", learned)[0] == 0
     code, _, said = restore("decompress", folder / "0.ksvd", "-o", tmp_path / "again.png")
     digest = Codec.load(learned).digest.hex()
-    assert code == 1 and digest[:8] in said and "--dictionary" in said
+    assert code == 1 and digest[:8] in said and "--model" in said
     code, _, said = restore(
-        "decompress", folder / "0.ksvd", "-o", tmp_path / "again.png", "--dictionary", learned
+        "decompress", folder / "0.ksvd", "-o", tmp_path / "again.png", "--model", learned
     )
     assert code == 0, said
     error = read_picture(tmp_path / "again.png").samples - read_picture(source).samples
     assert np.sqrt(np.square(error).mean()) < 0.04
+
+
+def test_codes_over_a_dictionary_need_it_again(tmp_path):
+    mine, small, again = (tmp_path / name for name in ("mine.npz", "small.ksvd", "again.png"))
+    overcomplete_dct(100, (8, 8, 1)).save(mine)
+    source = SAMPLES / "chelsea-small.png"
+    assert restore("compress", source, "-o", small, "--size", "1500", "--dictionary", mine)[0] == 0
+    assert small.stat().st_size <= 1500
+    code, _, said = restore("decompress", small, "-o", again)
+    assert code == 1 and "give its file with --dictionary" in said
+    assert restore("decompress", small, "-o", again, "--dictionary", mine)[0] == 0
+    embedded = ("compress", source, "--overwrite", "-o", small, "--dictionary", mine, "--embed")
+    assert restore(*embedded)[0] == 0
+    assert restore("decompress", small, "--overwrite", "-o", again)[0] == 0
+    packaged = ("compress", source, "--overwrite", "-o", small, "--dictionary", "colour")
+    assert restore(*packaged)[0] == 0
+    assert restore("decompress", small, "--overwrite", "-o", again)[0] == 0

@@ -22,6 +22,7 @@ from restore.imaging import archive
 from restore.imaging.arrays import PictureWarning
 from restore.kernels import jit
 from restore.sparse import coding
+from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import Coder, correct
 from restore.tasks.compression import Codec
 from restore.tasks.demosaicing import Model
@@ -201,13 +202,14 @@ def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
     seeds = [
         restore.compress(PICTURE, quality=60, threads=1).data,
         restore.compress(GREY, quality=90, codec=small_codec(), embed=True, threads=1).data,
+        restore.compress(GREY, quality=60, codec=Dictionary.load("grey"), threads=1).data,
     ]
     random = np.random.default_rng(4)
     decoded = 0
     for number in range(MUTATIONS):
-        data = mutated(seeds[number % 2][:-4], random)
+        data = mutated(seeds[number % 3][:-4], random)
         if random.random() < 0.5:  # past the magic, the version and the flags
-            data = seeds[number % 2][:6] + data[6:]
+            data = seeds[number % 3][:7] + data[7:]
         data += zlib.crc32(data).to_bytes(4, "big")
         with contextlib.suppress(ValueError):
             found = restore.decompress(data, max_pixels=30_000, threads=1)

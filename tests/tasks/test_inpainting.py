@@ -193,7 +193,7 @@ def test_random_missing_pixels(image, share, floor):
     assert quality > decibels(inpaint_biharmonic(image, mask, channel_axis=axis), image)
 
 
-@pytest.mark.parametrize(("dictionary", "floor"), [(None, 40), ("learn", 30)])
+@pytest.mark.parametrize(("dictionary", "floor"), [(None, 40), ("learn", 25)])
 def test_texture_is_learned_from_the_picture(dictionary, floor):
     mask = missing(FINE.shape, 0.5, seed=6)
     quality = decibels(inpaint(FINE, mask, dictionary=dictionary), FINE)

@@ -3,6 +3,7 @@ import io
 import numpy as np
 import pytest
 
+from restore.imaging import archive
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
@@ -16,6 +17,7 @@ from restore.learning.super_resolution import (
 )
 from restore.tasks.super_resolution import Cascade, CoupledDictionary, super_resolve
 from restore.tasks.super_resolution.cascade import (
+    KIND,
     SHARPNESS,
     nearest_of,
     poses,
@@ -276,9 +278,28 @@ def test_damaged_and_foreign_files(learned, tmp_path):
         with pytest.raises(ValueError, match=r"sr\.npz"):
             Cascade.load(path)
     with pytest.raises(ValueError, match="holds a dictionary, and a super-resolution model"):
-        from restore.imaging import archive
-
         Cascade.load(archive.packaged_path("grey"))
+
+
+@pytest.mark.parametrize(
+    "sizes, words",
+    [
+        ([[2, 1, 1, 2, 2_500_000, 1, 1]], "MB unpacked, too much for a file of its size"),
+        ([[2, 1, 1, 2, 100_000, 1, 1]], "sizes of its stages make no sense"),
+        ([[2, 1, 1, 2, 1, 1, 1]] * 1000, "1 to 80 stages"),
+        ([[2, 1, 1, 2, -1, -1, 1]], "sizes of its stages make no sense"),
+    ],
+)
+def test_stages_that_would_take_much_are_refused(tmp_path, sizes, words):
+    total = np.array(sizes, np.int64)[:, 4].clip(1).sum()
+    arrays = {
+        "sizes": np.array(sizes, np.int32),
+        "maps": np.zeros(5 * len(sizes) + 5 * total, np.float16),
+        "regressions": np.zeros(4 * total, np.int8),
+    }
+    archive.write(tmp_path / "sr.npz", KIND, arrays, {})
+    with pytest.raises(ValueError, match=words):
+        Cascade.load(tmp_path / "sr.npz")
 
 
 # --- Enlarging --------------------------------------------------------------------------

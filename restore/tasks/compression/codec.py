@@ -1,7 +1,6 @@
 """What the picture codec has learned, as a record and as a file."""
 
 import functools
-import io
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -125,12 +124,6 @@ class Codec:
         """Fresh `models` and `weights` as the entropy coder changes them."""
         chances = self.models[:, 0].astype(np.int64) << 6 | 32
         return (chances << 8 | self.models[:, 1]).astype(np.int32), self.weights.copy()
-
-    def to_bytes(self):
-        """The bytes of `save`, the same at every call."""
-        file = io.BytesIO()
-        self.save(file)
-        return file.getvalue()
 
     def save(self, file):
         """Write an ``.npz`` to a path or a binary file object."""

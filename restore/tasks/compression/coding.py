@@ -54,11 +54,14 @@ def encode(codec, planes, number, passes=2, decoded=None, threads=None):
         coder = writer(*codec.start(), room)
         used = write(coder, codec, levels, sizes, modes, step_of(number)[1])
         if used <= room:
-            payload = coder.data[:used].tobytes()
-            # the decoder reads zeros past the end, but not many
-            payload = payload[: max(len(payload.rstrip(b"\0")), used - 4)]
-            return bytes(start & 255 for start in starts) + payload, shown
+            return bytes(start & 255 for start in starts) + payload_of(coder, used), shown
         room = used
+
+
+def payload_of(coder, used):
+    """The first `used` bytes of a writer; the reader takes zeros past the end, but not many."""
+    payload = coder.data[:used].tobytes()
+    return payload[: max(len(payload.rstrip(b"\0")), used - 4)]
 
 
 def write(coder, codec, levels, sizes, modes, log_step):

@@ -4,13 +4,14 @@
 bytes                 meaning
 ====================  =======================================================================
 4                     8B 4B 0D 0A
-1                     version of the format, 1
+1                     version of the format: 1 for pictures in learned bases, else 2
 1                     flags: 1 colour, 2 sixteen bits, 4 alpha, 8 ICC profile, 16 EXIF,
                       32 XMP, 64 a codec that is not packaged, 128 that codec is embedded
+1                     in version 2: how it is coded, `METHODS`
 1-5, 1-5              width, height, seven bits a byte from the lowest, the last below 128
 2                     big-endian: number of the quantiser's step, and of the filter above it
 3                     where in colour: angles of the rotation, signed
-1 or 4                number of the packaged codec, or the first bytes of the codec's SHA-256
+1 or 4                number of the packaged codec or dictionary, or the first bytes of its SHA-256
 1-5 and as many       of each section there is: alpha, ICC, EXIF, XMP, codec
 ...                   payload
 4                     CRC-32, big-endian, of all bytes before
@@ -27,11 +28,17 @@ import zlib
 import numpy as np
 
 from restore.kernels.blocks import SUPER
-from restore.tasks.compression.codec import PACKAGED, Codec
+from restore.sparse.dictionary import PACKAGED as DICTIONARIES
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.compression.codec import PACKAGED as CODECS
+from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.coding import STEPS
 
 MAGIC = b"\x8bK\r\n"
-VERSION = 1
+#: Learned bases chosen block by block; codes over a dictionary. What is packaged for each is
+#: numbered in files: names are added at the end and never removed.
+METHODS = ("bases", "atoms")
+NAMES = {"bases": CODECS, "atoms": DICTIONARIES}
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
 #: Bytes of a codec's SHA-256 in a file.
 _DIGEST = 4
@@ -59,6 +66,7 @@ class Header:
         Of the colour rotation.
     codec : str or bytes
         The packaged name, or the first bytes of the SHA-256.
+    method : {"bases", "atoms"}
     """
 
     width: int
@@ -68,7 +76,8 @@ class Header:
     number: int
     filter: int = 0
     angles: tuple = (0, 0, 0)
-    codec: object = PACKAGED[0]
+    codec: object = CODECS[0]
+    method: str = METHODS[0]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,11 +109,14 @@ def pack(header, sections, payload):
         )
         if there
     )
-    parts = [MAGIC, bytes([VERSION, flags]), _varint(header.width), _varint(header.height)]
+    method = METHODS.index(header.method)
+    parts = [MAGIC, bytes([2, flags, method] if method else [1, flags])]
+    parts += [_varint(header.width), _varint(header.height)]
     parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
     if header.channels == 3:
         parts.append(bytes(angle & 255 for angle in header.angles))
-    parts.append(header.codec[:_DIGEST] if other else bytes([PACKAGED.index(header.codec)]))
+    names = NAMES[header.method]
+    parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
     alpha = None if sections.alpha is None else _steps_of(sections.alpha)
     for section in (alpha, sections.icc, sections.exif, sections.xmp):
         if section is not None:
@@ -180,7 +192,8 @@ def inspect(data):
     name = header.codec if isinstance(header.codec, str) else f"sha256:{header.codec.hex()}"
     return {
         "format": "ksvd",
-        "version": VERSION,
+        "version": data[4],
+        "method": header.method,
         "width": header.width,
         "height": header.height,
         "channels": header.channels,
@@ -208,33 +221,37 @@ def bytes_of(data):
         ) from None
 
 
-def checked(codec):
-    """`codec`, if it is one."""
-    if not isinstance(codec, Codec):
-        raise TypeError(f"expected a Codec, see Codec.load, not {type(codec).__name__}")
-    return codec
-
-
 def codec_of(header, sections, codec=None):
-    """The codec that a file needs: packaged, embedded, or the one given.
+    """The codec or dictionary that a file needs: packaged, embedded, or the one given.
 
     Raises
     ------
     ValueError
         If it is not there, or not the one the picture was coded with.
+    TypeError
+        If it is of another kind.
     """
+    atoms = header.method == "atoms"
+    kind, word, option = (
+        (Dictionary, "dictionary", "--dictionary") if atoms else (Codec, "codec", "--model")
+    )
     if isinstance(header.codec, str):
-        return Codec.load(header.codec)
+        return kind.load(header.codec)
     if sections.codec is not None:
-        codec = Codec.load(io.BytesIO(sections.codec))
+        codec = kind.load(io.BytesIO(sections.codec))
     if codec is None:
         raise ValueError(
-            f"the picture was coded with the codec of SHA-256 {header.codec.hex()}...: "
-            "give its file with --dictionary"
+            f"the picture was coded with the {word} of SHA-256 {header.codec.hex()}...: "
+            f"give its file with {option}"
         )
-    if checked(codec).digest[:_DIGEST] != header.codec:
+    if not isinstance(codec, kind):
+        raise TypeError(
+            f"the picture was coded with a {word}, and this is a {type(codec).__name__}: "
+            f"give the file with {option}"
+        )
+    if codec.digest[:_DIGEST] != header.codec:
         raise ValueError(
-            f"the picture was coded with the codec of SHA-256 {header.codec.hex()}..., "
+            f"the picture was coded with the {word} of SHA-256 {header.codec.hex()}..., "
             f"not with this one, {codec.digest[:_DIGEST].hex()}..."
         )
     return codec
@@ -249,17 +266,20 @@ def _read(data):
             if damaged and len(data) > 4
             else "this is no compressed picture of restore"
         )
-    if len(data) < 5 or data[4] != VERSION:
-        if len(data) < 5:
-            raise ValueError("the file is cut off")
+    if len(data) < 5:
+        raise ValueError("the file is cut off")
+    if data[4] not in (1, 2):
         raise ValueError(
             f"the file has format version {data[4]}, or is damaged; this program reads "
-            f"version {VERSION}"
+            "versions 1 and 2"
         )
     if len(data) < 16 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ValueError("the file is damaged or cut off: its checksum is wrong")
     reader = _Reader(data[5:-4])
     flags = reader.take(1)[0]
+    method = reader.take(1)[0] if data[4] == 2 else 0
+    if method >= len(METHODS):
+        raise ValueError("the file is coded in a way that this version does not know")
     width, height = reader.varint(), reader.varint()
     if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
         raise ValueError(f"the file declares impossible sides of {width} x {height} pixels")
@@ -272,9 +292,10 @@ def _read(data):
         codec = bytes(reader.take(_DIGEST))
     else:
         number = reader.take(1)[0]
-        if number >= len(PACKAGED) or flags & _EMBEDDED:
+        names = NAMES[METHODS[method]]
+        if number >= len(names) or flags & _EMBEDDED:
             raise ValueError("the file needs a codec that this version does not have")
-        codec = PACKAGED[number]
+        codec = names[number]
     packed = {
         name: reader.take(reader.varint()) if flags & flag else None
         for name, flag in (
@@ -294,6 +315,7 @@ def _read(data):
         settings // STEPS,
         angles,
         codec,
+        METHODS[method],
     )
     return header, packed, reader.rest()
 

@@ -1,5 +1,6 @@
 """Compress a picture to a quality or to a size, and decompress it."""
 
+import io
 import math
 import numbers
 from typing import NamedTuple
@@ -7,8 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.imaging.arrays import as_image, check_finite, working
-from restore.tasks.compression import coding, container, smoothing
-from restore.tasks.compression.codec import PACKAGED, Codec
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.compression import atoms, coding, container, smoothing
+from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
 
 #: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
@@ -48,7 +50,7 @@ def compress(
     psnr=None,
     bpp=None,
     size=None,
-    codec=PACKAGED[0],
+    codec=container.CODECS[0],
     embed=False,
     depth="8",
     alpha=None,
@@ -74,8 +76,10 @@ def compress(
         The most bits per pixel of the whole file.
     size : int, optional
         The most bytes of the whole file.
-    codec : str or Codec
-        A packaged one, or one of `learn_codec`: decompressing will need the same.
+    codec : str, Codec or Dictionary
+        The name of a packaged codec, or one of `learn_codec`; or a dictionary, over which the
+        patches are coded by orthogonal matching pursuit, in colour plane by plane where its atoms
+        are grey. Decompressing will need the same.
     embed : bool
         Put the codec into the file.
     depth : {"8", "16"}
@@ -112,18 +116,14 @@ def compress(
         raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
     if alpha is not None and np.shape(alpha) != (height, width):
         raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
-    name = codec if isinstance(codec, str) else None
-    if name and name not in PACKAGED:
-        raise ValueError(
-            f"there is no codec {name!r}: use one of {', '.join(PACKAGED)}, or a Codec"
-        )
-    codec = Codec.load(codec) if name else container.checked(codec)
+    codec = _checked(codec, channels)
+    name = _name_of(codec)
     sections = container.Sections(
         alpha=None if alpha is None else _stored(np.asarray(alpha), depth),
         icc=icc,
         exif=exif,
         xmp=xmp,
-        codec=codec.to_bytes() if embed and not name else None,
+        codec=_file_of(codec) if embed and not name else None,
     )
     trials = _Trials(image, depth, codec, name, sections, threads)
 
@@ -159,6 +159,38 @@ def compress(
     return Compressed(*attempt(number))
 
 
+def _checked(codec, channels):
+    """The codec or dictionary that is meant."""
+    if isinstance(codec, str):
+        if codec not in container.CODECS:
+            raise ValueError(
+                f"there is no codec {codec!r}: use one of {', '.join(container.CODECS)}, "
+                "a Codec, or a Dictionary"
+            )
+        return Codec.load(codec)
+    if not isinstance(codec, (Codec, Dictionary)):
+        raise TypeError(f"expected a Codec or a Dictionary, not {type(codec).__name__}")
+    if isinstance(codec, Dictionary) and codec.channels not in (1, channels):
+        raise ValueError("the dictionary's patches are in colour and the picture is grey")
+    return codec
+
+
+def _name_of(codec):
+    """The name of a packaged codec or dictionary; None of another."""
+    kind, names = type(codec), container.NAMES[_method(codec)]
+    return next((name for name in names if kind.load(name).digest == codec.digest), None)
+
+
+def _method(codec):
+    return "atoms" if isinstance(codec, Dictionary) else "bases"
+
+
+def _file_of(codec):
+    file = io.BytesIO()
+    codec.save(file)
+    return file.getvalue()
+
+
 class _Trials:
     """One picture coded at some step numbers.
 
@@ -170,7 +202,8 @@ class _Trials:
 
     def __init__(self, image, depth, codec, name, sections, threads):
         self._height, self._width, channels = image.shape
-        self._angles = colour_angles(image) if channels == 3 else (0, 0, 0)
+        together = isinstance(codec, Dictionary) and codec.channels == 3
+        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
         self._planes = to_planes(image, self._angles)
         self._top = np.float32(_TOPS[depth])
         self._levels = np.rint(image * self._top)
@@ -182,10 +215,7 @@ class _Trials:
     def at(self, number):
         """The result at a step number; blocks are chosen on what the last trial decoded."""
         if number not in self.results:
-            passes = 1 if self.results else 2
-            payload, self._shown = coding.encode(
-                self._codec, self._planes, number, passes, self._shown, self._threads
-            )
+            payload = self._encode(number)
             step = coding.step_of(number)[0]
             strength = smoothing.best_strength(self._planes, self._shown, step, self._threads)
             header = container.Header(
@@ -196,11 +226,22 @@ class _Trials:
                 number,
                 strength,
                 self._angles,
-                self._name or self._codec.digest[: container._DIGEST],
+                self._name or self._codec.digest,
+                _method(self._codec),
             )
             data = container.pack(header, self._sections, payload)
             self.results[number] = data, self._psnr(strength, step)
         return self.results[number]
+
+    def _encode(self, number):
+        if isinstance(self._codec, Dictionary):
+            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._threads)
+        else:
+            passes = 1 if self.results else 2
+            payload, self._shown = coding.encode(
+                self._codec, self._planes, number, passes, self._shown, self._threads
+            )
+        return payload
 
     def _psnr(self, strength, step):
         """Of what decompressing the last trial will give."""
@@ -274,7 +315,7 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     ----------
     data : bytes
         Of `compress`.
-    codec : Codec, optional
+    codec : Codec or Dictionary, optional
         The one it was compressed with, where that is neither packaged nor embedded.
     max_pixels : int, optional
         Refuse larger pictures before anything is allocated for them.
@@ -294,7 +335,10 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     header, sections, payload = container.unpack(container.bytes_of(data), max_pixels)
     codec = container.codec_of(header, sections, codec)
     shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
-    planes = coding.decode(codec, payload, shape, header.number, threads)
+    if header.method == "atoms":
+        planes = atoms.decode(codec, payload, shape, header.number)
+    else:
+        planes = coding.decode(codec, payload, shape, header.number, threads)
     planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], threads)
     samples = from_planes(planes, header.angles, header.height, header.width)
     top = np.float32(_TOPS[header.depth])

@@ -15,7 +15,7 @@ import numpy as np
 from scipy import ndimage
 
 from restore.imaging import archive
-from restore.imaging.arrays import as_image, check_finite, working
+from restore.imaging.arrays import as_image, working
 from restore.imaging.bands import map_bands
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import mosaic as kernels
@@ -143,12 +143,12 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
 
     if sigma:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
-        scale, error = LEARNED_SIGMA / work.sigma(sigma) / work.unit, LEARNED_SIGMA**2
+        scale, error = LEARNED_SIGMA / work.sigma(sigma), LEARNED_SIGMA**2
     else:
         # what was learned was learned in [0, 1]
-        scale, error = 1 / max(work.unit, samples.max()), ROUNDED
+        scale, error = 1 / max(1, work.image.max()), ROUNDED
     scale = np.float32(scale)
-    scaled = samples * scale
+    scaled = work.image[..., 0] * scale
     if min(samples.shape) == 1:
         colour = _thin(scaled, top, left)
     elif quality == "fast":
@@ -156,8 +156,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     else:
         found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
         colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
-    colour = colour / scale
-    check_finite(colour)
+    colour = work.back(colour / scale)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
         _put_back(samples, _sites(pattern), colour)

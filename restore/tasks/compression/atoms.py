@@ -1,0 +1,230 @@
+"""Pictures as codes over a dictionary: what a file of the second method holds.
+
+Patches lie side by side. Each is its mean, predicted from the means around, and a few atoms with
+whole levels (`restore.kernels.quantised`). A dictionary of grey patches codes the decorrelated
+planes of a colour picture one by one; one of colour patches codes all channels at once.
+"""
+
+import functools
+from math import comb
+
+import numpy as np
+
+from restore.imaging import bands
+from restore.kernels import entropy
+from restore.kernels import quantised as kernels
+from restore.tasks.compression import coding
+
+#: Squared steps that a bit is worth.
+PRICE = 0.1
+
+#: Steps of the means, in steps of a coefficient over the side of a patch: the mean of a patch is
+#: worth as much as a coefficient when 1.
+MEAN_STEP = 1.5
+
+#: Patches coded in one call.
+BAND = 512
+
+#: Observations that the first chance of a model counts for.
+TRUST = 6
+
+#: What to expect at first: sizes of the rests of the means by how far the means around are apart,
+#: atoms of a patch whose neighbours have none, and chances that a level is above 1, 2, and so on.
+FIRST_SPREADS = (1.0, 1.5, 2.0, 3.0, 8.0)
+FEWEST = 0.3
+FIRST_LEVELS = (0.9, 0.6, 0.55, *(13 * (0.6,)))
+
+
+def layers(planes, dictionary):
+    """(height, width, channels) views of planes, as many as there are patches' channels in each."""
+    channels = dictionary.channels
+    return [
+        np.stack(planes[first : first + channels], axis=2)
+        for first in range(0, len(planes), channels)
+    ]
+
+
+def encode(dictionary, planes, number, threads=None):
+    """Code planes.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+        Of one channel, or of as many as there are planes.
+    planes : list of (height, width) float32
+        Levels about 0.
+    number : int
+        Step number.
+    threads : int, optional
+
+    Returns
+    -------
+    payload : bytes
+    decoded : list of (height, width) float32
+        What the decoder will see.
+    """
+    coded, shown = [], []
+    for layer in layers(planes, dictionary):
+        codes, decoded = _quantised(dictionary, layer, number, threads)
+        coded.append(codes)
+        shown += list(np.moveaxis(decoded, 2, 0))
+    room = 1024 + 2 * sum(plane.size for plane in planes)
+    coder = coding.writer(*_start(dictionary.n_atoms), room)
+    for means, counts, indices, levels in coded:
+        for row in range(len(means)):
+            kernels.code_row(
+                coder, means, counts, indices[row], levels[row], dictionary.n_atoms, row
+            )
+    payload = coding.payload_of(coder, entropy.finish(coder))
+    return payload, [np.ascontiguousarray(plane) for plane in shown]
+
+
+def decode(dictionary, payload, shape, number):
+    """The planes of a payload.
+
+    Parameters
+    ----------
+    dictionary : Dictionary
+    payload : bytes
+    shape : (planes, height, width)
+    number : int
+        Step number.
+
+    Returns
+    -------
+    list of (height, width) float32
+
+    Raises
+    ------
+    ValueError
+        If the payload ends before the picture is complete.
+    """
+    count, height, width = shape
+    if count % dictionary.channels:
+        raise ValueError("the picture is grey, and was coded with a dictionary in colour")
+    coder = coding.reader(*_start(dictionary.n_atoms), payload)
+    down, across, channels = dictionary.patch_shape
+    rows, columns = -(-height // down), -(-width // across)
+    planes = np.empty((count, rows * down, columns * across), np.float32)
+    for first in range(0, count, channels):
+        means, counts = _empty(rows, columns, channels)
+        # a row of patches at a time: codes take more memory than the samples they stand for
+        for row in range(rows):
+            indices, levels = np.zeros((2, columns, kernels.MOST), np.int32)
+            if not kernels.code_row(coder, means, counts, indices, levels, dictionary.n_atoms, row):
+                raise ValueError("the compressed data end before the picture is complete")
+            codes = means[row : row + 1], counts[row : row + 1], indices, levels
+            into = planes[first : first + channels, row * down : (row + 1) * down]
+            into[...] = np.moveaxis(_decoded(dictionary, codes, number), 2, 0)
+    return [np.ascontiguousarray(plane[:height, :width]) for plane in planes]
+
+
+def _empty(rows, columns, channels):
+    """Means and counts of the patches of a layer, all 0."""
+    return np.zeros((rows, columns, channels), np.int32), np.zeros((rows, columns), np.int32)
+
+
+def _steps(dictionary, number):
+    """Step of the coefficients and of the means."""
+    step = coding.step_of(number)[0]
+    down, across, _ = dictionary.patch_shape
+    return step, np.float32(max(MEAN_STEP * step / np.sqrt(down * across), 2.0**-10))
+
+
+def _quantised(dictionary, layer, number, threads):
+    """The codes of a layer's patches, and what they stand for."""
+    height, width, channels = layer.shape
+    down, across, _ = dictionary.patch_shape
+    rows, columns = -(-height // down), -(-width // across)
+    means, counts = _empty(rows, columns, channels)
+    indices, levels = np.zeros((2, rows, columns, kernels.MOST), np.int32)
+    codes = means, counts, indices, levels
+    patches = _patches(layer, dictionary.patch_shape)
+    step, mean_step = _steps(dictionary, number)
+    grid = patches.reshape(len(patches), -1, channels)
+    means[...] = np.rint(grid.mean(axis=1) / mean_step).reshape(means.shape)
+    grid -= (means.reshape(-1, 1, channels) * mean_step).astype(np.float32)
+
+    def pursue(band):
+        chosen = patches[band]
+        projections = chosen @ dictionary.atoms_t
+        kernels.pursue(
+            chosen, projections, dictionary.gram, step, np.float32(PRICE * step**2),
+            indices.reshape(-1, kernels.MOST)[band], levels.reshape(-1, kernels.MOST)[band],
+            counts.reshape(-1)[band],
+        )  # fmt: skip
+
+    bands.for_each(pursue, bands.slices(len(patches), BAND), threads)
+    return codes, _decoded(dictionary, codes, number)[:height, :width]
+
+
+def _patches(layer, patch_shape):
+    """(n_patches, patch_dim) side by side, row by row; the last row and column repeated."""
+    down, across, channels = patch_shape
+    ends = [(0, -layer.shape[0] % down), (0, -layer.shape[1] % across), (0, 0)]
+    layer = np.pad(layer, ends, "edge")
+    rows, columns = layer.shape[0] // down, layer.shape[1] // across
+    patches = layer.reshape(rows, down, columns, across, channels).swapaxes(1, 2)
+    return np.ascontiguousarray(patches).reshape(rows * columns, -1)
+
+
+def _decoded(dictionary, codes, number):
+    """(rows * side, columns * side, channels) float32: the layer that codes stand for."""
+    means, counts, indices, levels = codes
+    down, across, channels = dictionary.patch_shape
+    rows, columns = counts.shape
+    step, mean_step = _steps(dictionary, number)
+    patches = np.empty((rows * columns, dictionary.patch_dim), np.float32)
+    kernels.reconstruct(
+        indices.reshape(rows * columns, -1), levels.reshape(rows * columns, -1), counts.ravel(),
+        dictionary.atoms, step, patches,
+    )  # fmt: skip
+    patches = patches.reshape(rows, columns, down * across, channels)
+    patches += (means * mean_step).astype(np.float32)[:, :, None]
+    patches = patches.reshape(rows, columns, down, across, channels).swapaxes(1, 2)
+    return patches.reshape(rows * down, columns * across, channels)
+
+
+def _start(n_atoms):
+    """Models and weights as coding begins: sets as if every atom were equally likely."""
+    models = _models(n_atoms).copy()
+    return models, np.full((kernels.SETS, 1), 1 << 16, np.int32)
+
+
+@functools.cache
+def _models(n_atoms):
+    models = np.full(kernels.MODELS, 1 << 21, np.int64)
+    for context in range(10):
+        spread = FIRST_SPREADS[context % 5]
+        models[kernels.MEAN + 16 * context :][:16] = int(spread / (spread + 1) * (1 << 22))
+    for near in range(16):
+        usual = near / 2 + FEWEST
+        models[kernels.COUNT + kernels.MOST * near :][: kernels.MOST] = int(
+            usual / (usual + 1) * (1 << 22)
+        )
+    for context in range(4):
+        models[kernels.LEVEL + 16 * context :][:16] = [
+            int(chance * (1 << 22)) for chance in FIRST_LEVELS
+        ]
+    first, sizes = kernels.SPLIT, {1: n_atoms}
+    for place in range(1, kernels.NODES + kernels.DEPTHS):
+        if place < kernels.NODES:
+            size = sizes[place]
+            sizes[2 * place], sizes[2 * place + 1] = (size + 1) // 2, size // 2
+        else:
+            size = max(n_atoms >> (place - kernels.NODES), 2)
+        for inside in range(1, kernels.SET + 1):
+            for least in range(kernels.SET):
+                chance = _more(size, inside, least)
+                at = first + (place * kernels.SET + inside - 1) * kernels.SET + least
+                models[at] = int(chance * (1 << 22))
+    models = models.clip(64, (1 << 22) - 64) << 8 | TRUST
+    return models.astype(np.int32)
+
+
+def _more(size, inside, least):
+    """Chance that more than `least` of `inside` atoms are in the first half, if `least` are."""
+    half = (size + 1) // 2
+    ways = [comb(half, k) * comb(size - half, inside - k) for k in range(inside + 1)]
+    total = sum(ways[least:])
+    return sum(ways[least + 1 :]) / total if total else 0.5
