@@ -35,6 +35,9 @@ def mosaics(run, name, pictures):
         title: functools.partial(restore.demosaic, quality=quality, threads=run.threads)
         for title, quality in QUALITIES.items()
     }
+    methods["restore, dictionary"] = functools.partial(
+        restore.demosaic, dictionary="colour", threads=run.threads
+    )
     if peer("colour_demosaicing", "colour-demosaicing"):
         for title, function in COLOUR_DEMOSAICING.items():
             methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=function)

@@ -29,8 +29,8 @@ def scales(run, name, pictures):
         "restore, best": lambda given: restore.super_resolve(
             *given, quality="best", threads=run.threads
         ),
-        "restore, coupled dictionaries": lambda given: restore.super_resolve(
-            *given, method="ksvd", threads=run.threads
+        "restore, dictionary": lambda given: restore.super_resolve(
+            *given, dictionary="grey", threads=run.threads
         ),
         "Lanczos (Pillow)": lanczos,
         "bicubic": bicubic,

@@ -126,13 +126,13 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 @click.option(
     "--super-resolution",
     type=click.Choice(["2", "3", "4"]),
-    help="Learn what super-resolve --dictionary takes for this scale instead. Of the options "
+    help="Learn what super-resolve --model takes for this scale instead. Of the options "
     "above --shrink applies.",
 )
 @click.option(
     "--demosaicing",
     is_flag=True,
-    help="Learn what demosaic --dictionary takes instead. Of the other options above --shrink "
+    help="Learn what demosaic --model takes instead. Of the other options above --shrink "
     "applies; it should be 2 or more, unless every pixel was measured in full colour.",
 )
 @click.option(
@@ -187,7 +187,7 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     of them; flat patches are thinned out. What cannot be read is left out and listed. After
     every turn DICT.npz holds the dictionary so far: an interrupted run goes on with --resume,
     to the same result. At the end it is compared with the packaged dictionary on patches
-    set apart. Any --dictionary accepts the result.
+    set apart. Every --dictionary takes the result.
     """
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")

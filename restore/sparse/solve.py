@@ -1,4 +1,4 @@
-"""A picture from its measurements y = A x, by a dictionary: the prior's and the data's step in turns.
+"""A picture from its measurements y = A x by a dictionary: steps of the prior and of the data.
 
 The prior's step codes every patch of the estimate with few atoms and averages what overlaps; the
 data's step makes the estimate fit the measurements again. The tolerance of the codes falls from
@@ -33,7 +33,7 @@ def solve(start, data_step, dictionary, tolerances, stride=1, *, threads=None, p
     tolerances : sequence of float
         Root mean square of what is left of a patch, turn by turn.
     stride : int
-        Samples between neighbouring patches.
+        Samples between neighbouring patches; at most the side of a patch is taken.
     threads : int, optional
         The result is the same for any number.
     progress : callable, optional
@@ -49,7 +49,7 @@ def solve(start, data_step, dictionary, tolerances, stride=1, *, threads=None, p
     Guleryuz, "Nonlinear approximation based image recovery using adaptive sparse reconstructions
     and iterated denoising", IEEE TIP 15(3), 2006.
     """
-    estimate = start
+    estimate, stride = start, min(stride, *dictionary.patch_shape[:2])
     for done, tolerance in enumerate(tolerances):
         if done:
             estimate = data_step(estimate)

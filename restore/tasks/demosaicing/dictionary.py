@@ -5,7 +5,6 @@ from scipy import ndimage
 
 from restore.imaging.colour import AXES
 from restore.sparse import coding, dictionary_learning
-from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.operators import Mosaic
 from restore.sparse.solve import fitted, solve
@@ -16,8 +15,8 @@ QUALITIES = {"fast": (3, 4), "balanced": (6, 3), "best": (8, 2)}
 #: What is left of a patch, root mean square, in the first and in the last turn.
 FIRST, LAST = 2 / 255, 0.25 / 255
 
-#: Patches that a dictionary is learned on, turns of learning, and what is left of a patch.
-PATCHES, ITERATIONS, LEARNING = 30_000, 8, 2 / 255
+#: What is left of a patch while learning.
+LEARNING = 2 / 255
 
 #: Weight of the differences of colours, in parts of their detail by that of the light; and the
 #: size of that detail, as a Gaussian's standard deviation.
@@ -57,8 +56,12 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     """
     operator = Mosaic(pattern)
     turns, stride = QUALITIES[quality]
+    noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
     if learn:
-        dictionary = _learn(start, dictionary, sigma, seed, threads, progress)
+        dictionary = dictionary_learning.learn_on(
+            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed,
+            threads=threads, progress=progress,
+        )  # fmt: skip
     axes = AXES[3] * _weights(start)[:, None]
     back = np.linalg.inv(axes)
     seen = _seen(dictionary, axes)
@@ -66,7 +69,7 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     def fit(planes):
         return _mapped(fitted(_mapped(planes, back), operator, mosaic), axes)
 
-    noise = coding.noise_energy(seen.patch_dim, sigma) / seen.patch_dim * np.mean(axes**2) * 3
+    noise *= np.sum(axes**2) / 3
     tolerances = np.sqrt(np.geomspace(FIRST, LAST, turns) ** 2 + noise)
     planes = solve(
         _mapped(start, axes), fit, seen, tolerances, stride, threads=threads, progress=progress
@@ -94,17 +97,3 @@ def _weights(colour):
     light, *differences = np.sqrt(np.mean(np.square(detail, dtype=np.float64), axis=(0, 1)))
     share = np.hypot(*differences) / max(light, 1e-12)
     return np.array([1, *2 * [np.clip(WEIGHT * share, 0.1, 2)]], np.float32)
-
-
-def _learn(colour, dictionary, sigma, seed, threads, progress):
-    """The dictionary fitted to the patches of a picture."""
-    patches = patching.sample(colour, dictionary.patch_shape, PATCHES, seed)
-    patching.centre(patches, 3)
-    if len(patches) < dictionary.n_atoms:
-        return dictionary
-    noise = coding.noise_energy(dictionary.patch_dim, sigma)
-    return dictionary_learning.learn_dictionary(
-        patches, dictionary.patch_shape, dictionary.n_atoms, dictionary.patch_dim // 6,
-        max(dictionary.patch_dim * LEARNING**2, noise), start=dictionary, iterations=ITERATIONS,
-        seed=seed, threads=threads, progress=progress,
-    )  # fmt: skip

@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from restore.imaging.colour import luminance
+from restore.imaging.resize import resize
+from restore.sparse import dictionary_learning
 from restore.sparse.operators import Decimation
 from restore.sparse.solve import fitted, solve
 
@@ -11,40 +14,51 @@ QUALITIES = {"fast": (8, 3), "balanced": (12, 2), "best": (16, 1)}
 #: What is left of a patch, root mean square, in the first and in the last turn.
 FIRST, LAST = 20 / 255, 2 / 255
 
+#: What is left of a patch while learning.
+LEARNING = 8 / 255
 
-def by_dictionary(small, start, dictionary, quality, threads=None, progress=None):
-    """Correct an enlargement by the sparse codes of its patches.
 
-    What a patch lacks is the fine part of its atoms: they are chosen by what of them was left when
-    the picture became small. No patch of the small picture shows all of an atom and nothing else, for
-    the filter is wider than a patch; so the atoms meet the measurements A x by the picture x that
-    they make together, in turns.
+def by_dictionary(image, size, dictionary, learn, quality, seed=0, threads=None,
+                  progress=None):  # fmt: skip
+    """Enlarge a picture whose patches are sparse over a dictionary.
+
+    The small picture is A x of the large one, x, and the large one is what its codes make: so the
+    atoms are seen as they look when made small, through A D. The filter of A is wider than
+    a patch, which no small patch shows alone. Hence all patches meet the measurements together,
+    by the picture that they make, in turns (`restore.sparse.solve`).
 
     Parameters
     ----------
-    small : (h, w) float32 ndarray
-    start : (height, width) float32 ndarray
-        First enlargement.
+    image : (h, w, channels) float32 ndarray
+    size : (height, width)
     dictionary : Dictionary
-        Of grey patches.
+        Of grey patches: they are those of the luminance. Colour is interpolated.
+    learn : bool
+        Fit the dictionary first to the patches of `image`, which are as sharp as those wished for.
     quality : {"fast", "balanced", "best"}
+    seed : int
+        Of the draw of patches to learn on.
     threads, progress : optional
 
     Returns
     -------
-    (height, width) float32 ndarray
-        Made small again it is `small`.
+    (height, width, channels) float32 ndarray
+        Made small again it is `image`.
     """
-    operator = Decimation(start.shape, small.shape)
-    measured = small[..., None]
-
-    def fit(image):
-        return fitted(image, operator, measured)
-
+    operator = Decimation(tuple(size), image.shape[:2])
+    small = luminance(image, threads)[..., None]
+    if learn:
+        dictionary = dictionary_learning.learn_on(
+            small, dictionary, dictionary.patch_dim * LEARNING**2, seed=seed, threads=threads,
+            progress=progress,
+        )  # fmt: skip
     turns, stride = QUALITIES[quality]
-    tolerances = np.geomspace(FIRST, LAST, turns)
-    image = solve(
-        fit(start[..., None]), fit, dictionary, tolerances, stride, threads=threads,
-        progress=progress,
+    enlarged = resize(image, *size, threads)
+    start = luminance(enlarged, threads)[..., None]
+    enlarged -= start
+    enlarged += solve(
+        fitted(start, operator, small), lambda large: fitted(large, operator, small), dictionary,
+        np.geomspace(FIRST, LAST, turns), stride,
+        threads=threads, progress=progress,
     )  # fmt: skip
-    return fit(image)[..., 0]
+    return fitted(enlarged, operator, image)
