@@ -36,6 +36,9 @@ def mosaics(run, name, pictures):
         title: functools.partial(restore.demosaic, quality=quality, pool=Pool(run.threads))
         for title, quality in QUALITIES.items()
     }
+    methods["restore, dictionary"] = functools.partial(
+        restore.demosaic, dictionary="colour", pool=Pool(run.threads)
+    )
     if peer("colour_demosaicing", "colour-demosaicing"):
         for title, function in COLOUR_DEMOSAICING.items():
             methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=function)

@@ -30,8 +30,8 @@ def scales(run, name, pictures):
         "restore, best": lambda given: restore.super_resolve(
             *given, quality="best", pool=Pool(run.threads)
         ),
-        "restore, coupled dictionaries": lambda given: restore.super_resolve(
-            *given, method="ksvd", pool=Pool(run.threads)
+        "restore, dictionary": lambda given: restore.super_resolve(
+            *given, dictionary="grey", pool=Pool(run.threads)
         ),
         "Lanczos (Pillow)": lanczos,
         "bicubic": bicubic,

@@ -170,7 +170,7 @@ def train(context, inputs, output, overwrite, resume, recursive, **settings):
     of them; flat patches are thinned out. What cannot be read is left out and listed. After
     every turn DICT.npz holds the dictionary so far: an interrupted run goes on with --resume,
     to the same result. At the end it is compared with the packaged dictionary on patches
-    set apart. Any --dictionary accepts the result.
+    set apart. Every --dictionary takes the result.
     """
     from restore.batch.training import DictionaryRun, ModelRun
 

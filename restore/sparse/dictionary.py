@@ -176,14 +176,15 @@ def load_for(dictionary, channels):
     ValueError
         If its patches have another number of channels; and as `Dictionary.load`.
     """
-    if isinstance(dictionary, str) and dictionary == "learn":
+    if dictionary == "learn":
         dictionary = "grey" if channels == 1 else "colour"
     if not isinstance(dictionary, Dictionary):
         dictionary = Dictionary.load(dictionary)
     if dictionary.channels != channels:
+        has, needs = (("grey" if n == 1 else "colour") for n in (dictionary.channels, channels))
         raise ValueError(
-            f"the dictionary's patches have {dictionary.channels} channels and the picture "
-            f"{channels}"
+            f"the dictionary is of {has} patches, and {needs} ones are coded here: take the one "
+            f"named {needs}, or another of {needs} patches"
         )
     return dictionary
 

@@ -33,6 +33,7 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse import coding
+from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 #: Two atoms closer than this are one; the later is replaced.
@@ -131,6 +132,40 @@ def learn_dictionary(
         learned = turn.dictionary
         bands.tell(pool, "learning", done, iterations)
     return learned
+
+
+def learn_on(
+    image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0, pool=None
+):
+    """Fit a dictionary to the patches of one picture by K-SVD.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+    dictionary : Dictionary
+        To start from; it comes back as it is where the picture has fewer patches than atoms.
+    tolerance : float
+        Residual energy of a patch at which it needs no more atoms. Patches of less teach nothing.
+    sparsity : int, optional
+        Most atoms a patch may use; a quarter of its samples by default.
+    patches : int
+        At most so many are drawn.
+    iterations, seed, pool
+        As in `learn_dictionary`.
+
+    Returns
+    -------
+    Dictionary
+    """
+    drawn = patching.sample(image, dictionary.patch_shape, patches, seed)
+    patching.centre(drawn, dictionary.channels)
+    drawn = drawn[np.einsum("pk,pk->p", drawn, drawn) > tolerance]
+    if len(drawn) < dictionary.n_atoms:
+        return dictionary
+    return learn_dictionary(
+        drawn, dictionary.patch_shape, dictionary.n_atoms, sparsity or dictionary.patch_dim // 4,
+        tolerance, start=dictionary, iterations=iterations, seed=seed, pool=pool,
+    )  # fmt: skip
 
 
 def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):

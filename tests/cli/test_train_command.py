@@ -285,7 +285,7 @@ def test_what_gives_no_dictionary_is_told_and_leaves_nothing(tmp_path):
     for init, sentence in (
         ("none.npz", "there is no dictionary"),
         (folder / "notes.png", "is not a dictionary file"),
-        (HOUSE / "restore/data/sr2-ksvd.npz", "it holds a coupled dictionary"),
+        (HOUSE / "restore/data/sr2.npz", "it holds a super-resolution model"),
     ):
         result = call(SAMPLES, "-o", out, "--init", init)
         assert result.return_value == 1 and sentence in result.stderr
@@ -472,7 +472,7 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
     model = demosaicing.Model.load(output)
     assert len(model.stages) == 1 and model.provenance["learned_from"] == ["photos"]
     words = ["demosaic", str(SAMPLES / "coffee-mosaic.png"), "-o", str(restored), "--pattern"]
-    words += ["RGGB", "--dictionary", str(output)]
+    words += ["RGGB", "--model", str(output)]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert result.return_value == 0, result.stderr
     clean = read_picture(SAMPLES / "coffee-clean.png").samples

@@ -27,7 +27,7 @@ from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import Coder, correct
 from restore.tasks.compression import Codec
 from restore.tasks.demosaicing import Model
-from restore.tasks.super_resolution import Cascade, CoupledDictionary
+from restore.tasks.super_resolution import Cascade
 from tests.batch.test_fuzz import mutated
 
 MUTATIONS = int(os.environ.get("FUZZ", 30))
@@ -123,12 +123,6 @@ KINDS = {
     "cascade": (
         small_cascade,
         lambda file: restore.super_resolve(PICTURE, model=Cascade.load(file), pool=Pool(1)),
-    ),
-    "coupled": (
-        lambda: CoupledDictionary.load(2),
-        lambda file: restore.super_resolve(
-            GREY, model=CoupledDictionary.load(file), method="ksvd", pool=Pool(1)
-        ),
     ),
     "codec": (small_codec, use_codec),
     "coder": (small_coder, use_coder),

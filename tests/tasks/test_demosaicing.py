@@ -13,6 +13,7 @@ from restore.files import tiff
 from restore.files.picture import Metadata, Picture
 from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
+from restore.tasks import demosaicing
 from restore.tasks.demosaicing import (
     PATTERNS,
     Model,
@@ -165,6 +166,55 @@ def test_every_step_is_better_than_the_one_before(pattern):
     quality = [decibels(colour, scene, 4) for colour in steps]
     assert quality == sorted(quality)
     assert quality[-1] > quality[1] + 1
+
+
+GREY = np.asarray(Image.open(SAMPLES / "camera-clean.png").convert("RGB"))[170:330, 170:350]
+
+
+@pytest.mark.parametrize(
+    ("scene", "dictionary", "gain"),
+    [
+        (GREY, "colour", 2),  # no colour: the atoms are chosen by the light
+        (GREY, "learn", 2.5),
+        (picture(160, 180), "colour", -0.1),
+        (picture(160, 180), "learn", 0.3),
+    ],
+)
+def test_a_dictionary_corrects_the_first_estimate(scene, dictionary, gain):
+    mosaic = sampled(scene, "GRBG")
+    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), 1, None)
+    one, four = (
+        demosaic(mosaic, "GRBG", dictionary=dictionary, pool=Pool(threads)) for threads in (1, 4)
+    )
+    assert np.array_equal(one, four)
+    assert np.array_equal(sampled(one, "GRBG"), (mosaic / 255).astype(np.float32))
+    assert decibels(one, scene, 4) > decibels(start, scene, 4) + gain
+
+
+def test_a_dictionary_removes_noise():
+    scene = picture(160, 180)
+    mosaic = sampled(scene, "RGGB") / 255 + np.random.default_rng(0).normal(0, 0.06, (160, 180))
+    noisy, clean = (
+        decibels(demosaic(mosaic, sigma=sigma, dictionary="colour"), scene) for sigma in (0, 0.06)
+    )
+    assert clean > noisy + 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 2), (3, 5)])
+def test_dictionaries_of_small_pictures(shape):
+    mosaic = np.random.default_rng(1).random(shape).astype(np.float32)
+    for dictionary in ("colour", "learn"):
+        colour = demosaic(mosaic, dictionary=dictionary)
+        assert colour.shape == (*shape, 3)
+        assert np.array_equal(sampled(colour, "RGGB"), mosaic)
+
+
+def test_dictionaries_that_make_no_sense():
+    mosaic = sampled(picture(20, 20), "RGGB")
+    with pytest.raises(ValueError, match="of grey patches, and colour ones are coded"):
+        demosaic(mosaic, dictionary="grey")
+    with pytest.raises(ValueError, match="not both"):
+        demosaic(mosaic, dictionary="colour", model=packaged("demosaic"))
 
 
 def test_sharp_edges_stay_finite_and_in_place():
@@ -350,7 +400,13 @@ def test_command_simulates(tmp_path):
     source = save(tmp_path / "scene.png", picture(40, 50))
     words = ("--simulate", "--pattern", "RGGB", "--quality", "fast", "-o", tmp_path / "out.png")
     assert command(source, *words)[0] == 0
-    assert imagecodecs.png_decode((tmp_path / "out.png").read_bytes()).shape == (40, 50, 3)
+    colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+    assert colour.shape == (40, 50, 3)
+    for dictionary in ("colour", "learn"):
+        assert command(source, *words, "--dictionary", dictionary, "--overwrite")[0] == 0
+        other = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+        assert np.array_equal(sampled(other, "RGGB"), sampled(colour, "RGGB"))
+        assert not np.array_equal(other, colour)
 
 
 @pytest.mark.parametrize(
@@ -359,6 +415,7 @@ def test_command_simulates(tmp_path):
         ((), "OpenCV's names are shifted"),
         (("--pattern", "RGGB", "--black", "70000"), "above the black level"),
         (("--pattern", "RGGB", "--simulate"), "this is grey"),
+        (("--pattern", "RGGB", "--dictionary", "grey"), "colour ones are coded here"),
     ],
 )
 def test_command_fails_a_file_in_one_sentence(tmp_path, words, sentence):
@@ -376,7 +433,15 @@ def test_command_refuses_pictures_in_colour(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [("--pattern", "RGBG"), ("--offset", "1"), ("--wb", "1,2"), ("--wb", "1,0,1")]
+    "words",
+    [
+        ("--pattern", "RGBG"),
+        ("--offset", "1"),
+        ("--wb", "1,2"),
+        ("--wb", "1,0,1"),
+        ("--dictionary", "none.npz"),
+        ("--dictionary", "colour", "--model", __file__),
+    ],
 )
 def test_command_refuses_wrong_usage(words):
     *_, error = command("mosaic.png", *words)

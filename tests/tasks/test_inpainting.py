@@ -254,7 +254,7 @@ def test_samples_that_are_not_finite():
 
 def test_other_arguments():
     mask = missing(CAMERA.shape, 0.1)
-    with pytest.raises(ValueError, match="3 channels and the picture 1"):
+    with pytest.raises(ValueError, match="of colour patches, and grey ones are coded"):
         inpaint(CAMERA, mask, dictionary="colour")
     with pytest.raises(FileNotFoundError, match="there is no dictionary none.npz"):
         inpaint(CAMERA, mask, dictionary="none.npz")

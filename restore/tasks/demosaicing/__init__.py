@@ -19,6 +19,9 @@ from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import mosaic as kernels
 from restore.sparse import unrolled
+from restore.sparse.dictionary import load_for
+from restore.sparse.operators import Mosaic
+from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
 from restore.tasks.demosaicing.stages import (
     FIRST_MARGIN,
@@ -59,7 +62,17 @@ ROUNDED = (0.7 / 255) ** 2
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, pool=None):
+def demosaic(
+    mosaic,
+    pattern="RGGB",
+    *,
+    sigma=0.0,
+    quality="balanced",
+    model=None,
+    dictionary=None,
+    seed=0,
+    pool=None,
+):
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -79,6 +92,12 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     model : Model, optional
         Learned for mosaics without noise or, with a sigma, for noisy ones (`learn_demosaicing`
         with the noise of `LEARNED_SIGMA`); the packaged one by default.
+    dictionary : {"learn", "colour"}, str or Dictionary, optional
+        Instead of a model and of groups, code each patch on its own over this dictionary:
+        ``"learn"`` fits the packaged one to the first estimate; otherwise a packaged name, a
+        file, or a dictionary. The quality is then the number of turns and the overlap.
+    seed : int
+        Of the draw of patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -93,8 +112,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     ------
     ValueError
         If the mosaic has three channels or NaN, infinite or huge samples, the pattern or the
-        quality is not one of those above, sigma is negative, or the model was learned with noise
-        and there is none, or without and there is.
+        quality is not one of those above, sigma is negative, the model was learned with noise
+        and there is none, or without and there is, or the dictionary is not of colour patches.
 
     References
     ----------
@@ -120,6 +139,9 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
     if not 0 <= sigma < np.inf:
         raise ValueError(f"sigma must not be negative, got {sigma}")
+    atoms = None if dictionary is None else load_for(dictionary, 3)
+    if atoms is not None and model is not None:
+        raise ValueError("give a model or a dictionary, not both")
     # the coder knows the errors of the estimates by the packaged model
     shipped = model is None and not sigma
     if model is None:
@@ -137,7 +159,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     samples = samples[..., 0]
     top, left = PATTERNS[pattern]
 
-    if sigma:
+    if sigma and atoms is None:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
         scale, error = LEARNED_SIGMA / work.sigma(sigma), LEARNED_SIGMA**2
     else:
@@ -145,7 +167,14 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         scale, error = 1 / max(1, work.image.max()), ROUNDED
     scale = np.float32(scale)
     scaled = work.image[..., 0] * scale
-    if min(samples.shape) == 1:
+    thin = min(samples.shape) == 1
+    if atoms is not None:
+        start = _thin(scaled, top, left) if thin else _estimate(scaled, top, left, (), pool)
+        noise = float(scale) * work.sigma(sigma)
+        colour = by_dictionary(
+            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, pool,
+        )  # fmt: skip
+    elif thin:
         colour = _thin(scaled, top, left)
     elif quality == "fast":
         colour = _estimate(scaled, top, left, model.stages[:1], pool)
@@ -155,7 +184,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     colour = work.back(colour / scale)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
-        _put_back(samples, _sites(pattern), colour)
+        _put_back(samples, Mosaic(pattern).sites, colour)
     return colour
 
 
@@ -181,7 +210,7 @@ def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
         By all learned stages, by the first of them, and by the groups after the last round
         but one and after the last.
     """
-    sites = _sites(pattern)
+    sites = Mosaic(pattern).sites
     found = _estimate(mosaic, *PATTERNS[pattern], model.stages, pool)
     learned, early = found[..., :3], found[..., -3:]
     before, last = completed(
@@ -233,10 +262,7 @@ def moved(pattern, x, y):
 
 def sampled(picture, pattern):
     """The mosaic (height, width) that a camera with this pattern measures of a picture."""
-    mosaic = np.empty(picture.shape[:2], picture.dtype)
-    for channel, (row, column) in _sites(pattern):
-        mosaic[row::2, column::2] = picture[row::2, column::2, channel]
-    return mosaic
+    return Mosaic(pattern).forward(picture)
 
 
 def levelled(mosaic, pattern, black, white, gains):
@@ -259,14 +285,9 @@ def levelled(mosaic, pattern, black, white, gains):
     if not white > black:
         raise ValueError("the white level must lie above the black level")
     stretched = (mosaic - np.float32(black)) / np.float32(white - black)
-    for channel, (row, column) in _sites(pattern):
+    for channel, (row, column) in Mosaic(pattern).sites:
         stretched[row::2, column::2] *= np.float32(gains[channel] / min(gains))
     return np.clip(stretched, 0, 1)
-
-
-def _sites(pattern):
-    """(channel, (row, column)) of each of the top-left 2 x 2 samples."""
-    return [("RGB".index(letter), divmod(k, 2)) for k, letter in enumerate(pattern)]
 
 
 @functools.cache
@@ -298,9 +319,8 @@ def _estimate(samples, top, left, stages, pool):
     starts = range(0, tall, STRIP)
     for number, start in enumerate(starts):
         stop = min(start + STRIP, tall)
-        planes = _strip(
-            padded[start : stop + 2 * around], stages, bands.part(pool, number, len(starts))
-        )
+        part = bands.part(pool, number, len(starts))
+        planes = _strip(padded[start : stop + 2 * around], stages, part)
         colour[start:stop] = planes.transpose(1, 2, 0)
     return np.ascontiguousarray(colour[top : top + height, left : left + width])
 

@@ -140,7 +140,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
         estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, pool)
     filled = from_planes(estimate)
     if unfinished and atoms is not None:
-        learn = isinstance(dictionary, str) and dictionary == "learn"
+        learn = dictionary == "learn"
         coded = by_dictionary(work.image, known, sigma, atoms, learn, quality, seed, pool)
         np.copyto(filled, coded, where=np.isfinite(coded))
     if hole.any():

@@ -41,6 +41,7 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=
         NaN where no patch holds a known pixel.
     """
     stride, iterations = QUALITIES[quality]
+    stride = min(stride, *dictionary.patch_shape[:2])
     observed = np.where(known[..., None], image, np.float32(np.nan))
     noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
     sparsity = dictionary.patch_dim // 4
