@@ -17,7 +17,7 @@ hands it to `run` with the arguments and the shared options::
 The function gets a `restore.files.picture.Picture` and returns one. It may instead
 
 - return a `Result`, to add facts (``{"sigma": 12.5}``) to ``-v`` and ``--json``, or further
-  files beside the output;
+  files beside the output, where `run` was given ``extras=("-mask.png",)``;
 - return bytes, where `run` was given ``writes=".ksvd"``;
 - receive bytes, where `run` was given ``reads=(".ksvd",)``;
 - receive a second picture per input as a keyword, where `run` was given
@@ -63,7 +63,8 @@ __all__ = [
 ]
 
 
-def run(process, inputs, options, *, reads=None, writes=None, companions=None, mosaics=False):
+def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
+        mosaics=False):  # fmt: skip
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -80,6 +81,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
         Extension of outputs that are not pictures; `process` then returns bytes.
     companions : dict of str to path, optional
         A second picture per input, passed to `process` by this name.
+    extras : tuple of str
+        What further outputs are called after the stem of the output: ``("-mask.png",)``.
     mosaics : bool
         Take the mosaics of camera raw files, which are refused otherwise.
 
@@ -95,7 +98,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
         os.environ[variable] = "1"
     console = Console(options)
     try:
-        jobs, ignored = plan(inputs, options, reads=reads, writes=writes, companions=companions)
+        jobs, ignored = plan(
+            inputs, options, reads=reads, writes=writes, companions=companions, extras=extras
+        )
     except UsageError as error:
         console.say(f"restore: {error}")
         return USAGE

@@ -39,9 +39,10 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
     if not files:
         click.echo("restore: no picture found in what was named", err=True)
         return NOTHING
+    find_reference = batch.matching(reference, "reference")
     for result, _ in files:
         try:
-            place = batch.matching(reference, result, "reference")
+            place = find_reference(result)
             if place != last:
                 wanted, last = batch.read_beside(place, "reference", max_pixels).samples, place
             with unwarned():

@@ -60,6 +60,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
 
 def describe(file, pictures=()):
     """What a file, or the packaged one of that name, says; told apart by content."""
+    from restore.files.safe import open_regular
     from restore.imaging import archive
 
     if not os.path.lexists(file):
@@ -67,7 +68,7 @@ def describe(file, pictures=()):
             names = ", ".join(archive.packaged())
             raise ValueError(f"there is no such file, nor is it one of the packaged {names}")
         file = str(archive.packaged_path(file))
-    with open(file, "rb") as stream:
+    with open_regular(file) as stream:
         if stream.read(2) == b"PK":
             return _describe_archive(file, pictures)
         if pictures:

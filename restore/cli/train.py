@@ -246,7 +246,7 @@ class Run:
         """From files to a file; the exit code."""
         from restore.batch.collection import Collection
         from restore.files.picture import unwarned
-        from restore.files.safe import only_one
+        from restore.files.safe import make_folder, only_one
 
         files = [file for file, _ in batch.find(inputs, recursive=recursive)[0]]
         if not files:
@@ -261,7 +261,7 @@ class Run:
             max_pixels=self.settings["max_pixels"],
         )
         names = [os.path.basename(os.path.normpath(name)) for name in inputs]
-        os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
+        make_folder(os.path.dirname(self.output))
         with only_one(self.output), unwarned():
             self.console.announce_compilation()
             if self.model is not None:

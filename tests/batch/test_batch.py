@@ -567,14 +567,101 @@ def with_mask(picture, *, threads, progress):
     return batch.Result(picture, extras={"-mask.png": mask, ".txt": b"words"})
 
 
+EXTRAS = {"extras": ("-mask.png", ".txt")}
+
+
 def test_further_outputs(tmp_path, capsys):
     write(tmp_path / "a.png")
-    assert run([tmp_path / "a.png"], with_mask, depth="16") == 0
+    assert run([tmp_path / "a.png"], with_mask, EXTRAS, depth="16") == 0
     assert tree(tmp_path) == [*("a-inverted-mask.png", "a-inverted.png", "a-inverted.txt", "a.png")]
     write(tmp_path / "b.tif", pages=2)
-    assert run([tmp_path / "b.tif"], with_mask) == 1
+    assert run([tmp_path / "b.tif"], with_mask, EXTRAS) == 1
     assert "single pages: choose one with --page" in capsys.readouterr().err
-    assert run([tmp_path / "b.tif"], with_mask, page=2) == 0
+    assert run([tmp_path / "b.tif"], with_mask, EXTRAS, page=2) == 0
+    assert run([tmp_path / "a.png"], with_mask, EXTRAS, output="-") == 2
+
+
+def test_further_outputs_are_in_the_plan(tmp_path, capsys):
+    a = write(tmp_path / "a.png")
+    b = write(tmp_path / "a-mask.png")
+    into = {"output": f"{tmp_path}/out/"}
+    assert run([a, b], with_mask, EXTRAS, **into) == 2
+    assert "would both be written to" in capsys.readouterr().err
+    before = b.read_bytes()
+    assert run([a, b], with_mask, EXTRAS, explicit_suffix="", overwrite=True) == 2
+    assert run([b], with_mask, EXTRAS, output=tmp_path / "a.png", overwrite=True) == 2
+    assert "would replace the input" in capsys.readouterr().err
+    assert b.read_bytes() == before
+    assert run([a], with_mask, EXTRAS, **into) == 0
+    assert run([a], with_mask, EXTRAS, **into) == 1
+    assert run([a], with_mask, EXTRAS, **into, skip_existing=True) == 0
+    (tmp_path / "out/a-mask.png").unlink()
+    capsys.readouterr()
+    assert run([a], with_mask, EXTRAS, **into, skip_existing=True) == 1
+    assert "a-mask.png does not: use --overwrite for both" in capsys.readouterr().err
+    (tmp_path / "out/a.png").unlink()
+    (tmp_path / "out/a.txt").write_text("precious")
+    assert run([a], with_mask, EXTRAS, **into) == 1
+    assert tree(tmp_path / "out") == ["a.txt"]
+
+
+def no_room(picture, *, threads, progress):
+    broken = Picture(np.zeros((8, 9, 1), np.float32), np.full((8, 9), "x"))
+    return batch.Result(picture, extras={"-mask.png": broken})
+
+
+def test_no_output_without_its_further_ones(tmp_path):
+    write(tmp_path / "a.png")
+    assert run([tmp_path / "a.png"], no_room, {"extras": ("-mask.png",)}) == 1
+    assert tree(tmp_path) == ["a.png"]
+
+
+def never(picture, *, threads, progress):
+    raise AssertionError("the work has begun")
+
+
+def test_what_is_wrong_with_a_reference_is_said_before_the_work(tmp_path, capsys):
+    write(tmp_path / "a.png")
+    write(tmp_path / "pages.tif", pages=2)
+    assert run([tmp_path / "a.png"], never, reference=str(tmp_path / "pages.tif")) == 1
+    said = capsys.readouterr().err
+    assert "the reference" in said and "several pages" in said
+    assert run([tmp_path / "pages.tif"], never, {"writes": ".raw"}, suffix="") == 1
+    assert "--page" in capsys.readouterr().err
+
+
+def test_a_plan_of_many_files_reads_each_folder_once(tmp_path, monkeypatch):
+    for name in range(40):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / f"in/{name}.png").touch()
+        (tmp_path / f"masks/{name}.tif").touch()
+    folders = []
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: folders.append(str(path)) or scan(path))
+    masks = str(tmp_path / "masks")
+    options = batch.Options(output=str(tmp_path / "out"), reference=masks)
+    jobs, _ = batch.plan([str(tmp_path / "in")], options, companions={"mask": masks})
+    assert len(jobs) == 40
+    assert {Path(job.reference).stem == Path(job.source).stem for job in jobs} == {True}
+    assert sorted(folders) == [str(tmp_path / "in"), masks, masks]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are shorter there")
+def test_trees_deeper_than_python_calls(tmp_path):
+    deep = os.sep.join(1100 * ["d"])
+    start = os.getcwd()
+    try:
+        subprocess.run(["mkdir", "-p", deep], cwd=tmp_path, check=True)
+        os.chdir(tmp_path)
+        write("a.png")
+        os.rename("a.png", f"{deep}/a.png")
+        assert run(["d"], output="out", recursive=True) == 0
+        inside = os.sep.join(1099 * ["d"])
+        assert os.path.isfile(f"out/{inside}/a.png")
+    finally:
+        os.chdir(start)
+        subprocess.run(["rm", "-rf", "d", "out"], cwd=tmp_path)
 
 
 # --- Processes ------------------------------------------------------------------------
