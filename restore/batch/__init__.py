@@ -33,7 +33,7 @@ import contextlib
 import os
 import sys
 
-from restore.batch.console import Console, summary
+from restore.batch.console import Console, complain, overall, printable, summary
 from restore.batch.plan import find, matching, plan
 from restore.batch.records import (
     DONE,
@@ -53,10 +53,13 @@ __all__ = [
     "Options",
     "Result",
     "UsageError",
+    "complain",
     "failure_reason",
     "find",
     "matching",
+    "overall",
     "plan",
+    "printable",
     "read_beside",
     "run",
     "shares",
@@ -107,7 +110,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     missing = all(job.error and not os.path.lexists(job.source) for job in jobs)
     if options.dry_run:
         console.show_plan(jobs)
-        return NOTHING if missing else FAILED if any(job.error for job in jobs) else DONE
+        failed = console.failed or any(job.error for job in jobs)
+        return NOTHING if missing else FAILED if failed else DONE
 
     work = {"process": process, "options": options}
     work |= {"reads": reads, "writes": writes, "mosaics": mosaics}
@@ -137,7 +141,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         if not jobs:
             console.say("restore: no picture found in what was named" + _hint(inputs, options))
         return NOTHING
-    return FAILED if outcome["failed"] else DONE
+    return FAILED if outcome["failed"] or console.failed else DONE
 
 
 def _hint(inputs, options):

@@ -6,6 +6,7 @@ import click
 
 from restore import batch
 from restore.cli.options import (
+    File,
     FloatRange,
     PictureCommand,
     batch_options,
@@ -93,7 +94,7 @@ class Numbers(click.ParamType):
 @click.option(
     "--dictionary",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=File(),
     help="A model learned by restore train --demosaicing. [default: the packaged one]",
 )
 @click.option(

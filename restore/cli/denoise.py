@@ -198,8 +198,8 @@ def _print_noise(inputs, options, white):
             with open_regular(file) as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
                 found = [_noise(picture, white, options.threads) for picture in pages]
-        except (OSError, ValueError) as error:
-            click.echo(f"restore: {file}: {batch.failure_reason(error, file)}", err=True)
+        except (OSError, ValueError, MemoryError) as error:
+            batch.complain(file, error)
             failed += 1
             continue
         for number, page in enumerate(found, 1):

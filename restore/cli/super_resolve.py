@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options, quality
+from restore.cli.options import File, PictureCommand, batch_options, quality
 
 
 @click.command(cls=PictureCommand)
@@ -24,7 +24,7 @@ from restore.cli.options import PictureCommand, batch_options, quality
 @click.option(
     "--dictionary",
     metavar="FILE",
-    type=click.Path(exists=True, dir_okay=False),
+    type=File(),
     help="A model learned by restore train --super-resolution. [default: the packaged ones]",
 )
 @click.option(

@@ -8,7 +8,7 @@ import click
 
 from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
-from restore.cli.options import FloatRange, check_picture, max_pixels
+from restore.cli.options import PATH, FloatRange, check_picture, max_pixels
 from restore.files.signals import at_signal
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
@@ -30,13 +30,13 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PATH)
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="DICT.npz",
-    type=click.Path(),
+    type=PATH,
     help="What is learned goes there.",
 )
 @click.option(
@@ -158,7 +158,7 @@ _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
     "--compression and --demosaicing, which learn in one go.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
-@click.option("--picture", metavar="OUT.png", type=click.Path(), help="Draw the atoms.")
+@click.option("--picture", metavar="OUT.png", type=PATH, help="Draw the atoms.")
 @click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
 @max_pixels("Leave out larger pictures.")
 @click.option(
@@ -211,6 +211,9 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     if os.path.lexists(output) and not overwrite and not resume:
         hint = "use --overwrite" if in_one_go else "use --resume to go on, or --overwrite"
         raise click.UsageError(f"{output} exists: {hint}")
+    init = settings["init"]
+    if os.path.lexists(init) and not os.path.isfile(init):
+        raise click.UsageError(f"--init: {init} is no file")
     if picture is not None:
         check_picture(picture, overwrite or resume)
     for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -221,7 +224,8 @@ def train(inputs, output, overwrite, picture, resume, recursive, as_json, progre
     run = Run(console, output, picture, settings, next(iter(models), None), super_resolution)
     try:
         with at_signal(lambda number: run.interrupted()):
-            return run.train(inputs, recursive, resume)
+            code = run.train(inputs, recursive, resume)
+        return FAILED if console.failed else code
     except (OSError, ValueError, MemoryError) as error:
         console.end()
         console.say(f"restore: {batch.failure_reason(error)}")
@@ -262,8 +266,7 @@ class Run:
         )
         names = [os.path.basename(os.path.normpath(name)) for name in inputs]
         make_folder(os.path.dirname(self.output))
-        with only_one(self.output), unwarned():
-            self.console.announce_compilation()
+        with only_one(self.output), unwarned(), self.console.shown_compilation():
             if self.model is not None:
                 return self._learn_model(pictures, names, resume)
             return self._learn(pictures, names, resume)
