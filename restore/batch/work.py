@@ -15,8 +15,7 @@ from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
 from restore.files.safe import whole_file
 
 
-def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, threads=None,
-                progress=None):  # fmt: skip
+def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, pool=None):
     """Read, process and write one file; never raises for what is wrong with that file.
 
     Returns
@@ -29,7 +28,7 @@ def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            report |= _restore(process, job, options, reads, writes, mosaics, threads, progress)
+            report |= _restore(process, job, options, reads, writes, mosaics, pool)
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
@@ -60,8 +59,9 @@ def failure_reason(error, file=None):
     return f"{type(error).__name__}: {sentence} (--debug shows where)"
 
 
-def _restore(process, job, options, reads, writes, mosaics, threads, progress):
+def _restore(process, job, options, reads, writes, mosaics, pool):
     from restore.files.reading import read_pages
+    from restore.files.tiff import count_pages
 
     _check_folder(job.target)
     if job.source == "-":
@@ -80,7 +80,8 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
         else:
             name = format_of_bytes(source.read(16))
             source.seek(0)
-            count = _count_pages(source, name) if options.page is None else 1
+            several = name == "tiff" and options.page is None
+            count = count_pages(source) if several else 1
             pages = read_pages(
                 source, page=options.page, max_pixels=options.max_pixels, mosaics=mosaics
             )
@@ -89,7 +90,7 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
         else:
             name = None
         notes = {"size_in": size, "pages": 0, "facts": []}
-        results = _results(process, pages, companions, options, name, notes, threads, progress)
+        results = _results(process, pages, companions, options, name, notes, pool)
         first = next(results)  # nothing is created before there is something to write
         if isinstance(first, bytes) and next(results, None) is not None:
             raise ValueError("this file has several pages: choose one with --page")
@@ -98,7 +99,7 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
             raise ValueError("further files are written of single pages: choose one with --page")
         with _target_file(job.target, options) as file:
             contents = itertools.chain([first], results)
-            settings = {"depth": options.depth, "strict": options.strict, "threads": threads}
+            settings = {"depth": options.depth, "strict": options.strict, "pool": pool}
             _write(file, contents, name, count=count, **settings)
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
@@ -106,7 +107,7 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
                 notes |= _measure(job.reference, file, options)
         for path, content in extras.items():
             with _target_file(path, options) as file:
-                _write(file, [content], format_of_name(path), threads=threads)
+                _write(file, [content], format_of_name(path), pool=pool)
     return notes | _told(notes.pop("facts"))
 
 
@@ -135,21 +136,7 @@ def _wanted(options):
     return EXTENSIONS["." + options.format] if options.format else None
 
 
-def _count_pages(file, name):
-    if name != "tiff":
-        return 1
-    import tifffile
-
-    try:
-        with tifffile.TiffFile(file) as tiff:
-            return len(tiff.pages)
-    except Exception:  # the reader says what is wrong
-        return 1
-    finally:
-        file.seek(0)
-
-
-def _results(process, pages, companions, options, name, notes, threads, progress):
+def _results(process, pages, companions, options, name, notes, pool):
     """Yield the output of each page, and note what there is to report."""
     from restore.files.metadata import stripped
     from restore.files.writing import check, depth_in
@@ -165,7 +152,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
                 check(page, name, options.depth, options.strict)
             page, hidden = _without_hidden_colours(page)
             _note_size(notes, page)
-        result = process(page, threads=threads, progress=progress, **companions)
+        result = process(page, pool=pool, **companions)
         if not isinstance(result, Result):
             result = Result(result)
         output = result.output

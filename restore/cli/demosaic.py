@@ -121,8 +121,7 @@ def demosaic(inputs, options, **settings):
 def demosaic_picture(
     picture,
     *,
-    threads,
-    progress,
+    pool,
     pattern,
     offset,
     black,
@@ -172,8 +171,7 @@ def demosaic_picture(
         quality=quality,
         model=model,
         dictionary=dictionary,
-        threads=threads,
-        progress=progress,
+        pool=pool,
     )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(

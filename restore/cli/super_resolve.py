@@ -56,8 +56,7 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
 def enlarge_picture(
     picture,
     *,
-    threads,
-    progress,
+    pool,
     scale,
     width,
     height,
@@ -93,15 +92,14 @@ def enlarge_picture(
     enlarge = functools.partial(
         super_resolve,
         model=model,
-        threads=threads,
-        progress=progress,
+        pool=pool,
         quality=quality,
         dictionary=dictionary,
         **({"scale": scale} if scale else {"size": size}),
     )
     alpha = picture.alpha
     if alpha is not None:
-        smooth = np.clip(resize(alpha[..., None], *size, threads)[..., 0], 0, 1)
+        smooth = np.clip(resize(alpha[..., None], *size, pool)[..., 0], 0, 1)
         # Contours are as sharp as those of the colours; what is clear or opaque stays so.
         alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarge(alpha)), 0, 1)
     return picture.replace(samples=enlarge(picture.samples), alpha=alpha)

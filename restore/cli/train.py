@@ -10,6 +10,7 @@ from restore import __version__, batch
 from restore.batch.records import FAILED, NOTHING
 from restore.cli.options import FloatRange, check_picture, max_pixels
 from restore.files.signals import at_signal
+from restore.imaging.bands import Pool
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
 SETTINGS = {
@@ -234,6 +235,7 @@ class Run:
     def __init__(self, console, output, picture, settings, model, scale):
         self.console, self.output, self.picture, self.settings = console, output, picture, settings
         self.model, self.scale = model, scale and int(scale)
+        self.pool = Pool(settings["threads"], console.stage)
         self.saved = 0
 
     def interrupted(self):
@@ -304,8 +306,7 @@ class Run:
         return 0
 
     def _model(self, pictures, resume):
-        shared = {name: self.settings[name] for name in ("seed", "threads")}
-        shared["progress"] = self.console.stage
+        shared = {"seed": self.settings["seed"], "pool": self.pool}
         if self.model == "--compression":
             from restore.learning.compression import check_picture, learn_codec
             from restore.tasks.compression import Codec
@@ -320,7 +321,7 @@ class Run:
         from restore.tasks.demosaicing import Model
 
         pictures.channels, pictures.usable = 3, check_picture
-        drawn = tiles(pictures, self.settings["seed"], self.console.stage)
+        drawn = tiles(pictures, self.settings["seed"], self.pool)
         return Model(learn_demosaicing(drawn, **shared))
 
     def _cascade(self, pictures, resume, shared):
@@ -392,8 +393,7 @@ class Run:
             done=done,
             count=settings["patches"],
             seed=settings["seed"],
-            threads=settings["threads"],
-            progress=self.console.stage,
+            pool=self.pool,
         )
         before = time.perf_counter()
         for number, turn in enumerate(turns, done + 1):
@@ -401,7 +401,7 @@ class Run:
             self._tell(turn, number, time.perf_counter() - before)
             before = time.perf_counter()
         self.console.end()
-        gain = dictionaries.gain(dictionary, drawn.held_out, threads=settings["threads"])
+        gain = dictionaries.gain(dictionary, drawn.held_out, pool=self.pool)
         if self.picture is not None:
             from restore.cli.inspect import draw_atoms
 
@@ -435,8 +435,7 @@ class Run:
                 if settings["method"] == "online"
                 else settings["patches"],
                 seed=settings["seed"],
-                threads=settings["threads"],
-                progress=self.console.stage,
+                pool=self.pool,
             )
         finally:
             self._list_skipped(pictures)

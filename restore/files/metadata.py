@@ -6,13 +6,11 @@ in place, a few bytes at a time, and never taken apart and rebuilt.
 
 import re
 import struct
-import warnings
-import zlib
 
 import numpy as np
 
 from restore.files.formats import PictureError
-from restore.files.picture import Metadata, PictureWarning
+from restore.files.picture import Metadata
 
 ORIENTATION, EXIF_IFD, GPS_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
@@ -23,11 +21,8 @@ PER_INCH = {"inch": 1, "cm": 2.54}
 #: text tags of a TIFF's first directory that EXIF shares
 TEXT_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_XMP_KEYWORD = b"XML:com.adobe.xmp"
-#: chunks of a PNG that are kept as they are: how colours look, and text
-_COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
-_TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
+#: chunks of a PNG that say how colours look
+COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 
 def _entries(block, order, position):
@@ -183,7 +178,7 @@ def stripped(metadata, profile_too=False):
         return Metadata(alpha_kind=metadata.alpha_kind)
     return Metadata(
         icc=metadata.icc,
-        chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in _COLOUR_CHUNKS),
+        chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in COLOUR_CHUNKS),
         alpha_kind=metadata.alpha_kind,
     )
 
@@ -191,103 +186,3 @@ def stripped(metadata, profile_too=False):
 def fits_profile(icc, channels):
     """Whether a colour profile is of the kind (grey or RGB) that the picture is."""
     return icc[16:20] == (b"GRAY" if channels == 1 else b"RGB ")
-
-
-# --- PNG ------------------------------------------------------------------------------
-
-
-def png_chunks(data):
-    """The chunks of a PNG as (type, content), every checksum verified.
-
-    Damaged parts that are not needed to show the picture are left out with a warning.
-
-    Raises
-    ------
-    PictureError
-        If a chunk is damaged, or the file ends before its end mark.
-    """
-    chunks, position = [], len(PNG_SIGNATURE)
-    view = memoryview(data)
-    while position + 12 <= len(data):
-        length, kind = struct.unpack_from(">I4s", data, position)
-        end = position + 12 + length
-        if end > len(data):
-            break
-        (checksum,) = struct.unpack_from(">I", data, end - 4)
-        name = kind.decode() if kind.isalpha() else "unnamed"
-        if zlib.crc32(view[position + 4 : end - 4]) == checksum:
-            chunks.append((kind, view[position + 8 : end - 4]))
-        elif kind[0] & 0x20:  # a lower-case letter: the picture can be shown without it
-            warnings.warn(f"damaged {name} part left out", PictureWarning, stacklevel=2)
-        else:
-            raise PictureError(f"the PNG is damaged: its {name} part has a wrong checksum")
-        if kind == b"IEND":
-            return chunks
-        position = end
-    raise PictureError("the PNG is truncated")
-
-
-def read_png_chunks(chunks):
-    """What the chunks of a PNG say: a dict of `Metadata` fields (EXIF and XMP as stored)."""
-    kept, fields = [], {}
-    for kind, content in chunks:
-        try:
-            if kind in _COLOUR_CHUNKS + _TEXT_CHUNKS and not content[:17] == _XMP_KEYWORD:
-                kept.append((kind, bytes(content)))
-            else:
-                fields |= _read_png_chunk(kind, bytes(content))
-        except (IndexError, ValueError, struct.error, zlib.error):
-            name = kind.decode()
-            warnings.warn(f"damaged {name} part left out", PictureWarning, stacklevel=2)
-    return {**fields, "chunks": tuple(kept)}
-
-
-def _read_png_chunk(kind, content):
-    if kind == b"iCCP":
-        inflate = zlib.decompressobj()
-        return {"icc": inflate.decompress(content.split(b"\0", 1)[1][1:], 2**24)}
-    if kind == b"eXIf":
-        return {"exif": content}
-    if kind == b"pHYs":
-        across, down, metric = struct.unpack(">IIB", content)
-        return {
-            "resolution": (across / 100, down / 100, "cm") if metric else (across, down, "none")
-        }
-    if kind == b"iTXt":
-        compressed, packet = content[len(_XMP_KEYWORD) + 1], content.split(b"\0", 5)[5]
-        return {"xmp": zlib.decompress(packet) if compressed else packet}
-    return {}
-
-
-def with_png_chunks(data, metadata):
-    """An encoded PNG with the metadata put in before its first pixels."""
-    chunks = list(metadata.chunks)
-    if metadata.icc:
-        chunks.append((b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
-    if metadata.resolution:
-        across, down, unit = metadata.resolution
-        per_metre = {"cm": 100, "inch": 100 / 2.54, "none": 1}[unit]
-        sides = [min(2**31 - 1, round(side * per_metre)) for side in (across, down)]
-        chunks.append((b"pHYs", struct.pack(">IIB", *sides, unit != "none")))
-    if metadata.exif:
-        chunks.append((b"eXIf", metadata.exif))
-    if metadata.xmp:
-        chunks.append((b"iTXt", _XMP_KEYWORD + b"\0\0\0\0\0" + metadata.xmp))
-    header = len(PNG_SIGNATURE) + 12 + 13
-    return data[:header] + _packed(chunks) + data[header:]
-
-
-def bare_png(chunks):
-    """A PNG of nothing but its pixels: libpng prints what it thinks of the other chunks."""
-    needed = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
-    return PNG_SIGNATURE + _packed(chunk for chunk in chunks if chunk[0] in needed)
-
-
-def _packed(chunks):
-    return b"".join(
-        struct.pack(">I", len(content))
-        + kind
-        + content
-        + struct.pack(">I", zlib.crc32(content, zlib.crc32(kind)))
-        for kind, content in chunks
-    )

@@ -30,6 +30,7 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse import coding
 from restore.sparse import patches as patching
@@ -73,9 +74,20 @@ class Iteration(NamedTuple):
     uses: np.ndarray
 
 
-def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance=0.0, *,
-                     method="ksvd", rule="ormp", start="dct", iterations=20, seed=0, threads=None,
-                     progress=None):  # fmt: skip
+def learn_dictionary(
+    patches,
+    patch_shape,
+    n_atoms=256,
+    sparsity=None,
+    tolerance=0.0,
+    *,
+    method="ksvd",
+    rule="ormp",
+    start="dct",
+    iterations=20,
+    seed=0,
+    pool=None,
+):
     """Learn a dictionary in which the patches have sparse codes.
 
     Parameters
@@ -99,10 +111,8 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
         dictionary (cut, or filled up with patches, to `n_atoms`).
     iterations : int
     seed : int
-    threads : int, optional
-        The dictionary is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -116,19 +126,16 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    turns = iterate(
-        patches, first, sparsity, tolerance, iterations, threads, method=method, rule=rule
-    )
+    turns = iterate(patches, first, sparsity, tolerance, iterations, pool, method=method, rule=rule)
     learned = first
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
-        if progress:
-            progress("learning", done, iterations)
+        bands.tell(pool, "learning", done, iterations)
     return learned
 
 
 def learn_on(image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0,
-             threads=None, progress=None):  # fmt: skip
+             pool=None):  # fmt: skip
     """Fit a dictionary to the patches of one picture by K-SVD.
 
     Parameters
@@ -142,7 +149,7 @@ def learn_on(image, dictionary, tolerance, *, sparsity=None, patches=30_000, ite
         Most atoms a patch may use; a quarter of its samples by default.
     patches : int
         At most so many are drawn.
-    iterations, seed, threads, progress
+    iterations, seed, pool
         As in `learn_dictionary`.
 
     Returns
@@ -156,8 +163,7 @@ def learn_on(image, dictionary, tolerance, *, sparsity=None, patches=30_000, ite
         return dictionary
     return learn_dictionary(
         drawn, dictionary.patch_shape, dictionary.n_atoms, sparsity or dictionary.patch_dim // 4,
-        tolerance, start=dictionary, iterations=iterations, seed=seed, threads=threads,
-        progress=progress,
+        tolerance, start=dictionary, iterations=iterations, seed=seed, pool=pool,
     )  # fmt: skip
 
 
@@ -191,7 +197,7 @@ def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     return Dictionary(atoms, patch_shape)
 
 
-def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, threads=None, *,
+def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, pool=None, *,
             method="ksvd", rule="ormp"):  # fmt: skip
     """The turns of learning, one at a time; parameters as in `learn_dictionary`.
 
@@ -204,7 +210,7 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, th
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
     for _ in range(iterations):
         turn = learn_turn(
-            batches(patches, method), dictionary, sparsity, tolerance, threads,
+            batches(patches, method), dictionary, sparsity, tolerance, pool,
             method=method, rule=rule,
         )  # fmt: skip
         dictionary = turn.dictionary
@@ -217,7 +223,7 @@ def batches(patches, method):
     return (patches[batch] for batch in bands.slices(len(patches), size))
 
 
-def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=None, *,
+def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=None, *,
                method="ksvd", rule="ormp"):  # fmt: skip
     """One turn over all patches.
 
@@ -225,7 +231,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     ----------
     patch_batches : iterable of (n, patch_dim) float32 ndarrays
         The atoms are updated after each; only one is held.
-    dictionary, sparsity, tolerance, threads, method, rule
+    dictionary, sparsity, tolerance, pool, method, rule
         As in `learn_dictionary`.
 
     Returns
@@ -241,7 +247,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     uses = np.zeros(dictionary.n_atoms, np.int64)
     energy, count, memory = 0.0, 0, None
     for patches in patch_batches:
-        gram, slope, energies, used = _summary(patches, dictionary, code, step, threads)
+        gram, slope, energies, used = _summary(patches, dictionary, code, step, pool)
         uses += used
         energy += energies.sum(dtype=np.float64)
         count += len(patches)
@@ -268,7 +274,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     )
 
 
-def _summary(patches, dictionary, code, step, threads):
+def _summary(patches, dictionary, code, step, pool):
     """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
     energies = np.empty(len(patches), np.float32)
 
@@ -283,7 +289,7 @@ def _summary(patches, dictionary, code, step, threads):
     gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
     slope = np.zeros(dictionary.atoms.shape)
     uses = np.zeros(dictionary.n_atoms, np.int64)
-    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), threads):
+    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), pool):
         for total, part in zip((gram, slope, uses), parts, strict=True):
             total += part
     return gram, slope, energies, uses
@@ -292,8 +298,8 @@ def _summary(patches, dictionary, code, step, threads):
 def _code(patches, dictionary, sparsity, tolerance, rule):
     if rule in ("fista", "ista"):
         penalty = l1_penalty(tolerance, dictionary)
-        return coding.code_l1(patches, dictionary, penalty, rule=rule, threads=1)
-    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, threads=1)
+        return coding.code_l1(patches, dictionary, penalty, rule=rule, pool=Pool(1))
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, pool=Pool(1))
 
 
 def l1_penalty(tolerance, dictionary):

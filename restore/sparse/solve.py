@@ -9,10 +9,11 @@ import functools
 
 import numpy as np
 
+from restore.imaging import bands
 from restore.sparse import overlap
 
 
-def solve(start, data_step, dictionary, tolerances, stride=1, *, threads=None, progress=None):
+def solve(start, data_step, dictionary, tolerances, stride=1, *, pool=None):
     """Estimate a picture whose patches are sparse and which fits its measurements.
 
     With x the estimate, R_p x its patches and P the nearest picture that fits the measurements,
@@ -34,10 +35,8 @@ def solve(start, data_step, dictionary, tolerances, stride=1, *, threads=None, p
         Root mean square of what is left of a patch, turn by turn.
     stride : int
         Samples between neighbouring patches; at most the side of a patch is taken.
-    threads : int, optional
-        The result is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -59,13 +58,9 @@ def solve(start, data_step, dictionary, tolerances, stride=1, *, threads=None, p
             sparsity=max(1, dictionary.patch_dim // 3),
             tolerance=dictionary.patch_dim * float(tolerance) ** 2,
         )
-
-        def told(stage, part, parts, done=done):
-            progress(stage, done * parts + part, len(tolerances) * parts)
-
         estimate = overlap.restore_image(
-            estimate, dictionary.patch_shape, code, stride, threads=threads,
-            progress=progress and told,
+            estimate, dictionary.patch_shape, code, stride,
+            pool=bands.part(pool, done, len(tolerances)),
         )  # fmt: skip
     return estimate
 

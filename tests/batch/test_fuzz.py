@@ -15,9 +15,9 @@ import pytest
 
 from restore import batch
 from restore.cli.decompress import decompress_bytes
-from restore.files import metadata as meta
-from restore.files import reading, writing
+from restore.files import png, reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
+from restore.imaging.bands import Pool
 from restore.tasks.compression import compress
 from tests.invert_command import invert_picture
 
@@ -72,7 +72,7 @@ def with_right_checksums(data):
             (data[position + 4 : position + 8], data[position + 8 : position + 8 + length])
         )
         position += 12 + length
-    return meta.PNG_SIGNATURE + meta._packed(chunks)
+    return png.PNG_SIGNATURE + png._packed(chunks)
 
 
 @pytest.mark.parametrize("part", range(4))
@@ -82,7 +82,7 @@ def test_damage_ends_in_a_line_or_a_whole_result(tmp_path, capfd, part):
     (tmp_path / "in").mkdir()
     for number in range(MUTATIONS // 4):
         data = mutated(files[number % len(files)], random)
-        if data.startswith(meta.PNG_SIGNATURE) and random.random() < 0.7:
+        if data.startswith(png.PNG_SIGNATURE) and random.random() < 0.7:
             data = with_right_checksums(data)
         (tmp_path / f"in/{number}.png").write_bytes(data)
     start = time.perf_counter()
@@ -105,9 +105,9 @@ def compressed_seeds():
     samples = np.cumsum(random.normal(0, 0.02, (26, 33, 3)), axis=1) + 0.5
     beside = {"icc": bytes(16) + b"RGB " + bytes(90), "exif": b"II*\0", "xmp": b"<x/>"}
     alpha = random.random((26, 33))
-    yield compress(samples[..., 0].clip(0, 1), quality=60, threads=1).data
-    yield compress(samples.clip(0, 1), quality=30, threads=1).data
-    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, threads=1).data
+    yield compress(samples[..., 0].clip(0, 1), quality=60, pool=Pool(1)).data
+    yield compress(samples.clip(0, 1), quality=30, pool=Pool(1)).data
+    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, pool=Pool(1)).data
 
 
 def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capfd):
@@ -120,7 +120,9 @@ def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capf
             data = files[0][:5] + data[5:-4] if random.random() < 0.7 else data[:-4]
             data += zlib.crc32(data).to_bytes(4, "big")
         (tmp_path / f"in/{number}.ksvd").write_bytes(data)
-    process = functools.partial(decompress_bytes, dictionary=None, max_pixels=30_000, strip=None)
+    process = functools.partial(
+        decompress_bytes, dictionary=None, model=None, max_pixels=30_000, strip=None
+    )
     start = time.perf_counter()
     options = batch.Options(output=str(tmp_path / "out"), format="png", max_pixels=30_000)
     assert batch.run(process, [str(tmp_path / "in")], options, reads=(".ksvd",)) == 1

@@ -21,6 +21,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import only_one
 from restore.files.writing import write_pages
+from restore.imaging.bands import Pool
 from restore.imaging.measures import psnr
 from restore.learning import dictionaries
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
@@ -92,7 +93,7 @@ def test_a_draw_depends_on_the_seed_alone(threads, monkeypatch):
     monkeypatch.setattr(dictionaries, "STRIP", 1000)
     pictures = [noise(80, 90, seed=n) for n in range(3)]
     one = dictionaries.draw(pictures, (8, 8, 1), 500, seed=1)
-    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, threads=threads)
+    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, pool=Pool(threads))
     other = dictionaries.draw(pictures, (8, 8, 1), 500, seed=2)
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
 
@@ -380,7 +381,7 @@ class Model:
 
 
 def test_a_codec_is_learned_by_compression(photos, tmp_path, monkeypatch):
-    def learn(pictures, *, seed, threads, progress, **settings):
+    def learn(pictures, *, seed, pool, **settings):
         assert [image.shape[2] for image in pictures] == [1, 3] and seed == 5
         return Model({"method": "some"})
 

@@ -3,7 +3,6 @@
 import io
 import itertools
 import struct
-import sys
 import zlib
 
 import numpy as np
@@ -12,28 +11,12 @@ import tifffile
 from PIL import Image
 
 from restore.files import metadata as meta
-from restore.files import reading, writing
+from restore.files import png, reading, writing
 from restore.files.formats import PictureError
 from restore.files.picture import LEVELS, Metadata, Picture, PictureWarning, to_depth, to_unit
+from tests.files.picture_files import encode, levels, read, saved_by_pillow, saved_by_tifffile
 
 random = np.random.default_rng(0)
-
-
-def levels(shape, depth):
-    """Random samples that a file of this depth can hold exactly."""
-    if depth == "f32":
-        return (random.random(shape) * 4003 - 3).astype(np.float32)
-    return to_unit(to_depth(random.random(shape).astype(np.float32), depth))
-
-
-def read(data, **options):
-    return reading.only_page(reading.read_pages(io.BytesIO(data), **options))
-
-
-def encode(picture, name, **options):
-    file = io.BytesIO()
-    writing.write_pages(file, [picture], name, **options)
-    return file.getvalue()
 
 
 def round_trip(picture, name, **options):
@@ -93,18 +76,6 @@ def test_transparency_to_jpeg_is_refused_with_advice():
     picture = Picture(levels((9, 9, 3), "8"), levels((9, 9), "8"))
     with pytest.raises(ValueError, match="--format png"):
         round_trip(picture, "jpeg")
-
-
-def saved_by_pillow(image, name, **options):
-    file = io.BytesIO()
-    image.save(file, name, **options)
-    return file.getvalue()
-
-
-def saved_by_tifffile(samples, **options):
-    file = io.BytesIO()
-    tifffile.imwrite(file, samples, metadata=None, **options)
-    return file.getvalue()
 
 
 # --- Metadata -------------------------------------------------------------------------
@@ -376,101 +347,7 @@ def test_a_channel_of_unsaid_kind_is_kept_with_its_kind():
         np.testing.assert_array_equal(tiff.asarray(), stored)
 
 
-# --- TIFF -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("compression", [None, "lzw", "zlib", "packbits", "zstd", "lzma"])
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_tiff_compressions(compression, dtype):
-    stored = random.integers(0, 256, (20, 30, 3)).astype(dtype)
-    data = saved_by_tifffile(stored, compression=compression, photometric="rgb")
-    picture = read(data)
-    np.testing.assert_array_equal(to_depth(picture.samples, picture.depth), stored)
-
-
-def test_jpeg_in_tiff():
-    smooth = np.linspace(0, 255, 32 * 32 * 3).reshape(32, 32, 3).astype(np.uint8)
-    for data in (
-        saved_by_tifffile(smooth, compression="jpeg", photometric="rgb"),
-        saved_by_pillow(Image.fromarray(smooth), "TIFF", compression="jpeg", quality=95),
-    ):
-        np.testing.assert_allclose(read(data).samples * 255, smooth, atol=9)
-
-
-@pytest.mark.parametrize("compression", ["group3", "group4", "tiff_ccitt"])
-@pytest.mark.parametrize("photometric", [0, 1])
-def test_fax_in_tiff(compression, photometric):
-    pages = [Image.fromarray(random.random((16, 24)) < 0.5) for _ in range(2)]
-    options = {"save_all": True, "append_images": pages[1:], "tiffinfo": {262: photometric}}
-    data = saved_by_pillow(pages[0], "TIFF", compression=compression, **options)
-    for number, page in enumerate(pages):
-        picture = read(data, page=number + 1)
-        np.testing.assert_array_equal(picture.samples[..., 0], np.asarray(page))
-        assert picture.depth == "8"
-
-
-@pytest.mark.parametrize("options", [{"tile": (16, 16)}, {"bigtiff": True}, {"byteorder": ">"}])
-def test_tiff_layouts(options):
-    stored = random.integers(0, 65536, (40, 50), dtype=np.uint16)
-    picture = read(saved_by_tifffile(stored, **options))
-    np.testing.assert_array_equal(to_depth(picture.samples, "16")[..., 0], stored)
-
-
-def test_camera_raw_files_are_not_taken_for_their_previews(monkeypatch):
-    monkeypatch.setitem(sys.modules, "rawpy", None)  # which would read their mosaics
-    preview = np.zeros((8, 9, 3), np.uint8)
-    mosaic = random.integers(0, 65536, (16, 16), dtype=np.uint16)
-    for tags in ([], [(50706, 1, 4, bytes([1, 4, 0, 0]), True)]):
-        file = io.BytesIO()
-        with tifffile.TiffWriter(file) as tiff:
-            options = {"photometric": "rgb", "subfiletype": 1, "metadata": None}
-            tiff.write(preview, subifds=1, extratags=tags, **options)
-            tiff.write(mosaic, photometric="cfa", metadata=None)
-        with pytest.raises(PictureError, match="camera raw.*dcraw"):
-            read(file.getvalue())
-    plain = saved_by_tifffile(mosaic, photometric="cfa", extratags=tags)
-    np.testing.assert_array_equal(to_depth(read(plain).samples, "16")[..., 0], mosaic)
-    with pytest.raises(PictureError, match="camera raw"):
-        read(b"II*\0\x10\0\0\0CR\2\0" + bytes(100))
-
-
-@pytest.mark.parametrize("options", [{"imagej": True}, {}])
-def test_a_stack_without_headers_is_refused_not_cut_to_its_first_page(options):
-    stack = random.integers(0, 65536, (5, 20, 30), dtype=np.uint16)
-    file = io.BytesIO()
-    tifffile.imwrite(file, stack, truncate=True, photometric="minisblack", **options)
-    with pytest.raises(PictureError, match="no headers"):
-        read(file.getvalue())
-    file = io.BytesIO()
-    tifffile.imwrite(file, stack, photometric="minisblack", **options)
-    file.seek(0)
-    assert len(list(reading.read_pages(file))) == 5
-
-
-def test_planes_are_put_together():
-    stored = random.integers(0, 65536, (3, 20, 30), dtype=np.uint16)
-    picture = read(saved_by_tifffile(stored, planarconfig="separate", photometric="rgb"))
-    np.testing.assert_array_equal(to_depth(picture.samples, "16"), np.moveaxis(stored, 0, 2))
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_all_pages_in_order(count, channels):
-    sizes = [(9 + number, 8 - number) for number in range(count)]
-    pages = [Picture(levels((*size, channels), "16"), None, "16") for size in sizes]
-    file = io.BytesIO()
-    writing.write_pages(file, iter(pages), "tiff", count=count)
-    file.seek(0)
-    back = list(reading.read_pages(file))
-    assert len(back) == count
-    for page, original in zip(back, pages):
-        np.testing.assert_array_equal(page.samples, original.samples)
-    file.seek(0)
-    last = reading.only_page(reading.read_pages(file, page=count))
-    np.testing.assert_array_equal(last.samples, pages[-1].samples)
-    file.seek(0)
-    with pytest.raises(ValueError, match=f"no page {count + 1}"):
-        list(reading.read_pages(file, page=count + 1))
+# --- Depths ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -512,43 +389,6 @@ def test_sides_too_long_for_the_format_are_refused(name, side):
 # --- What is refused ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("depth, colour", [("8", 2), ("16", 2), ("16", 0), ("16", 6), ("8", 4)])
-def test_interlaced_png(depth, colour):
-    channels = {0: 1, 2: 3, 4: 2, 6: 4}[colour]
-    dtype = np.dtype(">u1" if depth == "8" else ">u2")
-    stored = random.integers(0, LEVELS[depth] + 1, (11, 13, channels)).astype(dtype)
-    passes = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2)]
-    rows = b""
-    for top, left, down, across in [*passes, (1, 0, 2, 1)]:
-        for row in stored[top::down, left::across]:
-            rows += b"\0" + row.tobytes() if row.size else b""
-    header = struct.pack(">IIBBBBB", 13, 11, int(depth), colour, 0, 0, 1)
-    picture = read(
-        meta.bare_png([(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")])
-    )
-    values = picture.samples
-    if picture.alpha is not None:
-        values = np.concatenate([values, picture.alpha[..., None]], axis=2)
-    np.testing.assert_array_equal(to_depth(values, depth), stored)
-
-
-@pytest.mark.parametrize("bits", [1, 2, 4])
-def test_few_bits_span_the_whole_range(bits):
-    header = struct.pack(">IIBBBBB", 8 // bits, 1, bits, 0, 0, 0, 0)
-    counting = sum(value << (8 - bits * (value + 1)) for value in range(min(2**bits, 8 // bits)))
-    pixels = zlib.compress(bytes([0, counting]))
-    picture = read(meta.bare_png([(b"IHDR", header), (b"IDAT", pixels), (b"IEND", b"")]))
-    wanted = (np.arange(8 // bits) * (np.arange(8 // bits) < 2**bits)) / (2**bits - 1)
-    np.testing.assert_allclose(picture.samples[0, :, 0], wanted, atol=1e-6)
-
-
-def test_a_damaged_chunk_that_is_not_needed_is_left_out():
-    data = bytearray(encode(Picture(levels((7, 5, 3), "8"), metadata=Metadata(icc=PROFILE)), "png"))
-    data[data.index(b"iCCP") + 10] ^= 1
-    with pytest.warns(PictureWarning, match="iCCP"):
-        assert read(data).metadata.icc is None
-
-
 def test_animations_are_refused():
     frames = [Image.fromarray(np.full((8, 8, 3), 80 * k, np.uint8)) for k in range(3)]
     for name in ("PNG", "WEBP"):
@@ -579,7 +419,7 @@ def bomb(width=20_000, height=20_000):
     squeeze = zlib.compressobj(9)
     pixels = b"".join(squeeze.compress(row * 100) for _ in range(height // 100))
     header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
-    return meta.bare_png([(b"IHDR", header), (b"IDAT", pixels + squeeze.flush()), (b"IEND", b"")])
+    return png.bare_png([(b"IHDR", header), (b"IDAT", pixels + squeeze.flush()), (b"IEND", b"")])
 
 
 def test_bombs_are_refused_from_the_header():
@@ -596,10 +436,3 @@ def test_bombs_are_refused_from_the_header():
 
 def test_a_bomb_is_read_when_asked_for():
     assert read(bomb(2000, 2000), max_pixels=2000**2).samples.shape == (2000, 2000, 1)
-
-
-def test_a_png_that_declares_more_than_it_holds_is_refused_before_anything_is_allocated():
-    header = struct.pack(">IIBBBBB", 16_000, 16_000, 16, 6, 0, 0, 0)
-    data = meta.bare_png([(b"IHDR", header), (b"IDAT", zlib.compress(b"\0")), (b"IEND", b"")])
-    with pytest.raises(ValueError, match="fewer pixels"):
-        read(data)

@@ -6,13 +6,11 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from restore.files import safe
-
-HOUSE = Path(__file__).parents[2]
+from tests import HOUSE
 
 
 def python(program, *arguments):

@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-HOUSE = Path(__file__).parents[2]
+from tests import HOUSE
+
 INVERT = [sys.executable, str(HOUSE / "tests" / "invert_command.py")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HOUSE)}
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.sparse.dictionary import overcomplete_dct
 from restore.sparse.operators import Blur, Decimation, Identity, Mask, Mosaic
 from restore.sparse.solve import fitted, solve
@@ -65,9 +66,8 @@ def test_turns_recover_what_is_sparse():
                 overcomplete_dct(144, (8, 8, 1)),
                 np.geomspace(0.1, 0.01, 12),
                 1,
-                threads=threads,
-                progress=lambda *a: told.append(a),
-            )  # fmt: skip
+                pool=Pool(threads, lambda *a: told.append(a)),
+            )
         )
     assert np.array_equal(*found)
     assert told[-1][1] == told[-1][2]

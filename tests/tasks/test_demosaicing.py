@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
-from restore.files import reading
+from restore.files import tiff
 from restore.files.picture import Metadata, Picture
+from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
 from restore.tasks import demosaicing
 from restore.tasks.demosaicing import (
@@ -74,8 +75,8 @@ def test_all_patterns_are_one_shifted(pattern):
 
 def test_threads_change_nothing():
     mosaic = sampled(picture(300, 60), "GBRG")
-    one = demosaic(mosaic, "GBRG", threads=1)
-    assert np.array_equal(one, demosaic(mosaic, "GBRG", threads=3))
+    one = demosaic(mosaic, "GBRG", pool=Pool(1))
+    assert np.array_equal(one, demosaic(mosaic, "GBRG", pool=Pool(3)))
 
 
 def test_range_of_floats_is_kept():
@@ -181,9 +182,9 @@ GREY = np.asarray(Image.open(SAMPLES / "camera-clean.png").convert("RGB"))[170:3
 )
 def test_a_dictionary_corrects_the_first_estimate(scene, dictionary, gain):
     mosaic = sampled(scene, "GRBG")
-    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), 1, None)
+    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), Pool(1))
     one, four = (
-        demosaic(mosaic, "GRBG", dictionary=dictionary, threads=threads) for threads in (1, 4)
+        demosaic(mosaic, "GRBG", dictionary=dictionary, pool=Pool(threads)) for threads in (1, 4)
     )
     assert np.array_equal(one, four)
     assert np.array_equal(sampled(one, "GRBG"), (mosaic / 255).astype(np.float32))
@@ -243,7 +244,7 @@ def test_noise_is_removed_at_any_level(sigma):
     fast = decibels(demosaic(mosaic, "GRBG", sigma=sigma, quality="fast"), scene, 4)
     joint = demosaic(mosaic, "GRBG", sigma=sigma)
     assert decibels(joint, scene, 4) > max(plain + 40 * sigma, fast + 0.3)
-    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, threads=1))
+    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, pool=Pool(1)))
 
 
 def test_joint_denoising_beats_two_steps():
@@ -266,7 +267,9 @@ def test_progress_runs_to_the_end(monkeypatch):
     demosaic(
         sampled(picture(130, 40), "RGGB"),
         quality="best",
-        progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total),
+        pool=Pool(
+            progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total)
+        ),
     )
     assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
     for shares in told.values():
@@ -299,7 +302,7 @@ def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file, threads in zip(files, (1, 2)):
-        Model(learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0}).save(file)
+        Model(learn_demosaicing(pictures, pool=Pool(threads), **settings), {"seed": 0}).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
     learned = Model.load(files[0])
     assert learned.provenance == {"seed": 0}
@@ -501,7 +504,7 @@ def test_other_commands_refuse_a_camera_raw_file(tmp_path, monkeypatch, other):
     camera_raw(tmp_path / "photo.dng", np.zeros((32, 32), np.uint16))
     metadata = Metadata(pattern="GRBG", levels=(0, 65535, (1, 1, 1)))
     mosaic = Picture(np.zeros((32, 32, 1), np.float32), None, "16", metadata)
-    monkeypatch.setattr(reading, "_read_camera_raw", lambda file, max_pixels: mosaic)
+    monkeypatch.setattr(tiff, "_read_camera_raw", lambda file, max_pixels: mosaic)
     done = CliRunner().invoke(cli, [other, str(tmp_path / "photo.dng")], standalone_mode=False)
     assert done.return_value == 1
     assert "restore demosaic" in done.stderr

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from restore.imaging import archive
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
@@ -158,7 +159,7 @@ def test_learned_cascade_beats_cubic(learned):
 
 def test_learning_is_reproducible(learned):
     again = learn_super_resolution(
-        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, threads=1
+        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, pool=Pool(1)
     )
     one, other = io.BytesIO(), io.BytesIO()
     learned.save(one)
@@ -205,7 +206,7 @@ def test_going_on_gives_what_an_unbroken_run_gives(tmp_path):
     first, last = learn_stages(photos, 2, plans=PLANS)
     first.save(tmp_path / "begun.npz")
     start = Checkpoint.load(tmp_path / "begun.npz")
-    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, threads=1)
+    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, pool=Pool(1))
     again.cascade.save(tmp_path / "again.npz")
     last.cascade.save(tmp_path / "whole.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -245,7 +246,7 @@ def test_dictionaries_beat_cubic_and_cascades_beat_dictionaries(scale):
 def test_made_small_again_it_is_the_small_picture(dictionary):
     small = resize(np.dstack([edges(90, 72, seed=n)[..., 0] for n in range(3)]), 30, 24)
     found = [
-        super_resolve(small, 3, dictionary=dictionary, quality="fast", threads=threads)
+        super_resolve(small, 3, dictionary=dictionary, quality="fast", pool=Pool(threads))
         for threads in (1, 4)
     ]
     assert np.array_equal(*found) and found[0].shape == (90, 72, 3)
@@ -363,8 +364,8 @@ def test_grey_as_colour_is_the_same(learned):
 
 def test_threads_change_nothing(learned):
     image = np.random.default_rng(6).random((200, 190)).astype(np.float32)
-    one = super_resolve(image, 2, model=learned, threads=1)
-    assert np.array_equal(one, super_resolve(image, 2, model=learned, threads=3))
+    one = super_resolve(image, 2, model=learned, pool=Pool(1))
+    assert np.array_equal(one, super_resolve(image, 2, model=learned, pool=Pool(3)))
 
 
 def test_any_size(learned):
@@ -376,7 +377,7 @@ def test_any_size(learned):
 
 def test_progress_is_told(learned):
     told = []
-    super_resolve(edges(), model=learned, progress=lambda *step: told.append(step))
+    super_resolve(edges(), model=learned, pool=Pool(progress=lambda *step: told.append(step)))
     assert told and all(stage == "adding detail" and done <= total for stage, done, total in told)
 
 

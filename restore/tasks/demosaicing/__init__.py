@@ -14,9 +14,8 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from restore.imaging import archive
+from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
-from restore.imaging.bands import map_bands
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import mosaic as kernels
 from restore.sparse import unrolled
@@ -64,7 +63,7 @@ BAND, STRIP = 64, 1024
 
 
 def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, dictionary=None,
-             seed=0, threads=None, progress=None):  # fmt: skip
+             seed=0, pool=None):  # fmt: skip
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -90,10 +89,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         file, or a dictionary. The quality is then the number of turns and the overlap.
     seed : int
         Of the draw of patches to learn on.
-    threads : int, optional
-        Threads to use; all usable processors by default. The result is the same for any.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -163,21 +160,18 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     scaled = work.image[..., 0] * scale
     thin = min(samples.shape) == 1
     if atoms is not None:
-        start = (
-            _thin(scaled, top, left) if thin else _estimate(scaled, top, left, (), threads, None)
-        )
+        start = _thin(scaled, top, left) if thin else _estimate(scaled, top, left, (), pool)
         noise = float(scale) * work.sigma(sigma)
         colour = by_dictionary(
-            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, threads,
-            progress,
+            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, pool
         )  # fmt: skip
     elif thin:
         colour = _thin(scaled, top, left)
     elif quality == "fast":
-        colour = _estimate(scaled, top, left, model.stages[:1], threads, progress)
+        colour = _estimate(scaled, top, left, model.stages[:1], pool)
     else:
-        found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
-        colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
+        found = [*estimates(scaled, error, pattern, model, quality, pool)]
+        colour = _corrected(found, top, left, pool) if shipped else found[-1]
     colour = work.back(colour / scale)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
@@ -185,7 +179,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     return colour
 
 
-def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, progress=None):
+def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
     """The colours of a mosaic by one step after the other.
 
     Parameters
@@ -198,7 +192,7 @@ def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, p
     model : Model
         Without noise, what is estimated holds the measured samples unchanged.
     quality : {"balanced", "best"}
-    threads, progress
+    pool
         As in `demosaic`.
 
     Returns
@@ -208,11 +202,11 @@ def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, p
         but one and after the last.
     """
     sites = Mosaic(pattern).sites
-    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, threads, progress)
+    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, pool)
     learned, early = found[..., :3], found[..., -3:]
     before, last = completed(
         mosaic, error, sites, learned, learned - early, QUALITIES[quality],
-        threads=threads, progress=progress,
+        pool=pool,
     )  # fmt: skip
     if not model.noisy:
         for colour in (before, last):
@@ -226,7 +220,7 @@ def _put_back(mosaic, sites, colour):
         colour[row::2, column::2, channel] = mosaic[row::2, column::2]
 
 
-def _corrected(found, top, left, threads, progress):
+def _corrected(found, top, left, pool):
     """The last two estimates, averaged and corrected by learned sparse coding.
 
     From the first red sample on, as the coder was taught; what is before it stays. No colour
@@ -245,9 +239,7 @@ def _corrected(found, top, left, threads, progress):
     changed = np.abs(found[1][window] - inside).max(axis=2)
     most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
     learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
-    corrected = unrolled.correct(
-        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
-    )
+    corrected = unrolled.correct(learned, early, last, before, unrolled.UNIT, coder, pool=pool)
     del learned, early, before, last
     inside += np.clip(from_planes(corrected) - inside, -most, most)
     return colour
@@ -295,7 +287,7 @@ def packaged(name):
     return Model.load(archive.packaged_path(name))
 
 
-def _estimate(samples, top, left, stages, threads, progress):
+def _estimate(samples, top, left, stages, pool):
     """Colour of a mosaic whose red filter is at (top, left), strip by strip.
 
     Three channels by all stages and, of more than one, three by the first alone.
@@ -317,17 +309,15 @@ def _estimate(samples, top, left, stages, threads, progress):
     colour = np.empty((tall, padded.shape[1] - 2 * around, channels), np.float32)
     starts = range(0, tall, STRIP)
     for number, start in enumerate(starts):
-
-        def tell(stage, done, whole, number=number):
-            progress(stage, number * whole + done, len(starts) * whole)
-
         stop = min(start + STRIP, tall)
-        planes = _strip(padded[start : stop + 2 * around], stages, threads, progress and tell)
+        planes = _strip(
+            padded[start : stop + 2 * around], stages, bands.part(pool, number, len(starts))
+        )
         colour[start:stop] = planes.transpose(1, 2, 0)
     return np.ascontiguousarray(colour[top : top + height, left : left + width])
 
 
-def _strip(mosaic, stages, threads, progress):
+def _strip(mosaic, stages, pool):
     """Colour planes of a strip less its margin, one step after the other.
 
     Those of the last step and, of more than one learned stage, those of the first stage.
@@ -337,17 +327,14 @@ def _strip(mosaic, stages, threads, progress):
     def step(function, by, number):
         """The output of one step, put together from its bands as they come."""
         rows = mosaic.shape[0] - 2 * by
-        bands = [slice(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
-
-        def tell(stage, done, whole):
-            progress(stage, number * whole + done, steps * whole)
+        cut = bands.slices(rows, BAND)
 
         def run(rows):
             return function(slice(rows.start, rows.stop + 2 * by))
 
         together = None
-        parts = map_bands(run, bands, threads, progress and tell, "demosaicing")
-        for part, band in zip(parts, bands):  # to the end of the parts, which tell progress
+        parts = bands.map_bands(run, cut, pool.part(number, steps), "demosaicing")
+        for part, band in zip(parts, cut):  # to the end of the parts, which tell progress
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
             together[..., band, :] = part

@@ -23,8 +23,8 @@ LEARNING = 2 / 255
 WEIGHT, DETAIL = 3.0, 1.5
 
 
-def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0, threads=None,
-                  progress=None):  # fmt: skip
+def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0,
+                  pool=None):  # fmt: skip
     """Correct a first estimate of the colours of a mosaic by the sparse codes of its patches.
 
     Patches are coded in light and differences of colours. Where a picture has little detail in
@@ -47,7 +47,8 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    threads, progress : optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -59,8 +60,7 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
     if learn:
         dictionary = dictionary_learning.learn_on(
-            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed,
-            threads=threads, progress=progress,
+            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed, pool=pool,
         )  # fmt: skip
     axes = AXES[3] * _weights(start)[:, None]
     back = np.linalg.inv(axes)
@@ -71,9 +71,7 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
 
     noise *= np.sum(axes**2) / 3
     tolerances = np.sqrt(np.geomspace(FIRST, LAST, turns) ** 2 + noise)
-    planes = solve(
-        _mapped(start, axes), fit, seen, tolerances, stride, threads=threads, progress=progress
-    )
+    planes = solve(_mapped(start, axes), fit, seen, tolerances, stride, pool=pool)
     return _mapped(planes, back)
 
 

@@ -27,8 +27,7 @@ def super_resolve(
     quality="balanced",
     dictionary=None,
     seed=0,
-    threads=None,
-    progress=None,
+    pool=None,
 ):
     """Enlarge an image with the detail that similar patches of photos have.
 
@@ -55,10 +54,8 @@ def super_resolve(
         file, or a dictionary.
     seed : int
         Of the draw of patches to learn on.
-    threads : int, optional
-        Threads to use; all usable processors by default. The result does not depend on it.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -112,13 +109,13 @@ def super_resolve(
     enlarged = work.filled()
     if atoms is not None:
         learn = dictionary == "learn"
-        enlarged = by_dictionary(enlarged, size, atoms, learn, quality, seed, threads, progress)
+        enlarged = by_dictionary(enlarged, size, atoms, learn, quality, seed, pool)
     while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
         factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
         step = model or Cascade.load(next((s for s in SCALES if s >= factor), SCALES[-1]))
-        enlarged = _enlarge(enlarged, step, quality, threads, progress)
+        enlarged = _enlarge(enlarged, step, quality, pool)
     if enlarged.shape[:2] != size:
-        enlarged = resize(enlarged, *size, threads)
+        enlarged = resize(enlarged, *size, pool)
     enlarged = work.back(enlarged)
     if not work.known.all():
         rows, columns = (np.arange(n) * old // n for n, old in zip(size, (height, width)))
@@ -127,27 +124,27 @@ def super_resolve(
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _enlarge(image, model, quality, threads, progress):
+def _enlarge(image, model, quality, pool):
     """`image` enlarged by the scale of the model."""
     height, width = (model.scale * side for side in image.shape[:2])
-    enlarged = resize(image, height, width, threads)
-    small, start = luminance(image, threads), luminance(enlarged, threads)
+    enlarged = resize(image, height, width, pool)
+    small, start = luminance(image, pool), luminance(enlarged, pool)
     large = start
     for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
         if number:
-            large = back_project(small[..., None], large[..., None], model.degradation, threads)[
+            large = back_project(small[..., None], large[..., None], model.degradation, pool)[
                 ..., 0
             ]
-        large = refine(stage, small, large, threads, progress)
-    _add_change(enlarged, start, large, threads)
+        large = refine(stage, small, large, pool)
+    _add_change(enlarged, start, large, pool)
     del large, start
-    return back_project(image, enlarged, model.degradation, threads)
+    return back_project(image, enlarged, model.degradation, pool)
 
 
-def _add_change(image, before, after, threads):
+def _add_change(image, before, after, pool):
     """Add to every channel what a plane has gained."""
 
     def add(band):
         image[band] += (after[band] - before[band])[..., None]
 
-    bands.for_each(add, bands.rows(image.shape), threads)
+    bands.for_each(add, bands.rows(image.shape), pool)

@@ -18,8 +18,8 @@ FIRST, LAST = 20 / 255, 2 / 255
 LEARNING = 8 / 255
 
 
-def by_dictionary(image, size, dictionary, learn, quality, seed=0, threads=None,
-                  progress=None):  # fmt: skip
+def by_dictionary(image, size, dictionary, learn, quality, seed=0,
+                  pool=None):  # fmt: skip
     """Enlarge a picture whose patches are sparse over a dictionary.
 
     The small picture is A x of the large one, x, and the large one is what its codes make: so the
@@ -38,7 +38,8 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0, threads=None,
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    threads, progress : optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -46,19 +47,18 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0, threads=None,
         Made small again it is `image`.
     """
     operator = Decimation(tuple(size), image.shape[:2])
-    small = luminance(image, threads)[..., None]
+    small = luminance(image, pool)[..., None]
     if learn:
         dictionary = dictionary_learning.learn_on(
-            small, dictionary, dictionary.patch_dim * LEARNING**2, seed=seed, threads=threads,
-            progress=progress,
+            small, dictionary, dictionary.patch_dim * LEARNING**2, seed=seed,
+            pool=pool,
         )  # fmt: skip
     turns, stride = QUALITIES[quality]
-    enlarged = resize(image, *size, threads)
-    start = luminance(enlarged, threads)[..., None]
+    enlarged = resize(image, *size, pool)
+    start = luminance(enlarged, pool)[..., None]
     enlarged -= start
     enlarged += solve(
         fitted(start, operator, small), lambda large: fitted(large, operator, small), dictionary,
-        np.geomspace(FIRST, LAST, turns), stride,
-        threads=threads, progress=progress,
+        np.geomspace(FIRST, LAST, turns), stride, pool=pool,
     )  # fmt: skip
     return fitted(enlarged, operator, image)

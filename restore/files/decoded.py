@@ -1,0 +1,63 @@
+"""From what a decoder hands over to a `Picture`: sizes checked, metadata never a failure."""
+
+import warnings
+
+import numpy as np
+
+from restore.files import metadata as meta
+from restore.files.formats import PictureError
+from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
+
+
+def check_size(width, height, max_pixels):
+    """Refuse a declared size before anything is allocated for it."""
+    if width < 1 or height < 1:
+        raise PictureError(f"the picture is damaged: it declares {width} x {height} pixels")
+    if width * height > max_pixels:
+        raise PictureError(
+            f"{width} x {height} is {width * height / 1e6:,.1f} million pixels, more than the "
+            f"{max_pixels / 1e6:,.1f} million allowed: raise --max-pixels to read it"
+        )
+
+
+def warn(sentence):
+    warnings.warn(sentence, PictureWarning, stacklevel=3)
+
+
+def one_line(error):
+    """The first line of what a library says, as far as it can be printed."""
+    line = next(iter(str(error).splitlines()), "")
+    return "".join(letter for letter in line if letter.isprintable())[:200]
+
+
+def tolerant(read, *arguments):
+    """The metadata fields that `read` finds; none, and a warning, where it stumbles."""
+    try:
+        return read(*arguments)
+    except Exception as error:  # trouble with metadata never fails a picture
+        warn(f"metadata left out: {one_line(error)}")
+        return {}
+
+
+def picture_of(stored, fields, *, depth, alpha, top=None, orientation=None):
+    """A `Picture` from stored samples (height, width[, channels]) and what its file says."""
+    exif_orientation, exif = 1, fields.get("exif")
+    if exif:
+        try:
+            exif_orientation, exif = meta.upright_exif(exif)
+        except ValueError as error:
+            warn(f"{error}: left out")
+            exif = None
+    orientation = orientation or exif_orientation
+    fields |= {"exif": exif, "xmp": meta.upright_xmp(fields.get("xmp")), "orientation": orientation}
+    if stored.ndim == 2:
+        stored = stored[..., None]
+    if stored.shape[2] != (3 if stored.shape[2] > 2 else 1) + alpha:
+        raise PictureError(f"{stored.shape[2]} channels are not a grey or RGB picture")
+    values = meta.upright(to_unit(stored, top), orientation)
+    if not alpha:
+        return Picture(values, None, depth, Metadata(**fields))
+    samples, opacity = values[..., :-1], values[..., -1]
+    return Picture(
+        np.ascontiguousarray(samples), np.ascontiguousarray(opacity), depth, Metadata(**fields)
+    )
