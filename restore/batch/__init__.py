@@ -90,9 +90,6 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
         matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
         listens to signals; see `restore.files.signals`.
     """
-    # one level of parallelism: threads over bands of patches, none inside BLAS
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
     console = Console(options)
     try:
         jobs, ignored = plan(inputs, options, reads=reads, writes=writes, companions=companions)

@@ -13,6 +13,7 @@ import warnings
 from restore.batch.records import REPORT, Result
 from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
 from restore.files.safe import whole_file
+from restore.imaging.bands import one_blas_thread
 
 
 def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, pool=None):
@@ -28,7 +29,9 @@ def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            report |= _restore(process, job, options, reads, writes, mosaics, pool)
+            # one level of parallelism: threads over bands of patches, none inside BLAS
+            with one_blas_thread:
+                report |= _restore(process, job, options, reads, writes, mosaics, pool)
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"

@@ -44,7 +44,7 @@ class Bytes(click.ParamType):
 @click.option(
     "--model",
     metavar="photos|FILE",
-    help="What blocks are coded with: the packaged codec, or a file of train --compression, "
+    help="What blocks are coded with: the packaged codec, or a file of train --model codec, "
     "which decompress will need, too. [default: photos]",
 )
 @click.option(

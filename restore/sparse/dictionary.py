@@ -87,6 +87,14 @@ class Dictionary:
     def _arrays(self):
         return {"atoms": self.atoms, "patch_shape": np.array(self.patch_shape, np.int32)}
 
+    @property
+    def uses(self):
+        """list of int: how many patches used each atom in learning; None where it is not said."""
+        uses = self.provenance.get("uses")
+        if not isinstance(uses, list) or len(uses) != self.n_atoms:
+            return None
+        return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
+
     def coherence(self):
         """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
 

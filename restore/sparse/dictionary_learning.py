@@ -134,8 +134,9 @@ def learn_dictionary(
     return learned
 
 
-def learn_on(image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0,
-             pool=None):  # fmt: skip
+def learn_on(
+    image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0, pool=None
+):
     """Fit a dictionary to the patches of one picture by K-SVD.
 
     Parameters

@@ -58,10 +58,8 @@ def solve(start, data_step, dictionary, tolerances, stride=1, *, pool=None):
             sparsity=max(1, dictionary.patch_dim // 3),
             tolerance=dictionary.patch_dim * float(tolerance) ** 2,
         )
-        estimate = overlap.restore_image(
-            estimate, dictionary.patch_shape, code, stride,
-            pool=bands.part(pool, done, len(tolerances)),
-        )  # fmt: skip
+        part = bands.part(pool, done, len(tolerances))
+        estimate = overlap.restore_image(estimate, dictionary.patch_shape, code, stride, pool=part)
     return estimate
 
 

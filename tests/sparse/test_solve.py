@@ -66,8 +66,8 @@ def test_turns_recover_what_is_sparse():
                 overcomplete_dct(144, (8, 8, 1)),
                 np.geomspace(0.1, 0.01, 12),
                 1,
-                pool=Pool(threads, lambda *a: told.append(a)),
-            )
+                pool=Pool(threads, lambda *step: told.append(step)),
+            )  # fmt: skip
         )
     assert np.array_equal(*found)
     assert told[-1][1] == told[-1][2]

@@ -62,8 +62,17 @@ ROUNDED = (0.7 / 255) ** 2
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, dictionary=None,
-             seed=0, pool=None):  # fmt: skip
+def demosaic(
+    mosaic,
+    pattern="RGGB",
+    *,
+    sigma=0.0,
+    quality="balanced",
+    model=None,
+    dictionary=None,
+    seed=0,
+    pool=None,
+):
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -163,7 +172,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         start = _thin(scaled, top, left) if thin else _estimate(scaled, top, left, (), pool)
         noise = float(scale) * work.sigma(sigma)
         colour = by_dictionary(
-            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, pool
+            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, pool,
         )  # fmt: skip
     elif thin:
         colour = _thin(scaled, top, left)
@@ -310,9 +319,8 @@ def _estimate(samples, top, left, stages, pool):
     starts = range(0, tall, STRIP)
     for number, start in enumerate(starts):
         stop = min(start + STRIP, tall)
-        planes = _strip(
-            padded[start : stop + 2 * around], stages, bands.part(pool, number, len(starts))
-        )
+        part = bands.part(pool, number, len(starts))
+        planes = _strip(padded[start : stop + 2 * around], stages, part)
         colour[start:stop] = planes.transpose(1, 2, 0)
     return np.ascontiguousarray(colour[top : top + height, left : left + width])
 

@@ -23,8 +23,7 @@ LEARNING = 2 / 255
 WEIGHT, DETAIL = 3.0, 1.5
 
 
-def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0,
-                  pool=None):  # fmt: skip
+def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0, pool=None):
     """Correct a first estimate of the colours of a mosaic by the sparse codes of its patches.
 
     Patches are coded in light and differences of colours. Where a picture has little detail in
@@ -60,7 +59,8 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
     if learn:
         dictionary = dictionary_learning.learn_on(
-            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed, pool=pool,
+            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed,
+            pool=pool,
         )  # fmt: skip
     axes = AXES[3] * _weights(start)[:, None]
     back = np.linalg.inv(axes)

@@ -18,8 +18,7 @@ FIRST, LAST = 20 / 255, 2 / 255
 LEARNING = 8 / 255
 
 
-def by_dictionary(image, size, dictionary, learn, quality, seed=0,
-                  pool=None):  # fmt: skip
+def by_dictionary(image, size, dictionary, learn, quality, seed=0, pool=None):
     """Enlarge a picture whose patches are sparse over a dictionary.
 
     The small picture is A x of the large one, x, and the large one is what its codes make: so the
@@ -50,8 +49,7 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0,
     small = luminance(image, pool)[..., None]
     if learn:
         dictionary = dictionary_learning.learn_on(
-            small, dictionary, dictionary.patch_dim * LEARNING**2, seed=seed,
-            pool=pool,
+            small, dictionary, dictionary.patch_dim * LEARNING**2, seed=seed, pool=pool,
         )  # fmt: skip
     turns, stride = QUALITIES[quality]
     enlarged = resize(image, *size, pool)
@@ -59,6 +57,7 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0,
     enlarged -= start
     enlarged += solve(
         fitted(start, operator, small), lambda large: fitted(large, operator, small), dictionary,
-        np.geomspace(FIRST, LAST, turns), stride, pool=pool,
+        np.geomspace(FIRST, LAST, turns), stride,
+        pool=pool,
     )  # fmt: skip
     return fitted(enlarged, operator, image)
