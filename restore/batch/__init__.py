@@ -17,7 +17,7 @@ hands it to `run` with the arguments and the shared options::
 The function gets a `restore.files.picture.Picture` and returns one. It may instead
 
 - return a `Result`, to add facts (``{"sigma": 12.5}``) to ``-v`` and ``--json``, or further
-  files beside the output;
+  files beside the output, where `run` was given ``extras=("-mask.png",)``;
 - return bytes, where `run` was given ``writes=".ksvd"``;
 - receive bytes, where `run` was given ``reads=(".ksvd",)``;
 - receive a second picture per input as a keyword, where `run` was given
@@ -33,7 +33,7 @@ import contextlib
 import os
 import sys
 
-from restore.batch.console import Console, summary
+from restore.batch.console import Console, complain, overall, printable, summary
 from restore.batch.plan import find, matching, plan
 from restore.batch.records import (
     DONE,
@@ -53,17 +53,21 @@ __all__ = [
     "Options",
     "Result",
     "UsageError",
+    "complain",
     "failure_reason",
     "find",
     "matching",
+    "overall",
     "plan",
+    "printable",
     "read_beside",
     "run",
     "shares",
 ]
 
 
-def run(process, inputs, options, *, reads=None, writes=None, companions=None, mosaics=False):
+def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
+        mosaics=False):  # fmt: skip
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -80,6 +84,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
         Extension of outputs that are not pictures; `process` then returns bytes.
     companions : dict of str to path, optional
         A second picture per input, passed to `process` by this name.
+    extras : tuple of str
+        What further outputs are called after the stem of the output: ``("-mask.png",)``.
     mosaics : bool
         Take the mosaics of camera raw files, which are refused otherwise.
 
@@ -92,14 +98,17 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
     """
     console = Console(options)
     try:
-        jobs, ignored = plan(inputs, options, reads=reads, writes=writes, companions=companions)
+        jobs, ignored = plan(
+            inputs, options, reads=reads, writes=writes, companions=companions, extras=extras
+        )
     except UsageError as error:
         console.say(f"restore: {error}")
         return USAGE
     missing = all(job.error and not os.path.lexists(job.source) for job in jobs)
     if options.dry_run:
         console.show_plan(jobs)
-        return NOTHING if missing else FAILED if any(job.error for job in jobs) else DONE
+        failed = console.failed or any(job.error for job in jobs)
+        return NOTHING if missing else FAILED if failed else DONE
 
     work = {"process": process, "options": options}
     work |= {"reads": reads, "writes": writes, "mosaics": mosaics}
@@ -129,7 +138,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, m
         if not jobs:
             console.say("restore: no picture found in what was named" + _hint(inputs, options))
         return NOTHING
-    return FAILED if outcome["failed"] else DONE
+    return FAILED if outcome["failed"] or console.failed else DONE
 
 
 def _hint(inputs, options):

@@ -47,12 +47,13 @@ class Collection:
     def __getitem__(self, index):
         """A (height, width, channels) float32 array, or None where the file is left out."""
         from restore.files.reading import read_pages
+        from restore.files.safe import open_regular
 
         file = self.files[index]
         if file in self.skipped:
             return None
         try:
-            with open(file, "rb") as stream:
+            with open_regular(file) as stream:
                 image = next(read_pages(stream, max_pixels=self.max_pixels)).samples
             image = self._shrunk(self._coloured(image))
             if self.usable:

@@ -4,46 +4,99 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
+import threading
 
 from restore.batch.records import REPORT
+from restore.batch.work import failure_reason
+
+#: Control characters: those of a file's name or of its words must not reach the terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+#: Into how many parts `overall` divides the work on one picture.
+_PARTS = 1000
+
+
+def printable(text):
+    """`text` with its control characters, other than tabs and ends of lines, spelt out."""
+    return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+class _StandardError:
+    """Standard error; what cannot be written there, on a full disk say, is lost."""
+
+    def write(self, text):
+        with contextlib.suppress(OSError):
+            sys.stderr.write(text)
+
+    def flush(self):
+        with contextlib.suppress(OSError):
+            sys.stderr.flush()
+
+    def __getattr__(self, name):
+        return getattr(sys.stderr, name)
+
+
+_stderr = _StandardError()
+
+
+def complain(file, error):
+    """A line on stderr for a file that failed."""
+    line = f"restore: {file}: {failure_reason(error, file)}"
+    print(printable(line), file=_stderr, flush=True)
 
 
 class Console:
-    """Everything that is printed: words and bars on stderr, JSON lines on stdout."""
+    """Everything that is printed: words and bars on stderr, JSON lines on stdout.
+
+    Attributes
+    ----------
+    failed : bool
+        Whether lines of --json could not be written.
+    """
 
     def __init__(self, options):
         self.options = options
-        self.files = self.stages = self.current = None
+        self.files = self.stages = self.current = self.kernels = None
+        self.failed = False
+        self.compiled = 0
 
     def say(self, sentence):
         """A line on stderr, above the bars where there are any."""
-        if self.files is not None or self.stages is not None:
+        sentence = printable(sentence)
+        if any((self.files, self.stages, self.kernels)):
             from tqdm import tqdm
 
-            tqdm.write(sentence, file=sys.stderr)
+            tqdm.write(sentence, file=_stderr)
         else:
-            print(sentence, file=sys.stderr, flush=True)
+            print(sentence, file=_stderr, flush=True)
 
     def _bar(self, **settings):
         from tqdm import tqdm
 
+        tqdm.set_lock(threading.RLock())  # one process prints; the default lock is for several
         # None: only on a terminal
         force = self.options.progress
         disable = True if self.options.quiet else None if force is None else not force
-        return tqdm(file=sys.stderr, disable=disable, leave=False, dynamic_ncols=True, **settings)
+        place = sum(bar is not None for bar in (self.files, self.stages, self.kernels))
+        settings = {"leave": False, "dynamic_ncols": True, "position": place, **settings}
+        return tqdm(file=_stderr, disable=disable, **settings)
 
     def begin(self, count):
         if count > 1:
-            self.files = self._bar(total=count, unit="file", position=0)
+            self.files = self._bar(total=count, unit="file")
 
     def stage(self, stage, done, total):
         """The progress of one picture, as tasks report it."""
+        self._end_compilation()
         if self.current != (stage, total):
             if self.stages is not None:
                 self.stages.close()
+                self.stages = None
             self.current = (stage, total)
-            self.stages = self._bar(total=total, desc=stage, position=int(self.files is not None))
+            shown = {"bar_format": "{l_bar}{bar}| {elapsed}<{remaining}"} if total == _PARTS else {}
+            self.stages = self._bar(total=total, desc=stage, **shown)
         self.stages.update(done - self.stages.n)
 
     def note(self, words):
@@ -51,22 +104,52 @@ class Console:
         if self.stages is not None:
             self.stages.set_postfix_str(words)
 
+    def compiling(self, kernel):
+        """A kernel is about to be compiled, on any thread."""
+        if self.kernels is None:
+            self.kernels = self._bar(
+                desc="compiling for this machine, once",
+                initial=self.compiled,
+                bar_format="{desc}: {n_fmt} kernels{postfix}",
+            )
+        self.compiled += 1
+        self.kernels.set_postfix_str(kernel, refresh=False)
+        self.kernels.update()
+        self.kernels.refresh()
+
+    def _end_compilation(self):
+        if self.kernels is not None:
+            self.kernels.close()
+            self.kernels = None
+
     def end(self):
-        for bar in (self.stages, self.files):
+        for bar in (self.kernels, self.stages, self.files):
             if bar is not None:
                 bar.close()
-        self.files = self.stages = self.current = None
+        self.files = self.stages = self.current = self.kernels = None
 
-    def announce_compilation(self):
-        if self.options.quiet or not sys.stderr.isatty():
-            return
-        from restore.kernels.jit import is_cached
+    @contextlib.contextmanager
+    def shown_compilation(self, processes=1):
+        """While kernels are compiled, within this context, a bar tells which.
 
-        if not is_cached():
-            self.say("compiling the kernels (once, some seconds)")
+        Where other `processes` compile them, a sentence says so beforehand.
+        """
+        from restore.kernels import listeners
+
+        if processes > 1 and not self.options.quiet and sys.stderr.isatty():
+            from restore.kernels.jit import is_cached
+
+            if not is_cached():
+                self.say("compiling the kernels for this machine (once, for a minute at most)")
+        listeners.append(self.compiling)
+        try:
+            yield
+        finally:
+            listeners.remove(self.compiling)
 
     def report(self, report, alone):
         """One finished file."""
+        self._end_compilation()
         if self.stages is not None:
             self.stages.close()
             self.stages = self.current = None
@@ -87,7 +170,18 @@ class Console:
     def json(self, facts):
         """A line of --json."""
         if self.options.json:
-            print(json.dumps(_plain(facts), allow_nan=False), flush=True)
+            self._print(json.dumps(_plain(facts), allow_nan=False))
+
+    def _print(self, line):
+        """A line on stdout; where it cannot be written, the run goes on, and fails at its end."""
+        try:
+            print(line, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if not self.failed:
+                self.say(f"restore: standard output cannot be written: {error.strerror}")
+            self.failed = True
 
     def _line(self, report):
         if report["status"] == "skipped":
@@ -114,12 +208,52 @@ class Console:
             if self.options.json:
                 report = report or {**REPORT, "input": job.source, "output": job.target}
                 report["status"] = report["status"] or "planned"
-                print(json.dumps(report))
+                self._print(json.dumps(report))
             elif job.error is not None:
                 self.say(f"restore: {job.source}: {job.error}")
             else:
                 note = " (skipped: exists)" if job.skip else ""
-                print(f"{job.source} -> {job.target}{note}")
+                self._print(f"{job.source} -> {job.target}{note}")
+
+
+def overall(progress, stage, shares):
+    """The progress of one picture as a whole, from that of the stages it goes through.
+
+    Parameters
+    ----------
+    progress : callable or None
+        Called as ``progress(stage, done, total)``.
+    stage : str
+        A word for the whole.
+    shares : list of (str, float)
+        The stages in their order, and about how much of the time each takes.
+
+    Returns
+    -------
+    callable or None
+        What to pass to the task.
+    """
+    if progress is None:
+        return None
+    whole = sum(share for _, share in shares)
+    before = (None, 0, 0)
+    waiting, ended, share = list(shares), 0.0, 0.0
+
+    def tell(name, done, total):
+        nonlocal before, waiting, ended, share
+        if (name, total) != (before[0], before[2]) or done < before[1]:
+            names = [one for one, _ in waiting]
+            if name not in names:
+                return
+            ended += share
+            place = names.index(name)
+            ended += sum(skipped for _, skipped in waiting[:place])
+            share = waiting[place][1]
+            waiting = waiting[place + 1 :]
+        before = name, done, total
+        progress(stage, round(_PARTS * (ended + share * done / total) / whole), _PARTS)
+
+    return tell
 
 
 def summary(outcome, left, ignored):

@@ -1,9 +1,10 @@
 """The plan: every input with its output, and every refusal, before any work."""
 
+import collections
+import errno
 import os
 import sys
 import unicodedata
-from pathlib import Path
 
 from restore.batch.records import Job, UsageError
 from restore.files.formats import CAMERA_RAW, EXTENSIONS, format_of_name
@@ -46,26 +47,29 @@ def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None)
 
 
 def _walk(folder, recursive, extensions, without):
-    found, ignored = [], 0
-
-    def closed(error):
-        # a folder that cannot be read is an input that will fail, not one that is not there
-        found.append((error.filename, folder))
-
-    for place, folders, names in os.walk(folder, onerror=closed):
-        folders[:] = sorted(
-            name
-            for name in folders
-            if recursive
-            and not name.startswith(".")
-            and not (without and _same_file(os.path.join(place, name), without))
-        )
-        for name in sorted(names):
-            extension = os.path.splitext(name)[1].lower()
-            if name.startswith(".") or extension not in extensions:
+    """The inputs in `folder`, and how many other files; not by `os.walk`, which calls itself."""
+    found, ignored, waiting = [], 0, [folder]
+    while waiting:
+        place = waiting.pop()
+        try:
+            with os.scandir(place) as entries:
+                entries = sorted(entries, key=lambda entry: entry.name)
+        except OSError:
+            # a folder that cannot be read is an input that will fail, not one that is not there
+            found.append((place, folder))
+            continue
+        folders = []
+        for entry in entries:
+            hidden = entry.name.startswith(".")
+            if entry.is_dir():
+                if recursive and not hidden and not entry.is_symlink():
+                    folders.append(entry.path)
+            elif hidden or os.path.splitext(entry.name)[1].lower() not in extensions:
                 ignored += 1
             else:
-                found.append((os.path.join(place, name), folder))
+                found.append((entry.path, folder))
+        folders = [inner for inner in folders if not (without and _same_file(inner, without))]
+        waiting += reversed(folders)
     return found, ignored
 
 
@@ -76,12 +80,12 @@ def _same_file(one, other):
         return False
 
 
-def plan(inputs, options, *, reads=None, writes=None, companions=None):
-    """Every input with its output, before any work.
+def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()):
+    """Every input with its outputs, before any work.
 
     Parameters
     ----------
-    inputs, options, reads, writes, companions
+    inputs, options, reads, writes, companions, extras
         As for `run`.
 
     Returns
@@ -131,20 +135,34 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None):
         raise UsageError("several inputs cannot all go to standard output")
     if output == "-" and options.json:
         raise UsageError("--json and the picture cannot both go to standard output")
+    if output == "-" and extras:
+        raise UsageError("further files need a file as --output, not standard output")
+    if (output == "-" or options.json) and _is_closed(sys.stdout):
+        raise UsageError("standard output is closed: leave out --json, and name a file with -o")
     if output == "-" and sys.stdout.isatty() and not options.dry_run:
         raise UsageError("standard output is a terminal: redirect it, or name a file with -o")
 
+    beside = {name: matching(place, name) for name, place in (companions or {}).items()}
+    reference = matching(options.reference, "reference")
     jobs = []
     for source, folder in files:
         if output == "-" or (output is not None and not into_folder):
             target = output
         else:
             target = _target(source, folder, output, options, reads, writes)
-        jobs.append(_job(source, target, options, companions or {}))
+        jobs.append(_job(source, target, options, beside, reference, extras))
     if output not in (None, "-") and not into_folder:
         _check_name(output, options, writes)
     _check_collisions(jobs)
     return jobs, ignored
+
+
+def _is_closed(stream):
+    try:
+        os.write(stream.fileno(), b"")
+    except OSError as error:
+        return error.errno == errno.EBADF
+    return False
 
 
 def _without_earlier_results(files, suffix):
@@ -194,11 +212,13 @@ def _check_name(output, options, writes):
         raise UsageError(f"--format {options.format} and {output} contradict each other")
 
 
-def _job(source, target, options, companions):
+def _job(source, target, options, companions, reference, extras):
     """The job of one input, settled already where it cannot or need not be done."""
+    stem = os.path.splitext(target)[0]
+    more = {suffix: stem + suffix for suffix in extras}
 
     def settled(error=None, **fields):
-        return Job(source, target, error=error, **fields)
+        return Job(source, target, extras=more, error=error, **fields)
 
     if source != "-":
         if not os.path.lexists(source):
@@ -207,43 +227,74 @@ def _job(source, target, options, companions):
             return settled("a folder that cannot be read")
         if not os.path.isfile(source):
             return settled("neither a file nor a folder")
-    if target != "-" and os.path.lexists(target):
-        if os.path.isdir(target):
-            return settled(f"{target} is a folder")
-        if _same_file(source, target) and not options.overwrite:
-            return settled(
-                f"the output {target} is the input itself: use --overwrite to replace it"
-            )
-        if options.skip_existing:
+    outputs = [path for path in (target, *more.values()) if path != "-"]
+    existing = [path for path in outputs if os.path.lexists(path)]
+    for path in existing:
+        if os.path.isdir(path):
+            return settled(f"{path} is a folder")
+        if _same_file(source, path) and not options.overwrite:
+            return settled(f"the output {path} is the input itself: use --overwrite to replace it")
+    if existing and not options.overwrite:
+        if not options.skip_existing:
+            return settled(f"{existing[0]} exists: use --overwrite or --skip-existing")
+        if existing == outputs:
             return settled(skip=True)
-        if not options.overwrite:
-            return settled(f"{target} exists: use --overwrite or --skip-existing")
+        (missing, *_) = (path for path in outputs if path not in existing)
+        return settled(f"{existing[0]} exists, and {missing} does not: use --overwrite for both")
     try:
-        beside = {name: matching(place, source, name) for name, place in companions.items()}
-        reference = matching(options.reference, source, "reference")
+        beside = {name: find(source) for name, find in companions.items()}
+        wanted = reference(source)
     except ValueError as error:
         return settled(str(error))
-    return settled(companions=beside, reference=reference)
+    return settled(companions=beside, reference=wanted)
 
 
-def matching(place, source, name):
-    """The file that belongs to `source`: `place`, or in that folder the one of the same name.
+def matching(place, name):
+    """A function from an input to the file that belongs to it.
 
-    Another extension will do where only one file has the same stem.
+    It is `place`, or in that folder the one of the same name. Another extension will do
+    where only one file has the same stem. The folder is read once.
+
+    Parameters
+    ----------
+    place : path or None
+    name : str
+        What the file is, for the ValueErrors of the function: "reference".
     """
-    if place is None or not os.path.isdir(place):
-        if place is not None and not os.path.isfile(place):
-            raise ValueError(f"the {name} {place} does not exist")
-        return place
-    stem = Path(source).stem
-    found = [
-        entry for entry in sorted(Path(place).iterdir()) if entry.stem == stem and entry.is_file()
-    ]
-    found = [entry for entry in found if entry.name == Path(source).name] or found
-    if len(found) != 1:
-        count = "no file" if not found else f"{len(found)} files"
-        raise ValueError(f"{count} called {stem}.* in the {name} folder {place}")
-    return str(found[0])
+    if place is None:
+        return lambda source: None
+    if not os.path.isdir(place):
+        return lambda source: _regular(place, name)
+    by_stem = collections.defaultdict(list)
+    try:
+        with os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_file():
+                    by_stem[os.path.splitext(entry.name)[0]].append(entry.name)
+        unreadable = None
+    except OSError as error:
+        unreadable = f"the {name} folder {place} cannot be read: {error.strerror}"
+
+    def beside(source):
+        if unreadable:
+            raise ValueError(unreadable)
+        stem = os.path.splitext(os.path.basename(source))[0]
+        found = by_stem.get(stem, [])
+        if os.path.basename(source) in found:
+            found = [os.path.basename(source)]
+        if len(found) != 1:
+            count = f"{len(found)} files" if found else "no file"
+            raise ValueError(f"{count} called {stem}.* in the {name} folder {place}")
+        return os.path.join(place, found[0])
+
+    return beside
+
+
+def _regular(place, name):
+    if not os.path.isfile(place):
+        how = "is no file" if os.path.lexists(place) else "does not exist"
+        raise ValueError(f"the {name} {place} {how}")
+    return place
 
 
 def _check_collisions(jobs):
@@ -255,17 +306,20 @@ def _check_collisions(jobs):
         full = os.path.join(os.path.realpath(folder), name)
         return unicodedata.normalize("NFC", unicodedata.normalize("NFC", full).casefold())
 
-    by_target = {}
+    by_output = {}
     for job in jobs:
-        if job.target == "-":
-            continue
-        other = by_target.setdefault(key(job.target), job)
-        if other is not job:
+        for path in (job.target, *job.extras.values()):
+            if path == "-":
+                continue
+            other, _ = by_output.setdefault(key(path), (job, path))
+            if other is not job:
+                raise UsageError(
+                    f"{other.source} and {job.source} would both be written to {path}: "
+                    "use another --output or --suffix for one of them"
+                )
+    for job in jobs:
+        other, path = by_output.get(key(job.source), (job, job.target))
+        if other is not job or path != job.target:
             raise UsageError(
-                f"{other.source} and {job.source} would both be written to {job.target}: "
-                "use another --output or --suffix for one of them"
+                f"the output {path} of {other.source} would replace the input {job.source}"
             )
-    for job in jobs:
-        other = by_target.get(key(job.source))
-        if other is not None and other is not job:
-            raise UsageError(f"the output of {other.source} would replace the input {job.source}")

@@ -68,7 +68,8 @@ class Result:
     facts : dict
         Numbers and words about it, for ``-v`` and ``--json``.
     extras : dict
-        Further files beside the output: ``{"-mask.png": Picture or bytes}``.
+        Further files beside the output: ``{"-mask.png": Picture or bytes}``, of the suffixes
+        that `run` was given as ``extras``.
     """
 
     output: object
@@ -78,10 +79,14 @@ class Result:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One input and where it goes; "-" is a pipe. `skip` and `error` settle it beforehand."""
+    """One input and where it goes; "-" is a pipe. `skip` and `error` settle it beforehand.
+
+    `extras` are the paths of further outputs by their suffix.
+    """
 
     source: str
     target: str
+    extras: dict = dataclasses.field(default_factory=dict)
     companions: dict = dataclasses.field(default_factory=dict)
     reference: str | None = None
     skip: bool = False

@@ -9,7 +9,7 @@ from restore.batch.collection import Collection
 from restore.batch.plan import find
 from restore.batch.records import FAILED, NOTHING
 from restore.batch.work import failure_reason
-from restore.files.safe import only_one, whole_file
+from restore.files.safe import make_folder, only_one, whole_file
 from restore.imaging.bands import Pool
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
@@ -68,9 +68,8 @@ class _Run:
             max_pixels=self.settings["max_pixels"],
         )
         names = [os.path.basename(os.path.normpath(name)) for name in inputs]
-        os.makedirs(os.path.dirname(self.output) or ".", exist_ok=True)
-        with only_one(self.output), unwarned():
-            self.console.announce_compilation()
+        make_folder(os.path.dirname(self.output))
+        with only_one(self.output), unwarned(), self.console.shown_compilation():
             return self._learn(pictures, names, resume)
 
     def _list_skipped(self, pictures):

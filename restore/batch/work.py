@@ -12,7 +12,7 @@ import warnings
 
 from restore.batch.records import REPORT, Result
 from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
-from restore.files.safe import whole_file
+from restore.files.safe import make_folder, whole_file
 from restore.imaging.bands import one_blas_thread
 
 
@@ -78,6 +78,8 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
             name: read_beside(path, name, options.max_pixels)
             for name, path in job.companions.items()
         }
+        if job.reference:  # read again when it is needed; what is wrong with it is said now
+            read_beside(job.reference, "reference", options.max_pixels)
         if reads:
             pages, count, name = iter([source.read()]), 1, None
         else:
@@ -88,6 +90,10 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
             pages = read_pages(
                 source, page=options.page, max_pixels=options.max_pixels, mosaics=mosaics
             )
+        if count > 1 and job.extras:
+            raise ValueError("further files are written of single pages: choose one with --page")
+        if count > 1 and writes:
+            raise ValueError("this file has several pages: choose one with --page")
         if writes is None:
             name = format_of_name(job.target) or _wanted(options) or name or "png"
         else:
@@ -95,12 +101,10 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
         notes = {"size_in": size, "pages": 0, "facts": []}
         results = _results(process, pages, companions, options, name, notes, pool)
         first = next(results)  # nothing is created before there is something to write
-        if isinstance(first, bytes) and next(results, None) is not None:
-            raise ValueError("this file has several pages: choose one with --page")
-        extras = _extra_paths(job, notes.pop("extras", {}), options)
-        if extras and count > 1:
-            raise ValueError("further files are written of single pages: choose one with --page")
-        with _target_file(job.target, options) as file:
+        extras = notes.pop("extras", {})
+        # all are complete before the first takes its place, the output last
+        with contextlib.ExitStack() as files:
+            file = files.enter_context(_target_file(job.target, options))
             contents = itertools.chain([first], results)
             settings = {"depth": options.depth, "strict": options.strict, "pool": pool}
             _write(file, contents, name, count=count, **settings)
@@ -108,8 +112,9 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
             if job.reference and name:
                 file.seek(0)
                 notes |= _measure(job.reference, file, options)
-        for path, content in extras.items():
-            with _target_file(path, options) as file:
+            for suffix, content in extras.items():
+                path = job.extras[suffix]
+                file = files.enter_context(_target_file(path, options))
                 _write(file, [content], format_of_name(path), pool=pool)
     return notes | _told(notes.pop("facts"))
 
@@ -235,7 +240,7 @@ def _with_hidden_colours(picture, hidden):
 @contextlib.contextmanager
 def _target_file(target, options):
     if target != "-":
-        os.makedirs(os.path.dirname(target) or ".", exist_ok=True)
+        make_folder(os.path.dirname(target))
         with whole_file(target, replace=options.overwrite) as file:
             yield file
         return
@@ -243,17 +248,6 @@ def _target_file(target, options):
     yield buffer
     sys.stdout.buffer.write(buffer.getbuffer())
     sys.stdout.buffer.flush()
-
-
-def _extra_paths(job, extras, options):
-    """Further outputs by path, none of which exists or all of which may be replaced."""
-    if extras and job.target == "-":
-        raise ValueError("further files need a file as --output, not standard output")
-    stem = os.path.splitext(job.target)[0]
-    for suffix in extras:
-        if os.path.lexists(stem + suffix) and not options.overwrite:
-            raise ValueError(f"{stem + suffix} exists: use --overwrite")
-    return {stem + suffix: content for suffix, content in extras.items()}
 
 
 def _write(file, contents, name, **options):

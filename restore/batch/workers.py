@@ -26,8 +26,14 @@ def reports(work, jobs, options, console):
 
     count = sum(job.report() is None for job in jobs)
     processes, threads = shares(options.jobs, options.threads, count, cpu_count())
-    if count:
-        console.announce_compilation()
+    if not count:
+        yield from (job.report() for job in jobs)
+        return
+    with console.shown_compilation(processes):
+        yield from _done(work, jobs, processes, threads, console)
+
+
+def _done(work, jobs, processes, threads, console):
     if processes == 1:
         for job in jobs:
             yield job.report() or restore_one(job=job, pool=Pool(threads, console.stage), **work)

@@ -1,6 +1,8 @@
 """The command line. One module per command; only click is imported until one runs."""
 
+import contextlib
 import importlib
+import os
 import sys
 
 import click
@@ -48,6 +50,7 @@ def cli():
 
 def main():
     """Run the command; its exit code."""
+    _open_streams()
     try:
         code = cli.main(prog_name="restore", standalone_mode=False)
     except click.Abort:
@@ -57,8 +60,33 @@ def main():
         code = error.exit_code
     except BrokenPipeError:
         code = 1
-    try:
-        sys.stdout.flush()
-    except OSError:  # whoever read us has gone; nothing is lost but words
-        sys.stdout = None
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # of a command that prints, on a full disk or a stream that is closed
+        click.echo(f"restore: standard output cannot be written: {error.strerror}", err=True)
+        code = 1
+    for stream in ("stdout", "stderr"):
+        try:
+            getattr(sys, stream).flush()
+        except OSError:  # whoever read us has gone; nothing is lost but words
+            setattr(sys, stream, None)
     return code
+
+
+def _open_streams():
+    """Standard streams that can be relied upon, and that take names of any bytes.
+
+    One that is closed leaves its number to the next file that is opened, into which libraries
+    would then print. Standard output stays one that cannot be written.
+    """
+    ways = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
+    for number, (name, way) in enumerate(ways):
+        if getattr(sys, name) is None:
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                continue
+            os.open(os.devnull, way)  # takes the lowest number that is free
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, open(number, mode, closefd=False))
+    sys.stdout.reconfigure(errors="surrogateescape")

@@ -8,12 +8,12 @@ import click
 
 from restore import batch
 from restore.batch.records import NOTHING
-from restore.cli.options import check_picture, drawing, max_pixels
+from restore.cli.options import PATH, check_picture, drawing, max_pixels
 
 
 @click.command()
-@click.argument("reference", type=click.Path())
-@click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=click.Path())
+@click.argument("reference", type=PATH)
+@click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
 @drawing("Draw all side by side, with a magnified crop and the differences.")
 @max_pixels()
@@ -39,17 +39,19 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
     if not files:
         click.echo("restore: no picture found in what was named", err=True)
         return NOTHING
+    find_reference = batch.matching(reference, "reference")
     for result, _ in files:
         try:
-            place = batch.matching(reference, result, "reference")
+            place = find_reference(result)
             if place != last:
                 wanted, last = batch.read_beside(place, "reference", max_pixels).samples, place
             with unwarned():
                 samples = read_picture(result, max_pixels=max_pixels).samples
             quality = psnr(wanted, samples), ssim(wanted, samples)
-            rows.append((place, result, samples, *quality))
-        except (OSError, ValueError) as error:
-            click.echo(f"restore: {result}: {batch.failure_reason(error, result)}", err=True)
+            kept = samples if picture else None  # only what is drawn
+            rows.append((place, result, kept, *quality))
+        except (OSError, ValueError, MemoryError) as error:
+            batch.complain(result, error)
             failed += 1
     _show(rows, as_json)
     if picture is not None and rows:

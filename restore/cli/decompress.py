@@ -7,19 +7,19 @@ import os
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options
+from restore.cli.options import File, PictureCommand, batch_options
 
 
 @click.command(cls=PictureCommand)
 @click.option(
     "--dictionary",
-    type=click.Path(exists=True, dir_okay=False),
+    type=File(),
     metavar="FILE",
     help="The dictionary the pictures were compressed with, where it is not packaged or embedded.",
 )
 @click.option(
     "--model",
-    type=click.Path(exists=True, dir_okay=False),
+    type=File(),
     metavar="FILE",
     help="The codec the pictures were compressed with, where it is not packaged or embedded.",
 )

@@ -92,7 +92,7 @@ class Numbers(click.ParamType):
 )
 @sigma_as_well
 @quality("fast uses no similar patches; best uses more of them.")
-@model("A model learned by restore train --demosaicing. [default: the packaged one]")
+@model("A model learned by restore train --model demosaicing. [default: the packaged one]")
 @dictionary(
     "Instead of a model and of groups of patches, code each patch on its own with these atoms, in "
     "turns with the mosaic: learned on the picture, colour, or a file."

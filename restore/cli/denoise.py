@@ -185,6 +185,7 @@ def _print_noise(inputs, options, white):
 
     from restore.files.picture import unwarned
     from restore.files.reading import read_pages
+    from restore.files.safe import open_regular
 
     failed = 0
     files, _ = batch.find(inputs, recursive=options.recursive)
@@ -193,11 +194,11 @@ def _print_noise(inputs, options, white):
         return NOTHING
     for file, _ in files:
         try:
-            with open(file, "rb") as stream, unwarned():
+            with open_regular(file) as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
                 found = [_noise(picture, white, Pool(options.threads)) for picture in pages]
-        except (OSError, ValueError) as error:
-            click.echo(f"restore: {file}: {batch.failure_reason(error, file)}", err=True)
+        except (OSError, ValueError, MemoryError) as error:
+            batch.complain(file, error)
             failed += 1
             continue
         for number, page in enumerate(found, 1):

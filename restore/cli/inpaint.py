@@ -89,7 +89,13 @@ def inpaint(inputs, options, mask, detect, **settings):
     process = functools.partial(
         inpaint_picture, rule=None if a_file else mask, detect=detect, **settings
     )
-    return batch.run(process, inputs, options, companions={"mask": mask} if a_file else None)
+    return batch.run(
+        process,
+        inputs,
+        options,
+        companions={"mask": mask} if a_file else None,
+        extras=("-mask.png",) if settings["write_mask"] else (),
+    )
 
 
 def inpaint_picture(

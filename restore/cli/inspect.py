@@ -5,7 +5,8 @@ import os
 
 import click
 
-from restore.cli.options import check_picture, drawing
+from restore.batch import complain, printable
+from restore.cli.options import PATH, check_picture, drawing
 from restore.files.formats import MAX_PIXELS
 
 #: Atoms a patch at which --curve measures.
@@ -13,7 +14,7 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path())
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per file.")
 @drawing("Draw the atoms of a dictionary, the most used first.")
 @click.option(
@@ -21,7 +22,7 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
     "pictures",
     multiple=True,
     metavar="PICTURE|FOLDER",
-    type=click.Path(exists=True),
+    type=click.Path(exists=True, readable=False),
     help="How well a dictionary codes the patches of these pictures, by atoms a patch. "
     "May be given again.",
 )
@@ -44,23 +45,22 @@ def inspect(files, as_json, picture, pictures, overwrite):
                 from restore.sparse.dictionary import Dictionary
 
                 draw_atoms(Dictionary.load(file), picture)
-        except (OSError, ValueError) as error:
-            from restore.batch import failure_reason
-
-            click.echo(f"restore: {file}: {failure_reason(error, file)}", err=True)
+            if as_json:
+                lines = [json.dumps({"file": file, **found})]
+            else:
+                lines = [f"  {name.replace('_', ' ')}: {_words(found[name])}" for name in found]
+                lines = [file, *map(printable, lines)]
+        except Exception as error:  # an archive may be broken in any way
+            complain(file, error)
             failed += 1
             continue
-        if as_json:
-            click.echo(json.dumps({"file": file, **found}))
-        else:
-            click.echo(file)
-            for name, value in found.items():
-                click.echo(f"  {name.replace('_', ' ')}: {_words(value)}")
+        click.echo("\n".join(lines))
     return int(failed > 0)
 
 
 def describe(file, pictures=()):
     """What a file, or the packaged one of that name, says; told apart by content."""
+    from restore.files.safe import open_regular
     from restore.imaging import archive
 
     if not os.path.lexists(file):
@@ -68,7 +68,7 @@ def describe(file, pictures=()):
             names = ", ".join(archive.packaged())
             raise ValueError(f"there is no such file, nor is it one of the packaged {names}")
         file = str(archive.packaged_path(file))
-    with open(file, "rb") as stream:
+    with open_regular(file) as stream:
         if stream.read(2) == b"PK":
             return _describe_archive(file, pictures)
         if pictures:
@@ -115,6 +115,15 @@ def _describe_archive(file, pictures):
     return found
 
 
+def _uses(dictionary):
+    """How often each atom was used in learning; None where the file says nothing that can be."""
+    uses = dictionary.provenance.get("uses")
+    sound = isinstance(uses, list) and len(uses) == dictionary.n_atoms
+    if not sound or not all(type(count) is int and 0 <= count < 2**63 for count in uses):
+        return None
+    return uses
+
+
 def _curve(dictionary, pictures):
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
     from restore import batch
@@ -133,7 +142,7 @@ def _curve(dictionary, pictures):
             drawn = dictionaries.draw(collection, dictionary.patch_shape, 50_000)
     finally:
         for file, reason in collection.skipped.items():
-            click.echo(f"restore: {file}: left out: {reason}", err=True)
+            click.echo(printable(f"restore: {file}: left out: {reason}"), err=True)
     return {
         str(sparsity): round(255 * dictionaries.error(dictionary, drawn.patches, sparsity), 3)
         for sparsity in _SPARSITIES
@@ -146,4 +155,6 @@ def _words(value):
         return ", ".join(f"{name} {_words(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list):
         return " ".join(str(_words(part)) for part in value)
-    return {True: "yes", False: "no"}.get(value, value) if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value

@@ -20,7 +20,24 @@ class FloatRange(click.FloatRange):
         return number
 
 
-_INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+#: A name; whether it can be read is found out where it is, and fails one file, not all.
+PATH = click.Path(readable=False)
+
+
+class File(click.Path):
+    """A file to read whole: none that may have no end, as a pipe."""
+
+    def __init__(self):
+        super().__init__(exists=True, dir_okay=False, readable=False)
+
+    def convert(self, value, param, ctx):
+        path = super().convert(value, param, ctx)
+        if not os.path.isfile(path):
+            self.fail(f"{path} is no file", param, ctx)
+        return path
+
+
+_INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PATH)
 
 
 def max_pixels(words="Refuse larger pictures before decoding them."):
@@ -126,7 +143,7 @@ def drawing(words):
     def decorate(function):
         for option in (
             click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists."),
-            click.option("--picture", metavar="OUT.png", type=click.Path(), help=words),
+            click.option("--picture", metavar="OUT.png", type=PATH, help=words),
         ):
             function = option(function)
         return function
@@ -151,7 +168,7 @@ def _shared(suffix):
             "-o",
             "--output",
             metavar="PATH",
-            type=click.Path(),
+            type=PATH,
             help="A file, a folder (existing, or ending in /), or - for standard output. "
             f"Default: beside the input, {beside}.",
         ),
@@ -184,7 +201,7 @@ def _shared(suffix):
         click.option(
             "--reference",
             metavar="PATH",
-            type=click.Path(exists=True),
+            type=click.Path(exists=True, readable=False),
             help="Report PSNR and SSIM against this file, or the one of the same name there.",
         ),
         click.option(

@@ -21,7 +21,7 @@ from restore.cli.options import PictureCommand, batch_options, dictionary, model
 @click.option(
     "--max-side", type=click.IntRange(min=1), metavar="N", help="Exact longer side of the result."
 )
-@model("A model learned by restore train --super-resolution. [default: the packaged ones]")
+@model("A model learned by restore train --model super-resolution. [default: the packaged ones]")
 @dictionary(
     "Instead of a model, code each patch on its own with these atoms, in turns with the small "
     "picture: learned on that, grey, or a file."

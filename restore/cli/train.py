@@ -7,7 +7,7 @@ from click.core import ParameterSource
 
 from restore import batch
 from restore.batch.records import FAILED
-from restore.cli.options import FloatRange, check_picture, max_pixels
+from restore.cli.options import PATH, FloatRange, check_picture, max_pixels
 from restore.files.signals import at_signal
 from restore.imaging.bands import one_blas_thread
 
@@ -21,13 +21,13 @@ _MODELS = {
 
 
 @click.command()
-@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=click.Path())
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PATH)
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="DICT.npz",
-    type=click.Path(),
+    type=PATH,
     help="What is learned goes there.",
 )
 @click.option(
@@ -141,7 +141,7 @@ _MODELS = {
     "which are learned in one go.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
-@click.option("--picture", metavar="OUT.png", type=click.Path(), help="Draw the atoms.")
+@click.option("--picture", metavar="OUT.png", type=PATH, help="Draw the atoms.")
 @click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
 @max_pixels("Leave out larger pictures.")
 @click.option(
@@ -181,7 +181,8 @@ def train(context, inputs, output, overwrite, resume, recursive, **settings):
     run = (ModelRun if model else DictionaryRun)(console, output, settings)
     try:
         with at_signal(lambda number: run.interrupted()), one_blas_thread:
-            return run.train(inputs, recursive, resume)
+            code = run.train(inputs, recursive, resume)
+        return FAILED if console.failed else code
     except (OSError, ValueError, MemoryError) as error:
         console.end()
         console.say(f"restore: {batch.failure_reason(error)}")
@@ -209,5 +210,8 @@ def _check(context, output, overwrite, resume, model, settings):
         in_one_go = model and "resume" not in _MODELS[model]
         hint = "use --overwrite" if in_one_go else "use --resume to go on, or --overwrite"
         raise click.UsageError(f"{output} exists: {hint}")
+    init = settings["init"]
+    if os.path.lexists(init) and not os.path.isfile(init):
+        raise click.UsageError(f"--init: {init} is no file")
     if settings["picture"] is not None:
         check_picture(settings["picture"], overwrite or resume)

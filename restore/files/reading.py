@@ -13,6 +13,7 @@ from restore.files.decoded import check_size, one_line, picture_of, tolerant, wa
 from restore.files.formats import MAX_PIXELS, PictureError, format_of_bytes
 from restore.files.picture import PictureWarning
 from restore.files.png import read_png
+from restore.files.safe import open_regular
 from restore.files.tiff import read_tiff
 
 
@@ -40,7 +41,7 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
     OSError
         If it cannot be opened.
     """
-    with open(path, "rb") as file:
+    with open_regular(path) as file:
         return only_page(read_pages(file, page=page, max_pixels=max_pixels))
 
 

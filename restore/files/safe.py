@@ -9,6 +9,7 @@ import secrets
 import stat
 from pathlib import Path
 
+from restore.files.formats import PictureError
 from restore.files.signals import at_signal
 
 #: A part of the names of what this process has not finished; see `remove_unfinished`.
@@ -64,6 +65,32 @@ def whole_file(path, replace=True):
             _remove(temporary)
             raise
     _sync_folder(path.parent)
+
+
+def make_folder(path):
+    """Make a folder, and those that it is in; `os.makedirs` calls itself for each of them."""
+    missing = []
+    while path and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder)
+
+
+def open_regular(path):
+    """Open a file for reading in binary; pipes and devices, which may have no end, are refused.
+
+    Raises
+    ------
+    PictureError
+        If it is one of those.
+    OSError
+        If it cannot be opened.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode) and not os.path.isdir(path):
+        raise PictureError("neither a file nor a folder")
+    return open(path, "rb")
 
 
 def _remove(path):

@@ -1,1 +1,4 @@
 """Floor 0: compiled kernels. Only numpy and numba below this line."""
+
+#: Called with the name of each kernel that is about to be compiled, from any thread.
+listeners = []

@@ -24,12 +24,11 @@ import numba
 import platformdirs
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 
+from restore.kernels import listeners
+
 #: The part of fast-math that keeps NaN and infinity meaningful. For use inside one
 #: patch only, where the order of the operations is fixed.
 REORDER = {"contract", "reassoc", "nsz", "arcp"}
-
-#: Called with the name of each kernel that is about to be compiled, from any thread.
-listeners = []
 
 
 @functools.cache

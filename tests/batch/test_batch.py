@@ -1,18 +1,10 @@
-"""Batches: plans, exit codes, reports, workers, pipes, signals; the task is a stand-in."""
+"""Batches: exit codes, reports, and nothing half-written; the task is a stand-in."""
 
-import fcntl
-import functools
 import json
 import os
 import resource
-import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
-import unicodedata
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -23,282 +15,7 @@ from restore.files.picture import Picture, to_depth, to_unit
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
-from tests import HOUSE
-from tests.invert_command import invert_picture
-
-random = np.random.default_rng(0)
-COMMAND = [sys.executable, str(HOUSE / "tests" / "invert_command.py")]
-FORMATS = {".png": "png", ".jpg": "jpeg", ".tif": "tiff", ".webp": "webp"}
-
-
-def picture(shape=(8, 9, 3), depth="8", alpha=False):
-    def levels(shape):
-        return to_unit(to_depth(random.random(shape).astype(np.float32), depth))
-
-    return Picture(levels(shape), levels(shape[:2]) if alpha else None, depth)
-
-
-def write(path, pages=1, **options):
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        pictures = [picture(**options) for _ in range(pages)]
-        write_pages(file, pictures, FORMATS[path.suffix.lower()])
-    return path
-
-
-def run(inputs, process=invert_picture, more=None, **options):
-    options = {"suffix": "-inverted", **options}
-    if "output" in options:
-        options["output"] = str(options["output"])
-    inputs = [str(path) for path in inputs]
-    return batch.run(process, inputs, batch.Options(**options), **(more or {}))
-
-
-def command(*arguments, **options):
-    options = {"capture_output": True, "timeout": 60, **options}
-    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])}
-    return subprocess.run([*COMMAND, *map(str, arguments)], env=environment, **options)
-
-
-def started(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])}
-    options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, **options}
-    return subprocess.Popen([*COMMAND, *map(str, arguments)], env=environment, **options)
-
-
-def tree(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-
-
-def is_inverted(source, result):
-    one, other = read_picture(source), read_picture(result)
-    return one.depth == other.depth and np.array_equal(
-        to_depth(other.samples, other.depth), to_depth(1 - one.samples, one.depth)
-    )
-
-
-# --- Where outputs go -----------------------------------------------------------------
-
-
-def test_beside_the_input_with_a_suffix(tmp_path):
-    for name in ("Photo.PNG", "scan.2.tif", "a b [1] \N{SNOWMAN}.png", "-x.png"):
-        write(tmp_path / name)
-        assert run([tmp_path / name]) == 0
-        stem, extension = os.path.splitext(name)
-        assert is_inverted(tmp_path / name, tmp_path / f"{stem}-inverted{extension}")
-
-
-def test_output_file(tmp_path):
-    write(tmp_path / "a.png", depth="16")
-    assert run([tmp_path / "a.png"], output=tmp_path / "b.tif") == 0
-    assert is_inverted(tmp_path / "a.png", tmp_path / "b.tif")
-
-
-@pytest.mark.parametrize("options", [{"output": "{}/new/"}, {"output": "{}/there"}])
-def test_output_folder(tmp_path, options):
-    (tmp_path / "there").mkdir()
-    write(tmp_path / "a.png")
-    folder = options["output"].format(tmp_path)
-    assert run([tmp_path / "a.png"], output=folder) == 0
-    assert tree(Path(folder)) == ["a.png"]
-
-
-def test_several_inputs_need_a_folder(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    write(tmp_path / "b.png")
-    assert run([tmp_path / "a.png", tmp_path / "b.png"], output=tmp_path / "out") == 0
-    assert tree(tmp_path / "out") == ["a.png", "b.png"]
-    assert run([tmp_path / "a.png", tmp_path / "b.png"], output=tmp_path / "a.png") == 2
-    assert "is a file" in capsys.readouterr().err
-
-
-def test_recursion_keeps_the_tree_and_passes_over_junk(tmp_path, capsys):
-    for name in ("a.png", "one/a.png", "one/two/a.tif", ".hidden/a.png", "one/.b.png"):
-        write(tmp_path / "in" / name)
-    (tmp_path / "in/Thumbs.db").write_bytes(b"junk")
-    (tmp_path / "in/one/notes.txt").write_text("junk")
-    assert run([tmp_path / "in"], output=tmp_path / "flat") == 0
-    assert tree(tmp_path / "flat") == ["a.png"]
-    assert run([tmp_path / "in"], output=tmp_path / "in/out", recursive=True) == 0
-    assert tree(tmp_path / "in/out") == ["a.png", "one/a.png", "one/two/a.tif"]
-    assert "3 done, 3 other files ignored" in capsys.readouterr().err
-    # the output folder within is no input of the next run, and links are not followed
-    (tmp_path / "in/loop").symlink_to(tmp_path / "in")
-    options = {"recursive": True, "skip_existing": True}
-    assert run([tmp_path / "in"], output=tmp_path / "in/out", **options) == 0
-    assert tree(tmp_path / "in/out") == ["a.png", "one/a.png", "one/two/a.tif"]
-
-
-def test_earlier_results_beside_their_originals_are_no_inputs(tmp_path):
-    write(tmp_path / "a.png")
-    assert run([tmp_path]) == 0
-    assert run([tmp_path], skip_existing=True) == 0
-    assert run(sorted(tmp_path.glob("*.png")), skip_existing=True) == 0  # as a shell names them
-    assert tree(tmp_path) == ["a-inverted.png", "a.png"]
-    assert run([tmp_path / "a-inverted.png"]) == 0  # meant, if named alone
-
-
-def test_suffix_and_format(tmp_path):
-    write(tmp_path / "a.jpeg.png")
-    assert run([tmp_path], output=tmp_path / "out", format="tif", explicit_suffix="_x") == 0
-    assert tree(tmp_path / "out") == ["a.jpeg_x.tif"]
-    assert run([tmp_path], output=tmp_path) == 0
-    assert (tmp_path / "a.jpeg-inverted.png").is_file()
-
-
-def test_in_place(tmp_path):
-    before = read_picture(write(tmp_path / "a.png"))
-    assert run([tmp_path / "a.png"], explicit_suffix="") == 1
-    assert run([tmp_path / "a.png"], explicit_suffix="", overwrite=True) == 0
-    after = read_picture(tmp_path / "a.png")
-    np.testing.assert_allclose(after.samples, 1 - before.samples, atol=1e-6)
-
-
-@pytest.mark.parametrize(
-    "names, options",
-    [
-        (("a.png", "a.jpg"), {"format": "png"}),
-        (("A.png", "a.png"), {}),
-        (("one/a.png", "two/a.png"), {}),
-        (
-            (unicodedata.normalize("NFC", "é.png"), unicodedata.normalize("NFD", "é.png")),
-            {},
-        ),
-    ],
-)
-def test_collisions_are_found_before_any_work(tmp_path, capsys, names, options):
-    for name in names:
-        write(tmp_path / name)
-    assert run([tmp_path / name for name in names], output=tmp_path / "out", **options) == 2
-    assert not (tmp_path / "out").exists()
-    said = capsys.readouterr().err
-    assert all(name in said for name in names)
-
-
-def test_an_output_never_replaces_another_input(tmp_path, capsys):
-    one, two = write(tmp_path / "one/a.png"), write(tmp_path / "two/a.png")
-    before = two.read_bytes()
-    assert run([one, two], output=tmp_path / "two", overwrite=True) == 2
-    assert "would replace the input" in capsys.readouterr().err
-    assert two.read_bytes() == before
-
-
-def test_the_same_file_named_twice_is_done_once(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    assert run([tmp_path / "a.png", tmp_path], output=tmp_path / "out") == 0
-    assert tree(tmp_path / "out") == ["a.png"]
-
-
-def test_existing_outputs(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    (tmp_path / "a-inverted.png").write_text("precious")
-    assert run([tmp_path / "a.png"]) == 1
-    said = capsys.readouterr().err
-    assert "--overwrite" in said and "--skip-existing" in said
-    assert run([tmp_path / "a.png"], skip_existing=True) == 0
-    assert (tmp_path / "a-inverted.png").read_text() == "precious"
-    os.chmod(tmp_path / "a-inverted.png", 0o640)
-    assert run([tmp_path / "a.png"], overwrite=True) == 0
-    assert is_inverted(tmp_path / "a.png", tmp_path / "a-inverted.png")
-    assert (tmp_path / "a-inverted.png").stat().st_mode & 0o777 == 0o640
-
-
-def precious(picture, *, pool, place):
-    Path(place).write_text("precious")
-    return picture
-
-
-@pytest.mark.parametrize("links", [True, False])
-def test_a_file_that_appears_meanwhile_is_kept(tmp_path, capsys, monkeypatch, links):
-    write(tmp_path / "a.png")
-    if not links:
-        monkeypatch.setattr(os, "link", lambda *paths: os.stat(tmp_path / "none"))
-    process = functools.partial(precious, place=tmp_path / "b.png")
-    assert run([tmp_path / "a.png"], process, output=tmp_path / "b.png") == 1
-    assert "appeared meanwhile" in capsys.readouterr().err
-    assert (tmp_path / "b.png").read_text() == "precious"
-    assert run([tmp_path / "a.png"], process, output=tmp_path / "b.png", overwrite=True) == 0
-    (tmp_path / "b.png").unlink()
-    assert run([tmp_path / "a.png"], output=tmp_path / "b.png") == 0
-    assert tree(tmp_path) == ["a.png", "b.png"]
-
-
-@pytest.mark.parametrize("link", [os.symlink, os.link])
-@pytest.mark.parametrize("options", [{}, {"skip_existing": True}])
-def test_a_link_to_the_input_is_the_input(tmp_path, capsys, link, options):
-    write(tmp_path / "a.png")
-    before = (tmp_path / "a.png").read_bytes()
-    link(tmp_path / "a.png", tmp_path / "b.png")
-    assert run([tmp_path / "a.png"], output=tmp_path / "b.png", **options) == 1
-    assert "is the input itself" in capsys.readouterr().err
-    assert (tmp_path / "a.png").read_bytes() == before
-
-
-def test_a_link_as_output_is_replaced_not_followed(tmp_path):
-    write(tmp_path / "a.png")
-    (tmp_path / "elsewhere.png").write_text("precious")
-    (tmp_path / "b.png").symlink_to(tmp_path / "elsewhere.png")
-    assert run([tmp_path / "a.png"], output=tmp_path / "b.png", overwrite=True) == 0
-    assert (tmp_path / "elsewhere.png").read_text() == "precious"
-    assert not (tmp_path / "b.png").is_symlink()
-
-
-def test_unknown_extensions_and_contradictions_are_wrong_usage(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    for options in (
-        {"output": tmp_path / "b.xyz"},
-        {"output": tmp_path / "b"},
-        {"output": tmp_path / "b.png", "format": "tif"},
-    ):
-        assert run([tmp_path / "a.png"], **options) == 2
-    assert ".png" in capsys.readouterr().err
-    assert tree(tmp_path) == ["a.png"]
-
-
-def test_the_kind_of_a_file_is_told_by_its_content(tmp_path):
-    write(tmp_path / "a.jpg").rename(tmp_path / "a.png")
-    write(tmp_path / "b.png").rename(tmp_path / "b")
-    assert run([tmp_path / "a.png", tmp_path / "b"], output=tmp_path / "out") == 0
-    assert (tmp_path / "out/a.png").read_bytes().startswith(b"\x89PNG")
-    assert (tmp_path / "out/b").read_bytes().startswith(b"\x89PNG")
-
-
-def test_a_suffix_does_not_lead_elsewhere(tmp_path, capsys):
-    write(tmp_path / "in/a.png")
-    assert run([tmp_path / "in/a.png"], explicit_suffix="/../../b") == 2
-    assert tree(tmp_path) == ["in/a.png"]
-
-
-def test_names_that_are_not_text(tmp_path):
-    source = write(tmp_path / "a.png")
-    name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
-    os.rename(source, name)
-    done = subprocess.run(
-        [*(part.encode() for part in COMMAND), name, b"--json"],
-        env={**os.environ, "PYTHONPATH": str(Path(batch.__file__).parents[2])},
-        capture_output=True,
-    )
-    assert done.returncode == 0
-    assert os.path.exists(os.fsencode(tmp_path) + b"/\xff\xfe-inverted.png")
-    assert json.loads(done.stdout)["status"] == "done"
-
-
-def test_dry_run_prints_the_plan_and_does_nothing(tmp_path, capsys):
-    write(tmp_path / "a.png")
-    write(tmp_path / "b.png")
-    write(tmp_path / "b-inverted.png")
-    assert run([tmp_path], dry_run=True, skip_existing=True) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == f"{tmp_path}/a.png -> {tmp_path}/a-inverted.png"
-    assert lines[1].endswith("b-inverted.png (skipped: exists)")
-    assert len(tree(tmp_path)) == 3
-    assert run([tmp_path], dry_run=True, json=True) == 1
-    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [report["status"] for report in reports] == ["planned", "failed"]
-
-
-# --- What is done and said ------------------------------------------------------------
+from tests.batch.helpers import command, picture, run, started, tree, write
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
@@ -567,66 +284,43 @@ def with_mask(picture, *, pool):
     return batch.Result(picture, extras={"-mask.png": mask, ".txt": b"words"})
 
 
+EXTRAS = {"extras": ("-mask.png", ".txt")}
+
+
 def test_further_outputs(tmp_path, capsys):
     write(tmp_path / "a.png")
-    assert run([tmp_path / "a.png"], with_mask, depth="16") == 0
+    assert run([tmp_path / "a.png"], with_mask, EXTRAS, depth="16") == 0
     assert tree(tmp_path) == [*("a-inverted-mask.png", "a-inverted.png", "a-inverted.txt", "a.png")]
     write(tmp_path / "b.tif", pages=2)
-    assert run([tmp_path / "b.tif"], with_mask) == 1
+    assert run([tmp_path / "b.tif"], with_mask, EXTRAS) == 1
     assert "single pages: choose one with --page" in capsys.readouterr().err
-    assert run([tmp_path / "b.tif"], with_mask, page=2) == 0
+    assert run([tmp_path / "b.tif"], with_mask, EXTRAS, page=2) == 0
+    assert run([tmp_path / "a.png"], with_mask, EXTRAS, output="-") == 2
 
 
-# --- Processes ------------------------------------------------------------------------
+def no_room(picture, *, pool):
+    broken = Picture(np.zeros((8, 9, 1), np.float32), np.full((8, 9), "x"))
+    return batch.Result(picture, extras={"-mask.png": broken})
 
 
-def test_jobs_times_threads_never_exceed_the_processors():
-    for jobs, threads, count, cpus in np.ndindex(6, 6, 5, 9):
-        processes, each = batch.shares(jobs + 1, threads or None, count, cpus + 1)
-        assert 1 <= processes <= jobs + 1 and each >= 1
-        assert processes * each <= cpus + 1
-        assert each <= (threads or cpus + 1)
+def test_no_output_without_its_further_ones(tmp_path):
+    write(tmp_path / "a.png")
+    assert run([tmp_path / "a.png"], no_room, {"extras": ("-mask.png",)}) == 1
+    assert tree(tmp_path) == ["a.png"]
 
 
-def test_jobs_in_a_thread_of_a_program(tmp_path, capsys):
-    """In which signals cannot be set."""
-    for name in "ab":
-        write(tmp_path / f"{name}.png")
-    with ThreadPoolExecutor() as pool:
-        assert pool.submit(run, [tmp_path], output=tmp_path / "out", jobs=2).result() == 0
-    assert len(list((tmp_path / "out").iterdir())) == 2
+def never(picture, *, pool):
+    raise AssertionError("the work has begun")
 
 
-def test_a_killed_worker_is_a_failed_file(tmp_path, capsys):
-    for height in range(4, 10):
-        write(tmp_path / f"{height}.png", shape=(height, 5, 3))
-    process = functools.partial(invert_picture, die=6)
-    assert run([tmp_path], process, output=tmp_path / "out", jobs=2, json=True) == 1
-    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [report["status"] for report in reports] == ["done"] * 2 + ["failed"] + ["done"] * 3
-    assert "signal 9" in reports[2]["error"]
-    assert tree(tmp_path / "out") == ["4.png", "5.png", "7.png", "8.png", "9.png"]
-
-
-def test_two_hundred_files_of_which_five_are_bad(tmp_path, capsys):
-    for number in range(195):
-        write(tmp_path / f"in/{number // 50}/{number:03}.png", depth="16")
-    for number in range(5):
-        (tmp_path / f"in/{number}.png").write_bytes(b"\x89PNG\r\n\x1a\nrubbish" * number)
-    options = {"recursive": True, "output": tmp_path / "out"}
-    assert run([tmp_path / "in"], jobs=4, **options) == 1
-    lines = capsys.readouterr().err.splitlines()
-    assert [line.split(":")[0] for line in lines] == ["restore"] * 5 + ["195 done, 5 failed"]
-    results = tree(tmp_path / "out")
-    assert len(results) == 195
-    assert all(is_inverted(tmp_path / "in" / name, tmp_path / "out" / name) for name in results)
-    alone = {**options, "output": tmp_path / "alone"}
-    assert run([tmp_path / "in"], jobs=1, **alone) == 1
-    for name in results:
-        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
-
-
-# --- Nothing half-written -------------------------------------------------------------
+def test_what_is_wrong_with_a_reference_is_said_before_the_work(tmp_path, capsys):
+    write(tmp_path / "a.png")
+    write(tmp_path / "pages.tif", pages=2)
+    assert run([tmp_path / "a.png"], never, reference=str(tmp_path / "pages.tif")) == 1
+    said = capsys.readouterr().err
+    assert "the reference" in said and "several pages" in said
+    assert run([tmp_path / "pages.tif"], never, {"writes": ".raw"}, suffix="") == 1
+    assert "--page" in capsys.readouterr().err
 
 
 def test_errors_while_writing_leave_the_old_file(tmp_path):
@@ -698,113 +392,3 @@ def test_killed_in_the_middle_and_gone_on(tmp_path):
     assert tree(tmp_path / "out") == tree(tmp_path / "whole")
     for name in tree(tmp_path / "out"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
-
-
-@pytest.fixture
-def heard():
-    """SIGINT is not ignored by what is started, even if it is here, as behind a shell's `&`."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
-@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("jobs", [1, 3])
-def test_interrupted(tmp_path, number, code, jobs, heard):
-    for name in range(24):
-        write(tmp_path / f"in/{name}.png")
-    process = started(
-        *(tmp_path / "in", "-o", tmp_path / "out", "--wait", "0.4", "--json", "-j", jobs),
-        start_new_session=True,
-    )
-    process.stdout.readline()
-    start = time.monotonic()
-    os.killpg(process.pid, number)  # as a terminal does: the whole group
-    _, said = process.communicate(timeout=20)
-    assert process.returncode == code
-    assert time.monotonic() - start < 5
-    assert b"Traceback" not in said and b"interrupted: " in said and b"not done" in said
-    results = tree(tmp_path / "out")
-    assert 0 < len(results) < 24
-    assert all(is_inverted(tmp_path / "in" / name, tmp_path / "out" / name) for name in results)
-
-
-# --- Pipes and terminals --------------------------------------------------------------
-
-
-def test_pipes(tmp_path):
-    source = write(tmp_path / "a.tif", depth="16")
-    assert command(source, "--format", "png").returncode == 0
-    piped = command("-", "-o", "-", "--format", "png", input=source.read_bytes())
-    assert piped.returncode == 0
-    assert piped.stdout == (tmp_path / "a-inverted.png").read_bytes()
-    assert command("-", input=source.read_bytes()).stdout.startswith(b"II*\0")
-    into_file = command("-", "-o", tmp_path / "b.png", input=source.read_bytes())
-    assert into_file.returncode == 0 and not into_file.stdout
-    assert (tmp_path / "b.png").read_bytes() == piped.stdout
-    assert command(source, "-o", "-").stdout == (command("-", input=source.read_bytes()).stdout)
-
-
-@pytest.mark.parametrize("data", [b"", b"hello"])
-def test_a_bad_pipe_is_one_line(data):
-    done = command("-", input=data)
-    assert done.returncode == 1 and not done.stdout
-    assert done.stderr.startswith(b"restore: -: ") and done.stderr.count(b"\n") == 1
-
-
-def test_pipes_that_make_no_sense(tmp_path):
-    a, b = write(tmp_path / "a.png"), write(tmp_path / "b.png")
-    for arguments in ((a, "-"), (a, b, "-o", "-"), (a, "-o", "-", "--json"), ("-", "-o", "x/")):
-        done = command(*arguments, input=b"")
-        assert done.returncode == 2 and not done.stdout
-
-
-def test_a_reader_that_leaves_is_no_traceback(tmp_path):
-    source = write(tmp_path / "a.tif", shape=(400, 500, 3))
-    process = started(source, "-o", "-")
-    process.stdout.read(10)
-    process.stdout.close()
-    said = process.stderr.read()
-    process.wait(30)
-    process.stderr.close()
-    assert b"Traceback" not in said and b"Exception" not in said
-
-
-def test_a_terminal_gets_no_picture_but_a_bar(tmp_path):
-    source = write(tmp_path / "a.png")
-    terminal, end = os.openpty()
-    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
-    with open(source, "rb") as data:
-        process = started("-", stdin=data, stdout=end)
-        assert b"terminal" in process.communicate()[1] and process.returncode == 2
-    process = started(source, "--wait", "1", stderr=end)
-    process.communicate()
-    os.close(end)
-    shown = os.read(terminal, 100_000)
-    os.close(terminal)
-    assert b"inverting" in shown and b"\r" in shown
-
-
-def test_compilation_is_announced_on_a_terminal_only(tmp_path, monkeypatch, capsys):
-    write(tmp_path / "a.png")
-    monkeypatch.setattr("restore.kernels.jit.is_cached", lambda: False)
-    assert run([tmp_path / "a.png"]) == 0
-    assert "compiling" not in capsys.readouterr().err
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    assert run([tmp_path / "a.png"], overwrite=True, progress=False) == 0
-    assert capsys.readouterr().err.startswith("compiling the kernels (once")
-    assert run([tmp_path / "a.png"], skip_existing=True, progress=False) == 0
-    assert "compiling" not in capsys.readouterr().err
-
-
-def test_no_bar_and_no_words_where_they_do_not_belong(tmp_path):
-    write(tmp_path / "a.png")
-    write(tmp_path / "b.png")
-    done = command(tmp_path, "-o", tmp_path / "out")
-    assert b"\r" not in done.stderr and not done.stdout
-    done = command(tmp_path, "-o", tmp_path / "out", "--overwrite", "-q")
-    assert not done.stderr and not done.stdout
-    done = command(tmp_path, "-o", tmp_path / "out", "--overwrite", "--progress")
-    assert b"\r" in done.stderr
-    done = command(tmp_path, "-o", tmp_path / "out", "--overwrite", "-v")
-    assert done.stderr.count(b" -> ") == 2 and b"mean" in done.stderr
