@@ -21,7 +21,7 @@ from restore.imaging.bands import Pool
 SIGMAS = (15, 25, 50)
 #: What BM3D is told of the noise of cameras; the best of them is its best by hindsight.
 CAMERA_SIGMAS = (10, 15, 20)
-QUALITIES = ("fast", "balanced", "best")
+QUALITIES = ("fast", "balanced")
 #: The noise level at which times are taken.
 TIMED = 25
 
