@@ -39,8 +39,7 @@ dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from 
 		-o restore/data/colour.npz
 	@$(BIN)/python -m training.compression "$(PHOTOS)"
 	@for scale in 2 3 4; do $(BIN)/restore train "$(PHOTOS)/bsds" "$(PHOTOS)/photos" "$(PHOTOS)/t91" \
-		--super-resolution $$scale --overwrite -o restore/data/sr$$scale.npz || exit; done
-	@$(BIN)/python -m training.super_resolution "$(PHOTOS)"
+		--model super-resolution --scale $$scale --overwrite -o restore/data/sr$$scale.npz || exit; done
 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures

@@ -3,6 +3,7 @@
 import numpy as np
 
 from benchmarks.harness import Table, in_turns, machine, noisy, peer
+from restore.imaging.bands import Pool
 from restore.sparse import coding, patches
 from restore.sparse.dictionary import Dictionary
 
@@ -68,7 +69,7 @@ def raced(run, signals, dictionary, sparsity, tolerance, threads):
     results, seconds = in_turns(
         {
             "restore": lambda: coding.code(
-                signals, dictionary, sparsity, tolerance, threads=threads
+                signals, dictionary, sparsity, tolerance, pool=Pool(threads)
             ),
             "spams": lambda: spams.omp(
                 columns, atom_columns, L=sparsity, eps=tolerance, numThreads=threads

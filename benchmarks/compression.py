@@ -12,7 +12,7 @@ from scipy.interpolate import PchipInterpolator
 
 import restore
 from benchmarks.harness import Table, machine, psnr, read_folder
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.learning.compression import learn_codec
 from restore.tasks.compression import Codec
 
@@ -52,10 +52,10 @@ def codecs(threads=1, fine=False):
         "restore": Peer(
             (3, 20, 35, 48, 60, 72, 84, 93),
             lambda picture, quality: restore.compress(
-                picture, quality=quality, threads=threads
+                picture, quality=quality, pool=Pool(threads)
             ).data,
             lambda data: np.rint(
-                255 * restore.decompress(data, threads=threads).samples
+                255 * restore.decompress(data, pool=Pool(threads)).samples
             ).astype(np.uint8),
         )
     }  # fmt: skip
@@ -218,16 +218,17 @@ def bjontegaard(ours, theirs):
 def faces(run):
     """Small pictures of one kind, the codec learned on others of that kind."""
     learned = list(read_folder(run.data / "train/faces").values())
-    codec = learn_codec(learned, prior=Codec.load("photos"), threads=run.threads)
+    codec = learn_codec(learned, prior=Codec.load("photos"), pool=Pool(run.threads))
     pictures = list(read_folder(run.data / "test/faces").values())
     rows = []
     for name, chosen in (("learned on faces", codec), ("packaged", "photos")):
         reached = map_bands(
             lambda picture, chosen=chosen: [
-                restore.compress(picture, size=most, codec=chosen, threads=1).psnr for most in BYTES
+                restore.compress(picture, size=most, codec=chosen, pool=Pool(1)).psnr
+                for most in BYTES
             ],
             pictures,
-            run.threads,
+            Pool(run.threads),
         )
         rows.append([f"restore, {name}", *np.mean(list(reached), axis=0).tolist()])
     for name, peer in codecs(fine=True).items():

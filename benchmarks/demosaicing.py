@@ -6,6 +6,7 @@ import numpy as np
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, noisy, peer, psnr
+from restore.imaging.bands import Pool
 from restore.tasks.demosaicing import sampled
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
@@ -32,9 +33,12 @@ def tables(run):
 def mosaics(run, name, pictures):
     """One set of pictures."""
     methods = {
-        title: functools.partial(restore.demosaic, quality=quality, threads=run.threads)
+        title: functools.partial(restore.demosaic, quality=quality, pool=Pool(run.threads))
         for title, quality in QUALITIES.items()
     }
+    methods["restore, dictionary"] = functools.partial(
+        restore.demosaic, dictionary="colour", pool=Pool(run.threads)
+    )
     if peer("colour_demosaicing", "colour-demosaicing"):
         for title, function in COLOUR_DEMOSAICING.items():
             methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=function)
@@ -58,11 +62,11 @@ def mosaics(run, name, pictures):
 
 def under_noise(run, name, pictures):
     """Joint denoising against the tool's own demosaicing and denoising, one after the other."""
-    demosaic = functools.partial(restore.demosaic, threads=run.threads)
+    demosaic = functools.partial(restore.demosaic, pool=Pool(run.threads))
     methods = {
         "restore demosaic --sigma": lambda mosaic: demosaic(mosaic, sigma=SIGMA / 255),
         "restore demosaic, then denoise": lambda mosaic: restore.denoise(
-            demosaic(mosaic), sigma=SIGMA / 255, threads=run.threads
+            demosaic(mosaic), sigma=SIGMA / 255, pool=Pool(run.threads)
         ),
         "restore demosaic": demosaic,
     }

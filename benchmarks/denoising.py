@@ -16,6 +16,7 @@ from benchmarks.harness import (
     read_folder,
     ssim,
 )
+from restore.imaging.bands import Pool
 
 SIGMAS = (15, 25, 50)
 #: What BM3D is told of the noise of cameras; the best of them is its best by hindsight.
@@ -41,7 +42,7 @@ def kind_methods(threads):
     settings = {f"restore, {quality}": {"quality": quality} for quality in QUALITIES}
     settings["restore, dictionary learned on the picture"] = {"dictionary": "learn"}
     methods = {
-        name: lambda given, chosen=chosen: restore.denoise(*given, threads=threads, **chosen)
+        name: lambda given, chosen=chosen: restore.denoise(*given, pool=Pool(threads), **chosen)
         for name, chosen in settings.items()
     }
     if peer("bm3d"):
@@ -124,7 +125,7 @@ def estimated(run, name, pictures):
         for index, clean in enumerate(pictures.values()):
             picture = noisy(clean, sigma, index)
             for given, reached in zip((sigma / 255, None), quality.values(), strict=True):
-                result = restore.denoise(picture, given, threads=run.threads)
+                result = restore.denoise(picture, given, pool=Pool(run.threads))
                 reached.append(psnr(clean, result))
         known, guessed = map(np.array, quality.values())
         rows.append([sigma, *map(float, (known.mean(), guessed.mean(), (known - guessed).max()))])
@@ -153,7 +154,7 @@ def camera_noise(run):
     quality = {name: [] for name in names}
     for clean, picture in zip(references.values(), pictures.values(), strict=True):
         quality["noisy"].append(psnr(clean, picture))
-        result = restore.denoise(picture, threads=run.threads)
+        result = restore.denoise(picture, pool=Pool(run.threads))
         quality["restore, blind"].append(psnr(clean, eight_bits(result)))
         for sigma, name in zip(given, names[2:], strict=True):
             result = bm3d(picture / 255, sigma / 255, run.threads)

@@ -7,6 +7,7 @@ from PIL import Image, ImageDraw, ImageFont
 import restore
 from benchmarks import harness
 from benchmarks.harness import Table, compare, damaged, eight_bits, machine, peer, psnr
+from restore.imaging.bands import Pool
 
 MISSING = (0.5, 0.8)
 
@@ -26,7 +27,7 @@ def tables(run):
 def peers(run):
     """{name: function of (8-bit picture, mask)}: our default, and what others have."""
     methods = {
-        "restore": lambda given: restore.inpaint(*given, threads=run.threads),
+        "restore": lambda given: restore.inpaint(*given, pool=Pool(run.threads)),
         "biharmonic (scikit-image)": biharmonic,
         "cubic (SciPy)": cubic,
     }
@@ -40,12 +41,12 @@ def missing_pixels(run, name, pictures):
     """Grey pictures with half and with four fifths of their pixels missing."""
     methods = {
         f"restore, {quality}": lambda given, quality=quality: restore.inpaint(
-            *given, quality=quality, threads=run.threads
+            *given, quality=quality, pool=Pool(run.threads)
         )
         for quality in ("fast", "balanced", "best")
     }
     methods["restore, dictionary"] = lambda given: restore.inpaint(
-        *given, dictionary="learn", threads=run.threads
+        *given, dictionary="learn", pool=Pool(run.threads)
     )
     methods |= {method: function for method, function in peers(run).items() if method != "restore"}
     found = {}

@@ -6,6 +6,7 @@ from PIL import Image
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, psnr, unit
 from restore.imaging.arrays import as_image
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 
 SETS = ("test/set5", "test/set14")
@@ -22,15 +23,15 @@ def tables(run):
 def scales(run, name, pictures):
     """PSNR on the luminance and time at each scale."""
     methods = {
-        "restore": lambda given: restore.super_resolve(*given, threads=run.threads),
+        "restore": lambda given: restore.super_resolve(*given, pool=Pool(run.threads)),
         "restore, fast": lambda given: restore.super_resolve(
-            *given, quality="fast", threads=run.threads
+            *given, quality="fast", pool=Pool(run.threads)
         ),
         "restore, best": lambda given: restore.super_resolve(
-            *given, quality="best", threads=run.threads
+            *given, quality="best", pool=Pool(run.threads)
         ),
-        "restore, coupled dictionaries": lambda given: restore.super_resolve(
-            *given, method="ksvd", threads=run.threads
+        "restore, dictionary": lambda given: restore.super_resolve(
+            *given, dictionary="grey", pool=Pool(run.threads)
         ),
         "Lanczos (Pillow)": lanczos,
         "bicubic": bicubic,

@@ -20,6 +20,7 @@ from benchmarks.harness import (
     unit,
 )
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.learning import dictionaries
 from restore.sparse import dictionary_learning
 from restore.sparse import patches as patching
@@ -66,7 +67,7 @@ def photographs(run):
 def against_time(run):
     """All start from the same atoms; the error is that of patches set apart, coded alike."""
     name, pictures = photographs(run)
-    drawn = dictionaries.draw(pictures, PATCH_SHAPE, PATCHES, threads=run.threads)
+    drawn = dictionaries.draw(pictures, PATCH_SHAPE, PATCHES, pool=Pool(run.threads))
     start = dictionary_learning.first_dictionary(drawn.patches, PATCH_SHAPE, ATOMS, "data")
     next(dictionary_learning.iterate(drawn.patches[:5000], start, SPARSITY))  # compiles
 
@@ -118,7 +119,7 @@ def ours(run, drawn, start, method):
     """[(seconds, RMSE)] after every turn; the time of judging does not count."""
     points, seconds, began = [], 0.0, time.perf_counter()
     for turn in dictionary_learning.iterate(
-        drawn.patches, start, SPARSITY, iterations=TURNS, threads=run.threads, method=method
+        drawn.patches, start, SPARSITY, iterations=TURNS, pool=Pool(run.threads), method=method
     ):
         seconds += time.perf_counter() - began
         points.append((seconds, judged(turn.dictionary.atoms, drawn)))
@@ -180,7 +181,7 @@ def planted(run, trials=50, turns=80):
                 atoms, signals = plant(np.random.default_rng(trial), snr)
                 learned = dictionary_learning.learn_dictionary(
                     signals, (20, 1, 1), 50, 3, method=method, start="data", iterations=turns,
-                    seed=trial, threads=1,
+                    seed=trial, pool=Pool(1),
                 )  # fmt: skip
                 return np.sum(np.abs(atoms @ learned.atoms.T).max(axis=1) > 0.99)
 
@@ -231,10 +232,10 @@ def portraits(run):
         shape = (side, side, 1)
         compared = {}
         for kind, pictures in kinds.items():
-            drawn = dictionaries.draw(pictures, shape, count, threads=run.threads)
+            drawn = dictionaries.draw(pictures, shape, count, pool=Pool(run.threads))
             first = dictionary_learning.first_dictionary(drawn.patches, shape, atoms, "data")
             *_, turn = dictionaries.learn(
-                drawn, first, None, SPARSITY, iterations=turns, threads=run.threads
+                drawn, first, None, SPARSITY, iterations=turns, pool=Pool(run.threads)
             )
             compared[kind] = turn.dictionary
         if side == PATCH_SHAPE[0]:
@@ -242,7 +243,7 @@ def portraits(run):
         judges = np.concatenate([patching.sample(one, shape, 1000) for one in tested])
         patching.centre(judges, 1)
         errors = {
-            kind: 255 * dictionaries.error(one, judges, SPARSITY, threads=run.threads)
+            kind: 255 * dictionaries.error(one, judges, SPARSITY, pool=Pool(run.threads))
             for kind, one in compared.items()
         }
         gains = [

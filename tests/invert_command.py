@@ -11,6 +11,7 @@ import click
 from restore import batch
 from restore.cli.options import batch_options
 from restore.files import signals
+from restore.imaging.bands import tell
 
 
 @click.command()
@@ -25,19 +26,18 @@ def invert(inputs, options, mask, **settings):
     )
 
 
-def invert_picture(picture, *, threads, progress, wait=0.0, die=None, mask=None):
+def invert_picture(picture, *, pool, wait=0.0, die=None, mask=None):
     end = time.monotonic() + wait
     steps = 20
     for step in range(steps):
         time.sleep(max(0, end - time.monotonic()) / (steps - step))
-        if progress:
-            progress("inverting", step + 1, steps)
+        tell(pool, "inverting", step + 1, steps)
     if picture.samples.shape[0] == die:
         os.kill(os.getpid(), signal.SIGKILL)
     samples = 1 - picture.samples
     if mask is not None:
         samples = picture.samples * (mask.samples < 0.5) + samples * (mask.samples >= 0.5)
-    facts = {"mean": float(picture.samples.mean()), "threads": threads}
+    facts = {"mean": float(picture.samples.mean()), "threads": pool.threads}
     return batch.Result(picture.replace(samples=samples), facts)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import restore
 from restore.imaging.archive import packaged_path
+from restore.imaging.bands import Pool
 from restore.learning.compression import learn_codec
 
 #: How the codec is learned.
@@ -55,7 +56,7 @@ def main():
         if done in (1, total) or done % 50 == 0:
             print(f"{stage}: {done} of {total}", file=sys.stderr, flush=True)
 
-    codec = learn_codec(chosen, **SETTINGS, threads=asked.threads, progress=tell, provenance=about)
+    codec = learn_codec(chosen, **SETTINGS, pool=Pool(asked.threads, tell), provenance=about)
     codec.save(asked.output)
 
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 import restore
 from restore.imaging.archive import packaged_path
+from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing
 from restore.tasks.demosaicing import LEARNED_SIGMA, Model
 
@@ -78,7 +79,7 @@ def main():
             if done in (1, total):
                 print(f"{name}: {stage}, {done} of {total}", file=sys.stderr)
 
-        stages = learn_demosaicing(chosen, **settings, threads=asked.threads, progress=tell)
+        stages = learn_demosaicing(chosen, **settings, pool=Pool(asked.threads, tell))
         Model(stages, provenance(len(chosen), settings)).save(packaged_path(name))
 
 

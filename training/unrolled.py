@@ -24,6 +24,7 @@ from torch import multiprocessing
 from torch.nn import functional
 
 import restore
+from restore.imaging.bands import Pool
 from restore.imaging.colour import AXES, GREY, to_planes
 from restore.learning.demosaicing import changed
 from restore.sparse.dictionary import Dictionary
@@ -63,7 +64,7 @@ def pilots(folder, cache, channels, mosaics, count, seed):
                 np.uint8(np.rint(255 * crop(photo, 3, random))), 0 if held_out else 0.3, random
             )
             mosaic = sampled(clean, "RGGB")
-            found = estimates(mosaic, ROUNDED, "RGGB", packaged("demosaic"), threads=1)
+            found = estimates(mosaic, ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
             learned, early, before, last = map(to_planes, found)
             samples = np.stack([learned, early, last, before], axis=1)
         else:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.imaging.colour import to_planes
 from restore.imaging.resize import taps
 from restore.kernels import anchors, learning, patches, resize
@@ -42,42 +43,42 @@ def test_centre(benchmark):
 
 @pytest.mark.parametrize("sparsity", [2, 5, 10, 16])
 def test_pursue(benchmark, grey, sparsity):
-    benchmark(coding.code, centred(bands.BAND), grey, sparsity, threads=1)
+    benchmark(coding.code, centred(bands.BAND), grey, sparsity, pool=Pool(1))
 
 
 def test_pursue_to_a_noise_level(benchmark, grey):
-    benchmark(coding.code, centred(bands.BAND), grey, 32, 40.0, threads=1)
+    benchmark(coding.code, centred(bands.BAND), grey, 32, 40.0, pool=Pool(1))
 
 
 def test_shrink_l1(benchmark, grey):
-    benchmark(coding.code_l1, centred(1024), grey, 0.5, threads=1)
+    benchmark(coding.code_l1, centred(1024), grey, 0.5, pool=Pool(1))
 
 
 def test_reconstruct(benchmark, grey):
-    codes = coding.code(centred(bands.BAND), grey, 5, threads=1)
+    codes = coding.code(centred(bands.BAND), grey, 5, pool=Pool(1))
     benchmark(coding.reconstruct, codes, grey)
 
 
 def test_aggregate(benchmark):
-    benchmark(overlap.restore_image, PICTURE, (8, 8, 1), lambda given: given, threads=1)
+    benchmark(overlap.restore_image, PICTURE, (8, 8, 1), lambda given: given, pool=Pool(1))
 
 
 def test_match_groups(benchmark):
     grouping = groups.Grouping(side=8, size=50, stride=5)
-    benchmark(groups.find, PICTURE[..., 0], grouping, threads=1)
+    benchmark(groups.find, PICTURE[..., 0], grouping, pool=Pool(1))
 
 
 @pytest.mark.parametrize("pilot", [None, PICTURE[..., 0]], ids=["shrink", "wiener"])
 def test_code_groups(benchmark, pilot):
     plane, grouping = PICTURE[..., 0], groups.Grouping(side=8, size=50, stride=5)
-    places = groups.find(plane, grouping, threads=1)
+    places = groups.find(plane, grouping, pool=Pool(1))
     variances = np.full_like(plane, 0.01)
-    benchmark(groups.code, plane, variances, places, 8, pilot=pilot, threads=1)
+    benchmark(groups.code, plane, variances, places, 8, pilot=pilot, pool=Pool(1))
 
 
 def test_summarise(benchmark, grey):
     given = centred(bands.BAND)
-    codes = coding.code(given, grey, 5, threads=1)
+    codes = coding.code(given, grey, 5, pool=Pool(1))
     sums = np.zeros((256, 256), np.float32), np.zeros((256, 64), np.float32)
     energies = np.empty(bands.BAND, np.float32)
     benchmark(learning.summarise, given, *codes, grey.atoms, *sums, energies)

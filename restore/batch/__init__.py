@@ -10,9 +10,9 @@ hands it to `run` with the arguments and the shared options::
         '''Remove noise.'''
         return batch.run(functools.partial(_denoise, sigma=sigma), inputs, options)
 
-    def _denoise(picture, *, threads, progress, sigma):      # at module level
+    def _denoise(picture, *, pool, sigma):      # at module level
         from restore.tasks.denoising import denoise                # heavy imports in here
-        return picture.replace(samples=denoise(picture.samples, sigma, threads=threads))
+        return picture.replace(samples=denoise(picture.samples, sigma, pool=pool))
 
 The function gets a `restore.files.picture.Picture` and returns one. It may instead
 
@@ -73,7 +73,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     Parameters
     ----------
     process : callable
-        ``process(picture, *, threads, progress) -> Picture | bytes | Result``, picklable;
+        ``process(picture, *, pool) -> Picture | bytes | Result``, picklable;
         see the top of this module.
     inputs : sequence of str
         Files, folders, or "-".
@@ -96,9 +96,6 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
         listens to signals; see `restore.files.signals`.
     """
-    # one level of parallelism: threads over bands of patches, none inside BLAS
-    for variable in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[variable] = "1"
     console = Console(options)
     try:
         jobs, ignored = plan(

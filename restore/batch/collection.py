@@ -1,6 +1,7 @@
 """Many pictures to learn from: read one at a time, as often as asked for."""
 
 from restore.batch.work import failure_reason
+from restore.imaging import bands
 from restore.imaging.colour import luminance
 
 
@@ -38,9 +39,8 @@ class Collection:
 
     def __iter__(self):
         """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""
-        from restore.imaging import bands
 
-        for image in bands.map_bands(self.__getitem__, range(len(self)), threads=1):
+        for image in bands.map_bands(self.__getitem__, range(len(self)), bands.Pool(1)):
             if image is not None:
                 yield image
 
@@ -78,4 +78,4 @@ class Collection:
         height, width = (side // self.shrink for side in image.shape[:2])
         if min(height, width) < 1:
             raise ValueError(f"too small to be shrunk {self.shrink} times")
-        return resize(image, height, width, threads=1)
+        return resize(image, height, width, bands.Pool(1))

@@ -13,10 +13,10 @@ import warnings
 from restore.batch.records import REPORT, Result
 from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
 from restore.files.safe import make_folder, whole_file
+from restore.imaging.bands import one_blas_thread
 
 
-def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, threads=None,
-                progress=None):  # fmt: skip
+def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, pool=None):
     """Read, process and write one file; never raises for what is wrong with that file.
 
     Returns
@@ -29,7 +29,9 @@ def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            report |= _restore(process, job, options, reads, writes, mosaics, threads, progress)
+            # one level of parallelism: threads over bands of patches, none inside BLAS
+            with one_blas_thread:
+                report |= _restore(process, job, options, reads, writes, mosaics, pool)
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
@@ -60,7 +62,7 @@ def failure_reason(error, file=None):
     return f"{type(error).__name__}: {sentence} (--debug shows where)"
 
 
-def _restore(process, job, options, reads, writes, mosaics, threads, progress):
+def _restore(process, job, options, reads, writes, mosaics, pool):
     from restore.files.reading import read_pages
     from restore.files.tiff import count_pages
 
@@ -97,14 +99,14 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
         else:
             name = None
         notes = {"size_in": size, "pages": 0, "facts": []}
-        results = _results(process, pages, companions, options, name, notes, threads, progress)
+        results = _results(process, pages, companions, options, name, notes, pool)
         first = next(results)  # nothing is created before there is something to write
         extras = notes.pop("extras", {})
         # all are complete before the first takes its place, the output last
         with contextlib.ExitStack() as files:
             file = files.enter_context(_target_file(job.target, options))
             contents = itertools.chain([first], results)
-            settings = {"depth": options.depth, "strict": options.strict, "threads": threads}
+            settings = {"depth": options.depth, "strict": options.strict, "pool": pool}
             _write(file, contents, name, count=count, **settings)
             notes["size_out"] = file.seek(0, os.SEEK_END)
             if job.reference and name:
@@ -113,7 +115,7 @@ def _restore(process, job, options, reads, writes, mosaics, threads, progress):
             for suffix, content in extras.items():
                 path = job.extras[suffix]
                 file = files.enter_context(_target_file(path, options))
-                _write(file, [content], format_of_name(path), threads=threads)
+                _write(file, [content], format_of_name(path), pool=pool)
     return notes | _told(notes.pop("facts"))
 
 
@@ -142,7 +144,7 @@ def _wanted(options):
     return EXTENSIONS["." + options.format] if options.format else None
 
 
-def _results(process, pages, companions, options, name, notes, threads, progress):
+def _results(process, pages, companions, options, name, notes, pool):
     """Yield the output of each page, and note what there is to report."""
     from restore.files.metadata import stripped
     from restore.files.writing import check, depth_in
@@ -158,7 +160,7 @@ def _results(process, pages, companions, options, name, notes, threads, progress
                 check(page, name, options.depth, options.strict)
             page, hidden = _without_hidden_colours(page)
             _note_size(notes, page)
-        result = process(page, threads=threads, progress=progress, **companions)
+        result = process(page, pool=pool, **companions)
         if not isinstance(result, Result):
             result = Result(result)
         output = result.output

@@ -11,6 +11,7 @@ from multiprocessing.connection import wait
 
 from restore.batch.work import restore_one
 from restore.files import safe, signals
+from restore.imaging.bands import Pool
 
 
 def shares(jobs, threads, count, cpus):
@@ -35,9 +36,7 @@ def reports(work, jobs, options, console):
 def _done(work, jobs, processes, threads, console):
     if processes == 1:
         for job in jobs:
-            yield job.report() or restore_one(
-                job=job, threads=threads, progress=console.stage, **work
-            )
+            yield job.report() or restore_one(job=job, pool=Pool(threads, console.stage), **work)
         return
     ready, position = {}, 0
     for number, report in _parallel(work, jobs, processes, threads):
@@ -106,7 +105,7 @@ def _serve(connection, work, threads, owner):
     with contextlib.suppress(EOFError, OSError):
         while True:
             job = connection.recv()
-            connection.send(restore_one(job=job, threads=threads, **work))
+            connection.send(restore_one(job=job, pool=Pool(threads), **work))
 
 
 def _end_with_parent():

@@ -40,6 +40,7 @@ def _warm():
         restore.inpaint(picture, picture[..., 0] > 0.7, quality="fast", dictionary="learn")
         restore.decompress(restore.compress(picture).data)
         restore.super_resolve(picture)
+    restore.decompress(restore.compress(colour, codec=restore.Dictionary.load("colour")).data)
     restore.demosaic(colour[..., 0].copy(), "RGGB")
     patches = colour.reshape(-1, 16)
     for rule in ("ormp", "fista"):

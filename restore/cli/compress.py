@@ -44,7 +44,7 @@ class Bytes(click.ParamType):
 @click.option(
     "--model",
     metavar="photos|FILE",
-    help="What blocks are coded with: the packaged codec, or a file of train --compression, "
+    help="What blocks are coded with: the packaged codec, or a file of train --model codec, "
     "which decompress will need, too. [default: photos]",
 )
 @click.option(
@@ -87,7 +87,7 @@ def compress(inputs, options, embed, model, dictionary, **targets):
     return batch.run(process, inputs, options, writes=".ksvd")
 
 
-def compress_picture(picture, *, threads, progress, model, dictionary, embed, **target):
+def compress_picture(picture, *, pool, model, dictionary, embed, **target):
     """The bytes of a compressed `picture`."""
     from restore.files.metadata import with_resolution
     from restore.sparse.dictionary import Dictionary
@@ -105,8 +105,7 @@ def compress_picture(picture, *, threads, progress, model, dictionary, embed, **
         icc=metadata.icc,
         exif=with_resolution(metadata.exif, metadata.resolution),
         xmp=metadata.xmp,
-        threads=threads,
-        progress=progress,
+        pool=pool,
         **target,
     )
     facts = {"bpp": 8 * len(result.data) / (height * width), "psnr": result.psnr}

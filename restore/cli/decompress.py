@@ -51,7 +51,7 @@ def _names_no_format(options):
     return output in (None, "-") or os.path.isdir(output) or format_of_name(output) is None
 
 
-def decompress_bytes(data, *, threads, progress, dictionary, model, max_pixels, strip):
+def decompress_bytes(data, *, pool, dictionary, model, max_pixels, strip):
     """The picture in the bytes of a file."""
     from restore.files.metadata import resolution_of
     from restore.files.picture import Metadata, Picture
@@ -60,7 +60,7 @@ def decompress_bytes(data, *, threads, progress, dictionary, model, max_pixels, 
     from restore.tasks.compression import decompress as decompress_data
 
     codec = Codec.load(model) if model else dictionary and Dictionary.load(dictionary)
-    found = decompress_data(data, codec=codec, max_pixels=max_pixels, threads=threads)
+    found = decompress_data(data, codec=codec, max_pixels=max_pixels, pool=pool)
     metadata = Metadata(
         icc=None if strip == "all" else found.icc,
         exif=None if strip else found.exif,

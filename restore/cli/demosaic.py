@@ -6,11 +6,12 @@ import click
 
 from restore import batch
 from restore.cli.options import (
-    File,
     FloatRange,
     PictureCommand,
     batch_options,
+    dictionary,
     levels_in_unit,
+    model,
     quality,
     sigma_as_well,
 )
@@ -91,11 +92,10 @@ class Numbers(click.ParamType):
 )
 @sigma_as_well
 @quality("fast uses no similar patches; best uses more of them.")
-@click.option(
-    "--dictionary",
-    metavar="FILE",
-    type=File(),
-    help="A model learned by restore train --demosaicing. [default: the packaged one]",
+@model("A model learned by restore train --demosaicing. [default: the packaged one]")
+@dictionary(
+    "Instead of a model and of groups of patches, code each patch on its own with these atoms, in "
+    "turns with the mosaic: learned on the picture, colour, or a file."
 )
 @click.option(
     "--simulate",
@@ -112,6 +112,8 @@ def demosaic(inputs, options, **settings):
     gamma-encoded. Of camera raw files the mosaic is taken, where rawpy is installed, with
     their own levels and white balance.
     """
+    if settings["model"] and settings["dictionary"]:
+        raise click.UsageError("give a --model or a --dictionary, not both")
     process = functools.partial(demosaic_picture, **settings)
     return batch.run(process, inputs, options, mosaics=True)
 
@@ -119,8 +121,7 @@ def demosaic(inputs, options, **settings):
 def demosaic_picture(
     picture,
     *,
-    threads,
-    progress,
+    pool,
     pattern,
     offset,
     black,
@@ -128,6 +129,7 @@ def demosaic_picture(
     gains,
     sigma,
     quality,
+    model,
     dictionary,
     simulate,
 ):
@@ -135,7 +137,7 @@ def demosaic_picture(
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing import Model, demosaic, levelled, moved, sampled
 
-    model = Model.load(dictionary) if dictionary else None
+    model = Model.load(model) if model else None
     samples, metadata = picture.samples, picture.metadata
     if pattern is None and metadata.pattern is None:
         raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
@@ -168,8 +170,8 @@ def demosaic_picture(
         sigma=sigma / levels_in_unit(picture.replace(samples=samples), sigma),
         quality=quality,
         model=model,
-        threads=threads,
-        progress=progress,
+        dictionary=dictionary,
+        pool=pool,
     )
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(

@@ -16,6 +16,7 @@ from restore.cli.options import (
     quality,
     white_level,
 )
+from restore.imaging.bands import Pool
 
 
 class Levels(click.ParamType):
@@ -142,7 +143,7 @@ def _check(*, sigma, poisson_gain, quality, dictionary, white, **settings):
         raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
 
 
-def denoise_picture(picture, *, threads, progress, sigma, white, poisson_gain, blend, **settings):
+def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **settings):
     """`picture` without its noise, and how much it was."""
     import numpy as np
 
@@ -157,7 +158,7 @@ def denoise_picture(picture, *, threads, progress, sigma, white, poisson_gain, b
         hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
         warnings.warn(hint, PictureWarning, stacklevel=2)
     if poisson_gain == "auto":
-        photons = estimate_photon_noise(picture.samples, threads=threads)
+        photons = estimate_photon_noise(picture.samples, pool=pool)
     else:
         photons = PhotonNoise(poisson_gain / levels, given or 0.0) if poisson_gain else None
     if photons:
@@ -165,15 +166,13 @@ def denoise_picture(picture, *, threads, progress, sigma, white, poisson_gain, b
         facts["poisson_gain"] = round(levels * photons.gain, 4)
         settings["poisson_gain"] = photons
     elif given is None:
-        sigma, facts["coarse"] = estimate_level(
-            picture.samples, settings["strength"], threads=threads
-        )
+        sigma, facts["coarse"] = estimate_level(picture.samples, settings["strength"], pool=pool)
     else:
         sigma = given
     facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(sigma)))), 2)
     if levels == 1:
         facts["unit"] = "of the samples"
-    samples = denoise(picture.samples, sigma, threads=threads, progress=progress, **settings)
+    samples = denoise(picture.samples, sigma, pool=pool, **settings)
     if blend:
         finite = np.isfinite(picture.samples)
         samples[finite] += np.float32(blend) * (picture.samples[finite] - samples[finite])
@@ -197,7 +196,7 @@ def _print_noise(inputs, options, white):
         try:
             with open_regular(file) as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
-                found = [_noise(picture, white, options.threads) for picture in pages]
+                found = [_noise(picture, white, Pool(options.threads)) for picture in pages]
         except (OSError, ValueError, MemoryError) as error:
             batch.complain(file, error)
             failed += 1
@@ -211,14 +210,14 @@ def _print_noise(inputs, options, white):
     return int(failed > 0)
 
 
-def _noise(picture, white, threads):
+def _noise(picture, white, pool):
     """What is known of the noise of one picture, in the levels of --sigma."""
     from restore.imaging.noise import estimate_noise, estimate_photon_noise
 
     levels = levels_in_unit(picture, white=white)
-    sigmas, coarse = estimate_noise(picture.samples, threads=threads)
+    sigmas, coarse = estimate_noise(picture.samples, pool=pool)
     found = {"sigma": [round(levels * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
-    photons = estimate_photon_noise(picture.samples, threads=threads)
+    photons = estimate_photon_noise(picture.samples, pool=pool)
     if photons:
         found["photons"] = {
             name: round(levels * value, 4) for name, value in photons._asdict().items()

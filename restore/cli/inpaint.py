@@ -108,8 +108,7 @@ def inpaint_picture(
     write_mask,
     sigma,
     white,
-    threads,
-    progress,
+    pool,
     mask=None,
     **settings,
 ):
@@ -140,8 +139,8 @@ def inpaint_picture(
     samples = picture.samples
     if detect:
         if fill.shape == samples.shape[:2] and fill.any() and not fill.all():
-            samples = inpaint(samples, fill, quality="fast", threads=threads, progress=progress)
-        found = find_defects(samples, detect, threads=threads, progress=progress)
+            samples = inpaint(samples, fill, quality="fast", pool=pool)
+        found = find_defects(samples, detect, pool=pool)
         facts[detect] = f"{100 * found.mean():.2g} %"
         fill = fill | found
     fill = grow_mask(fill, grow)
@@ -150,9 +149,7 @@ def inpaint_picture(
         what = f"no {detect} found" if detect else "the mask is empty"
         warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
     sigma = sigma / levels_in_unit(picture, sigma, white)
-    samples = inpaint(
-        picture.samples, fill, sigma=sigma, threads=threads, progress=progress, **settings
-    )
+    samples = inpaint(picture.samples, fill, sigma=sigma, pool=pool, **settings)
     if rule == "alpha":
         picture = picture.replace(alpha=None)
     extras = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}

@@ -41,6 +41,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
         try:
             found = describe(file, pictures)
             if picture is not None:
+                from restore.files.figure import draw_atoms
                 from restore.sparse.dictionary import Dictionary
 
                 draw_atoms(Dictionary.load(file), picture)
@@ -99,7 +100,7 @@ def _describe_archive(file, pictures):
         "coherence": round(coherence, 4),
         "guaranteed_sparsity": round((1 + 1 / max(coherence, 1e-6)) / 2, 2),
     }
-    uses = _uses(dictionary)
+    uses = dictionary.uses
     if uses:
         found["share_of_the_most_used_atom"] = round(max(uses) / max(1, sum(uses)), 4)
         found["share_of_the_most_used_tenth"] = round(
@@ -147,25 +148,6 @@ def _curve(dictionary, pictures):
         for sparsity in _SPARSITIES
         if sparsity <= min(dictionary.n_atoms, dictionary.patch_dim)
     }
-
-
-def _uses(dictionary):
-    """How many patches used each atom in learning; None where the file does not say."""
-    uses = dictionary.provenance.get("uses")
-    if not isinstance(uses, list) or len(uses) != dictionary.n_atoms:
-        return None
-    return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
-
-
-def draw_atoms(dictionary, path):
-    """Write the mosaic of atoms, the most used first."""
-    import numpy as np
-
-    from restore.files.figure import mosaic, write_figure
-
-    uses = _uses(dictionary)
-    order = np.argsort(-np.array(uses), kind="stable") if uses else None
-    write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))
 
 
 def _words(value):

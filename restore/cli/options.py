@@ -119,6 +119,11 @@ def dictionary(words):
     )
 
 
+def model(words):
+    """The option for a file that a command learned from photos; `words` say how."""
+    return click.option("--model", metavar="FILE", type=File(), help=words)
+
+
 #: For commands that remove noise as well.
 sigma_as_well = click.option(
     "--sigma",

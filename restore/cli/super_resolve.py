@@ -5,7 +5,7 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import File, PictureCommand, batch_options, quality
+from restore.cli.options import PictureCommand, batch_options, dictionary, model, quality
 
 
 @click.command(cls=PictureCommand)
@@ -21,18 +21,10 @@ from restore.cli.options import File, PictureCommand, batch_options, quality
 @click.option(
     "--max-side", type=click.IntRange(min=1), metavar="N", help="Exact longer side of the result."
 )
-@click.option(
-    "--dictionary",
-    metavar="FILE",
-    type=File(),
-    help="A model learned by restore train --super-resolution. [default: the packaged ones]",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["anchors", "ksvd"]),
-    default="anchors",
-    show_default=True,
-    help="Anchored regressions, or sparse codes over coupled dictionaries, to compare with.",
+@model("A model learned by restore train --super-resolution. [default: the packaged ones]")
+@dictionary(
+    "Instead of a model, code each patch on its own with these atoms, in turns with the small "
+    "picture: learned on that, grey, or a file."
 )
 @quality("How many stages of the model to run: one, three, or all.")
 @batch_options(suffix="-enlarged")
@@ -42,6 +34,8 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
     Detail comes from regressions learned on photos: nothing is invented, and shrinking the
     result gives the picture back. Of --width and --height one is enough, the other follows.
     """
+    if settings["model"] and settings["dictionary"]:
+        raise click.UsageError("give a --model or a --dictionary, not both")
     wished = [name for name in (width, height, max_side) if name is not None]
     if scale is not None and wished:
         raise click.UsageError("give a --scale or a size, not both")
@@ -62,24 +56,23 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
 def enlarge_picture(
     picture,
     *,
-    threads,
-    progress,
+    pool,
     scale,
     width,
     height,
     max_side,
     max_pixels,
+    model,
     dictionary,
-    method,
     quality,
 ):
     """`picture` enlarged, its alpha with it."""
     import numpy as np
 
     from restore.imaging.resize import resize
-    from restore.tasks.super_resolution import METHODS, super_resolve
+    from restore.tasks.super_resolution import Cascade, super_resolve
 
-    model = METHODS[method].load(dictionary) if dictionary else None
+    model = Cascade.load(model) if model else None
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
@@ -99,15 +92,14 @@ def enlarge_picture(
     enlarge = functools.partial(
         super_resolve,
         model=model,
-        threads=threads,
-        progress=progress,
+        pool=pool,
         quality=quality,
-        method=method,
+        dictionary=dictionary,
         **({"scale": scale} if scale else {"size": size}),
     )
     alpha = picture.alpha
     if alpha is not None:
-        smooth = np.clip(resize(alpha[..., None], *size, threads)[..., 0], 0, 1)
+        smooth = np.clip(resize(alpha[..., None], *size, pool)[..., 0], 0, 1)
         # Contours are as sharp as those of the colours; what is clear or opaque stays so.
         alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarge(alpha)), 0, 1)
     return picture.replace(samples=enlarge(picture.samples), alpha=alpha)

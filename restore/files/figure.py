@@ -123,3 +123,10 @@ def write_figure(path, figure):
 
     with whole_file(path) as file:
         write_pages(file, [Picture(figure)], format_of_name(path))
+
+
+def draw_atoms(dictionary, path):
+    """Write the mosaic of the atoms of a dictionary, the most used first."""
+    uses = dictionary.uses
+    order = np.argsort(-np.array(uses), kind="stable") if uses else None
+    write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))

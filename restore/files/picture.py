@@ -100,7 +100,7 @@ def to_unit(stored, top=None):
     return np.divide(np.minimum(stored, top), np.float32(top), dtype=np.float32, order="C")
 
 
-def to_depth(samples, depth, threads=None):
+def to_depth(samples, depth, pool=None):
     """Float samples as they are stored: rounded and clipped for integers, kept for ``"f32"``.
 
     NaN, which integers cannot hold, becomes 0. Works in bands of rows to spare memory.
@@ -115,5 +115,5 @@ def to_depth(samples, depth, threads=None):
         band *= top
         stored[rows] = np.nan_to_num(np.rint(band, out=band), copy=False)
 
-    bands.for_each(store, bands.rows(samples.shape), threads)
+    bands.for_each(store, bands.rows(samples.shape), pool)
     return stored

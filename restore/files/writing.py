@@ -13,7 +13,7 @@ from restore.files.png import with_png_chunks
 JPEG_QUALITY = 95
 
 
-def write_pages(file, pages, name, *, count=1, depth=None, strict=False, threads=None):
+def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=None):
     """Encode pictures into an open binary file.
 
     Parameters
@@ -30,8 +30,8 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, threads
         By default that of each picture, or the best that the format can hold.
     strict : bool
         Refuse to lose depth to the format instead of warning.
-    threads : int, optional
-        The bytes are the same for any number.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Raises
     ------
@@ -39,7 +39,7 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, threads
         If the format cannot hold the pictures: one sentence saying what to do.
     """
     if name == "tiff":
-        _write_tiff(file, (_prepared(page, name, depth, strict) for page in pages), count, threads)
+        _write_tiff(file, (_prepared(page, name, depth, strict) for page in pages), count, pool)
         return
     pages = iter(pages)
     page = next(pages)
@@ -49,9 +49,9 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, threads
         )
     page = _prepared(page, name, depth, strict)
     if name == "png":
-        _write_png(file, page, threads)
+        _write_png(file, page, pool)
     else:
-        _write_with_pillow(file, page, name, threads)
+        _write_with_pillow(file, page, name, pool)
 
 
 def _warn(sentence):
@@ -108,29 +108,29 @@ def _words(depth):
     return {"8": "8-bit", "16": "16-bit", "f32": "float"}[depth]
 
 
-def _stored(picture, threads):
+def _stored(picture, pool):
     """Samples, and alpha as the last channel, as they go to disk; grey has two axes."""
     samples = picture.samples
     if picture.alpha is not None:
         samples = np.concatenate([samples, picture.alpha[..., None]], axis=2)
-    stored = to_depth(samples, picture.depth, threads)
+    stored = to_depth(samples, picture.depth, pool)
     return stored[..., 0] if stored.shape[2] == 1 else stored
 
 
-def _write_png(file, picture, threads):
+def _write_png(file, picture, pool):
     import imagecodecs
 
     # of filtered photographs runs alone are as small as all matches are, in a third of the time,
     # and one filter as small as the best of five for each row, in two thirds of that
     data = imagecodecs.png_encode(
-        _stored(picture, threads),
+        _stored(picture, pool),
         strategy=imagecodecs.PNG.STRATEGY.RLE,
         filter=imagecodecs.PNG.FILTER.PAETH,
     )
     file.write(with_png_chunks(data, picture.metadata))
 
 
-def _write_with_pillow(file, picture, name, threads):
+def _write_with_pillow(file, picture, name, pool):
     from PIL import Image
 
     metadata, options = picture.metadata, {}
@@ -152,10 +152,10 @@ def _write_with_pillow(file, picture, name, threads):
         options |= {"quality": JPEG_QUALITY, "subsampling": 0}
     elif name == "webp":
         options |= {"lossless": True, "exact": True}
-    Image.fromarray(_stored(picture, threads)).save(file, name.upper(), **options)
+    Image.fromarray(_stored(picture, pool)).save(file, name.upper(), **options)
 
 
-def _write_tiff(file, pages, count, threads):
+def _write_tiff(file, pages, count, pool):
     import tifffile
 
     first = next(pages)
@@ -165,7 +165,7 @@ def _write_tiff(file, pages, count, threads):
         for page in (picture for some in ([first], pages) for picture in some):
             exif = _loaded_exif(page.metadata.exif)
             exifs.append(exif)
-            stored = _stored(page, threads)
+            stored = _stored(page, pool)
             grey = page.samples.shape[2] == 1
             integer = page.depth != "f32"
             tiff.write(

@@ -11,7 +11,9 @@ import math
 import os
 import threading
 from collections import defaultdict, deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
@@ -20,7 +22,7 @@ BAND = 16384
 #: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
 PIXELS = 1 << 17
 
-#: Pools that nobody uses, by their number of threads.
+#: Executors that nobody uses, by their number of threads.
 _idle = defaultdict(list)
 
 
@@ -85,7 +87,52 @@ def _blas():
     return ThreadpoolController().select(user_api="blas")
 
 
-def map_bands(function, bands, threads=None, progress=None, stage=""):
+@dataclass(frozen=True)
+class Pool:
+    """How to work: handed down from the caller to wherever bands are mapped.
+
+    Attributes
+    ----------
+    threads : int, optional
+        All usable processors by default. The results are the same for any number.
+    progress : callable, optional
+        Called as ``progress(stage, done, total)`` on the caller's thread: a word for what is
+        being done, how many parts of it are done, and how many there are.
+
+    Raises
+    ------
+    ValueError
+        If `threads` is below 1.
+    """
+
+    threads: int | None = None
+    progress: Callable | None = None
+
+    def __post_init__(self):
+        if self.threads is not None and self.threads < 1:
+            raise ValueError(f"expected at least 1 thread, got {self.threads}")
+
+    def part(self, number, parts, prefix=""):
+        """The same for part `number` of several: progress counts up over all of them."""
+
+        def tell(stage, done, total):
+            self.progress(prefix + stage, number * total + done, parts * total)
+
+        return Pool(self.threads, self.progress and tell)
+
+
+def tell(pool, stage, done, total):
+    """Report progress, where somebody listens."""
+    if pool is not None and pool.progress:
+        pool.progress(stage, done, total)
+
+
+def part(pool, number, parts, prefix=""):
+    """`Pool.part`, of all processors where there is no pool."""
+    return (pool or Pool()).part(number, parts, prefix)
+
+
+def map_bands(function, bands, pool=None, stage=None):
     """Apply `function` to each band on a pool of threads and yield the results in order.
 
     Parameters
@@ -94,55 +141,47 @@ def map_bands(function, bands, threads=None, progress=None, stage=""):
         Called with one band; must release the interpreter lock to run in parallel.
     bands : sequence
         The work, e.g. slices of patch rows.
-    threads : int, optional
-        Threads to use; all usable processors by default. The results are the same
-        for any number.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)`` after each band, on the caller's thread.
-    stage : str
-        A word for the progress bar, e.g. ``"coding"``.
+    pool : Pool, optional
+        Threads and progress.
+    stage : str, optional
+        A word for the progress bar, e.g. ``"coding"``; without it none is reported.
 
     Yields
     ------
     object
         ``function(band)`` for each band, in the order of `bands`. At most twice
-        `threads` results are held at a time, which bounds the memory.
-
-    Raises
-    ------
-    ValueError
-        If `threads` is below 1.
+        as many results as threads are held at a time, which bounds the memory.
     """
     bands = list(bands)
-    threads = usable_cpus() if threads is None else threads
-    if threads < 1:
-        raise ValueError(f"expected at least 1 thread, got {threads}")
+    pool = pool or Pool()
+    threads = pool.threads or usable_cpus()
+
+    def told(done):
+        if stage:
+            tell(pool, stage, done, len(bands))
 
     def limited(band):
         with one_blas_thread:
             return function(band)
 
-    if len(bands) == 1:  # as in what is itself done band by band: a pool would cost more
+    if len(bands) == 1:  # as in what is itself done band by band: threads would cost more
         yield limited(bands[0])
-        if progress:
-            progress(stage, 1, 1)
+        told(1)
         return
     done = 0
-    with _pool(threads) as pool:
+    with _threads(threads) as executor:
         waiting = deque()
         try:
             for band in bands:
-                waiting.append(pool.submit(limited, band))
+                waiting.append(executor.submit(limited, band))
                 if len(waiting) >= 2 * threads:
                     yield waiting.popleft().result()
                     done += 1
-                    if progress:
-                        progress(stage, done, len(bands))
+                    told(done)
             while waiting:
                 yield waiting.popleft().result()
                 done += 1
-                if progress:
-                    progress(stage, done, len(bands))
+                told(done)
         finally:
             for future in waiting:
                 future.cancel()
@@ -155,21 +194,21 @@ def slices(count, size=BAND):
 
 
 @contextlib.contextmanager
-def _pool(threads):
+def _threads(count):
     """Threads that nobody else uses meanwhile: kept, since learning asks for them in thousands."""
     try:
-        pool = _idle[threads].pop()
+        executor = _idle[count].pop()
     except IndexError:
-        pool = ThreadPoolExecutor(threads)
+        executor = ThreadPoolExecutor(count)
     try:
-        yield pool
+        yield executor
     finally:
-        _idle[threads].append(pool)
+        _idle[count].append(executor)
 
 
-def for_each(function, bands, threads=None):
+def for_each(function, bands, pool=None):
     """`map_bands` for a function that writes its results where they belong."""
-    for _ in map_bands(function, bands, threads):
+    for _ in map_bands(function, bands, pool):
         pass
 
 

@@ -52,14 +52,15 @@ def from_planes(planes):
     return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
 
 
-def luminance(image, threads=1):
+def luminance(image, pool=None):
     """The grey of an image.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
         Channels is 1 or 3.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -73,5 +74,5 @@ def luminance(image, threads=1):
     def weigh(band):
         np.matmul(image[band], GREY, out=grey[band])
 
-    bands.for_each(weigh, bands.rows(image.shape), threads)
+    bands.for_each(weigh, bands.rows(image.shape), pool)
     return grey

@@ -59,7 +59,7 @@ class PhotonNoise(NamedTuple):
     pedestal: float = 0.0
 
 
-def estimate_noise(image, *, threads=None):
+def estimate_noise(image, *, pool=None):
     """The sigma to denoise each channel with, and whether the noise is coarse.
 
     Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
@@ -70,8 +70,8 @@ def estimate_noise(image, *, threads=None):
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
-    threads : int, optional
-        All usable processors by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -81,16 +81,16 @@ def estimate_noise(image, *, threads=None):
     """
     work = working(as_image(image))
     if work.unit != 1:
-        sigmas, coarse = estimate_noise(work.image, threads=threads)
+        sigmas, coarse = estimate_noise(work.image, pool=pool)
         return sigmas * work.unit, coarse
     image = work.image
-    sigmas = estimate_sigma(image, threads=threads)
+    sigmas = estimate_sigma(image, pool=pool)
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
         return sigmas, False
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halved = 2 * estimate_sigma(half, threads=threads)
+    halved = 2 * estimate_sigma(half, pool=pool)
     if not halved.any():
         return sigmas, False
     ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
@@ -99,7 +99,7 @@ def estimate_noise(image, *, threads=None):
     return between, bool(coarse > 0.5)
 
 
-def estimate_photon_noise(image, *, threads=None):
+def estimate_photon_noise(image, *, pool=None):
     """The noise of few photons, where the picture's noise is of that kind.
 
     The variance is measured among blocks of like brightness, on those with least picture in
@@ -109,8 +109,8 @@ def estimate_photon_noise(image, *, threads=None):
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
-    threads : int, optional
-        All usable processors by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def estimate_photon_noise(image, *, threads=None):
     image", IPOL 3, 2013 (the curve).
     """
     work = working(as_image(image))
-    curves = [_noise_curve(plane, threads) for plane in np.moveaxis(work.image, 2, 0)]
+    curves = [_noise_curve(plane, pool) for plane in np.moveaxis(work.image, 2, 0)]
     means, variances = np.concatenate(curves, axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
@@ -141,9 +141,9 @@ def estimate_photon_noise(image, *, threads=None):
     return PhotonNoise(*(float(work.unit * value) for value in found))
 
 
-def _noise_curve(plane, threads):
+def _noise_curve(plane, pool):
     """Mean brightness and variance of the noise, class by class: (2, classes)."""
-    blocks = _Blocks(plane, threads)
+    blocks = _Blocks(plane, pool)
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
     curve = []
@@ -208,7 +208,7 @@ def unstabilise(stable, gain, sigma):
     return (gain * np.maximum(photons - (sigma / gain) ** 2, 0)).astype(np.float32)
 
 
-def estimate_sigma(image, *, threads=None):
+def estimate_sigma(image, *, pool=None):
     """Standard deviation of white noise in each channel of an image.
 
     Every 8x8 block is taken to cosine frequencies. The blocks with the least energy in
@@ -219,8 +219,8 @@ def estimate_sigma(image, *, threads=None):
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         Blocks with NaN, infinity or saturated samples are left out.
-    threads : int, optional
-        All usable processors by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -235,11 +235,11 @@ def estimate_sigma(image, *, threads=None):
     """
     work = working(as_image(image))
     planes = np.moveaxis(work.image, 2, 0)
-    return work.unit * np.array([_estimate_plane(plane, threads) for plane in planes])
+    return work.unit * np.array([_estimate_plane(plane, pool) for plane in planes])
 
 
-def _estimate_plane(plane, threads):
-    blocks = _Blocks(plane, threads)
+def _estimate_plane(plane, pool):
+    blocks = _Blocks(plane, pool)
     usable = np.count_nonzero(np.isfinite(blocks.energies))
     if usable == 0:
         return 0.0
@@ -258,7 +258,7 @@ class _Blocks:
     means : (n_blocks,) float32 ndarray
     """
 
-    def __init__(self, plane, threads=None):
+    def __init__(self, plane, pool=None):
         height, width = plane.shape
         if height < _SIDE or width < _SIDE:
             repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
@@ -289,7 +289,7 @@ class _Blocks:
             self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
             self.means[places] = spectra[:, 0] / _SIDE
 
-        bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), threads)
+        bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), pool)
 
     def variance(self, chosen):
         """Median over the high frequencies of the mean square in the blocks `chosen`."""

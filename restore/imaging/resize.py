@@ -17,7 +17,7 @@ def cubic(distance):
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
 
 
-def resize(image, height, width, threads=None, *, kernel=cubic, radius=2.0):
+def resize(image, height, width, pool=None, *, kernel=cubic, radius=2.0):
     """Resample `image` to `height` x `width`, by cubic convolution if nothing else is asked for.
 
     When shrinking, the kernel is widened by the factor, which removes what the smaller
@@ -29,8 +29,8 @@ def resize(image, height, width, threads=None, *, kernel=cubic, radius=2.0):
     image : (h, w, c) float32 array
     height, width : int
         Size of the result, at least 1.
-    threads : int, optional
-        Threads to use; all usable processors by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
     kernel : callable
         Weights by distance, in samples of the coarser of the two grids.
     radius : float
@@ -69,7 +69,7 @@ def resize(image, height, width, threads=None, *, kernel=cubic, radius=2.0):
                 blend_rows(wide, needed - first, row_weights[band], both)
             resized[band, :, channel] = both
 
-    for _ in map_bands(resample, slices(height, ROWS), threads):
+    for _ in map_bands(resample, slices(height, ROWS), pool):
         pass
     return resized
 

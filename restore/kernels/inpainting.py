@@ -15,6 +15,8 @@ Lebrun, Buades & Morel, "A nonlocal Bayesian image denoising algorithm", SIAM J.
 Sciences 6(3), 2013 (one Gaussian per group of similar patches).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from restore.kernels.jit import kernel
@@ -87,8 +89,28 @@ def interpolate(planes, known, offsets, covariance, filled, top, most):
                 filled[c, row, x] = value
 
 
+class Grouping(NamedTuple):
+    """What `complete` does with the patches at its places."""
+
+    top: int
+    """First row of the picture in `total`."""
+    side: int
+    """Rows and columns of a patch."""
+    reach: int
+    """Pixels around a patch in which similar ones are looked for."""
+    size: int
+    """Patches in a group."""
+    share: int
+    """Patches of it that are estimated, the nearest ones."""
+    whole: bool
+    """Whether wholly known patches are estimated, too."""
+    ridge: np.float32
+    """r: variance of the noise and of what the covariance misses; no less than `ROUNDING` of the
+    covariance's trace is taken, which float32 cannot tell from rounding."""
+
+
 @kernel
-def complete(estimate, observed, known, places, total, weight, settings, ridge):
+def complete(estimate, observed, known, places, total, weight, grouping):
     """Estimate patches anew from their known samples and the group they belong to.
 
     For every place: the patches of `estimate` nearest to the one there make a group, and
@@ -102,15 +124,12 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
     observed : (channels, height, width) float32, anything where unknown
     known : (height, width) bool
     places : (n, 2) int64, top left corners of patches
-    total : (channels, rows, width) float32, added to; its first row is `settings[0]`
+    total : (channels, rows, width) float32, added to
     weight : (rows, width) float32, patches added
-    settings : (6,) int64: first row of `total`, side of a patch, reach of the search,
-        patches in a group, patches of it to estimate, whether wholly known ones, too
-    ridge : float32, r: variance of the noise and of what the covariance misses; no less than
-        `ROUNDING` of the covariance's trace is taken, which float32 cannot tell from rounding
+    grouping : Grouping
     """
     channels, height, width = estimate.shape
-    top, side, reach, size, share, whole = settings
+    top, side, reach, size, share, whole, ridge = grouping
     dim = side * side
     distances = np.empty(2 * reach + 1, np.float32)
     nearest = np.empty(size, np.float32)
@@ -145,7 +164,7 @@ def complete(estimate, observed, known, places, total, weight, settings, ridge):
                         samples[n_known] = k
                         vector[n_known] = observed[c, v, u] - mean[k]
                         n_known += 1
-                if n_known == dim and whole == 0:
+                if n_known == dim and not whole:
                     continue
                 for i in range(n_known):
                     row = covariance[samples[i]]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from restore.imaging.arrays import as_image
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.kernels import blocks, entropy
 from restore.tasks.compression import coding
 from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
@@ -28,8 +28,7 @@ def learn_codec(
     samples=150_000,
     rounds=6,
     seed=0,
-    threads=None,
-    progress=None,
+    pool=None,
     provenance=None,
 ):
     """Learn a codec for pictures like `images`.
@@ -49,9 +48,8 @@ def learn_codec(
     rounds : int
         Rounds of sorting and fitting.
     seed : int
-    threads : int, optional
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
     provenance : dict, optional
         Where the pictures come from.
 
@@ -81,7 +79,7 @@ def learn_codec(
 
     # largest task first; results in order, whatever the threads
     order = (1, 0, 2, 3)
-    fitted = dict(zip(order, map_bands(learn_size, order, threads, progress, "bases")))
+    fitted = dict(zip(order, map_bands(learn_size, order, pool, "bases")))
     fitted = [fitted[number] for number in range(len(SIDES))]
     transforms, predictors, scales = zip(*fitted)
     codec = Codec(
@@ -93,7 +91,7 @@ def learn_codec(
         np.tile(np.array([0.08, 0.04, 0.02], np.float32), (blocks.SCALES, 1)),
         provenance or {},
     )
-    return _learn_statistics(codec, pictures, rng, threads, progress)
+    return _learn_statistics(codec, pictures, rng, pool)
 
 
 def check_picture(picture):
@@ -314,7 +312,7 @@ def _fit(samples, borders, first, sparse):
     return predictor, np.ascontiguousarray(transform), first and first[2]
 
 
-def _learn_statistics(codec, pictures, rng, threads, progress):
+def _learn_statistics(codec, pictures, rng, pool):
     """`codec` with the statistics of coding `pictures` at many steps."""
     runs = [
         (index, int(rng.integers(*_LOG_STEPS)))
@@ -327,9 +325,9 @@ def _learn_statistics(codec, pictures, rng, threads, progress):
     def quantise(run):
         index, log_step = run
         number = log_step * 16 + coding._UNIT
-        return coding.quantise(codec, pictures[index], number, threads=1)[1:]
+        return coding.quantise(codec, pictures[index], number, pool=Pool(1))[1:]
 
-    results = map_bands(quantise, runs, threads, progress, "statistics")
+    results = map_bands(quantise, runs, pool, "statistics")
     for (_, log_step), (levels, sizes, modes) in zip(runs, results):
         coder = coding.writer(models, weights, levels.size * 2 + 1024)
         coding.write(coder, codec, levels, sizes, modes, log_step)

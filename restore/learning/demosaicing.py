@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from restore.imaging import bands
 from restore.imaging.bands import map_bands
 from restore.imaging.colour import luminance
 from restore.kernels import mosaic as kernels
@@ -60,8 +61,7 @@ def learn_demosaicing(
     vivid=0.25,
     noise=0.0,
     seed=0,
-    threads=None,
-    progress=None,
+    pool=None,
 ):
     """Learn what `demosaic` does after its first estimates.
 
@@ -86,8 +86,8 @@ def learn_demosaicing(
         Standard deviation of the noise of the mosaics, on pictures of any contrast, to learn
         joint denoising.
     seed : int
-    threads : int, optional
-    progress : callable, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -118,9 +118,9 @@ def learn_demosaicing(
                 index, key = job
                 return _example(pictures[index], key, vivid, noise, learned)
 
-            tell = progress and functools.partial(_told, progress, f"stage {number + 1}, ")
-            forest = _grow(example, jobs, rate, radii, leaves, threads, tell)
-            learned.append(_fit(example, jobs, radii, forest, threads, tell))
+            part = bands.part(pool, 0, 1, f"stage {number + 1}, ")
+            forest = _grow(example, jobs, rate, radii, leaves, part)
+            learned.append(_fit(example, jobs, radii, forest, part))
     return learned
 
 
@@ -132,7 +132,7 @@ def check_picture(picture):
         raise ValueError("it holds NaN or infinity")
 
 
-def tiles(pictures, seed=0, progress=None):
+def tiles(pictures, seed=0, pool=None):
     """Parts of pictures to learn from, each with the same chance, whatever their number.
 
     Parameters
@@ -140,7 +140,8 @@ def tiles(pictures, seed=0, progress=None):
     pictures : iterable of (height, width, 3) float32 ndarrays
         In [0, 1], read once, one at a time.
     seed : int
-    progress : callable, optional
+    pool : Pool, optional
+        Threads and progress.
 
     Returns
     -------
@@ -157,13 +158,8 @@ def tiles(pictures, seed=0, progress=None):
             if place < TILES:
                 tile = picture[row : row + TILE, column : column + TILE]
                 kept[place : place + 1] = [np.rint(255 * np.clip(tile, 0, 1)).astype(np.uint8)]
-        if progress:
-            progress("cutting tiles", number, len(pictures))
+        bands.tell(pool, "cutting tiles", number, len(pictures))
     return kept
-
-
-def _told(progress, prefix, stage, done, total):
-    progress(prefix + stage, done, total)
 
 
 # Examples ---------------------------------------------------------------------------------
@@ -269,10 +265,10 @@ def _solve(gram, target, prior, strength):
     return np.linalg.solve(matrix, target)
 
 
-def _grow(example, jobs, rate, radii, leaves, threads, progress):
+def _grow(example, jobs, rate, radii, leaves, pool):
     """The trees of both kinds: for each a list of (feature, threshold, first child)."""
     sample = functools.partial(_samples, example, radii=radii, rate=rate)
-    parts = list(map_bands(sample, jobs, threads, progress, "samples"))
+    parts = list(map_bands(sample, jobs, pool, "samples"))
     trees = []
     for kind in (0, 1):
         roles = input_roles(radii, kind)
@@ -282,7 +278,7 @@ def _grow(example, jobs, rate, radii, leaves, threads, progress):
             np.concatenate([part[kind][k] for part in parts]) for k in (1, 2, 3)
         )
         name = f"tree {kind + 1}"
-        trees.append(_tree(inputs, features, target, weight, leaves, threads, progress, name))
+        trees.append(_tree(inputs, features, target, weight, leaves, pool, name))
     return trees
 
 
@@ -296,7 +292,7 @@ def _near(radii):
     return np.nonzero(np.concatenate(keep))[0]
 
 
-def _tree(inputs, features, target, weight, leaves, threads, progress, stage):
+def _tree(inputs, features, target, weight, leaves, pool, stage):
     """Grow one tree, always at the leaf where a split gains most."""
     root = np.sqrt(weight)[:, None]
     inputs = inputs * root
@@ -306,7 +302,7 @@ def _tree(inputs, features, target, weight, leaves, threads, progress, stage):
 
     def consider(node, rows, weights):
         residual = target[rows] - inputs[rows] @ weights
-        found = _best_split(inputs, residual, features, rows, threads)
+        found = _best_split(inputs, residual, features, rows, pool)
         if found is not None:
             gain, feature, threshold = found
             heapq.heappush(queue, (-gain, node, rows, weights, feature, threshold))
@@ -329,12 +325,11 @@ def _tree(inputs, features, target, weight, leaves, threads, progress, stage):
             step = _solve((x.T @ x).astype(np.float64), x.T @ residual, prior, PRIOR_GROWING)
             consider(len(nodes) - 1, part, weights + step.astype(np.float32))
         grown += 1
-        if progress:
-            progress(stage, grown, leaves)
+        bands.tell(pool, stage, grown, leaves)
     return nodes
 
 
-def _best_split(inputs, residual, features, rows, threads):
+def _best_split(inputs, residual, features, rows, pool):
     """(gain, feature, threshold) of the split after which two maps explain most, or None."""
     gain_scale = 1.0
     if len(rows) > DECIDING:
@@ -371,12 +366,12 @@ def _best_split(inputs, residual, features, rows, threads):
                 best = (gain, feature, float(threshold))
         return best
 
-    found = list(map_bands(try_feature, range(FIXED + LOCAL), threads))
+    found = list(map_bands(try_feature, range(FIXED + LOCAL), pool))
     gain, feature, threshold = max(found, key=lambda one: one[0])
     return (gain * gain_scale, feature, threshold) if gain > 0 else None
 
 
-def _fit(example, jobs, radii, forest, threads, progress):
+def _fit(example, jobs, radii, forest, pool):
     """The stage: maps of all leaves from the normal equations of all pictures."""
     # one array of nodes, the two roots first
     nodes, leaves = _joined(forest)
@@ -398,7 +393,7 @@ def _fit(example, jobs, radii, forest, threads, progress):
             found.append((x, target[order] * root, chosen[order]))
         return found
 
-    for found in map_bands(sums, jobs, threads, progress, "sums"):
+    for found in map_bands(sums, jobs, pool, "sums"):
         for x, y, chosen in found:
             if targets is None:
                 targets = np.zeros((leaves, count, y.shape[1]))

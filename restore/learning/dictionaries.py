@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.sparse import coding, dictionary_learning
 from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
@@ -75,7 +76,7 @@ def check(image, patch_shape):
         raise ValueError("it holds NaN or infinity")
 
 
-def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress=None):
+def draw(pictures, patch_shape, count=200_000, *, seed=0, pool=None):
     """Draw patches, each of all those in the pictures with the same chance.
 
     Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip of a picture at a time: how many
@@ -89,10 +90,8 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
     count : int
         Most patches; bounds the memory.
     seed : int
-    threads : int, optional
-        The draw is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -110,7 +109,7 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
     available = flat = number = filled = 0
     for number, image in enumerate(pictures, start=1):
         check(image, patch_shape)
-        for strip, places, left_out in _strips(image, patch_shape, (seed, number), threads):
+        for strip, places, left_out in _strips(image, patch_shape, (seed, number), pool):
             flat += left_out
             fresh = _share(rng, len(places), available, size)
             available += len(places)
@@ -120,16 +119,15 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, threads=None, progress
             filled = kept + fresh
             chosen = rng.choice(len(places), fresh, replace=False)
             rows = np.concatenate([np.array(taken, np.int64), free])
-            _fill(reservoir, rows, strip, patch_shape, places[chosen], threads)
-        if progress:
-            progress("drawing patches", number, _length(pictures, number))
+            _fill(reservoir, rows, strip, patch_shape, places[chosen], pool)
+        bands.tell(pool, "drawing patches", number, _length(pictures, number))
     if available == 0:
         raise ValueError(
             "all patches are flat: there is nothing to learn from"
             if flat
             else "there are no pictures to learn from"
         )
-    reservoir = _ordered(reservoir, rng.permutation(filled), threads)
+    reservoir = _ordered(reservoir, rng.permutation(filled), pool)
     apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
     return Draw(reservoir[apart:], reservoir[:apart], available, number)
 
@@ -147,7 +145,7 @@ def _share(rng, fresh, before, size):
     return min(fresh, int(rng.binomial(size, fresh / (before + fresh))))
 
 
-def _strips(image, patch_shape, seed, threads):
+def _strips(image, patch_shape, seed, pool):
     """Yield (strip, places in it worth learning from, how many flat ones are left out)."""
     columns = image.shape[1] - patch_shape[1] + 1
 
@@ -157,7 +155,7 @@ def _strips(image, patch_shape, seed, threads):
         return strip, places, (rows.stop - rows.start) * columns - len(places)
 
     rows = bands.slices(image.shape[0] - patch_shape[0] + 1, max(1, STRIP // columns))
-    yield from bands.map_bands(look, rows, threads)
+    yield from bands.map_bands(look, rows, pool)
 
 
 def _places(strip, patch_shape, rng):
@@ -201,27 +199,27 @@ def _cut(strip, patch_shape, places):
     return patches
 
 
-def _fill(patches, rows, strip, patch_shape, places, threads):
+def _fill(patches, rows, strip, patch_shape, places, pool):
     """Write the patches at `places` of a strip to `rows` of `patches`."""
 
     def write(band):
         patches[rows[band]] = _cut(strip, patch_shape, places[band])
 
-    bands.for_each(write, bands.slices(len(rows)), threads)
+    bands.for_each(write, bands.slices(len(rows)), pool)
 
 
-def _ordered(patches, order, threads):
+def _ordered(patches, order, pool):
     """``patches[order]``, which takes a while where there are many."""
     ordered = np.empty((len(order), *patches.shape[1:]), patches.dtype)
 
     def take(band):
         np.take(patches, order[band], axis=0, out=ordered[band], mode="clip")
 
-    bands.for_each(take, bands.slices(len(order)), threads)
+    bands.for_each(take, bands.slices(len(order)), pool)
     return ordered
 
 
-def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, progress=None):
+def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, pool=None):
     """Yield batches of centred patches, mixed well, one reading of all pictures.
 
     Pictures come in random order. As many as memory allows are open together and cut into strips,
@@ -235,7 +233,7 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, pr
     share : float
         Of the patches; others in every turn.
     turn : int
-    seed, threads, progress
+    seed, pool
         As for `draw`.
 
     Yields
@@ -254,7 +252,7 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, pr
             places = places[own.random(len(places)) < share]
         return _cut(strip, patch_shape, places)
 
-    pool, pooled, seen = [], 0, 0
+    gathered, pooled, seen = [], 0, 0
     for opened in _opened(pictures, rng.permutation(len(pictures))):
         jobs = [
             (number, image, rows)
@@ -262,24 +260,23 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, threads=None, pr
             for rows in _cuts(image, patch_shape, STREAMED // patch_dim)
         ]
         jobs = [jobs[index] for index in rng.permutation(len(jobs))]
-        for patches in bands.map_bands(cut, jobs, threads):
-            pool.append(patches)
+        for patches in bands.map_bands(cut, jobs, pool):
+            gathered.append(patches)
             pooled += patches.size
             if pooled >= POOL:
-                yield from _shuffled(pool, rng, threads)
-                pool, pooled = [], 0
+                yield from _shuffled(gathered, rng, pool)
+                gathered, pooled = [], 0
         seen += len(opened)
-        if progress:
-            progress("learning", seen, len(pictures))
+        bands.tell(pool, "learning", seen, len(pictures))
     if pooled:
-        yield from _shuffled(pool, rng, threads)
+        yield from _shuffled(gathered, rng, pool)
 
 
 def _opened(pictures, order):
     """Lists of (number, picture) that may be held together, at least one each."""
     opened, held = [], 0
     # one thread reads the next picture in the meantime
-    images = bands.map_bands(pictures.__getitem__, order.tolist(), threads=1)
+    images = bands.map_bands(pictures.__getitem__, order.tolist(), pool=Pool(1))
     for number, image in zip(order, images):
         if image is None:
             continue
@@ -292,16 +289,28 @@ def _opened(pictures, order):
         yield opened
 
 
-def _shuffled(pool, rng, threads):
-    patches = np.concatenate(pool)
+def _shuffled(gathered, rng, pool):
+    patches = np.concatenate(gathered)
     return dictionary_learning.batches(
-        _ordered(patches, rng.permutation(len(patches)), threads), "online"
+        _ordered(patches, rng.permutation(len(patches)), pool), "online"
     )
 
 
-def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, method="ksvd",
-          rule="ormp", iterations=20, done=0, count=None, seed=0, threads=None,
-          progress=None):  # fmt: skip
+def learn(
+    drawn,
+    dictionary,
+    pictures=None,
+    sparsity=None,
+    tolerance=0.0,
+    *,
+    method="ksvd",
+    rule="ormp",
+    iterations=20,
+    done=0,
+    count=None,
+    seed=0,
+    pool=None,
+):
     """The turns of learning, one at a time.
 
     Parameters
@@ -317,7 +326,7 @@ def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, met
         Turns, the `done` ones counted.
     count : int, optional
         Patches that a turn of online learning sees; all by default.
-    seed, threads, progress
+    seed, pool
         As for `draw`.
 
     Yields
@@ -333,18 +342,16 @@ def learn(drawn, dictionary, pictures=None, sparsity=None, tolerance=0.0, *, met
     share = min(1.0, count / drawn.available) if count else 1.0
     for turn in range(done, iterations):
         if method == "online" and pictures is not None:
-            batches = stream(
-                pictures, shape, share, turn=turn, seed=seed, threads=threads, progress=progress
-            )
+            batches = stream(pictures, shape, share, turn=turn, seed=seed, pool=pool)
         else:
             batches = dictionary_learning.batches(drawn.patches, method)
         learned = dictionary_learning.learn_turn(
-            batches, dictionary, sparsity, tolerance, threads, method=method, rule=rule
+            batches, dictionary, sparsity, tolerance, pool, method=method, rule=rule
         )
         dictionary = learned.dictionary
         yield learned
-        if progress and not (method == "online" and pictures is not None):
-            progress("learning", turn + 1, iterations)
+        if not (method == "online" and pictures is not None):
+            bands.tell(pool, "learning", turn + 1, iterations)
 
 
 class Gain(NamedTuple):
@@ -363,22 +370,22 @@ class Gain(NamedTuple):
     other: str
 
 
-def gain(dictionary, patches, sparsity=5, *, threads=None):
+def gain(dictionary, patches, sparsity=5, *, pool=None):
     """Compare with the packaged dictionary of this patch shape, or else with cosines."""
     name = "grey" if dictionary.channels == 1 else "colour"
     other, words = Dictionary.load(name), f"the packaged dictionary {name}"
     if other.patch_shape != dictionary.patch_shape:
         other, words = overcomplete_dct(dictionary.n_atoms, dictionary.patch_shape), "cosines"
-    errors = [error(one, patches, sparsity, threads=threads) for one in (dictionary, other)]
+    errors = [error(one, patches, sparsity, pool=pool) for one in (dictionary, other)]
     decibels = 20 * np.log10(max(errors[1], 1e-12) / max(errors[0], 1e-12))
     return Gain(float(decibels), sparsity, words)
 
 
-def error(dictionary, patches, sparsity, *, threads=None):
+def error(dictionary, patches, sparsity, *, pool=None):
     """Root mean square error of patches that are coded with `sparsity` atoms each."""
     total = 0.0
     for batch in bands.slices(len(patches), max(1, POOL // dictionary.patch_dim)):
-        codes = coding.code(patches[batch], dictionary, sparsity, threads=threads)
+        codes = coding.code(patches[batch], dictionary, sparsity, pool=pool)
         residuals = patches[batch] - coding.reconstruct(codes, dictionary)
         total += np.square(residuals).sum(dtype=np.float64)
     return float(np.sqrt(total / max(1, patches.size)))

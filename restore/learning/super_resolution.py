@@ -14,7 +14,7 @@ import numpy as np
 
 import restore
 from restore.imaging.arrays import as_image
-from restore.imaging.bands import map_bands, slices
+from restore.imaging.bands import Pool, map_bands, slices
 from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
 from restore.kernels.anchors import normalise_rows, turned_patches
@@ -178,8 +178,9 @@ def learn_super_resolution(images, scale, **settings):
     return cascade
 
 
-def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None, seed=0,
-                 threads=None, progress=None):  # fmt: skip
+def learn_stages(
+    images, scale, *, degradation="bicubic", plans=None, start=None, seed=0, pool=None
+):
     """The stages of learning, one at a time.
 
     Parameters
@@ -193,9 +194,8 @@ def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None
     start : Checkpoint, optional
         To go on from, to the same result as without a break.
     seed : int
-    threads : int, optional
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Yields
     ------
@@ -225,11 +225,11 @@ def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None
     provenance["fingerprint"] = _fingerprint(pairs)
     if stages and start.cascade.provenance.get("fingerprint") != provenance["fingerprint"]:
         raise ValueError("the model to go on from was begun with other photos than these")
-    enlarged = [resize(small[..., None], *large.shape, threads)[..., 0] for small, large in pairs]
+    enlarged = [resize(small[..., None], *large.shape, pool)[..., 0] for small, large in pairs]
     for number, plan in enumerate(plans, 1):
         if number > len(stages):
             stage, held = _learn_stage(
-                pairs, folds, enlarged, scale, plan, (seed, number), threads, progress, number
+                pairs, folds, enlarged, scale, plan, (seed, number), pool, number
             )
             stages, held_out = (*stages, stage), (*held_out, held)
             yield Checkpoint(Cascade(scale, stages, provenance), held_out)
@@ -237,10 +237,10 @@ def learn_stages(images, scale, *, degradation="bicubic", plans=None, start=None
 
             def go_on(index, held=held_out[number - 1], enlarged=enlarged):
                 small = pairs[index][0]
-                return advance(held[folds[index]], small, enlarged[index], degradation, 1)
+                return advance(held[folds[index]], small, enlarged[index], degradation, Pool(1))
 
             word = f"stage {number}: applying"
-            enlarged = list(map_bands(go_on, range(len(pairs)), threads, progress, word))
+            enlarged = list(map_bands(go_on, range(len(pairs)), pool, word))
 
 
 def _pairs(images, scale, degradation, seed):
@@ -309,10 +309,10 @@ def shrunk(image, scale, degradation="bicubic"):
     return luminance(small), luminance(image)
 
 
-def advance(stage, small, large, degradation, threads=None):
+def advance(stage, small, large, degradation, pool=None):
     """What the next stage starts from."""
-    large = refine(stage, small, large, threads)
-    return back_project(small[..., None], large[..., None], degradation, threads)[..., 0]
+    large = refine(stage, small, large, pool)
+    return back_project(small[..., None], large[..., None], degradation, pool)[..., 0]
 
 
 def _windows(small, enlarged, scale, plan, band):
@@ -336,7 +336,7 @@ def _examples(small, large, enlarged, scale, plan):
     return windows[vary], patches[vary]
 
 
-def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, number):
+def _learn_stage(pairs, folds, enlarged, scale, plan, seed, pool, number):
     """One stage, and for each fold the stage as the other folds alone teach it."""
     count = len(pairs)
     rng = np.random.default_rng(seed)
@@ -354,7 +354,7 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, n
             found.append(windows[vary])
         return np.concatenate(found)
 
-    samples = list(map_bands(seen, range(count), threads, progress, f"stage {number}: looking"))
+    samples = list(map_bands(seen, range(count), pool, f"stage {number}: looking"))
     windows = np.concatenate(samples)
     del samples
     if len(windows) < plan.n_anchors:
@@ -371,7 +371,7 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, n
     chosen = rng.choice(
         len(windows), min(CLUSTERED, len(windows)), replace=False, p=contrast / contrast.sum()
     )
-    anchors = half(_clusters(compared_of(windows[chosen], sorting), plan.n_anchors, rng, threads))
+    anchors = half(_clusters(compared_of(windows[chosen], sorting), plan.n_anchors, rng, pool))
     scorers = scorers_of(anchors)
     del windows, contrast
 
@@ -405,11 +405,11 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, n
 
     def add_all():
         parts = np.array_split(np.arange(plan.n_anchors), 32)
-        for _ in map_bands(add, parts, threads):
+        for _ in map_bands(add, parts, pool):
             pass
 
     stage = f"stage {number}: learning"
-    for found in map_bands(equations, range(count), threads, progress, stage):
+    for found in map_bands(equations, range(count), pool, stage):
         gathered.append(found)
         held += len(found[1])
         if held > GATHERED:
@@ -432,7 +432,7 @@ def _learn_stage(pairs, folds, enlarged, scale, plan, seed, threads, progress, n
             steps=steps,
         )
 
-    solved = _regressions(normal, n_features, threads)
+    solved = _regressions(normal, n_features, pool)
     return made(solved[-1]), [made(matrices) for matrices in solved[:-1]]
 
 
@@ -461,7 +461,7 @@ def _sorting(windows, plan):
     return (axes[:, : plan.n_sorting] / np.sqrt(energies[: plan.n_sorting])).T * weights
 
 
-def _clusters(compared, count, rng, threads, rounds=8):
+def _clusters(compared, count, rng, pool, rounds=8):
     """(count, n_sorting) float32: the centres of k-means of the rows of `compared_of`."""
     rows = compared[:, :-1]
     centres = rows[rng.choice(len(rows), count, replace=False)]
@@ -472,7 +472,7 @@ def _clusters(compared, count, rng, threads, rounds=8):
         def compare(band, scorers=scorers):
             return nearest_of(compared[band], scorers)[0][:, 0]
 
-        nearest = np.concatenate(list(map_bands(compare, bands, threads)))
+        nearest = np.concatenate(list(map_bands(compare, bands, pool)))
         order = np.argsort(nearest, kind="stable")
         members = np.bincount(nearest, minlength=count)
         full = members > 0
@@ -483,7 +483,7 @@ def _clusters(compared, count, rng, threads, rounds=8):
     return centres.astype(np.float32)
 
 
-def _regressions(normal, n_features, threads):
+def _regressions(normal, n_features, pool):
     """(FOLDS + 1, n_anchors, n_features, patch**2) float32: ridge regressions.
 
     R = C + (X'X + r I)^-1 (X'Y - X'X C) with the common C of all windows: an anchor with few
@@ -520,5 +520,5 @@ def _regressions(normal, n_features, threads):
         best = min(map(solved, pulls), key=error)
         return np.array([common + matrix for matrix in best], np.float32)
 
-    solved = map_bands(solve, range(len(normal)), threads)
+    solved = map_bands(solve, range(len(normal)), pool)
     return np.stack(list(solved), axis=1)

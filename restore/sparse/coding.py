@@ -30,8 +30,7 @@ class Codes(NamedTuple):
     counts: np.ndarray
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", threads=None,
-         progress=None):  # fmt: skip
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", pool=None):
     """Approximate each patch by few atoms (orthogonal matching pursuit).
 
     Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
@@ -48,10 +47,8 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", thre
         Residual energy (sum of squares) at which to stop.
     rule : {"ormp", "omp"}
         How the next atom is chosen: by the residual it leaves, or by its correlation.
-    threads : int, optional
-        All usable processors by default. The codes are the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -88,15 +85,12 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", thre
         if not (finite or np.isfinite(patches[band]).all()):
             raise ValueError("patches hold NaN or infinity")
 
-    for _ in bands.map_bands(
-        code_band, bands.slices(len(patches), BAND), threads, progress, stage="coding"
-    ):
+    for _ in bands.map_bands(code_band, bands.slices(len(patches), BAND), pool, "coding"):
         pass
     return codes
 
 
-def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, threads=None,
-            progress=None):  # fmt: skip
+def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, pool=None):
     """Approximate each patch x by a D of small |x - a D|^2 / 2 + penalty |a|_1.
 
     Basis pursuit denoising, or the lasso. Iterated until no coefficient changes by more than
@@ -112,7 +106,7 @@ def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, thre
         With momentum or without; the codes are the same, the latter's later.
     iterations : int
         At most.
-    threads, progress
+    pool
         As in `code`.
 
     Returns
@@ -147,9 +141,7 @@ def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, thre
         )  # fmt: skip
         return _sparse(full)
 
-    parts = list(
-        bands.map_bands(code_band, bands.slices(len(patches)), threads, progress, stage="coding")
-    )
+    parts = list(bands.map_bands(code_band, bands.slices(len(patches)), pool, "coding"))
     width = max([part.indices.shape[1] for part in parts], default=0)
     parts.append(_sparse(np.zeros((0, width), np.float32)))
     return Codes(

@@ -87,6 +87,14 @@ class Dictionary:
     def _arrays(self):
         return {"atoms": self.atoms, "patch_shape": np.array(self.patch_shape, np.int32)}
 
+    @property
+    def uses(self):
+        """list of int: how many patches used each atom in learning; None where it is not said."""
+        uses = self.provenance.get("uses")
+        if not isinstance(uses, list) or len(uses) != self.n_atoms:
+            return None
+        return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
+
     def coherence(self):
         """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
 
@@ -168,14 +176,15 @@ def load_for(dictionary, channels):
     ValueError
         If its patches have another number of channels; and as `Dictionary.load`.
     """
-    if isinstance(dictionary, str) and dictionary == "learn":
+    if dictionary == "learn":
         dictionary = "grey" if channels == 1 else "colour"
     if not isinstance(dictionary, Dictionary):
         dictionary = Dictionary.load(dictionary)
     if dictionary.channels != channels:
+        has, needs = (("grey" if n == 1 else "colour") for n in (dictionary.channels, channels))
         raise ValueError(
-            f"the dictionary's patches have {dictionary.channels} channels and the picture "
-            f"{channels}"
+            f"the dictionary is of {has} patches, and {needs} ones are coded here: take the one "
+            f"named {needs}, or another of {needs} patches"
         )
     return dictionary
 

@@ -30,8 +30,10 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse import coding
+from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
 #: Two atoms closer than this are one; the later is replaced.
@@ -72,9 +74,20 @@ class Iteration(NamedTuple):
     uses: np.ndarray
 
 
-def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance=0.0, *,
-                     method="ksvd", rule="ormp", start="dct", iterations=20, seed=0, threads=None,
-                     progress=None):  # fmt: skip
+def learn_dictionary(
+    patches,
+    patch_shape,
+    n_atoms=256,
+    sparsity=None,
+    tolerance=0.0,
+    *,
+    method="ksvd",
+    rule="ormp",
+    start="dct",
+    iterations=20,
+    seed=0,
+    pool=None,
+):
     """Learn a dictionary in which the patches have sparse codes.
 
     Parameters
@@ -98,10 +111,8 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
         dictionary (cut, or filled up with patches, to `n_atoms`).
     iterations : int
     seed : int
-    threads : int, optional
-        The dictionary is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -115,15 +126,46 @@ def learn_dictionary(patches, patch_shape, n_atoms=256, sparsity=None, tolerance
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    turns = iterate(
-        patches, first, sparsity, tolerance, iterations, threads, method=method, rule=rule
-    )
+    turns = iterate(patches, first, sparsity, tolerance, iterations, pool, method=method, rule=rule)
     learned = first
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
-        if progress:
-            progress("learning", done, iterations)
+        bands.tell(pool, "learning", done, iterations)
     return learned
+
+
+def learn_on(
+    image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0, pool=None
+):
+    """Fit a dictionary to the patches of one picture by K-SVD.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+    dictionary : Dictionary
+        To start from; it comes back as it is where the picture has fewer patches than atoms.
+    tolerance : float
+        Residual energy of a patch at which it needs no more atoms. Patches of less teach nothing.
+    sparsity : int, optional
+        Most atoms a patch may use; a quarter of its samples by default.
+    patches : int
+        At most so many are drawn.
+    iterations, seed, pool
+        As in `learn_dictionary`.
+
+    Returns
+    -------
+    Dictionary
+    """
+    drawn = patching.sample(image, dictionary.patch_shape, patches, seed)
+    patching.centre(drawn, dictionary.channels)
+    drawn = drawn[np.einsum("pk,pk->p", drawn, drawn) > tolerance]
+    if len(drawn) < dictionary.n_atoms:
+        return dictionary
+    return learn_dictionary(
+        drawn, dictionary.patch_shape, dictionary.n_atoms, sparsity or dictionary.patch_dim // 4,
+        tolerance, start=dictionary, iterations=iterations, seed=seed, pool=pool,
+    )  # fmt: skip
 
 
 def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
@@ -156,7 +198,7 @@ def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     return Dictionary(atoms, patch_shape)
 
 
-def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, threads=None, *,
+def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, pool=None, *,
             method="ksvd", rule="ormp"):  # fmt: skip
     """The turns of learning, one at a time; parameters as in `learn_dictionary`.
 
@@ -169,7 +211,7 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, th
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
     for _ in range(iterations):
         turn = learn_turn(
-            batches(patches, method), dictionary, sparsity, tolerance, threads,
+            batches(patches, method), dictionary, sparsity, tolerance, pool,
             method=method, rule=rule,
         )  # fmt: skip
         dictionary = turn.dictionary
@@ -182,7 +224,7 @@ def batches(patches, method):
     return (patches[batch] for batch in bands.slices(len(patches), size))
 
 
-def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=None, *,
+def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=None, *,
                method="ksvd", rule="ormp"):  # fmt: skip
     """One turn over all patches.
 
@@ -190,7 +232,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     ----------
     patch_batches : iterable of (n, patch_dim) float32 ndarrays
         The atoms are updated after each; only one is held.
-    dictionary, sparsity, tolerance, threads, method, rule
+    dictionary, sparsity, tolerance, pool, method, rule
         As in `learn_dictionary`.
 
     Returns
@@ -206,7 +248,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     uses = np.zeros(dictionary.n_atoms, np.int64)
     energy, count, memory = 0.0, 0, None
     for patches in patch_batches:
-        gram, slope, energies, used = _summary(patches, dictionary, code, step, threads)
+        gram, slope, energies, used = _summary(patches, dictionary, code, step, pool)
         uses += used
         energy += energies.sum(dtype=np.float64)
         count += len(patches)
@@ -233,7 +275,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, threads=
     )
 
 
-def _summary(patches, dictionary, code, step, threads):
+def _summary(patches, dictionary, code, step, pool):
     """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
     energies = np.empty(len(patches), np.float32)
 
@@ -248,7 +290,7 @@ def _summary(patches, dictionary, code, step, threads):
     gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
     slope = np.zeros(dictionary.atoms.shape)
     uses = np.zeros(dictionary.n_atoms, np.int64)
-    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), threads):
+    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), pool):
         for total, part in zip((gram, slope, uses), parts, strict=True):
             total += part
     return gram, slope, energies, uses
@@ -257,8 +299,8 @@ def _summary(patches, dictionary, code, step, threads):
 def _code(patches, dictionary, sparsity, tolerance, rule):
     if rule in ("fista", "ista"):
         penalty = l1_penalty(tolerance, dictionary)
-        return coding.code_l1(patches, dictionary, penalty, rule=rule, threads=1)
-    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, threads=1)
+        return coding.code_l1(patches, dictionary, penalty, rule=rule, pool=Pool(1))
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, pool=Pool(1))
 
 
 def l1_penalty(tolerance, dictionary):

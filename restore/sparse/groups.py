@@ -11,7 +11,7 @@ import numpy as np
 
 from restore.imaging import bands
 from restore.kernels import groups as kernels
-from restore.sparse import patches
+from restore.sparse import overlap, patches
 
 #: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
 #: many more than threads, so that all end together.
@@ -37,7 +37,7 @@ class Grouping:
         return Grouping(self.side, min(self.size, across[0] * across[1]), self.reach, self.stride)
 
 
-def find(guide, grouping, *, threads=None, progress=None):
+def find(guide, grouping, *, pool=None):
     """Group similar patches.
 
     Parameters
@@ -61,11 +61,10 @@ def find(guide, grouping, *, threads=None, progress=None):
         return places
 
     cut = bands.slices(len(rows), max(1, min(BAND_ROWS, len(rows) // BANDS)))
-    return list(bands.map_bands(find_band, cut, threads, progress, stage="grouping"))
+    return list(bands.map_bands(find_band, cut, pool, "grouping"))
 
 
-def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=None,
-         progress=None):  # fmt: skip
+def code(plane, variances, places, side, *, pilot=None, threshold=1.0, pool=None):
     """Code groups of patches over atoms learned on each, and average what overlaps.
 
     Parameters
@@ -88,7 +87,7 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=N
     (height, width) float32 ndarray
     """
     width = plane.shape[1]
-    variances = window_means(variances, side, threads=threads)
+    variances = window_means(variances, side, pool=pool)
 
     def code_band(band):
         top, bottom = band.min() // width, band.max() // width + side
@@ -99,24 +98,20 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, threads=N
             kernels.shrink(plane, variances, band, side, level, total, weight)
         else:
             kernels.wiener(plane, pilot, variances, band, side, total, weight)
-        return top, bottom, total, weight
+        return slice(top, bottom), total, weight
 
     total, weight = np.zeros_like(plane), np.zeros_like(plane)
-    for top, bottom, band_total, band_weight in bands.map_bands(
-        code_band, places, threads, progress, stage="coding"
-    ):
-        total[top:bottom] += band_total
-        weight[top:bottom] += band_weight
+    overlap.accumulate(code_band, places, total, weight, pool, "coding")
 
     def average(rows):
         # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
         total[rows] /= _window_sums(weight, side, -1, rows)
 
-    bands.for_each(average, bands.rows(plane.shape), threads)
+    bands.for_each(average, bands.rows(plane.shape), pool)
     return total
 
 
-def window_means(plane, side, *, threads=None):
+def window_means(plane, side, *, pool=None):
     """Mean of the `side` x `side` window with its top left corner at each pixel.
 
     Pixels beyond the bottom and right edge count as zero: no patch begins there.
@@ -126,7 +121,7 @@ def window_means(plane, side, *, threads=None):
     def take(rows):
         means[rows] = _window_sums(plane, side, 1, rows) / np.float32(side * side)
 
-    bands.for_each(take, bands.rows(plane.shape), threads)
+    bands.for_each(take, bands.rows(plane.shape), pool)
     return means
 
 

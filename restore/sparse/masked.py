@@ -19,7 +19,7 @@ BAND = 2048
 ROUNDS = 3
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, threads=None):
+def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
     """Approximate the known samples of each patch by few atoms and a constant for each channel.
 
     Parameters
@@ -31,8 +31,8 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, threads=None):
         Most atoms a patch may use; half of `patch_dim` by default.
     tolerance : float
         Residual energy per known sample at which to stop.
-    threads : int, optional
-        The codes are the same for any number.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, threads=None):
             *(array[band] for array in codes), means[band],
         )  # fmt: skip
 
-    bands.for_each(code_band, bands.slices(count, BAND), threads)
+    bands.for_each(code_band, bands.slices(count, BAND), pool)
     return codes, means
 
 
@@ -87,8 +87,7 @@ def reconstruct(codes, means, dictionary):
     return patches
 
 
-def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, threads=None,
-          progress=None):  # fmt: skip
+def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, pool=None):
     """Fit a dictionary to patches of which some samples are unknown, by masked K-SVD.
 
     Atoms that no patch uses stay as they are.
@@ -102,10 +101,8 @@ def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, t
     sparsity, tolerance
         As in `code`.
     iterations : int
-    threads : int, optional
-        The dictionary is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -118,11 +115,10 @@ def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, t
     """
     known = np.isfinite(patches)
     for done in range(1, iterations + 1):
-        codes, means = code(patches, dictionary, sparsity, tolerance, threads=threads)
+        codes, means = code(patches, dictionary, sparsity, tolerance, pool=pool)
         residuals = np.where(known, patches - reconstruct(codes, means, dictionary), np.float32(0))
         atoms = dictionary.atoms.copy()
         kernels.update_atoms(residuals, known, *codes, atoms, dictionary.channels, ROUNDS)
         dictionary = Dictionary(atoms, dictionary.patch_shape, dictionary.provenance)
-        if progress:
-            progress("learning", done, iterations)
+        bands.tell(pool, "learning", done, iterations)
     return dictionary

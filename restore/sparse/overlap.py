@@ -8,12 +8,35 @@ added in order, so the result does not depend on the number of threads.
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.sparse import coding
 from restore.sparse import patches as patching
 
 
-def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, threads=None,
-                  progress=None):  # fmt: skip
+def accumulate(estimate, cut, total, weight, pool=None, stage=None):
+    """Add up the overlapping estimates of all bands.
+
+        total = sum_b sum_{p in b} w_p R_p' x_p,      weight = sum_b sum_{p in b} w_p R_p' 1
+
+    Parameters
+    ----------
+    estimate : callable
+        ``estimate(band) -> rows, total, weight``: a slice of rows of the image, and the sums over
+        the band's patches there, shaped as those below. Runs on several threads at once.
+    cut : sequence
+        The bands.
+    total : (..., height, width) float32 ndarray, added to
+    weight : (height, width) float32 ndarray, added to
+    pool : Pool, optional
+        Threads and progress. The sums are taken in the order of the bands.
+    stage : str, optional
+    """
+    for rows, band_total, band_weight in bands.map_bands(estimate, cut, pool, stage):
+        total[..., rows, :] += band_total
+        weight[rows] += band_weight
+
+
+def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, pool=None):
     """Estimate every patch of an image and average the overlapping estimates.
 
     Parameters
@@ -28,9 +51,8 @@ def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, threads
         Samples between neighbouring patches.
     weigh : callable, optional
         ``weigh(patches) -> weights``: of the estimates, from the patches before; 1 by default.
-    threads : int, optional
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -56,16 +78,12 @@ def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, threads
         weights = weigh(patches) if weigh else np.ones(len(patches), np.float32)
         estimates = estimate(patches)
         patching.aggregate(estimates, weights, patch_shape, own_rows - top, columns, total, weight)
-        return top, bottom, total, weight
+        return slice(top, bottom), np.moveaxis(total, 2, 0), weight
 
     total = np.zeros_like(image)
     weight = np.zeros(image.shape[:2], np.float32)
-    band_rows = max(1, bands.BAND // len(columns))
-    for top, bottom, band_total, band_weight in bands.map_bands(
-        restore_band, bands.slices(len(rows), band_rows), threads, progress, stage="restoring"
-    ):
-        total[top:bottom] += band_total
-        weight[top:bottom] += band_weight
+    cut = bands.slices(len(rows), max(1, bands.BAND // len(columns)))
+    accumulate(restore_band, cut, np.moveaxis(total, 2, 0), weight, pool, "restoring")
     with np.errstate(invalid="ignore"):
         total /= weight[..., None]
     return total[:height, :width]
@@ -87,7 +105,7 @@ def sparse_estimate(patches, dictionary, sparsity=None, tolerance=0.0):
     (n_patches, patch_dim) float32 ndarray
     """
     means = patching.centre(patches, dictionary.channels)
-    codes = coding.code(patches, dictionary, sparsity, tolerance, threads=1)
+    codes = coding.code(patches, dictionary, sparsity, tolerance, pool=Pool(1))
     estimates = coding.reconstruct(codes, dictionary)
     patching.uncentre(estimates, means)
     return estimates

@@ -14,7 +14,7 @@ import numpy as np
 from restore.imaging import archive, bands
 from restore.imaging.colour import AXES
 from restore.kernels import unrolled as kernels
-from restore.sparse import patches
+from restore.sparse import overlap, patches
 
 #: Rows of patches per band, and patches per matrix product: enough for the product to be
 #: fast, few enough for the codes to stay in the cache.
@@ -146,7 +146,7 @@ def packaged(name):
     return Coder.load(archive.packaged_path(name))
 
 
-def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progress=None):
+def correct(noisy, first, last, filtered, sigma, coder, *, pool=None):
     """Correct the mean of two estimates of a picture.
 
     Parameters
@@ -159,9 +159,8 @@ def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progres
     sigma : float
         Standard deviation of the noise, in the unit of [0, 1] images.
     coder : Coder
-    threads : int, optional
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -217,14 +216,11 @@ def correct(noisy, first, last, filtered, sigma, coder, *, threads=None, progres
         weight = np.zeros(total.shape[:2], np.float32)
         corrections = corrections.reshape(len(own_rows), len(columns), side, side, channels)
         kernels.add_windowed(corrections, coder.window, own_rows, columns, total, weight)
-        return top, bottom, total.transpose(2, 0, 1), weight
+        return slice(top, bottom), total.transpose(2, 0, 1), weight
 
     total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
-    for top, bottom, band_total, band_weight in bands.map_bands(
-        correct_band, bands.slices(len(rows), BAND_ROWS), threads, progress, stage="correcting"
-    ):
-        total[:, top:bottom] += band_total
-        weight[top:bottom] += band_weight
+    cut = bands.slices(len(rows), BAND_ROWS)
+    overlap.accumulate(correct_band, cut, total, weight, pool, "correcting")
     weight *= scale / share
     total /= weight
     total += estimate

@@ -77,7 +77,7 @@ def test_an_output_folder_that_cannot_be_made_or_written(tmp_path, capsys, monke
     assert tree(tmp_path) == ["a.png", "file"]
 
 
-def wrong(picture, *, threads, progress):
+def wrong(picture, *, pool):
     raise ZeroDivisionError("float division")
 
 
@@ -91,7 +91,7 @@ def test_a_mistake_in_a_task_is_one_line_and_debug_shows_it(tmp_path, capsys):
     assert tree(tmp_path) == ["a.png"]
 
 
-def without_a_number(picture, *, threads, progress):
+def without_a_number(picture, *, pool):
     samples = picture.samples.copy()
     samples[2, 3] = np.nan
     return picture.replace(samples=samples)
@@ -130,7 +130,7 @@ def test_json_lines(tmp_path, capsys):
     assert "b.png" in captured.err
 
 
-def keep(picture, *, threads, progress):
+def keep(picture, *, pool):
     return picture
 
 
@@ -170,7 +170,7 @@ def test_metadata_is_stripped_on_request(tmp_path):
 def test_facts_of_several_pages_are_told_page_by_page(tmp_path, capsys):
     facts = iter([{"page": [1]}, {"page": [2], "second": True}, {"page": [3]}])
 
-    def with_facts(picture, *, threads, progress):
+    def with_facts(picture, *, pool):
         return batch.Result(picture, facts=next(facts))
 
     write(tmp_path / "a.tif", pages=3)
@@ -212,7 +212,7 @@ def test_all_pages_are_done(tmp_path, capsys):
     assert tree(tmp_path) == ["a-inverted.png", "a-inverted.tif", "a.tif"]
 
 
-def blur(picture, *, threads, progress):
+def blur(picture, *, pool):
     """Whatever is under full transparency must not be seen by the task."""
     assert picture.samples.max() <= 0.5
     return picture
@@ -249,11 +249,11 @@ def test_a_second_picture_per_input(tmp_path, capsys):
     assert "no file called c.* in the mask folder" in said
 
 
-def pack(picture, *, threads, progress):
+def pack(picture, *, pool):
     return batch.Result(to_depth(picture.samples, "8").tobytes(), {"bits": 8})
 
 
-def unpack(data, *, threads, progress):
+def unpack(data, *, pool):
     samples = np.frombuffer(data, np.uint8).reshape(8, 9, 3)
     return Picture(to_unit(samples))
 
@@ -279,7 +279,7 @@ def test_outputs_and_inputs_that_are_no_pictures(tmp_path, capsys):
         assert "is for commands that write pictures" in capsys.readouterr().err
 
 
-def with_mask(picture, *, threads, progress):
+def with_mask(picture, *, pool):
     mask = Picture(np.zeros((8, 9, 1), np.float32))
     return batch.Result(picture, extras={"-mask.png": mask, ".txt": b"words"})
 
@@ -298,7 +298,7 @@ def test_further_outputs(tmp_path, capsys):
     assert run([tmp_path / "a.png"], with_mask, EXTRAS, output="-") == 2
 
 
-def no_room(picture, *, threads, progress):
+def no_room(picture, *, pool):
     broken = Picture(np.zeros((8, 9, 1), np.float32), np.full((8, 9), "x"))
     return batch.Result(picture, extras={"-mask.png": broken})
 
@@ -309,7 +309,7 @@ def test_no_output_without_its_further_ones(tmp_path):
     assert tree(tmp_path) == ["a.png"]
 
 
-def never(picture, *, threads, progress):
+def never(picture, *, pool):
     raise AssertionError("the work has begun")
 
 

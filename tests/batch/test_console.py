@@ -66,12 +66,12 @@ def test_a_terminal_gets_no_picture_but_a_bar(tmp_path):
     assert b"inverting" in shown and b"\r" in shown
 
 
-def compile_two(picture, *, threads, progress):
+def compile_two(picture, *, pool):
     """As the cache of kernels does it."""
     for kernel in ("match", "aggregate"):
         for listener in kernels.listeners:
             listener(kernel)
-    progress("inverting", 1, 1)
+    pool.progress("inverting", 1, 1)
     return picture
 
 

@@ -17,6 +17,7 @@ from restore import batch
 from restore.cli.decompress import decompress_bytes
 from restore.files import png, reading, writing
 from restore.files.picture import Metadata, Picture, to_depth, to_unit
+from restore.imaging.bands import Pool
 from restore.tasks.compression import compress
 from tests.invert_command import invert_picture
 
@@ -104,9 +105,9 @@ def compressed_seeds():
     samples = np.cumsum(random.normal(0, 0.02, (26, 33, 3)), axis=1) + 0.5
     beside = {"icc": bytes(16) + b"RGB " + bytes(90), "exif": b"II*\0", "xmp": b"<x/>"}
     alpha = random.random((26, 33))
-    yield compress(samples[..., 0].clip(0, 1), quality=60, threads=1).data
-    yield compress(samples.clip(0, 1), quality=30, threads=1).data
-    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, threads=1).data
+    yield compress(samples[..., 0].clip(0, 1), quality=60, pool=Pool(1)).data
+    yield compress(samples.clip(0, 1), quality=30, pool=Pool(1)).data
+    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, pool=Pool(1)).data
 
 
 def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capfd):
@@ -119,7 +120,9 @@ def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capf
             data = files[0][:5] + data[5:-4] if random.random() < 0.7 else data[:-4]
             data += zlib.crc32(data).to_bytes(4, "big")
         (tmp_path / f"in/{number}.ksvd").write_bytes(data)
-    process = functools.partial(decompress_bytes, dictionary=None, max_pixels=30_000, strip=None)
+    process = functools.partial(
+        decompress_bytes, dictionary=None, model=None, max_pixels=30_000, strip=None
+    )
     start = time.perf_counter()
     options = batch.Options(output=str(tmp_path / "out"), format="png", max_pixels=30_000)
     assert batch.run(process, [str(tmp_path / "in")], options, reads=(".ksvd",)) == 1

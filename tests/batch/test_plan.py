@@ -139,7 +139,7 @@ def test_existing_outputs(tmp_path, capsys):
     assert (tmp_path / "a-inverted.png").stat().st_mode & 0o777 == 0o640
 
 
-def precious(picture, *, threads, progress, place):
+def precious(picture, *, pool, place):
     Path(place).write_text("precious")
     return picture
 
@@ -233,7 +233,7 @@ def test_dry_run_prints_the_plan_and_does_nothing(tmp_path, capsys):
     assert [report["status"] for report in reports] == ["planned", "failed"]
 
 
-def with_mask(picture, *, threads, progress):
+def with_mask(picture, *, pool):
     mask = Picture(np.zeros((8, 9, 1), np.float32))
     return batch.Result(picture, extras={"-mask.png": mask, ".txt": b"words"})
 

@@ -142,7 +142,7 @@ def test_a_dictionary_of_like_pictures_is_learned_and_asked_for(tmp_path):
     (folder / "notes.png").write_bytes(b"no picture")
     tifffile.imwrite(folder / "holes.tif", np.full((30, 30), np.nan, np.float32))
     learned = tmp_path / "mine.npz"
-    code, out, words = restore("train", folder, "--compression", "-o", learned, "--json")
+    code, out, words = restore("train", folder, "--model", "codec", "-o", learned, "--json")
     assert code == 0, words
     assert "notes.png: left out" in words and "holes.tif: left out" in words
     report = json.loads(out.splitlines()[-1])

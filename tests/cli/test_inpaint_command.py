@@ -232,7 +232,7 @@ def test_a_dictionary_fills(scene, tmp_path):
         assert not np.array_equal(one, other)
     words = ("--mask", tmp_path / "mask.png", "-o", tmp_path / "out.png", "--dictionary")
     code, report, _ = restore(scene, *words, "grey")
-    assert code == 1 and "1 channels and the picture 3" in report["error"]
+    assert code == 1 and "of grey patches, and colour ones are coded" in report["error"]
     assert restore(scene, *words, "none.npz")[::2] == (
         2, "there is no file none.npz; the names are learn, grey, colour"
     )  # fmt: skip

@@ -106,7 +106,11 @@ def test_grey_stays_grey(tmp_path):
         (("--scale", 1), "'1' is not one of '2', '3', '4'"),
         (("--scale", 0), "'0' is not one of '2', '3', '4'"),
         (("--width", 0), "0 is not in the range"),
-        (("--dictionary", "missing.npz"), "missing.npz"),
+        (("--model", "missing.npz"), "missing.npz"),
+        (
+            ("--dictionary", "missing.npz"),
+            "there is no file missing.npz; the names are learn, grey",
+        ),
     ],
 )
 def test_wrong_usage(scene, arguments, words):
@@ -137,7 +141,7 @@ def test_damaged_model(scene, tmp_path):
     from restore.imaging.archive import packaged_path
 
     (tmp_path / "sr2.npz").write_bytes(packaged_path("sr2").read_bytes()[:-1000])
-    code, report, _ = restore(scene, "--dictionary", tmp_path / "sr2.npz")
+    code, report, _ = restore(scene, "--model", tmp_path / "sr2.npz")
     assert code == 1 and "sr2.npz is not a super-resolution model file, or is damaged" in str(
         report
     )
@@ -146,7 +150,21 @@ def test_damaged_model(scene, tmp_path):
 def test_models_of_another_kind_or_scale(scene):
     from restore.imaging.archive import packaged_path
 
-    code, report, _ = restore(scene, "--dictionary", packaged_path("grey"))
+    code, report, _ = restore(scene, "--model", packaged_path("grey"))
     assert code == 1 and "super-resolution model" in report["error"]
-    code, report, _ = restore(scene, "--dictionary", packaged_path("sr3"), "--scale", 2)
+    code, report, _ = restore(scene, "--model", packaged_path("sr3"), "--scale", 2)
     assert code == 1 and "scale 3, not 2" in report["error"]
+
+
+def test_a_dictionary_enlarges(scene):
+    from restore.imaging.archive import packaged_path
+
+    enlarged = []
+    for words in (("--dictionary", "grey"), ("--dictionary", "learn"), ()):
+        code, report, _ = restore(scene, *words, "--overwrite", "--quality", "fast")
+        assert code == 0, report
+        enlarged.append(read_picture(scene.with_name("scene-enlarged.png")).samples)
+    assert not np.array_equal(enlarged[0], enlarged[2])
+    assert enlarged[0].shape == enlarged[2].shape
+    code, report, said = restore(scene, "--dictionary", "grey", "--model", packaged_path("sr2"))
+    assert code == 2 and "not both" in said

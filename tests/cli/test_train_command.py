@@ -21,6 +21,7 @@ from restore.files.picture import Picture
 from restore.files.reading import read_picture
 from restore.files.safe import only_one
 from restore.files.writing import write_pages
+from restore.imaging.bands import Pool
 from restore.imaging.measures import psnr
 from restore.learning import dictionaries
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
@@ -92,7 +93,7 @@ def test_a_draw_depends_on_the_seed_alone(threads, monkeypatch):
     monkeypatch.setattr(dictionaries, "STRIP", 1000)
     pictures = [noise(80, 90, seed=n) for n in range(3)]
     one = dictionaries.draw(pictures, (8, 8, 1), 500, seed=1)
-    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, threads=threads)
+    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, pool=Pool(threads))
     other = dictionaries.draw(pictures, (8, 8, 1), 500, seed=2)
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
 
@@ -284,7 +285,7 @@ def test_what_gives_no_dictionary_is_told_and_leaves_nothing(tmp_path):
     for init, sentence in (
         ("none.npz", "there is no dictionary"),
         (folder / "notes.png", "is not a dictionary file"),
-        (HOUSE / "restore/data/sr2-ksvd.npz", "it holds a coupled dictionary"),
+        (HOUSE / "restore/data/sr2.npz", "it holds a super-resolution model"),
     ):
         result = call(SAMPLES, "-o", out, "--init", init)
         assert result.return_value == 1 and sentence in result.stderr
@@ -297,9 +298,15 @@ def test_wrong_usage_is_told_before_anything_is_read(photos, tmp_path):
     (tmp_path / "old.npz").touch()
     for arguments, sentence in (
         (("-o", tmp_path / "old.npz"), "exists: use --resume"),
-        (("-o", tmp_path / "old.npz", "--demosaicing"), "exists: use --overwrite"),
-        (("-o", tmp_path / "new.npz", "--demosaicing", "--resume"), "in one go"),
-        (("-o", tmp_path / "new.npz", "--compression", "--resume"), "in one go"),
+        (("-o", tmp_path / "old.npz", "--model", "demosaicing"), "exists: use --overwrite"),
+        (
+            ("-o", tmp_path / "new.npz", "--model", "demosaicing", "--resume"),
+            "--resume means nothing for --model",
+        ),
+        (
+            ("-o", tmp_path / "new.npz", "--model", "codec", "--resume"),
+            "--resume means nothing for --model",
+        ),
         (("-o", tmp_path / "new.png"), "should end in .npz"),
         (("-o", tmp_path / "new.npz", "--overwrite", "--resume"), "contradict"),
         (("-o", tmp_path / "new.npz", "--picture", "atoms.xyz"), "unknown extension"),
@@ -380,14 +387,14 @@ class Model:
 
 
 def test_a_codec_is_learned_by_compression(photos, tmp_path, monkeypatch):
-    def learn(pictures, *, seed, threads, progress, **settings):
+    def learn(pictures, *, seed, pool, **settings):
         assert [image.shape[2] for image in pictures] == [1, 3] and seed == 5
         return Model({"method": "some"})
 
     monkeypatch.setattr("restore.learning.compression.learn_codec", learn)
     out = tmp_path / "model.npz"
     (photos / "bad.png").write_text("not a picture")
-    result = call(photos, "-o", out, "--compression", "--seed", 5, "--json")
+    result = call(photos, "-o", out, "--model", "codec", "--seed", 5, "--json")
     assert result.return_value == 0
     (end,) = lines(result)
     assert end["pictures"] == 2 and len(end["skipped"]) == 1
@@ -458,20 +465,20 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
     learn = functools.partial(learn_demosaicing, stages=1, leaves=2, samples=4000)
     monkeypatch.setattr(learning.demosaicing, "learn_demosaicing", learn)
     output, restored = tmp_path / "mine.npz", tmp_path / "colour.png"
-    result = call(photos, "-o", output, "--demosaicing", "--shrink", 2, "--json")
+    result = call(photos, "-o", output, "--model", "demosaicing", "--shrink", 2, "--json")
     assert result.return_value == 0, result.stderr
     (end,) = lines(result)
     assert end["pictures"] == 1 and "grey picture" in next(iter(end["skipped"].values()))
     model = demosaicing.Model.load(output)
     assert len(model.stages) == 1 and model.provenance["learned_from"] == ["photos"]
     words = ["demosaic", str(SAMPLES / "coffee-mosaic.png"), "-o", str(restored), "--pattern"]
-    words += ["RGGB", "--dictionary", str(output)]
+    words += ["RGGB", "--model", str(output)]
     result = CliRunner().invoke(cli, words, standalone_mode=False)
     assert result.return_value == 0, result.stderr
     clean = read_picture(SAMPLES / "coffee-clean.png").samples
     assert psnr(clean, read_picture(restored).samples) > 30
-    wrong = call(photos, "-o", tmp_path / "a.npz", "--demosaicing", "--compression")
-    assert "choose one of" in str(wrong.exception)
+    wrong = call(photos, "-o", tmp_path / "a.npz", "--model", "demosaicing", "--atoms", 5)
+    assert "--atoms means nothing for --model demosaicing" in str(wrong.exception)
 
 
 @pytest.fixture
@@ -485,7 +492,7 @@ def enlarging(photos, tmp_path, monkeypatch):
     )
     monkeypatch.setitem(super_resolution.PLANS, 2, (first, other, other))
     others = [SAMPLES / f"{name}-clean.png" for name in ("astronaut", "coffee")]
-    return (photos, *others, "--super-resolution", 2)
+    return (photos, *others, "--model", "super-resolution", "--scale", 2)
 
 
 def test_a_folder_becomes_a_model_for_super_resolution(enlarging, tmp_path):
@@ -533,7 +540,7 @@ def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, 
         (("--seed", 1), "with the seed 0, not 1"),
         (("--shrink", 2), "other photos"),
         (("--degradation", "area"), "with the degradation bicubic, not area"),
-        (("--super-resolution", 3), "for scale 2, not 3"),
+        (("--scale", 3), "for scale 2, not 3"),
     ):
         result = call(*enlarging, "-o", parts, "--resume", *changed)
         assert result.return_value == 1 and words in result.stderr, result.stderr
@@ -544,8 +551,11 @@ def test_an_interrupted_model_for_super_resolution_goes_on(enlarging, tmp_path, 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--super-resolution", 2, "--picture", "a.png"), "does not go with --picture"),
-        (("--degradation", "area"), "--degradation goes with --super-resolution"),
+        (
+            ("--model", "super-resolution", "--scale", 2, "--picture", "a.png"),
+            "--picture means nothing for --model super-resolution",
+        ),
+        (("--degradation", "area"), "--degradation means nothing for a dictionary"),
     ],
 )
 def test_wrong_usage_of_learning_to_enlarge(photos, tmp_path, arguments, words):

@@ -12,6 +12,7 @@ import pytest
 import threadpoolctl
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 32, None])
@@ -20,7 +21,7 @@ def test_results_come_in_the_order_of_the_bands(threads):
         time.sleep(0.002 * (20 - number))
         return number * number
 
-    assert list(bands.map_bands(late_first, range(20), threads)) == [n * n for n in range(20)]
+    assert list(bands.map_bands(late_first, range(20), Pool(threads))) == [n * n for n in range(20)]
 
 
 def test_sums_are_the_same_bit_for_bit_for_any_number_of_threads():
@@ -28,7 +29,7 @@ def test_sums_are_the_same_bit_for_bit_for_any_number_of_threads():
 
     def total(threads):
         pieces = bands.slices(len(values), 999)
-        parts = bands.map_bands(lambda piece: values[piece].sum(), pieces, threads)
+        parts = bands.map_bands(lambda piece: values[piece].sum(), pieces, Pool(threads))
         return sum(parts, np.float32(0)).tobytes()
 
     assert len({total(threads) for threads in (1, 2, 3, 4)}) == 1
@@ -47,7 +48,7 @@ def test_no_bands_give_no_results():
 @pytest.mark.parametrize("threads", [0, -1])
 def test_no_threads_are_refused(threads):
     with pytest.raises(ValueError, match="at least 1 thread"):
-        list(bands.map_bands(abs, range(3), threads))
+        list(bands.map_bands(abs, range(3), Pool(threads)))
 
 
 def test_an_error_in_a_band_reaches_the_caller():
@@ -57,12 +58,12 @@ def test_an_error_in_a_band_reaches_the_caller():
         return number
 
     with pytest.raises(ValueError, match="three"):
-        list(bands.map_bands(refuse_three, range(8), threads=2))
+        list(bands.map_bands(refuse_three, range(8), pool=Pool(2)))
 
 
 def test_results_in_waiting_are_bounded():
     started = []
-    results = bands.map_bands(started.append, range(1000), threads=2)
+    results = bands.map_bands(started.append, range(1000), pool=Pool(2))
     next(results)
     time.sleep(0.05)
     assert len(started) <= 2 * 2 + 1
@@ -75,12 +76,12 @@ def test_progress_counts_up_on_the_thread_of_the_caller():
     def progress(stage, done, total):
         seen.append((stage, done, total, threading.current_thread()))
 
-    list(bands.map_bands(abs, range(5), 3, progress, "coding"))
+    list(bands.map_bands(abs, range(5), Pool(3, progress), "coding"))
     assert seen == [("coding", n, 5, threading.current_thread()) for n in range(1, 6)]
 
 
 def test_blas_keeps_to_one_thread_inside_a_band():
-    for pools in bands.map_bands(lambda _: blas_threads(), range(4), threads=2):
+    for pools in bands.map_bands(lambda _: blas_threads(), range(4), pool=Pool(2)):
         assert set(pools) <= {1}
 
 
@@ -96,7 +97,7 @@ def blas_threads():
 @pytest.fixture
 def several():
     """More than one thread of BLAS, as on every machine of more than one processor."""
-    list(bands.map_bands(abs, range(2), 1))  # what is loaded late is loaded now
+    list(bands.map_bands(abs, range(2), Pool(1)))  # what is loaded late is loaded now
     before = set(blas_threads())
     if before == {1}:
         pytest.skip("BLAS has one thread here")
@@ -104,7 +105,7 @@ def several():
 
 
 def test_overlapping_maps_give_the_process_its_blas_threads_back(several):
-    first, second = (bands.map_bands(abs, range(9), 2) for _ in range(2))
+    first, second = (bands.map_bands(abs, range(9), Pool(2)) for _ in range(2))
     next(first), next(second)
     first.close()
     assert list(second) == list(range(1, 9))
@@ -126,9 +127,9 @@ def test_two_tasks_at_once_are_as_one_after_the_other():
 
     noisy = np.random.default_rng(0).random((48, 48)).astype(np.float32)
     tasks = [
-        lambda: denoise(noisy, 0.2, threads=2),
-        lambda: demosaic(noisy, quality="fast", threads=2),
-        lambda: denoise(noisy, 0.1, dictionary="learn", iterations=1, threads=2),
+        lambda: denoise(noisy, 0.2, pool=Pool(2)),
+        lambda: demosaic(noisy, quality="fast", pool=Pool(2)),
+        lambda: denoise(noisy, 0.1, dictionary="learn", iterations=1, pool=Pool(2)),
     ]
     expected = [task().tobytes() for task in tasks]
     with ThreadPoolExecutor(3) as pool:
@@ -139,10 +140,11 @@ def test_two_tasks_at_once_are_as_one_after_the_other():
 def test_threads_are_kept_and_shared_by_nobody():
     before = threading.active_count()
     for _ in range(20):
-        assert list(bands.map_bands(abs, range(9), 3)) == list(range(9))
+        assert list(bands.map_bands(abs, range(9), Pool(3))) == list(range(9))
     assert threading.active_count() <= before + 3
     # a band that maps bands itself has threads of its own
-    inner = bands.map_bands(lambda number: sum(bands.map_bands(abs, range(9), 1)), range(9), 1)
+    one = Pool(1)
+    inner = bands.map_bands(lambda _: sum(bands.map_bands(abs, range(9), one)), range(9), one)
     assert list(inner) == 9 * [36]
 
 
@@ -152,12 +154,13 @@ def test_a_forked_process_starts_threads_of_its_own():
 import os
 import signal
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 
-assert list(bands.map_bands(abs, range(9), 2)) == list(range(9))
+assert list(bands.map_bands(abs, range(9), Pool(2))) == list(range(9))
 child = os.fork()
 if child == 0:
     signal.alarm(20)
-    os._exit(0 if list(bands.map_bands(abs, range(9), 2)) == list(range(9)) else 1)
+    os._exit(0 if list(bands.map_bands(abs, range(9), Pool(2))) == list(range(9)) else 1)
 raise SystemExit(os.waitpid(child, 0)[1])
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True)

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from restore.files.reading import read_picture
+from restore.imaging.bands import Pool
 from restore.imaging.noise import (
     estimate_noise,
     estimate_photon_noise,
@@ -37,7 +38,7 @@ def test_channels_are_measured_on_their_own():
 def test_the_same_for_any_number_of_threads():
     image = noisy(read_picture(CLEAN[0]).samples, 0.1)
     for estimate in (estimate_sigma, estimate_photon_noise):
-        assert len({str(estimate(image, threads=threads)) for threads in (1, 2, 4)}) == 1
+        assert len({str(estimate(image, pool=Pool(threads))) for threads in (1, 2, 4)}) == 1
 
 
 def test_the_level_follows_the_range():

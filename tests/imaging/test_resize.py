@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize, taps
 from tests.reference import resized as literal
 
@@ -36,8 +37,8 @@ def test_turning_the_image_turns_the_result():
 
 def test_threads_change_nothing():
     image = scene(300, 40)
-    one = resize(image, 900, 120, threads=1)
-    assert np.array_equal(one, resize(image, 900, 120, threads=3))
+    one = resize(image, 900, 120, pool=Pool(1))
+    assert np.array_equal(one, resize(image, 900, 120, pool=Pool(3)))
 
 
 def test_weights_sum_to_one_and_stay_inside():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from tests import reference
@@ -117,7 +118,7 @@ def test_the_number_of_threads_and_the_neighbours_change_nothing():
     patches = signals(40_000, 36)
 
     def coded(part, threads):
-        return coding.code(patches[part], atoms, 4, 0.1, threads=threads)
+        return coding.code(patches[part], atoms, 4, 0.1, pool=Pool(threads))
 
     one, four = coded(slice(None), 1), coded(slice(None), 4)
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))

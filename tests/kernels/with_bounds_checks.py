@@ -20,13 +20,14 @@ import pytest
 import restore
 from restore.imaging import archive
 from restore.imaging.arrays import PictureWarning
+from restore.imaging.bands import Pool
 from restore.kernels import jit
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import Coder, correct
 from restore.tasks.compression import Codec
 from restore.tasks.demosaicing import Model
-from restore.tasks.super_resolution import Cascade, CoupledDictionary
+from restore.tasks.super_resolution import Cascade
 from tests.batch.test_fuzz import mutated
 
 MUTATIONS = int(os.environ.get("FUZZ", 30))
@@ -99,13 +100,13 @@ def use_dictionary(file):
 
 def use_codec(file):
     codec = Codec.load(file)
-    data = restore.compress(PICTURE, quality=70, codec=codec, threads=1).data
-    return restore.decompress(data, codec=codec, threads=1).samples
+    data = restore.compress(PICTURE, quality=70, codec=codec, pool=Pool(1)).data
+    return restore.decompress(data, codec=codec, pool=Pool(1)).samples
 
 
 def use_coder(file):
     planes = GREY[None]
-    return correct(planes, planes, planes, planes, 0.1, Coder.load(file), threads=1)
+    return correct(planes, planes, planes, planes, 0.1, Coder.load(file), pool=Pool(1))
 
 
 #: By kind of file: a small one, and what loads it and runs the kernels behind it.
@@ -113,21 +114,15 @@ KINDS = {
     "dictionary": (lambda: restore.Dictionary.load("grey"), use_dictionary),
     "demosaicing": (
         lambda: Model.load(archive.packaged_path("demosaic")),
-        lambda file: restore.demosaic(GREY, model=Model.load(file), threads=1),
+        lambda file: restore.demosaic(GREY, model=Model.load(file), pool=Pool(1)),
     ),
     "noisy demosaicing": (
         lambda: Model.load(archive.packaged_path("demosaic-noisy")),
-        lambda file: restore.demosaic(GREY, sigma=0.1, model=Model.load(file), threads=1),
+        lambda file: restore.demosaic(GREY, sigma=0.1, model=Model.load(file), pool=Pool(1)),
     ),
     "cascade": (
         small_cascade,
-        lambda file: restore.super_resolve(PICTURE, model=Cascade.load(file), threads=1),
-    ),
-    "coupled": (
-        lambda: CoupledDictionary.load(2),
-        lambda file: restore.super_resolve(
-            GREY, model=CoupledDictionary.load(file), method="ksvd", threads=1
-        ),
+        lambda file: restore.super_resolve(PICTURE, model=Cascade.load(file), pool=Pool(1)),
     ),
     "codec": (small_codec, use_codec),
     "coder": (small_coder, use_coder),
@@ -200,9 +195,9 @@ def test_mutated_models_end_in_a_sentence_or_a_result(kind):
 
 def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
     seeds = [
-        restore.compress(PICTURE, quality=60, threads=1).data,
-        restore.compress(GREY, quality=90, codec=small_codec(), embed=True, threads=1).data,
-        restore.compress(GREY, quality=60, codec=Dictionary.load("grey"), threads=1).data,
+        restore.compress(PICTURE, quality=60, pool=Pool(1)).data,
+        restore.compress(GREY, quality=90, codec=small_codec(), embed=True, pool=Pool(1)).data,
+        restore.compress(GREY, quality=60, codec=Dictionary.load("grey"), pool=Pool(1)).data,
     ]
     random = np.random.default_rng(4)
     decoded = 0
@@ -212,7 +207,7 @@ def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
             data = seeds[number % 3][:7] + data[7:]
         data += zlib.crc32(data).to_bytes(4, "big")
         with contextlib.suppress(ValueError):
-            found = restore.decompress(data, max_pixels=30_000, threads=1)
+            found = restore.decompress(data, max_pixels=30_000, pool=Pool(1))
             decoded += 1
             assert np.isfinite(found.samples).all()
     assert decoded > MUTATIONS / 20
@@ -228,25 +223,25 @@ LINES[::5] = LINES[:, ::7] = 1
 
 #: Sigma, where a task has it, is in the unit of the picture.
 TASKS = {
-    "denoise": lambda image, unit: restore.denoise(image, 0.1 * unit, threads=1),
-    "estimate and denoise": lambda image, unit: restore.denoise(image, threads=1),
+    "denoise": lambda image, unit: restore.denoise(image, 0.1 * unit, pool=Pool(1)),
+    "estimate and denoise": lambda image, unit: restore.denoise(image, pool=Pool(1)),
     "photons": lambda image, unit: restore.denoise(
-        image, poisson_gain=0.02 * unit, quality="fast", threads=1
+        image, poisson_gain=0.02 * unit, quality="fast", pool=Pool(1)
     ),
-    "inpaint": lambda image, unit: restore.inpaint(image, MASK, threads=1),
+    "inpaint": lambda image, unit: restore.inpaint(image, MASK, pool=Pool(1)),
     "inpaint by a dictionary": lambda image, unit: restore.inpaint(
-        image, MASK, dictionary="grey", threads=1
+        image, MASK, dictionary="grey", pool=Pool(1)
     ),
-    "fill a hole": lambda image, unit: restore.inpaint(image, HOLE, threads=1),
+    "fill a hole": lambda image, unit: restore.inpaint(image, HOLE, pool=Pool(1)),
     "inpaint under noise": lambda image, unit: restore.inpaint(
-        image, MASK, sigma=0.1 * unit, quality="fast", threads=1
+        image, MASK, sigma=0.1 * unit, quality="fast", pool=Pool(1)
     ),
-    "find dust": lambda image, unit: restore.find_defects(image, "dust", threads=1) * unit,
-    "demosaic": lambda image, unit: restore.demosaic(image, threads=1),
+    "find dust": lambda image, unit: restore.find_defects(image, "dust", pool=Pool(1)) * unit,
+    "demosaic": lambda image, unit: restore.demosaic(image, pool=Pool(1)),
     "demosaic under noise": lambda image, unit: restore.demosaic(
-        image, sigma=0.1 * unit, threads=1
+        image, sigma=0.1 * unit, pool=Pool(1)
     ),
-    "enlarge": lambda image, unit: restore.super_resolve(image, threads=1),
+    "enlarge": lambda image, unit: restore.super_resolve(image, pool=Pool(1)),
 }
 
 

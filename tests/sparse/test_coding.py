@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from tests import reference
@@ -33,7 +34,7 @@ def test_sparsity_is_the_patch_dim_by_default_and_at_most_the_number_of_atoms():
 
 def test_progress_is_told():
     told = []
-    coding.code(PATCHES, ATOMS, 2, progress=lambda *step: told.append(step))
+    coding.code(PATCHES, ATOMS, 2, pool=Pool(progress=lambda *step: told.append(step)))
     assert told == [("coding", 1, 1)]
 
 
@@ -99,7 +100,7 @@ def test_momentum_saves_steps():
 
 def test_l1_codes_have_no_padding_inside_and_no_dependence_on_threads():
     patches = np.random.default_rng(1).standard_normal((20_000, 16)).astype(np.float32)
-    one, four = (coding.code_l1(patches, ATOMS, 0.8, threads=n) for n in (1, 4))
+    one, four = (coding.code_l1(patches, ATOMS, 0.8, pool=Pool(n)) for n in (1, 4))
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))
     used = np.arange(one.indices.shape[1]) < one.counts[:, None]
     assert np.array_equal(one.coefficients != 0, used) and not one.indices[~used].any()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse import coding, dictionary_learning
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
@@ -175,7 +176,7 @@ def test_threads_change_nothing(method):
 
     def learn(threads):
         return dictionary_learning.learn_dictionary(
-            signals, (4, 4, 1), 32, sparsity=3, iterations=3, method=method, threads=threads
+            signals, (4, 4, 1), 32, sparsity=3, iterations=3, method=method, pool=Pool(threads)
         ).atoms.tobytes()
 
     assert len({learn(threads) for threads in (1, 2, 4)}) == 1
@@ -249,6 +250,11 @@ def test_progress_is_told():
     told = []
     _, signals = planted(count=100)
     dictionary_learning.learn_dictionary(
-        signals, (20, 1, 1), 30, 2, iterations=3, progress=lambda *step: told.append(step)
+        signals,
+        (20, 1, 1),
+        30,
+        2,
+        iterations=3,
+        pool=Pool(progress=lambda *step: told.append(step)),
     )
     assert told == [("learning", 1, 3), ("learning", 2, 3), ("learning", 3, 3)]

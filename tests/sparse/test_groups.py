@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.kernels import groups as kernels
 from restore.sparse import groups
 from tests import reference
@@ -41,8 +42,8 @@ def test_coding_follows_the_equations(use_pilot):
     variances[:, 20:] *= 2
     pilot = texture(seed=1) if use_pilot else None
     grouping = groups.Grouping(side=4, size=20, reach=9, stride=3)
-    places = groups.find(plane, grouping, threads=1)
-    coded = groups.code(plane, variances, places, 4, pilot=pilot, threshold=2.0, threads=1)
+    places = groups.find(plane, grouping, pool=Pool(1))
+    coded = groups.code(plane, variances, places, 4, pilot=pilot, threshold=2.0, pool=Pool(1))
     wanted = reference.coded_groups(plane, pilot, variances, np.concatenate(places), 4, 2.0)
     np.testing.assert_allclose(coded, wanted, atol=2e-5)
 
@@ -75,8 +76,8 @@ def test_any_number_of_threads_gives_the_same_bits():
     level = np.full_like(plane, 0.05**2)
     results = []
     for threads in (1, 3):
-        places = groups.find(plane, groups.Grouping(), threads=threads)
-        results.append(groups.code(plane, level, places, 6, threads=threads))
+        places = groups.find(plane, groups.Grouping(), pool=Pool(threads))
+        results.append(groups.code(plane, level, places, 6, pool=Pool(threads)))
     np.testing.assert_array_equal(*results)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.kernels import masked as kernels
 from restore.sparse import coding, masked
 from restore.sparse.dictionary import Dictionary
@@ -110,10 +111,10 @@ def test_a_channel_without_known_samples_takes_the_mean_of_the_others():
 
 def test_the_number_of_threads_changes_nothing():
     atoms, patches = dictionary(), holed(signals(5000, 16))
-    one, four = (masked.code(patches, atoms, 4, threads=threads) for threads in (1, 4))
+    one, four = (masked.code(patches, atoms, 4, pool=Pool(threads)) for threads in (1, 4))
     assert all(np.array_equal(a, b) for a, b in zip(one[0], four[0], strict=True))
     assert np.array_equal(one[1], four[1])
-    learned = [masked.learn(patches, atoms, 4, iterations=2, threads=n).atoms for n in (1, 4)]
+    learned = [masked.learn(patches, atoms, 4, iterations=2, pool=Pool(n)).atoms for n in (1, 4)]
     assert np.array_equal(*learned)
 
 

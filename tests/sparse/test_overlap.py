@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from restore.imaging.bands import Pool
 from restore.sparse import overlap
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
@@ -22,7 +23,7 @@ def scene(height, width, channels=1, seed=0):
 def test_the_identity_gives_the_image_back(shape, side, stride):
     image = scene(*shape)
     restored = overlap.restore_image(
-        image, (side, side, shape[2]), lambda patches: patches, min(stride, side), threads=1
+        image, (side, side, shape[2]), lambda patches: patches, min(stride, side), pool=Pool(1)
     )
     assert restored.shape == shape and np.allclose(restored, image, atol=1e-6)
 
@@ -48,7 +49,7 @@ def test_threads_change_nothing(threads):
     def restore(threads):
         return overlap.restore_image(
             image, (6, 6, 1), lambda patches: overlap.sparse_estimate(patches, dictionary, 3),
-            threads=threads,
+            pool=Pool(threads),
         )  # fmt: skip
 
     assert restore(1).tobytes() == restore(threads).tobytes()
@@ -69,6 +70,9 @@ def test_flat_patches_stay_what_they_are():
 def test_progress_is_told_to_the_end():
     told = []
     overlap.restore_image(
-        scene(40, 40), (4, 4, 1), lambda patches: patches, progress=lambda *step: told.append(step)
+        scene(40, 40),
+        (4, 4, 1),
+        lambda patches: patches,
+        pool=Pool(progress=lambda *step: told.append(step)),
     )
     assert told[-1][0] == "restoring" and told[-1][1] == told[-1][2]

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from restore.imaging import archive
+from restore.imaging.bands import Pool
 from restore.kernels import unrolled as kernels
 from restore.sparse import unrolled
 from restore.sparse.unrolled import KINDS, Coder, correct
@@ -58,7 +59,7 @@ def test_a_step():
 
 def test_any_number_of_threads_gives_the_same_bits():
     coder, planes = some_coder(3), some_planes(3, (70, 41))
-    results = [correct(*planes, 0.1, coder, threads=threads) for threads in (1, 4)]
+    results = [correct(*planes, 0.1, coder, pool=Pool(threads)) for threads in (1, 4)]
     np.testing.assert_array_equal(*results)
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restore.files.reading import read_picture
+from restore.imaging.bands import Pool
 from restore.kernels import quantised as kernels
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from restore.tasks.compression import Codec, atoms, coding, compress, container, decompress, inspect
@@ -120,7 +121,7 @@ def test_a_picture_comes_back_as_the_encoder_said(grey, camera, chelsea):
         (chelsea, Dictionary.load("colour")),
         (camera, overcomplete_dct(300, (12, 10, 1))),
     ):
-        made = compress(image, codec=dictionary, quality=60, threads=1)
+        made = compress(image, codec=dictionary, quality=60, pool=Pool(1))
         packaged = inspect(made.data)["codec"] in ("grey", "colour")
         found = decompress(made.data, codec=None if packaged else dictionary)
         levels = np.rint(255 * image) / 255
@@ -139,8 +140,8 @@ def test_more_bytes_are_better_pictures(grey, camera):
 
 
 def test_any_number_of_threads_writes_the_same_bytes(grey, camera):
-    once = compress(camera, codec=grey, threads=1).data
-    assert compress(camera, codec=grey, threads=3).data == once
+    once = compress(camera, codec=grey, pool=Pool(1)).data
+    assert compress(camera, codec=grey, pool=Pool(3)).data == once
 
 
 def test_a_dictionary_of_ones_own_is_named_or_embedded(camera):

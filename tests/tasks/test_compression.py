@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from restore.imaging.arrays import as_image
+from restore.imaging.bands import Pool
 from restore.kernels import blocks, entropy
 from restore.learning.compression import learn_codec
 from restore.tasks.compression import (
@@ -136,10 +137,10 @@ def test_overhead_is_at_most_24_bytes():
 @pytest.mark.parametrize("threads", [2, 3])
 def test_threads_change_no_byte(threads):
     picture = drawn(130, 150, 3)
-    one = compress(picture, threads=1)
-    assert compress(picture, threads=threads).data == one.data
+    one = compress(picture, pool=Pool(1))
+    assert compress(picture, pool=Pool(threads)).data == one.data
     assert np.array_equal(
-        decompress(one.data, threads=threads).samples, decompress(one.data, threads=1).samples
+        decompress(one.data, pool=Pool(threads)).samples, decompress(one.data, pool=Pool(1)).samples
     )
 
 
@@ -311,8 +312,8 @@ def test_a_codec_learned_on_like_pictures_beats_the_packaged_one():
     grain = [random.normal(0, 3, (72, 64)) for _ in range(9)]
     pictures = [(128 + 70 * np.sign(w) + g).astype(np.uint8) for w, g in zip(waves, grain)]
     usual = Codec.load("photos")
-    one = learn_codec(pictures[:8], prior=usual, rounds=2, threads=1)
-    assert learn_codec(pictures[:8], prior=usual, rounds=2, threads=3).digest == one.digest
+    one = learn_codec(pictures[:8], prior=usual, rounds=2, pool=Pool(1))
+    assert learn_codec(pictures[:8], prior=usual, rounds=2, pool=Pool(3)).digest == one.digest
     learned = compress(pictures[8], size=400, codec=one)
     assert learned.psnr > compress(pictures[8], size=400).psnr + 0.5
     with pytest.raises(ValueError, match="to learn from"):
@@ -331,7 +332,7 @@ def coded(height, width, channels, step):
     picture[:64, :64] = np.linspace(0.3, 0.6, 64)[:, None, None]  # for large blocks
     planes = to_planes(picture, (30, -20, 9))
     number = coding.number_of(step)
-    shown, levels, sizes, modes = coding.quantise(codec, planes, number, threads=1)
+    shown, levels, sizes, modes = coding.quantise(codec, planes, number, pool=Pool(1))
     return codec, planes, number, shown, levels, sizes, modes
 
 
@@ -528,7 +529,7 @@ def test_low_frequencies_equal_the_reference_and_come_back(size):
 def test_smoothing_equals_the_reference(height, width, threads):
     plane = RNG.normal(0, 30, (height, width)).astype(np.float32)
     step = np.float32(40)
-    (found,) = smoothing.smooth([plane], 9, step, threads)
+    (found,) = smoothing.smooth([plane], 9, step, Pool(threads))
     wanted = reference.smoothed(plane, float(np.float32(9) * np.float32(0.07) * step))
     assert np.allclose(found, wanted, atol=1e-3)
 

@@ -11,7 +11,9 @@ from PIL import Image
 from restore.cli import cli
 from restore.files import tiff
 from restore.files.picture import Metadata, Picture
+from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
+from restore.tasks import demosaicing
 from restore.tasks.demosaicing import (
     PATTERNS,
     Model,
@@ -73,8 +75,8 @@ def test_all_patterns_are_one_shifted(pattern):
 
 def test_threads_change_nothing():
     mosaic = sampled(picture(300, 60), "GBRG")
-    one = demosaic(mosaic, "GBRG", threads=1)
-    assert np.array_equal(one, demosaic(mosaic, "GBRG", threads=3))
+    one = demosaic(mosaic, "GBRG", pool=Pool(1))
+    assert np.array_equal(one, demosaic(mosaic, "GBRG", pool=Pool(3)))
 
 
 def test_range_of_floats_is_kept():
@@ -166,6 +168,55 @@ def test_every_step_is_better_than_the_one_before(pattern):
     assert quality[-1] > quality[1] + 1
 
 
+GREY = np.asarray(Image.open(SAMPLES / "camera-clean.png").convert("RGB"))[170:330, 170:350]
+
+
+@pytest.mark.parametrize(
+    ("scene", "dictionary", "gain"),
+    [
+        (GREY, "colour", 2),  # no colour: the atoms are chosen by the light
+        (GREY, "learn", 2.5),
+        (picture(160, 180), "colour", -0.1),
+        (picture(160, 180), "learn", 0.3),
+    ],
+)
+def test_a_dictionary_corrects_the_first_estimate(scene, dictionary, gain):
+    mosaic = sampled(scene, "GRBG")
+    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), 1, None)
+    one, four = (
+        demosaic(mosaic, "GRBG", dictionary=dictionary, pool=Pool(threads)) for threads in (1, 4)
+    )
+    assert np.array_equal(one, four)
+    assert np.array_equal(sampled(one, "GRBG"), (mosaic / 255).astype(np.float32))
+    assert decibels(one, scene, 4) > decibels(start, scene, 4) + gain
+
+
+def test_a_dictionary_removes_noise():
+    scene = picture(160, 180)
+    mosaic = sampled(scene, "RGGB") / 255 + np.random.default_rng(0).normal(0, 0.06, (160, 180))
+    noisy, clean = (
+        decibels(demosaic(mosaic, sigma=sigma, dictionary="colour"), scene) for sigma in (0, 0.06)
+    )
+    assert clean > noisy + 4
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (2, 2), (3, 5)])
+def test_dictionaries_of_small_pictures(shape):
+    mosaic = np.random.default_rng(1).random(shape).astype(np.float32)
+    for dictionary in ("colour", "learn"):
+        colour = demosaic(mosaic, dictionary=dictionary)
+        assert colour.shape == (*shape, 3)
+        assert np.array_equal(sampled(colour, "RGGB"), mosaic)
+
+
+def test_dictionaries_that_make_no_sense():
+    mosaic = sampled(picture(20, 20), "RGGB")
+    with pytest.raises(ValueError, match="of grey patches, and colour ones are coded"):
+        demosaic(mosaic, dictionary="grey")
+    with pytest.raises(ValueError, match="not both"):
+        demosaic(mosaic, dictionary="colour", model=packaged("demosaic"))
+
+
 def test_sharp_edges_stay_finite_and_in_place():
     rows, columns = np.mgrid[:40, :48]
     for scene in ((rows // 8 + columns // 8) % 2, rows > columns):
@@ -193,7 +244,7 @@ def test_noise_is_removed_at_any_level(sigma):
     fast = decibels(demosaic(mosaic, "GRBG", sigma=sigma, quality="fast"), scene, 4)
     joint = demosaic(mosaic, "GRBG", sigma=sigma)
     assert decibels(joint, scene, 4) > max(plain + 40 * sigma, fast + 0.3)
-    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, threads=1))
+    assert np.array_equal(joint, demosaic(mosaic, "GRBG", sigma=sigma, pool=Pool(1)))
 
 
 def test_joint_denoising_beats_two_steps():
@@ -216,7 +267,9 @@ def test_progress_runs_to_the_end(monkeypatch):
     demosaic(
         sampled(picture(130, 40), "RGGB"),
         quality="best",
-        progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total),
+        pool=Pool(
+            progress=lambda stage, done, total: told.setdefault(stage, []).append(done / total)
+        ),
     )
     assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
     for shares in told.values():
@@ -249,7 +302,7 @@ def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]
     for file, threads in zip(files, (1, 2)):
-        Model(learn_demosaicing(pictures, threads=threads, **settings), {"seed": 0}).save(file)
+        Model(learn_demosaicing(pictures, pool=Pool(threads), **settings), {"seed": 0}).save(file)
     assert files[0].read_bytes() == files[1].read_bytes()
     learned = Model.load(files[0])
     assert learned.provenance == {"seed": 0}
@@ -347,7 +400,13 @@ def test_command_simulates(tmp_path):
     source = save(tmp_path / "scene.png", picture(40, 50))
     words = ("--simulate", "--pattern", "RGGB", "--quality", "fast", "-o", tmp_path / "out.png")
     assert command(source, *words)[0] == 0
-    assert imagecodecs.png_decode((tmp_path / "out.png").read_bytes()).shape == (40, 50, 3)
+    colour = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+    assert colour.shape == (40, 50, 3)
+    for dictionary in ("colour", "learn"):
+        assert command(source, *words, "--dictionary", dictionary, "--overwrite")[0] == 0
+        other = imagecodecs.png_decode((tmp_path / "out.png").read_bytes())
+        assert np.array_equal(sampled(other, "RGGB"), sampled(colour, "RGGB"))
+        assert not np.array_equal(other, colour)
 
 
 @pytest.mark.parametrize(
@@ -356,6 +415,7 @@ def test_command_simulates(tmp_path):
         ((), "OpenCV's names are shifted"),
         (("--pattern", "RGGB", "--black", "70000"), "above the black level"),
         (("--pattern", "RGGB", "--simulate"), "this is grey"),
+        (("--pattern", "RGGB", "--dictionary", "grey"), "colour ones are coded here"),
     ],
 )
 def test_command_fails_a_file_in_one_sentence(tmp_path, words, sentence):
@@ -373,7 +433,15 @@ def test_command_refuses_pictures_in_colour(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", [("--pattern", "RGBG"), ("--offset", "1"), ("--wb", "1,2"), ("--wb", "1,0,1")]
+    "words",
+    [
+        ("--pattern", "RGBG"),
+        ("--offset", "1"),
+        ("--wb", "1,2"),
+        ("--wb", "1,0,1"),
+        ("--dictionary", "none.npz"),
+        ("--dictionary", "colour", "--model", __file__),
+    ],
 )
 def test_command_refuses_wrong_usage(words):
     *_, error = command("mosaic.png", *words)

@@ -7,6 +7,7 @@ from scipy import ndimage
 import restore
 from restore.files.reading import read_picture
 from restore.imaging.arrays import PictureWarning, as_image
+from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
 from restore.tasks.denoising import group_estimates
@@ -84,7 +85,7 @@ def test_missing_samples_come_back_and_do_no_harm():
 
 def test_any_number_of_threads_gives_the_same_bits():
     image = noisy(picture("chelsea", 60, 70), 20)
-    results = [restore.denoise(image, 20 / 255, threads=threads) for threads in (1, 4)]
+    results = [restore.denoise(image, 20 / 255, pool=Pool(threads)) for threads in (1, 4)]
     np.testing.assert_array_equal(*results)
 
 

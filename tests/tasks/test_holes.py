@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from restore.imaging.bands import Pool
 from restore.kernels import holes as kernels
 from restore.tasks.inpainting import holes, inpaint
 from restore.tasks.inpainting.holes import fill_holes
@@ -103,8 +104,8 @@ def test_seeds_and_threads():
     image = np.random.default_rng(1).random((70, 80, 1)).astype(np.float32)
     hole = np.zeros((70, 80), bool)
     hole[20:50, 30:55] = True
-    one = fill_holes(image, hole, threads=1)
-    assert np.array_equal(one, fill_holes(image, hole, threads=3))
+    one = fill_holes(image, hole, pool=Pool(1))
+    assert np.array_equal(one, fill_holes(image, hole, pool=Pool(3)))
     assert not np.array_equal(one, fill_holes(image, hole, seed=1))
     assert one[hole].std() > 0.8 * image[hole].std()
 

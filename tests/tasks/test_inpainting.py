@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from skimage.restoration import inpaint_biharmonic
 
+from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
 from restore.tasks import inpainting
 from restore.tasks.inpainting import grow_mask, inpaint
@@ -35,7 +36,7 @@ def test_interpolation_equals_the_bordered_system():
     rng = np.random.default_rng(1)
     plane = rng.random((19, 23)).astype(np.float32)
     known = ~missing(plane.shape, 0.7)
-    filled = inpainting._interpolate(plane[None], known, threads=1)[0]
+    filled = inpainting._interpolate(plane[None], known, pool=Pool(1))[0]
     assert np.array_equal(filled[known], plane[known])
     for y, x in [(0, 0), (9, 11), (18, 22), (3, 20), (12, 1)]:
         if not known[y, x]:
@@ -50,7 +51,7 @@ def test_interpolation_of_few_known_pixels():
     plane = np.arange(30, dtype=np.float32).reshape(5, 6) / 30
     known = np.zeros(plane.shape, bool)
     known[1, 1] = known[3, 4] = known[4, 0] = True
-    filled = inpainting._interpolate(np.where(known, plane, 7)[None], known, threads=1)[0]
+    filled = inpainting._interpolate(np.where(known, plane, 7)[None], known, pool=Pool(1))[0]
     for y, x in np.argwhere(~known):
         expected = reference.kriged(plane, known, y, x, 8, 16, inpainting.POWER)
         assert filled[y, x] == pytest.approx(expected, abs=1e-4)
@@ -65,8 +66,8 @@ def test_completion_equals_the_equations(channels, ridge, share):
     known = ~missing(estimate.shape[1:], share)
     places = np.array([[0, 0], [5, 7], [13, 17], [2, 16]])
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
-    settings = np.array([0, 4, 6, 20, 5, 1])
-    kernels.complete(estimate, observed, known, places, total, weight, settings, np.float32(ridge))
+    grouping = kernels.Grouping(0, 4, 6, 20, 5, True, np.float32(ridge))
+    kernels.complete(estimate, observed, known, places, total, weight, grouping)
     expected = reference.completed(estimate, observed, known, places, 4, 6, 20, 5, ridge)
     assert np.array_equal(weight, expected[1])
     assert np.allclose(total, expected[0], atol=2e-3)
@@ -80,10 +81,8 @@ def test_completion_of_large_contrast_does_without_a_ridge():
     known = ~missing(estimate.shape[1:], 0.5)
     places = np.array([[0, 0], [5, 7], [11, 15], [2, 14]])
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
-    settings = np.array([0, 6, 6, 20, 5, 1])
-    kernels.complete(
-        estimate, estimate, known, places, total, weight, settings, np.float32(inpainting.RIDGE)
-    )
+    grouping = kernels.Grouping(0, 6, 6, 20, 5, True, np.float32(inpainting.RIDGE))
+    kernels.complete(estimate, estimate, known, places, total, weight, grouping)
     expected = reference.completed(estimate, estimate, known, places, 6, 6, 20, 5, inpainting.RIDGE)
     assert np.allclose(total, expected[0], atol=40)
 
@@ -93,13 +92,11 @@ def test_wholly_known_patches_are_left_out_unless_asked_for():
     known = np.ones((16, 16), bool)
     known[6, 6] = False
     sums = []
-    for whole in (0, 1):
+    for whole in (False, True):
         total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
-        settings = np.array([0, 4, 6, 20, 20, whole])
+        grouping = kernels.Grouping(0, 4, 6, 20, 20, whole, np.float32(1e-3))
         places = np.array([[5, 5], [4, 6]])
-        kernels.complete(
-            estimate, estimate, known, places, total, weight, settings, np.float32(1e-3)
-        )
+        kernels.complete(estimate, estimate, known, places, total, weight, grouping)
         sums.append((total[0, 6, 6], weight[6, 6], weight.sum()))
     assert sums[0][:2] == sums[1][:2]
     assert 0 < sums[0][2] < sums[1][2]
@@ -145,7 +142,7 @@ def test_what_stands_under_the_mask_changes_nothing(sigma, dictionary):
 def test_threads_change_nothing(dictionary):
     mask = missing(CAMERA.shape, 0.7)
     one, four = (
-        inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, threads=threads)
+        inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, pool=Pool(threads))
         for threads in (1, 4)
     )
     assert np.array_equal(one, four)
@@ -174,7 +171,8 @@ def test_flat_pictures_stay_flat(dictionary):
 @WAYS
 def test_progress_is_told(dictionary):
     told, mask = [], missing(CAMERA.shape, 0.5)
-    inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, progress=lambda *a: told.append(a))
+    pool = Pool(progress=lambda *step: told.append(step))
+    inpaint(CAMERA, mask, quality="fast", dictionary=dictionary, pool=pool)
     assert told[-1][1] == told[-1][2] > 0
 
 
@@ -256,7 +254,7 @@ def test_samples_that_are_not_finite():
 
 def test_other_arguments():
     mask = missing(CAMERA.shape, 0.1)
-    with pytest.raises(ValueError, match="3 channels and the picture 1"):
+    with pytest.raises(ValueError, match="of colour patches, and grey ones are coded"):
         inpaint(CAMERA, mask, dictionary="colour")
     with pytest.raises(FileNotFoundError, match="there is no dictionary none.npz"):
         inpaint(CAMERA, mask, dictionary="none.npz")

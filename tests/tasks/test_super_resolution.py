@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from restore.imaging import archive
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
@@ -13,9 +14,9 @@ from restore.learning.super_resolution import (
     learn_stages,
     learn_super_resolution,
     moments,
-    shrunk,
 )
-from restore.tasks.super_resolution import Cascade, CoupledDictionary, super_resolve
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.super_resolution import Cascade, super_resolve
 from restore.tasks.super_resolution.cascade import (
     KIND,
     SHARPNESS,
@@ -24,7 +25,6 @@ from restore.tasks.super_resolution.cascade import (
     scorers_of,
     windows_of,
 )
-from restore.tasks.super_resolution.coupled import learn_coupled
 from restore.tasks.super_resolution.degradation import shrink
 from tests import reference
 
@@ -159,7 +159,7 @@ def test_learned_cascade_beats_cubic(learned):
 
 def test_learning_is_reproducible(learned):
     again = learn_super_resolution(
-        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, threads=1
+        [edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS, pool=Pool(1)
     )
     one, other = io.BytesIO(), io.BytesIO()
     learned.save(one)
@@ -206,7 +206,7 @@ def test_going_on_gives_what_an_unbroken_run_gives(tmp_path):
     first, last = learn_stages(photos, 2, plans=PLANS)
     first.save(tmp_path / "begun.npz")
     start = Checkpoint.load(tmp_path / "begun.npz")
-    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, threads=1)
+    (again,) = learn_stages(photos, 2, plans=PLANS, start=start, pool=Pool(1))
     again.cascade.save(tmp_path / "again.npz")
     last.cascade.save(tmp_path / "whole.npz")
     assert (tmp_path / "again.npz").read_bytes() == (tmp_path / "whole.npz").read_bytes()
@@ -222,38 +222,53 @@ def test_memory_is_bounded_by_drawing_from_the_photos(monkeypatch):
     assert all(np.array_equal(one, other) for (one, _), (other, _) in zip(pairs, again))
 
 
-# --- Coupled dictionaries ----------------------------------------------------------------
-
-
-def test_coupled_dictionaries_beat_cubic(tmp_path):
-    pairs = [shrunk(edges(seed=seed), 2) for seed in range(1, 9)]
-    coupled = learn_coupled(pairs, 2, n_atoms=48)
-    coupled.save(tmp_path / "coupled.npz")
-    coupled = CoupledDictionary.load(tmp_path / "coupled.npz")
-    scene = edges(seed=50)
-    small = resize(scene, 48, 50)
-    cubic = decibels(resize(small, 96, 100), scene)
-    found = super_resolve(small, 2, model=coupled, method="ksvd")
-    assert decibels(found, scene) > cubic + 0.5
-    assert np.array_equal(found, super_resolve(small, 2, model=coupled, method="ksvd", threads=1))
-    with pytest.raises(ValueError, match="needs a Cascade"):
-        super_resolve(small, 2, model=coupled)
+# --- Dictionaries -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
-def test_packaged_models_beat_what_they_grew_out_of(scale):
+def test_dictionaries_beat_cubic_and_cascades_beat_dictionaries(scale):
     scene = edges(120, 144, seed=50)
     small = resize(scene, 120 // scale, 144 // scale)
-    cubic, coupled, fast, balanced = (
+    cubic, dictionary, fast, balanced = (
         decibels(enlarged, scene)
         for enlarged in (
             resize(small, 120, 144),
-            super_resolve(small, scale, method="ksvd"),
+            super_resolve(small, scale, dictionary="grey"),
             super_resolve(small, scale, quality="fast"),
             super_resolve(small, scale),
         )
     )
-    assert cubic + 0.5 < coupled < fast < balanced
+    assert cubic + 0.5 < dictionary
+    assert cubic + 0.5 < fast < balanced
+
+
+@pytest.mark.parametrize("dictionary", ["grey", "learn"])
+def test_made_small_again_it_is_the_small_picture(dictionary):
+    small = resize(np.dstack([edges(90, 72, seed=n)[..., 0] for n in range(3)]), 30, 24)
+    found = [
+        super_resolve(small, 3, dictionary=dictionary, quality="fast", pool=Pool(threads))
+        for threads in (1, 4)
+    ]
+    assert np.array_equal(*found) and found[0].shape == (90, 72, 3)
+    assert np.allclose(resize(found[0], 30, 24), small, atol=1e-3)
+
+
+def test_a_dictionary_enlarges_to_any_size():
+    small = resize(edges(90, 72, seed=3), 30, 24)
+    found = super_resolve(small, size=(71, 53), dictionary="grey", quality="fast")
+    assert found.shape == (71, 53, 1)
+    assert np.allclose(resize(found, 30, 24), small, atol=1e-3)
+    assert super_resolve(small[:2, :1], 4, dictionary="learn").shape == (8, 4, 1)
+
+
+def test_dictionaries_that_make_no_sense():
+    small = resize(edges(90, 72, seed=3), 30, 24)
+    with pytest.raises(ValueError, match="of colour patches, and grey ones are coded"):
+        super_resolve(small, dictionary="colour")
+    with pytest.raises(ValueError, match="not both"):
+        super_resolve(small, dictionary="grey", model=Cascade.load(2))
+    with pytest.raises(ValueError, match="expected a Cascade as model, got Dictionary"):
+        super_resolve(small, model=Dictionary.load("grey"))
 
 
 # --- Files ------------------------------------------------------------------------------
@@ -349,8 +364,8 @@ def test_grey_as_colour_is_the_same(learned):
 
 def test_threads_change_nothing(learned):
     image = np.random.default_rng(6).random((200, 190)).astype(np.float32)
-    one = super_resolve(image, 2, model=learned, threads=1)
-    assert np.array_equal(one, super_resolve(image, 2, model=learned, threads=3))
+    one = super_resolve(image, 2, model=learned, pool=Pool(1))
+    assert np.array_equal(one, super_resolve(image, 2, model=learned, pool=Pool(3)))
 
 
 def test_any_size(learned):
@@ -362,7 +377,7 @@ def test_any_size(learned):
 
 def test_progress_is_told(learned):
     told = []
-    super_resolve(edges(), model=learned, progress=lambda *step: told.append(step))
+    super_resolve(edges(), model=learned, pool=Pool(progress=lambda *step: told.append(step)))
     assert told and all(stage == "adding detail" and done <= total for stage, done, total in told)
 
 
@@ -380,8 +395,7 @@ def test_progress_is_told(learned):
         ({"size": (40, 40, 3)}, r"size is \(height, width\)"),
         ({"size": (40.5, 40)}, r"whole pixels, not \(40.5, 40\)"),
         ({"size": "large"}, "whole pixels, not large"),
-        ({"method": "cubic"}, "method is one of"),
-        ({"model": "sr2.npz"}, "needs a Cascade"),
+        ({"model": "sr2.npz"}, "expected a Cascade as model, got str"),
         ({"quality": "good"}, "quality is one of"),
     ],
 )

@@ -44,7 +44,7 @@ def layers(planes, dictionary):
     ]
 
 
-def encode(dictionary, planes, number, threads=None):
+def encode(dictionary, planes, number, pool=None):
     """Code planes.
 
     Parameters
@@ -55,7 +55,8 @@ def encode(dictionary, planes, number, threads=None):
         Levels about 0.
     number : int
         Step number.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def encode(dictionary, planes, number, threads=None):
     """
     coded, shown = [], []
     for layer in layers(planes, dictionary):
-        codes, decoded = _quantised(dictionary, layer, number, threads)
+        codes, decoded = _quantised(dictionary, layer, number, pool)
         coded.append(codes)
         shown += list(np.moveaxis(decoded, 2, 0))
     room = 1024 + 2 * sum(plane.size for plane in planes)
@@ -131,7 +132,7 @@ def _steps(dictionary, number):
     return step, np.float32(max(MEAN_STEP * step / np.sqrt(down * across), 2.0**-10))
 
 
-def _quantised(dictionary, layer, number, threads):
+def _quantised(dictionary, layer, number, pool):
     """The codes of a layer's patches, and what they stand for."""
     height, width, channels = layer.shape
     down, across, _ = dictionary.patch_shape
@@ -154,7 +155,7 @@ def _quantised(dictionary, layer, number, threads):
             counts.reshape(-1)[band],
         )  # fmt: skip
 
-    bands.for_each(pursue, bands.slices(len(patches), BAND), threads)
+    bands.for_each(pursue, bands.slices(len(patches), BAND), pool)
     return codes, _decoded(dictionary, codes, number)[:height, :width]
 
 

@@ -24,7 +24,7 @@ def number_of(step):
     return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
 
 
-def encode(codec, planes, number, passes=2, decoded=None, threads=None):
+def encode(codec, planes, number, passes=2, decoded=None, pool=None):
     """Code planes.
 
     Parameters
@@ -38,7 +38,8 @@ def encode(codec, planes, number, passes=2, decoded=None, threads=None):
         How often blocks are chosen, each time on what the pass before decoded.
     decoded : list of (height, width) float32, optional
         Where to begin: the planes as decoded from a similar step.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -47,7 +48,7 @@ def encode(codec, planes, number, passes=2, decoded=None, threads=None):
         What the decoder will see.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(codec, planes, number, passes, decoded, threads)
+    shown, levels, sizes, modes = quantise(codec, planes, number, passes, decoded, pool)
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
@@ -72,7 +73,7 @@ def write(coder, codec, levels, sizes, modes, log_step):
     return entropy.finish(coder)
 
 
-def quantise(codec, planes, number, passes=2, decoded=None, threads=None):
+def quantise(codec, planes, number, passes=2, decoded=None, pool=None):
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -88,9 +89,9 @@ def quantise(codec, planes, number, passes=2, decoded=None, threads=None):
     if decoded:
         shown = [plane - start for plane, start in zip(decoded, starts)]
     for _ in range(passes):
-        sizes, modes = choose(codec, planes, shown, log_step, step, PRICE, threads)
+        sizes, modes = choose(codec, planes, shown, log_step, step, PRICE, pool)
         levels = np.zeros((len(planes), planes[0].size), np.int32)
-        shown = _walk(codec, planes, levels, sizes, modes, number, PRICE, threads)
+        shown = _walk(codec, planes, levels, sizes, modes, number, PRICE, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
@@ -99,7 +100,7 @@ def _start_of(plane):
     return int(np.clip(np.rint(plane[: blocks.CELL, : blocks.CELL].mean() / 2), -128, 127))
 
 
-def decode(codec, payload, shape, number, threads=None):
+def decode(codec, payload, shape, number, pool=None):
     """The planes of a payload.
 
     Parameters
@@ -130,11 +131,11 @@ def decode(codec, payload, shape, number, threads=None):
     if len(starts) < planes:
         raise ValueError("the compressed data end before the picture is complete")
     empty = [np.empty((height, width), np.float32)] * planes
-    shown = _walk(codec, empty, levels, sizes, modes, number, np.float32(-1), threads)
+    shown = _walk(codec, empty, levels, sizes, modes, number, np.float32(-1), pool)
     return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
 
 
-def _walk(codec, planes, levels, sizes, modes, number, price, threads):
+def _walk(codec, planes, levels, sizes, modes, number, price, pool):
     """Quantise planes into `levels`, or with a negative price rebuild them; what is decoded.
 
     A row of superblocks at a time, so that no call is long; planes side by side.
@@ -150,7 +151,7 @@ def _walk(codec, planes, levels, sizes, modes, number, price, threads):
             start = blocks.code_plane(codec.bases, plane, quantiser, top, start)
         return shown
 
-    return list(map_bands(walk, range(len(planes)), threads))
+    return list(map_bands(walk, range(len(planes)), pool))
 
 
 def _picture(levels, sizes, modes):

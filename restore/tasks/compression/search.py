@@ -10,7 +10,7 @@ from restore.tasks.compression.codec import SIDES
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
-def choose(codec, pixels, decoded, log_step, step, price, threads=None):
+def choose(codec, pixels, decoded, log_step, step, price, pool=None):
     """Choose sizes and modes of the blocks of planes.
 
     Parameters
@@ -22,7 +22,8 @@ def choose(codec, pixels, decoded, log_step, step, price, threads=None):
         What borders are taken from: the planes as an earlier pass decoded them, or `pixels`.
     log_step, step, price
         As for `restore.kernels.blocks.code_plane`.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -38,7 +39,7 @@ def choose(codec, pixels, decoded, log_step, step, price, threads=None):
         plane, top = band
         return _search_band(codec, pixels[plane], decoded[plane], top, log_step, step, price)
 
-    for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, threads)):
+    for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, pool)):
         rows = slice(top // blocks.CELL, top // blocks.CELL + size.shape[0])
         sizes[plane, rows] = size
         modes[plane, rows] = mode

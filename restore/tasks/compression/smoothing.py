@@ -13,7 +13,7 @@ _ROWS, _SAMPLED = 64, 4
 _FIRST = (3, 5, 7, 10)
 
 
-def smooth(planes, strength, step, threads=None):
+def smooth(planes, strength, step, pool=None):
     """Planes as the decoder shows them.
 
     Parameters
@@ -23,7 +23,8 @@ def smooth(planes, strength, step, threads=None):
         0 to 15; 0 changes nothing.
     step : float32
         Of the quantiser, in levels.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -34,12 +35,12 @@ def smooth(planes, strength, step, threads=None):
     tops = range(0, len(planes[0]), _ROWS)
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
     out = [np.empty_like(plane) for plane in planes]
-    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, step, threads)):
+    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, step, pool)):
         out[plane][top : top + _ROWS] = rows
     return out
 
 
-def best_strength(wanted, planes, step, threads=None):
+def best_strength(wanted, planes, step, pool=None):
     """The strength that brings `planes` nearest to `wanted`, judged by every fourth band."""
     tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
@@ -47,7 +48,7 @@ def best_strength(wanted, planes, step, threads=None):
     def error(strength):
         total = 0.0
         shown = (
-            _filtered(planes, bands, strength, step, threads)
+            _filtered(planes, bands, strength, step, pool)
             if strength
             else (planes[plane][top : top + _ROWS] for plane, top in bands)
         )
@@ -69,7 +70,7 @@ def best_strength(wanted, planes, step, threads=None):
         errors |= {strength: error(strength) for strength in beside}
 
 
-def _filtered(planes, bands, strength, step, threads):
+def _filtered(planes, bands, strength, step, pool):
     padded = [np.pad(plane, deblocking.SIDE, "symmetric") for plane in planes]
     threshold = np.float32(strength) * _UNIT * step
 
@@ -79,4 +80,4 @@ def _filtered(planes, bands, strength, step, threads):
         deblocking.smooth(padded[plane], out, top, threshold)
         return out
 
-    return map_bands(band, bands, threads)
+    return map_bands(band, bands, pool)

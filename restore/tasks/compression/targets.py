@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from restore.imaging import bands
 from restore.imaging.arrays import as_image, check_finite, working
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import atoms, coding, container, smoothing
@@ -57,8 +58,7 @@ def compress(
     icc=None,
     exif=None,
     xmp=None,
-    threads=None,
-    progress=None,
+    pool=None,
 ):
     """Compress a picture.
 
@@ -88,8 +88,8 @@ def compress(
         Opacity, kept without loss at `depth`.
     icc, exif, xmp : bytes, optional
         Kept as they are.
-    threads : int, optional
-    progress : callable, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -125,13 +125,12 @@ def compress(
         xmp=xmp,
         codec=_file_of(codec) if embed and not name else None,
     )
-    trials = _Trials(image, depth, codec, name, sections, threads)
+    trials = _Trials(image, depth, codec, name, sections, pool)
 
     def attempt(number):
         result = trials.at(number)
-        if progress:
-            done = len(trials.results)
-            progress("compressing", done, max(done, 1 if quality else _TRIALS))
+        done = len(trials.results)
+        bands.tell(pool, "compressing", done, max(done, 1 if quality else _TRIALS))
         return result
 
     if psnr is not None:
@@ -200,7 +199,7 @@ class _Trials:
         The whole file and its PSNR in dB, by step number.
     """
 
-    def __init__(self, image, depth, codec, name, sections, threads):
+    def __init__(self, image, depth, codec, name, sections, pool):
         self._height, self._width, channels = image.shape
         together = isinstance(codec, Dictionary) and codec.channels == 3
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
@@ -208,7 +207,7 @@ class _Trials:
         self._top = np.float32(_TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
-        self._sections, self._threads = sections, threads
+        self._sections, self._pool = sections, pool
         self._shown = None
         self.results = {}
 
@@ -217,7 +216,7 @@ class _Trials:
         if number not in self.results:
             payload = self._encode(number)
             step = coding.step_of(number)[0]
-            strength = smoothing.best_strength(self._planes, self._shown, step, self._threads)
+            strength = smoothing.best_strength(self._planes, self._shown, step, self._pool)
             header = container.Header(
                 self._width,
                 self._height,
@@ -235,17 +234,17 @@ class _Trials:
 
     def _encode(self, number):
         if isinstance(self._codec, Dictionary):
-            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._threads)
+            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
         else:
             passes = 1 if self.results else 2
             payload, self._shown = coding.encode(
-                self._codec, self._planes, number, passes, self._shown, self._threads
+                self._codec, self._planes, number, passes, self._shown, self._pool
             )
         return payload
 
     def _psnr(self, strength, step):
         """Of what decompressing the last trial will give."""
-        smoothed = smoothing.smooth(self._shown, strength, step, self._threads)
+        smoothed = smoothing.smooth(self._shown, strength, step, self._pool)
         samples = from_planes(smoothed, self._angles, self._height, self._width)
         error = np.rint(samples * self._top) - self._levels
         error = float(np.mean(np.square(error), dtype=np.float64))
@@ -308,7 +307,7 @@ def _search(attempt, excess, slope, below=False):
     return min(fitting) if below else max(fitting)
 
 
-def decompress(data, *, codec=None, max_pixels=None, threads=None):
+def decompress(data, *, codec=None, max_pixels=None, pool=None):
     """Decompress a picture.
 
     Parameters
@@ -319,7 +318,8 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
         The one it was compressed with, where that is neither packaged nor embedded.
     max_pixels : int, optional
         Refuse larger pictures before anything is allocated for them.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -338,8 +338,8 @@ def decompress(data, *, codec=None, max_pixels=None, threads=None):
     if header.method == "atoms":
         planes = atoms.decode(codec, payload, shape, header.number)
     else:
-        planes = coding.decode(codec, payload, shape, header.number, threads)
-    planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], threads)
+        planes = coding.decode(codec, payload, shape, header.number, pool)
+    planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], pool)
     samples = from_planes(planes, header.angles, header.height, header.width)
     top = np.float32(_TOPS[header.depth])
     samples = np.rint(samples * top) / top

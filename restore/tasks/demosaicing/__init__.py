@@ -14,12 +14,14 @@ import functools
 import numpy as np
 from scipy import ndimage
 
-from restore.imaging import archive
+from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
-from restore.imaging.bands import map_bands
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import mosaic as kernels
 from restore.sparse import unrolled
+from restore.sparse.dictionary import load_for
+from restore.sparse.operators import Mosaic
+from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
 from restore.tasks.demosaicing.stages import (
     FIRST_MARGIN,
@@ -60,8 +62,17 @@ ROUNDED = (0.7 / 255) ** 2
 BAND, STRIP = 64, 1024
 
 
-def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=None, threads=None,
-             progress=None):  # fmt: skip
+def demosaic(
+    mosaic,
+    pattern="RGGB",
+    *,
+    sigma=0.0,
+    quality="balanced",
+    model=None,
+    dictionary=None,
+    seed=0,
+    pool=None,
+):
     """Estimate the two colours that a Bayer filter hid at every sample.
 
     Parameters
@@ -81,10 +92,14 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     model : Model, optional
         Learned for mosaics without noise or, with a sigma, for noisy ones (`learn_demosaicing`
         with the noise of `LEARNED_SIGMA`); the packaged one by default.
-    threads : int, optional
-        Threads to use; all usable processors by default. The result is the same for any.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+    dictionary : {"learn", "colour"}, str or Dictionary, optional
+        Instead of a model and of groups, code each patch on its own over this dictionary:
+        ``"learn"`` fits the packaged one to the first estimate; otherwise a packaged name, a
+        file, or a dictionary. The quality is then the number of turns and the overlap.
+    seed : int
+        Of the draw of patches to learn on.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -97,8 +112,8 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     ------
     ValueError
         If the mosaic has three channels or NaN, infinite or huge samples, the pattern or the
-        quality is not one of those above, sigma is negative, or the model was learned with noise
-        and there is none, or without and there is.
+        quality is not one of those above, sigma is negative, the model was learned with noise
+        and there is none, or without and there is, or the dictionary is not of colour patches.
 
     References
     ----------
@@ -124,6 +139,9 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
     if not 0 <= sigma < np.inf:
         raise ValueError(f"sigma must not be negative, got {sigma}")
+    atoms = None if dictionary is None else load_for(dictionary, 3)
+    if atoms is not None and model is not None:
+        raise ValueError("give a model or a dictionary, not both")
     # the coder knows the errors of the estimates by the packaged model
     shipped = model is None and not sigma
     if model is None:
@@ -141,7 +159,7 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
     samples = samples[..., 0]
     top, left = PATTERNS[pattern]
 
-    if sigma:
+    if sigma and atoms is None:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
         scale, error = LEARNED_SIGMA / work.sigma(sigma), LEARNED_SIGMA**2
     else:
@@ -149,21 +167,28 @@ def demosaic(mosaic, pattern="RGGB", *, sigma=0.0, quality="balanced", model=Non
         scale, error = 1 / max(1, work.image.max()), ROUNDED
     scale = np.float32(scale)
     scaled = work.image[..., 0] * scale
-    if min(samples.shape) == 1:
+    thin = min(samples.shape) == 1
+    if atoms is not None:
+        start = _thin(scaled, top, left) if thin else _estimate(scaled, top, left, (), pool)
+        noise = float(scale) * work.sigma(sigma)
+        colour = by_dictionary(
+            scaled, start, pattern, noise, atoms, dictionary == "learn", quality, seed, pool,
+        )  # fmt: skip
+    elif thin:
         colour = _thin(scaled, top, left)
     elif quality == "fast":
-        colour = _estimate(scaled, top, left, model.stages[:1], threads, progress)
+        colour = _estimate(scaled, top, left, model.stages[:1], pool)
     else:
-        found = [*estimates(scaled, error, pattern, model, quality, threads, progress)]
-        colour = _corrected(found, top, left, threads, progress) if shipped else found[-1]
+        found = [*estimates(scaled, error, pattern, model, quality, pool)]
+        colour = _corrected(found, top, left, pool) if shipped else found[-1]
     colour = work.back(colour / scale)
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
-        _put_back(samples, _sites(pattern), colour)
+        _put_back(samples, Mosaic(pattern).sites, colour)
     return colour
 
 
-def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, progress=None):
+def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
     """The colours of a mosaic by one step after the other.
 
     Parameters
@@ -176,7 +201,7 @@ def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, p
     model : Model
         Without noise, what is estimated holds the measured samples unchanged.
     quality : {"balanced", "best"}
-    threads, progress
+    pool
         As in `demosaic`.
 
     Returns
@@ -185,12 +210,12 @@ def estimates(mosaic, error, pattern, model, quality="balanced", threads=None, p
         By all learned stages, by the first of them, and by the groups after the last round
         but one and after the last.
     """
-    sites = _sites(pattern)
-    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, threads, progress)
+    sites = Mosaic(pattern).sites
+    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, pool)
     learned, early = found[..., :3], found[..., -3:]
     before, last = completed(
         mosaic, error, sites, learned, learned - early, QUALITIES[quality],
-        threads=threads, progress=progress,
+        pool=pool,
     )  # fmt: skip
     if not model.noisy:
         for colour in (before, last):
@@ -204,7 +229,7 @@ def _put_back(mosaic, sites, colour):
         colour[row::2, column::2, channel] = mosaic[row::2, column::2]
 
 
-def _corrected(found, top, left, threads, progress):
+def _corrected(found, top, left, pool):
     """The last two estimates, averaged and corrected by learned sparse coding.
 
     From the first red sample on, as the coder was taught; what is before it stays. No colour
@@ -223,9 +248,7 @@ def _corrected(found, top, left, threads, progress):
     changed = np.abs(found[1][window] - inside).max(axis=2)
     most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
     learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
-    corrected = unrolled.correct(
-        learned, early, last, before, unrolled.UNIT, coder, threads=threads, progress=progress
-    )
+    corrected = unrolled.correct(learned, early, last, before, unrolled.UNIT, coder, pool=pool)
     del learned, early, before, last
     inside += np.clip(from_planes(corrected) - inside, -most, most)
     return colour
@@ -239,10 +262,7 @@ def moved(pattern, x, y):
 
 def sampled(picture, pattern):
     """The mosaic (height, width) that a camera with this pattern measures of a picture."""
-    mosaic = np.empty(picture.shape[:2], picture.dtype)
-    for channel, (row, column) in _sites(pattern):
-        mosaic[row::2, column::2] = picture[row::2, column::2, channel]
-    return mosaic
+    return Mosaic(pattern).forward(picture)
 
 
 def levelled(mosaic, pattern, black, white, gains):
@@ -265,14 +285,9 @@ def levelled(mosaic, pattern, black, white, gains):
     if not white > black:
         raise ValueError("the white level must lie above the black level")
     stretched = (mosaic - np.float32(black)) / np.float32(white - black)
-    for channel, (row, column) in _sites(pattern):
+    for channel, (row, column) in Mosaic(pattern).sites:
         stretched[row::2, column::2] *= np.float32(gains[channel] / min(gains))
     return np.clip(stretched, 0, 1)
-
-
-def _sites(pattern):
-    """(channel, (row, column)) of each of the top-left 2 x 2 samples."""
-    return [("RGB".index(letter), divmod(k, 2)) for k, letter in enumerate(pattern)]
 
 
 @functools.cache
@@ -281,7 +296,7 @@ def packaged(name):
     return Model.load(archive.packaged_path(name))
 
 
-def _estimate(samples, top, left, stages, threads, progress):
+def _estimate(samples, top, left, stages, pool):
     """Colour of a mosaic whose red filter is at (top, left), strip by strip.
 
     Three channels by all stages and, of more than one, three by the first alone.
@@ -303,17 +318,14 @@ def _estimate(samples, top, left, stages, threads, progress):
     colour = np.empty((tall, padded.shape[1] - 2 * around, channels), np.float32)
     starts = range(0, tall, STRIP)
     for number, start in enumerate(starts):
-
-        def tell(stage, done, whole, number=number):
-            progress(stage, number * whole + done, len(starts) * whole)
-
         stop = min(start + STRIP, tall)
-        planes = _strip(padded[start : stop + 2 * around], stages, threads, progress and tell)
+        part = bands.part(pool, number, len(starts))
+        planes = _strip(padded[start : stop + 2 * around], stages, part)
         colour[start:stop] = planes.transpose(1, 2, 0)
     return np.ascontiguousarray(colour[top : top + height, left : left + width])
 
 
-def _strip(mosaic, stages, threads, progress):
+def _strip(mosaic, stages, pool):
     """Colour planes of a strip less its margin, one step after the other.
 
     Those of the last step and, of more than one learned stage, those of the first stage.
@@ -323,17 +335,14 @@ def _strip(mosaic, stages, threads, progress):
     def step(function, by, number):
         """The output of one step, put together from its bands as they come."""
         rows = mosaic.shape[0] - 2 * by
-        bands = [slice(start, min(start + BAND, rows)) for start in range(0, rows, BAND)]
-
-        def tell(stage, done, whole):
-            progress(stage, number * whole + done, steps * whole)
+        cut = bands.slices(rows, BAND)
 
         def run(rows):
             return function(slice(rows.start, rows.stop + 2 * by))
 
         together = None
-        parts = map_bands(run, bands, threads, progress and tell, "demosaicing")
-        for part, band in zip(parts, bands):  # to the end of the parts, which tell progress
+        parts = bands.map_bands(run, cut, pool.part(number, steps), "demosaicing")
+        for part, band in zip(parts, cut):  # to the end of the parts, which tell progress
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
             together[..., band, :] = part

@@ -11,7 +11,7 @@ from scipy import ndimage
 from restore.imaging import bands
 from restore.imaging.colour import to_planes
 from restore.kernels import completion as kernels
-from restore.sparse import groups
+from restore.sparse import groups, overlap
 
 #: Sides of a patch, patches in a group, and pixels around in which they are looked for.
 SIDE, SIZE, REACH = 4, 60, 20
@@ -28,8 +28,7 @@ PRIOR = 0.03
 ROUNDS = 3
 
 
-def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
-              progress=None):  # fmt: skip
+def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
     """The colours of a mosaic from those of similar patches, after the last two rounds.
 
     Parameters
@@ -45,7 +44,7 @@ def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
         What the stages after the first have added to it: large where it is uncertain.
     stride : int
         Pixels between the patches that the groups are found for.
-    threads, progress
+    pool
         As in `demosaic`.
 
     Returns
@@ -59,12 +58,12 @@ def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
     for channel, site in sites:
         colours[site] = channel
     grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
-    places = groups.find(to_planes(colour)[0], grouping, threads=threads, progress=progress)
+    places = groups.find(to_planes(colour)[0], grouping, pool=pool)
     estimate = np.ascontiguousarray(colour.transpose(2, 0, 1))
     variances = np.empty_like(estimate)
     for plane, added in zip(variances, change.transpose(2, 0, 1)):
         ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
-        plane[:] = groups.window_means(plane, SIDE, threads=threads)
+        plane[:] = groups.window_means(plane, SIDE, pool=pool)
     variances *= np.float32(DOUBT)
     variances += np.float32(LEAST_DOUBT * error)
     before = shown = estimate
@@ -81,16 +80,9 @@ def completed(mosaic, error, sites, colour, change, stride, *, threads=None,
         return slice(top, bottom), total, weight
 
     for number in range(ROUNDS):
-
-        def tell(stage, done, whole, number=number):
-            progress(stage, number * whole + done, ROUNDS * whole)
-
         total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
-        for rows, band_total, band_weight in bands.map_bands(
-            complete_band, places, threads, progress and tell, stage="completing"
-        ):
-            total[:, rows] += band_total
-            weight[rows] += band_weight
+        part = bands.part(pool, number, ROUNDS)
+        overlap.accumulate(complete_band, places, total, weight, part, "completing")
         total /= weight
         before, shown = shown, total
     return tuple(np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in (before, shown))

@@ -40,9 +40,22 @@ ITERATIONS = 8
 LARGEST_SIGMA = 1.0
 
 
-def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strength=1.0,
-            dictionary=None, n_atoms=None, patch_size=None, sparsity=None,
-            iterations=ITERATIONS, stride=None, seed=0, threads=None, progress=None):  # fmt: skip
+def denoise(
+    image,
+    sigma=None,
+    quality="balanced",
+    *,
+    poisson_gain=None,
+    strength=1.0,
+    dictionary=None,
+    n_atoms=None,
+    patch_size=None,
+    sparsity=None,
+    iterations=ITERATIONS,
+    stride=None,
+    seed=0,
+    pool=None,
+):
     """Remove noise from a picture.
 
     Parameters
@@ -81,10 +94,8 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         Samples between neighbouring patches, at most the patch size; 1 by default.
     seed : int
         Of the draw of patches to learn on.
-    threads : int, optional
-        All usable processors by default; the result is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -115,11 +126,11 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
         if count is not None and count < 1:
             raise ValueError(f"{name} is 1 or more, not {count}")
     work = working(observed)
-    photons = _photon_noise(observed, sigma, poisson_gain, work.unit, threads)
+    photons = _photon_noise(observed, sigma, poisson_gain, work.unit, pool)
     if photons:
         image, sigma = _stabilised(work.image, photons)
     elif sigma is None:
-        image, sigma = work.image, estimate_level(work.image, strength, threads=threads)[0]
+        image, sigma = work.image, estimate_level(work.image, strength, pool=pool)[0]
     else:
         image, sigma = work.image, work.sigma(_numbers(sigma))
     sigmas = _levels(sigma, strength, channels, 1 if photons else work.unit)
@@ -133,20 +144,18 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
                 "say which"
             )
         poses = POSES if quality == "best" else 1
-        restored = _by_groups(filled, sigmas, poses, threads, progress)
+        restored = _by_groups(filled, sigmas, poses, pool)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
         if dictionary is None:
             dictionary, stride = ("grey" if channels == 1 else "colour"), stride or 2
         if isinstance(dictionary, str) and dictionary == "learn":
             dictionary = _learn(
-                filled, work.known, sigma, n_atoms, patch_size, iterations, seed, threads, progress
+                filled, work.known, sigma, n_atoms, patch_size, iterations, seed, pool
             )
         elif n_atoms or patch_size:
             raise ValueError("n_atoms and patch_size are for a dictionary that is learned here")
-        restored = _by_dictionary(
-            filled, sigma, dictionary, sparsity, stride or 1, threads, progress
-        )
+        restored = _by_dictionary(filled, sigma, dictionary, sparsity, stride or 1, pool)
     if photons:
         restored = _unstabilised(restored, photons)
     restored = work.back(restored)
@@ -154,9 +163,9 @@ def denoise(image, sigma=None, quality="balanced", *, poisson_gain=None, strengt
     return restored.reshape(array.shape)
 
 
-def estimate_level(image, strength=1.0, *, threads=None):
+def estimate_level(image, strength=1.0, *, pool=None):
     """`estimate_noise`, bounded by what `denoise` can be told with that strength."""
-    sigmas, coarse = estimate_noise(image, threads=threads)
+    sigmas, coarse = estimate_noise(image, pool=pool)
     most = LARGEST_SIGMA * working(as_image(image)).unit / max(strength, 1e-9)
     if sigmas.max() > most:
         warnings.warn(
@@ -198,12 +207,12 @@ def _levels(sigma, strength, channels, unit):
 # Photon noise ---------------------------------------------------------------------------
 
 
-def _photon_noise(image, sigma, poisson_gain, unit, threads):
+def _photon_noise(image, sigma, poisson_gain, unit, pool):
     """The `PhotonNoise` that was given or is found, on the scale that is worked on, or None."""
     if isinstance(poisson_gain, str):
         if poisson_gain != "auto" or sigma is not None:
             raise ValueError("poisson_gain is a number, or 'auto', which finds sigma, too")
-        poisson_gain = estimate_photon_noise(image, threads=threads)
+        poisson_gain = estimate_photon_noise(image, pool=pool)
     if poisson_gain is None:
         return None
     if not isinstance(poisson_gain, PhotonNoise):
@@ -244,19 +253,19 @@ PASSES = 4
 POSES = 8
 
 
-def _by_groups(image, sigmas, poses, threads, progress):
+def _by_groups(image, sigmas, poses, pool):
     """Every plane of decorrelated colours by its groups, all then corrected in some poses."""
     height, width, channels = image.shape
     planes = to_planes(patching.pad(image, (GROUPING.side, GROUPING.side, channels)))
     variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
-    estimates = group_estimates(planes, variances, threads, progress)
+    estimates = group_estimates(planes, variances, pool)
     inputs = [planes, *(np.stack(kind) for kind in zip(*estimates, strict=True))]
     coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
     sigma = float(np.sqrt(variances.mean()))
     restored = np.zeros_like(planes)
     for pose in range(poses):
         turned = (_turned(kind, pose) for kind in inputs)
-        corrected = unrolled.correct(*turned, sigma, coder, threads=threads, progress=progress)
+        corrected = unrolled.correct(*turned, sigma, coder, pool=pool)
         restored += _turned_back(corrected, pose)
     restored /= poses
     return from_planes(restored)[:height, :width]
@@ -273,7 +282,7 @@ def _turned_back(planes, pose):
     return np.rot90(planes, -(pose % 4), axes=(1, 2))
 
 
-def group_estimates(noisy, variances, threads=None, progress=None):
+def group_estimates(noisy, variances, pool=None):
     """Plane by plane, coded in the same groups, which are found on the first.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
@@ -296,16 +305,14 @@ def group_estimates(noisy, variances, threads=None, progress=None):
         What the first pass makes of a plane, those with feedback, and the filter. Nothing of
         a plane is looked at after it has been yielded.
     """
-    find = functools.partial(groups.find, grouping=GROUPING, threads=threads, progress=progress)
-    code = functools.partial(groups.code, side=GROUPING.side, threads=threads, progress=progress)
+    find = functools.partial(groups.find, grouping=GROUPING, pool=pool)
+    code = functools.partial(groups.code, side=GROUPING.side, pool=pool)
 
     def code_first(plane, variance, places):
         level = np.full_like(plane, variance)
         return code(plane, level, places, threshold=FIRST_THRESHOLD)
 
-    pilot = _by_dictionary(
-        noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, threads, progress
-    )
+    pilot = _by_dictionary(noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, pool)
     first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
     del pilot
     places = find(first)
@@ -314,13 +321,13 @@ def group_estimates(noisy, variances, threads=None, progress=None):
             first = code_first(plane, variance, places)
         estimate = first
         for _ in range(PASSES):
-            mixed, left = _put_back(plane, estimate, variance, threads)
+            mixed, left = _put_back(plane, estimate, variance, pool)
             estimate = code(mixed, left, places, threshold=NEXT_THRESHOLD)
         level = np.full_like(plane, variance)
         yield first, estimate, code(plane, level, places, pilot=estimate)
 
 
-def _put_back(plane, estimate, variance, threads):
+def _put_back(plane, estimate, variance, pool):
     """The estimate with a share of what was taken out, and the variance that its noise has."""
     mixed, left = np.empty_like(plane), np.empty_like(plane)
 
@@ -330,14 +337,14 @@ def _put_back(plane, estimate, variance, threads):
         taken *= 1 - FEEDBACK
         np.subtract(variance, taken * taken, out=left[rows])
 
-    bands.for_each(put_back, bands.rows(plane.shape), threads)
+    bands.for_each(put_back, bands.rows(plane.shape), pool)
     return mixed, left
 
 
 # One dictionary for the whole picture ---------------------------------------------------
 
 
-def _by_dictionary(image, sigma, dictionary, sparsity, stride, threads, progress):
+def _by_dictionary(image, sigma, dictionary, sparsity, stride, pool):
     """Every patch coded with the fewest atoms that come as close as the noise level says."""
     dictionary = load_for(dictionary, image.shape[2])
     if not 1 <= stride <= min(dictionary.patch_shape[:2]):
@@ -348,12 +355,10 @@ def _by_dictionary(image, sigma, dictionary, sparsity, stride, threads, progress
         sparsity=sparsity or dictionary.patch_dim // 2,
         tolerance=coding.noise_energy(dictionary.patch_dim, sigma),
     )
-    return overlap.restore_image(
-        image, dictionary.patch_shape, estimate, stride, threads=threads, progress=progress
-    )
+    return overlap.restore_image(image, dictionary.patch_shape, estimate, stride, pool=pool)
 
 
-def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, threads, progress):
+def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, pool):
     """The packaged dictionary, or another start, fitted to this picture's patches."""
     channels = image.shape[2]
     packaged = load_for("learn", channels)
@@ -369,5 +374,5 @@ def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, threads, 
         return dictionary_learning.first_dictionary(patches, patch_shape, n_atoms, start, seed)
     return dictionary_learning.learn_dictionary(
         patches, patch_shape, n_atoms, tolerance=tolerance, sparsity=patches.shape[1] // 2,
-        start=start, iterations=iterations, seed=seed, threads=threads, progress=progress,
+        start=start, iterations=iterations, seed=seed, pool=pool,
     )  # fmt: skip

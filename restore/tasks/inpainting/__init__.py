@@ -17,6 +17,7 @@ from restore.imaging import bands
 from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import inpainting as kernels
+from restore.sparse import overlap
 from restore.sparse.dictionary import load_for
 from restore.tasks.inpainting import defects
 from restore.tasks.inpainting.dictionary import by_dictionary
@@ -69,8 +70,7 @@ SHIFTS = ((0, 29), (31, 0), (-23, -19))
 ROWS = 8
 
 
-def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed=0, threads=None,
-            progress=None):  # fmt: skip
+def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed=0, pool=None):
     """Fill the masked pixels of a picture.
 
     Parameters
@@ -94,10 +94,8 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     seed : int
         Of the places that holes are compared with at random, and of the draw of patches to
         learn on.
-    threads : int, optional
-        All usable processors by default; the result is the same for any number.
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -136,19 +134,17 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     observed = np.where(known[..., None], work.image, np.float32(0))
     hole = _holes(known)
     planes = to_planes(observed)
-    estimate = _interpolate(planes, known, threads)
+    estimate = _interpolate(planes, known, pool)
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
-        estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, threads, progress)
+        estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, pool)
     filled = from_planes(estimate)
     if unfinished and atoms is not None:
-        learn = isinstance(dictionary, str) and dictionary == "learn"
-        coded = by_dictionary(
-            work.image, known, sigma, atoms, learn, quality, seed, threads, progress
-        )
+        learn = dictionary == "learn"
+        coded = by_dictionary(work.image, known, sigma, atoms, learn, quality, seed, pool)
         np.copyto(filled, coded, where=np.isfinite(coded))
     if hole.any():
-        filled = fill_holes(filled, hole, seed, threads, progress)
+        filled = fill_holes(filled, hole, seed, pool)
     filled = work.back(filled)
     if sigma == 0:
         np.clip(filled, image[known].min(), image[known].max(), out=filled)
@@ -156,7 +152,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     return filled.reshape(array.shape)
 
 
-def find_defects(image, kind, *, threads=None, progress=None):
+def find_defects(image, kind, *, pool=None):
     """Find damage: what has the shape of it and is not what the model predicts.
 
     Parameters
@@ -165,9 +161,8 @@ def find_defects(image, kind, *, threads=None, progress=None):
         As for `inpaint`, without NaN.
     kind : {"scratches", "dust", "dead-pixels"}
         Thin lines of at least 33 pixels; specks of up to 11 pixels; single pixels.
-    threads : int, optional
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -194,7 +189,7 @@ def find_defects(image, kind, *, threads=None, progress=None):
     for shift in SHIFTS:
         control |= np.roll(found, shift, axis=(0, 1))
     control &= ~grow_mask(found, 3)
-    predicted = inpaint(image, found | control, quality="fast", threads=threads, progress=progress)
+    predicted = inpaint(image, found | control, quality="fast", pool=pool)
     errors = np.abs(image - predicted).max(axis=2)
     usual = _around(errors, control)
     labels, count = ndimage.label(found, np.ones((3, 3)))
@@ -277,7 +272,7 @@ def _holes(known):
     return ~known & grow_mask(core, radius)
 
 
-def _interpolate(planes, known, threads):
+def _interpolate(planes, known, pool):
     """A first estimate: interpolated near known samples, smooth far from them."""
     filled = _spread(planes, known)
     offsets = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].reshape(2, -1).T
@@ -293,7 +288,7 @@ def _interpolate(planes, known, threads):
         return rows, band
 
     slices = bands.slices(planes.shape[1], 4 * ROWS)
-    for rows, band in bands.map_bands(interpolate_band, slices, threads):
+    for rows, band in bands.map_bands(interpolate_band, slices, pool):
         filled[:, rows] = band
     return filled
 
@@ -329,7 +324,7 @@ def _doubled(planes):
     return planes
 
 
-def _mean_completed(estimate, observed, known, hole, sigma, quality, threads, progress):
+def _mean_completed(estimate, observed, known, hole, sigma, quality, pool):
     """The mean of what `_complete` makes of the estimate with patches of each side."""
     rounds, stride, sides = QUALITIES[quality]
     sparse = known[~hole].mean() < SPARSE
@@ -339,19 +334,13 @@ def _mean_completed(estimate, observed, known, hole, sigma, quality, threads, pr
         rounds = round(MORE * rounds)
     total = np.zeros_like(estimate)
     for number, side in enumerate(sides):
-
-        def told(done, first=number * rounds):
-            if progress:
-                progress("inpainting", first + done, len(sides) * rounds)
-
         side = min(side, *estimate.shape[1:])
-        total += _complete(
-            estimate, observed, known, hole, sigma, rounds, stride, side, threads, told
-        )
+        part = bands.part(pool, number, len(sides))
+        total += _complete(estimate, observed, known, hole, sigma, rounds, stride, side, part)
     return total / np.float32(len(sides))
 
 
-def _complete(estimate, observed, known, hole, sigma, rounds, stride, side, threads, told):
+def _complete(estimate, observed, known, hole, sigma, rounds, stride, side, pool):
     """The rounds: estimate patches with unknown samples from their groups, and average."""
     channels, height, width = estimate.shape
     ridge = np.float32(max(RIDGE, NOISE * sigma**2))
@@ -364,21 +353,19 @@ def _complete(estimate, observed, known, hole, sigma, rounds, stride, side, thre
         bottom = min(height, band[-1, 0] + REACH + side)
         total = np.zeros((channels, bottom - top, width), np.float32)
         weight = np.zeros((bottom - top, width), np.float32)
-        settings = np.array([top, side, REACH, GROUP, SHARE, sigma > 0])
-        kernels.complete(estimate, observed, known, band, total, weight, settings, ridge)
+        grouping = kernels.Grouping(top, side, REACH, GROUP, SHARE, sigma > 0, ridge)
+        kernels.complete(estimate, observed, known, band, total, weight, grouping)
         return slice(top, bottom), total, weight
 
     for done in range(rounds):
         total = np.zeros_like(estimate)
         weight = np.zeros((height, width), np.float32)
-        for rows, band_total, band_weight in bands.map_bands(complete_band, slices, threads):
-            total[:, rows] += band_total
-            weight[rows] += band_weight
+        overlap.accumulate(complete_band, slices, total, weight, pool)
         replaced = (weight > 0) & (~known | (sigma > 0))
         shown = np.where(replaced, total / np.maximum(weight, 1), estimate)
         step = np.float32(RELAXATION if done + 1 < rounds and sigma == 0 else 1)
         estimate = estimate + step * (shown - estimate)
-        told(done + 1)
+        bands.tell(pool, "inpainting", done + 1, rounds)
     return estimate
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from restore.imaging.bands import Pool
 from restore.sparse import coding, masked, overlap
 from restore.sparse import patches as patching
 
@@ -16,8 +17,7 @@ PATCHES = 30_000
 LEARNING, FILLING = 12 / 255, 2 / 255
 
 
-def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, threads=None,
-                  progress=None):  # fmt: skip
+def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=None):
     """Estimate a picture from its known pixels with a dictionary.
 
     Parameters
@@ -33,7 +33,7 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, threa
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    threads, progress : optional
+    pool : optional
 
     Returns
     -------
@@ -41,6 +41,7 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, threa
         NaN where no patch holds a known pixel.
     """
     stride, iterations = QUALITIES[quality]
+    stride = min(stride, *dictionary.patch_shape[:2])
     observed = np.where(known[..., None], image, np.float32(np.nan))
     noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
     sparsity = dictionary.patch_dim // 4
@@ -48,16 +49,17 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, threa
         patches = patching.sample(observed, dictionary.patch_shape, PATCHES, seed)
         dictionary = masked.learn(
             patches, dictionary, sparsity, max(LEARNING**2, noise), iterations=iterations,
-            threads=threads, progress=progress,
+            pool=pool,
         )  # fmt: skip
 
     def estimate(patches):
-        codes, means = masked.code(patches, dictionary, sparsity, max(FILLING**2, noise), threads=1)
+        codes, means = masked.code(
+            patches, dictionary, sparsity, max(FILLING**2, noise), pool=Pool(1)
+        )
         return masked.reconstruct(codes, means, dictionary)
 
     return overlap.restore_image(
-        observed, dictionary.patch_shape, estimate, stride, weigh=_any_known, threads=threads,
-        progress=progress,
+        observed, dictionary.patch_shape, estimate, stride, weigh=_any_known, pool=pool,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ FAR = 4.0
 MARGIN = 160
 
 
-def fill_holes(image, hole, seed=0, threads=None, progress=None):
+def fill_holes(image, hole, seed=0, pool=None):
     """Continue the picture into its holes.
 
     Parameters
@@ -52,9 +52,8 @@ def fill_holes(image, hole, seed=0, threads=None, progress=None):
         What stands there changes nothing.
     seed : int
         Of the places that are tried at random.
-    threads : int, optional
-    progress : callable, optional
-        ``progress(stage, done, total)``.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -82,12 +81,11 @@ def fill_holes(image, hole, seed=0, threads=None, progress=None):
             ],
             np.float32,
         )
-        matches = _first_matches(described, within, matches, locality, threads)
+        matches = _first_matches(described, within, matches, locality, pool)
         last = level == 0
         _refine(described, within, matches, locality, LAST_TURNS if last else TURNS, last,
-                seed * 32 + level, threads)  # fmt: skip
-        if progress:
-            progress("filling holes", len(levels) - level, len(levels))
+                seed * 32 + level, pool)  # fmt: skip
+        bands.tell(pool, "filling holes", len(levels) - level, len(levels))
     filled = image.copy()
     filled[rows, columns][levels[0][1]] = levels[0][0][levels[0][1], : image.shape[2]]
     return filled
@@ -151,7 +149,7 @@ def _sources(hole):
     return _inside(hole.shape) & ~_touching(hole)
 
 
-def _first_matches(image, hole, coarse, locality, threads):
+def _first_matches(image, hole, coarse, locality, pool):
     """(height, width, 2) centres: from the rim inwards, or twice those of the coarser level."""
     source = _sources(hole)
     nearest = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
@@ -165,7 +163,7 @@ def _first_matches(image, hole, coarse, locality, threads):
             def match(band, rim=rim):
                 kernels.peel(image, source, known, rim[band], matches, locality, HALF, REACH)
 
-            for _ in bands.map_bands(match, bands.slices(len(rim), 64), threads):
+            for _ in bands.map_bands(match, bands.slices(len(rim), 64), pool):
                 pass
             rim = tuple(rim.T)
             image[rim] = image[tuple(matches[rim].T)]
@@ -178,7 +176,7 @@ def _first_matches(image, hole, coarse, locality, threads):
     return np.stack([nearest[0][y, x], nearest[1][y, x]], axis=2)
 
 
-def _refine(image, hole, matches, locality, turns, last, seed, threads):
+def _refine(image, hole, matches, locality, turns, last, seed, pool):
     """Matching and averaging in turns: fills the image and improves the matches, in place."""
     source = _sources(hole)
     targets = np.ascontiguousarray(np.argwhere(_inside(hole.shape) & _touching(hole)))
@@ -193,7 +191,7 @@ def _refine(image, hole, matches, locality, turns, last, seed, threads):
             kernels.vote(image, pixels[band], matches, costs, values, HALF, sharp)
             return values
 
-        values = np.concatenate(list(bands.map_bands(vote, slices, threads)))
+        values = np.concatenate(list(bands.map_bands(vote, slices, pool)))
         change = np.abs(values - image[hole]).mean()
         image[hole] = values
         return change

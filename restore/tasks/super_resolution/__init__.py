@@ -8,15 +8,14 @@ from restore.imaging import bands
 from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
+from restore.sparse.dictionary import load_for
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
-from restore.tasks.super_resolution.coupled import CoupledDictionary, refine_coupled
+from restore.tasks.super_resolution.dictionary import by_dictionary
 
-__all__ = ["Cascade", "CoupledDictionary", "super_resolve"]
+__all__ = ["Cascade", "super_resolve"]
 
 #: How many stages of a cascade each quality runs; None: all.
 QUALITIES = {"fast": 1, "balanced": 3, "best": None}
-
-METHODS = {"anchors": Cascade, "ksvd": CoupledDictionary}
 
 
 def super_resolve(
@@ -26,9 +25,9 @@ def super_resolve(
     size=None,
     model=None,
     quality="balanced",
-    method="anchors",
-    threads=None,
-    progress=None,
+    dictionary=None,
+    seed=0,
+    pool=None,
 ):
     """Enlarge an image with the detail that similar patches of photos have.
 
@@ -44,17 +43,19 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
-    model : Cascade or CoupledDictionary, optional
+    model : Cascade, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
         How many stages of a cascade are run: one, three or all.
-    method : {"anchors", "ksvd"}
-        A cascade of anchored regressions, or sparse codes over coupled dictionaries, which
-        is older and not as good.
-    threads : int, optional
-        Threads to use; all usable processors by default. The result does not depend on it.
-    progress : callable, optional
-        Called as ``progress(stage, done, total)``.
+        With a dictionary: the number of turns and the overlap of the patches.
+    dictionary : {"learn", "grey"}, str or Dictionary, optional
+        Instead of a cascade, code each patch of the luminance on its own over this dictionary:
+        ``"learn"`` fits the packaged one to the patches of `image`; otherwise a packaged name, a
+        file, or a dictionary.
+    seed : int
+        Of the draw of patches to learn on.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -65,7 +66,7 @@ def super_resolve(
     Raises
     ------
     ValueError
-        If scale, size, quality or model make no sense for this image.
+        If scale, size, quality, model or dictionary make no sense for this image.
 
     References
     ----------
@@ -73,16 +74,17 @@ def super_resolve(
     super-resolution", ACCV 2014.
     Timofte, Rothe & Van Gool, "Seven ways to improve example-based single image super
     resolution", CVPR 2016.
-    Zeyde, Elad & Protter, "On single image scale-up using sparse-representations", Curves and
-    Surfaces 2010.
+    Guleryuz, "Nonlinear approximation based image recovery using adaptive sparse reconstructions
+    and iterated denoising", IEEE TIP 15(3), 2006, for dictionaries.
     """
     whole = as_image(image)
     if quality not in QUALITIES:
         raise ValueError(f"quality is one of {', '.join(QUALITIES)}, not {quality!r}")
-    if method not in METHODS:
-        raise ValueError(f"method is one of {', '.join(METHODS)}, not {method!r}")
-    if model is not None and not isinstance(model, METHODS[method]):
-        raise ValueError(f"method {method!r} needs a {METHODS[method].__name__} as model")
+    atoms = None if dictionary is None else load_for(dictionary, 1)
+    if model is not None and not isinstance(model, Cascade):
+        raise ValueError(f"expected a Cascade as model, got {type(model).__name__}")
+    if atoms is not None and model is not None:
+        raise ValueError("give a model or a dictionary, not both")
     work = working(whole)
     if not work.known.any():
         raise ValueError("the image holds nothing but NaN, infinite or huge samples")
@@ -105,12 +107,15 @@ def super_resolve(
             "ask for a larger size"
         )
     enlarged = work.filled()
+    if atoms is not None:
+        learn = dictionary == "learn"
+        enlarged = by_dictionary(enlarged, size, atoms, learn, quality, seed, pool)
     while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
         factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
-        step = model or METHODS[method].load(next((s for s in SCALES if s >= factor), SCALES[-1]))
-        enlarged = _enlarge(enlarged, step, quality, threads, progress)
+        step = model or Cascade.load(next((s for s in SCALES if s >= factor), SCALES[-1]))
+        enlarged = _enlarge(enlarged, step, quality, pool)
     if enlarged.shape[:2] != size:
-        enlarged = resize(enlarged, *size, threads)
+        enlarged = resize(enlarged, *size, pool)
     enlarged = work.back(enlarged)
     if not work.known.all():
         rows, columns = (np.arange(n) * old // n for n, old in zip(size, (height, width)))
@@ -119,30 +124,27 @@ def super_resolve(
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _enlarge(image, model, quality, threads, progress):
+def _enlarge(image, model, quality, pool):
     """`image` enlarged by the scale of the model."""
     height, width = (model.scale * side for side in image.shape[:2])
-    enlarged = resize(image, height, width, threads)
-    small, start = luminance(image, threads), luminance(enlarged, threads)
-    if isinstance(model, CoupledDictionary):
-        large = refine_coupled(model, small, start, threads, progress)
-    else:
-        large = start
-        for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
-            if number:
-                large = back_project(
-                    small[..., None], large[..., None], model.degradation, threads
-                )[..., 0]
-            large = refine(stage, small, large, threads, progress)
-    _add_change(enlarged, start, large, threads)
+    enlarged = resize(image, height, width, pool)
+    small, start = luminance(image, pool), luminance(enlarged, pool)
+    large = start
+    for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
+        if number:
+            large = back_project(small[..., None], large[..., None], model.degradation, pool)[
+                ..., 0
+            ]
+        large = refine(stage, small, large, pool)
+    _add_change(enlarged, start, large, pool)
     del large, start
-    return back_project(image, enlarged, model.degradation, threads)
+    return back_project(image, enlarged, model.degradation, pool)
 
 
-def _add_change(image, before, after, threads):
+def _add_change(image, before, after, pool):
     """Add to every channel what a plane has gained."""
 
     def add(band):
         image[band] += (after[band] - before[band])[..., None]
 
-    bands.for_each(add, bands.rows(image.shape), threads)
+    bands.for_each(add, bands.rows(image.shape), pool)

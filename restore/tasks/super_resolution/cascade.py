@@ -337,7 +337,7 @@ def mirrored(plane, margin):
     return np.pad(plane, margin, mode="symmetric") if margin else plane
 
 
-def refine(stage, small, large, threads=None, progress=None):
+def refine(stage, small, large, pool=None):
     """Add to `large` the detail that one stage foretells.
 
     Parameters
@@ -346,8 +346,8 @@ def refine(stage, small, large, threads=None, progress=None):
     small : (h, w) float32 array
     large : (scale * h, scale * w) float32 array
         The enlargement so far.
-    threads : int, optional
-    progress : callable, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -372,7 +372,7 @@ def refine(stage, small, large, threads=None, progress=None):
     stage.matrices  # noqa: B018 - unpacked once, before the threads
     cut = bands_of(rows, columns)
     total = np.zeros((rows * scale + 2 * overhang, width), np.float32)
-    details = bands.map_bands(detail_of, cut, threads, progress, "adding detail")
+    details = bands.map_bands(detail_of, cut, pool, "adding detail")
     for band, detail in zip(cut, details):
         total[band.start * scale : band.stop * scale + 2 * overhang] += detail
     inside = slice(overhang, overhang + rows * scale), slice(overhang, width - overhang)
@@ -386,7 +386,7 @@ def refine(stage, small, large, threads=None, progress=None):
         refined[band] /= across
         refined[band] += large[band]
 
-    bands.for_each(add_mean, bands.rows(large.shape), threads)
+    bands.for_each(add_mean, bands.rows(large.shape), pool)
     return refined
 
 
@@ -398,7 +398,7 @@ def _cover(count, scale, patch):
     return covers
 
 
-def back_project(small, large, degradation, threads=None):
+def back_project(small, large, degradation, pool=None):
     """Correct `large` so that shrinking it gives `small` (Irani & Peleg 1991, equation 3).
 
     Parameters
@@ -407,18 +407,19 @@ def back_project(small, large, degradation, threads=None):
     large : (scale * h, scale * w, c) float32 array
     degradation : str
         How shrinking is done: see `degradation.kernel_of`.
-    threads : int, optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (scale * h, scale * w, c) float32 array
     """
-    error = shrink(large, large.shape[0] // small.shape[0], degradation, threads)
+    error = shrink(large, large.shape[0] // small.shape[0], degradation, pool)
     np.subtract(small, error, out=error)
-    corrected = resize(error, *large.shape[:2], threads)
+    corrected = resize(error, *large.shape[:2], pool)
 
     def add(band):
         corrected[band] += large[band]
 
-    bands.for_each(add, bands.rows(large.shape), threads)
+    bands.for_each(add, bands.rows(large.shape), pool)
     return corrected

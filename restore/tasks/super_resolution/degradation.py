@@ -50,7 +50,7 @@ def kernel_of(degradation, scale):
     return functools.partial(_bell, width=width / scale), max(0.5, _CUT * width / scale)
 
 
-def shrink(image, scale, degradation, threads=None):
+def shrink(image, scale, degradation, pool=None):
     """(height, width, c) float32 `image` with sides `scale` times as short.
 
     References
@@ -59,7 +59,7 @@ def shrink(image, scale, degradation, threads=None):
     """
     height, width = (side // scale for side in image.shape[:2])
     kernel, radius = kernel_of(degradation, scale)
-    return resize(image, height, width, threads, kernel=kernel, radius=radius)
+    return resize(image, height, width, pool, kernel=kernel, radius=radius)
 
 
 def _box(distance):

@@ -1,0 +1,365 @@
+"""From pictures to a file of what is learned on them: a dictionary, or the model of a task."""
+
+import dataclasses
+import os
+import time
+
+from restore import __version__
+from restore.batch.collection import Collection
+from restore.batch.plan import find
+from restore.batch.records import FAILED, NOTHING
+from restore.batch.work import failure_reason
+from restore.files.safe import make_folder, only_one, whole_file
+from restore.imaging.bands import Pool
+
+#: Settings that the turns of one dictionary must share, and the options that set them.
+SETTINGS = {
+    "atoms": "--atoms",
+    "patch_shape": "--patch-size, --grey or --colour",
+    "method": "--method",
+    "coder": "--coder",
+    "sparsity": "--sparsity",
+    "sigma": "--sigma",
+    "patches": "--patches",
+    "shrink": "--shrink",
+    "init": "--init",
+    "seed": "--seed",
+}
+
+#: Where neither sparsity nor noise level are given: enough for details, and none for grain.
+_SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
+
+
+class _Run:
+    """One call of the command: `settings` are its options by name.
+
+    Attributes
+    ----------
+    saved : int
+        Turns or stages that the file holds.
+    """
+
+    step = "the dictionary of turn"
+
+    def __init__(self, console, output, settings):
+        self.console, self.output, self.settings = console, output, settings
+        self.pool = Pool(settings["threads"], console.stage)
+        self.saved = 0
+
+    def interrupted(self):
+        """The last words before a signal ends the process."""
+        kept = f"{self.output} holds {self.step} {self.saved}: --resume goes on from there"
+        self.console.last_words(kept if self.saved else "nothing is learned yet")
+
+    def train(self, inputs, recursive, resume):
+        """From files to a file; the exit code."""
+        from restore.files.picture import unwarned
+
+        files = [file for file, _ in find(inputs, recursive=recursive)[0]]
+        if not files:
+            hint = "" if recursive else " (--recursive looks into folders of folders)"
+            self.console.say("restore: no picture found in what was named" + hint)
+            return NOTHING
+        grey = self.settings["grey"]
+        pictures = Collection(
+            files,
+            channels=None if grey is None else 1 if grey else 3,
+            shrink=self.settings["shrink"],
+            max_pixels=self.settings["max_pixels"],
+        )
+        names = [os.path.basename(os.path.normpath(name)) for name in inputs]
+        make_folder(os.path.dirname(self.output))
+        with only_one(self.output), unwarned(), self.console.shown_compilation():
+            return self._learn(pictures, names, resume)
+
+    def _list_skipped(self, pictures):
+        self.console.end()
+        if not self.console.options.quiet:
+            for file, reason in pictures.skipped.items():
+                self.console.say(f"restore: {file}: left out: {reason}")
+
+    def _save(self, learned, step, number):
+        """Write what is learned so far; a disk that is full may have room after the next step."""
+        try:
+            with whole_file(self.output) as file:
+                learned.save(file)
+            self.saved = number
+        except OSError as error:
+            self.console.say(
+                f"restore: {self.output}: {step} is not saved: {failure_reason(error)}"
+            )
+
+
+class ModelRun(_Run):
+    """Learns the model of a task."""
+
+    step = "the model of stage"
+
+    def _learn(self, pictures, names, resume):
+        start = time.perf_counter()
+        try:
+            model = self._model(pictures, resume)
+        finally:
+            self._list_skipped(pictures)
+        used = len(pictures) - len(pictures.skipped)
+        about = {
+            "learned_from": names,
+            "pictures": used,
+            "shrink": self.settings["shrink"],
+            "seed": self.settings["seed"],
+            "restore": __version__,
+        }
+        model = dataclasses.replace(model, provenance={**model.provenance, **about})
+        with whole_file(self.output) as file:
+            model.save(file)
+        seconds = time.perf_counter() - start
+        self.console.json(
+            {
+                "output": self.output,
+                "status": "done",
+                "pictures": used,
+                "skipped": pictures.skipped,
+                "scale": self.settings["scale"],
+                "seconds": round(seconds, 3),
+            }
+        )
+        if not self.console.options.quiet:
+            self.console.say(f"{self.output}: learned from {_pictures(used)} ({seconds:.1f} s)")
+        return 0
+
+    def _model(self, pictures, resume):
+        shared = {"seed": self.settings["seed"], "pool": self.pool}
+        if self.settings["model"] == "codec":
+            from restore.learning.compression import check_picture, learn_codec
+            from restore.tasks.compression import Codec
+
+            pictures.usable = check_picture
+            init = self.settings["init"]
+            prior = Codec.load("photos" if init == "data" else init)
+            return learn_codec(pictures, prior=prior, **shared)
+        if self.settings["model"] == "super-resolution":
+            return self._cascade(pictures, resume, shared)
+        from restore.learning.demosaicing import check_picture, learn_demosaicing, tiles
+        from restore.tasks.demosaicing import Model
+
+        pictures.channels, pictures.usable = 3, check_picture
+        drawn = tiles(pictures, self.settings["seed"], self.pool)
+        return Model(learn_demosaicing(drawn, **shared))
+
+    def _cascade(self, pictures, resume, shared):
+        """The model for super-resolution; the file holds its stages so far."""
+        from restore.imaging import archive
+        from restore.learning import super_resolution
+        from restore.tasks.super_resolution.cascade import KIND
+
+        start = None
+        if resume and os.path.lexists(self.output):
+            if archive.read_header(self.output)[0] == KIND:
+                raise ValueError(f"{self.output} is finished: --overwrite learns it anew")
+            start = super_resolution.Checkpoint.load(self.output)
+            self.saved = len(start.cascade.stages)
+        pictures.channels = None
+        shared["degradation"] = self.settings["degradation"]
+        for checkpoint in super_resolution.learn_stages(
+            pictures, self.settings["scale"], start=start, **shared
+        ):
+            number = len(checkpoint.cascade.stages)
+            total = len(checkpoint.cascade.provenance["stages"])
+            if self.console.options.verbose:
+                self.console.say(f"stage {number} of {total} is learned")
+            if number == total:
+                continue
+            self._save(checkpoint, f"stage {number}", number)
+        return checkpoint.cascade
+
+
+class DictionaryRun(_Run):
+    """Learns a dictionary; the file holds that of the last turn."""
+
+    def _learn(self, pictures, names, resume):
+        from restore.learning import dictionaries
+
+        settings = self.settings
+        start = time.perf_counter()
+        first = self._first(resume)  # what is wrong with it is said before hours of drawing
+        drawn = self._draw(pictures)
+        channels = pictures.channels
+        shape = (settings["patch_size"], settings["patch_size"], channels)
+        sparsity, sigma = settings["sparsity"], settings["sigma"]
+        if sparsity is None and sigma is None:
+            sparsity, sigma = _SPARSITY[channels], _SIGMA[channels]
+        about = {
+            **{name: settings[name] for name in SETTINGS if name in settings},
+            "patch_shape": list(shape),
+            "sparsity": sparsity,
+            "sigma": sigma,
+            "learned_from": names,
+            "pictures": drawn.pictures,
+            "available": drawn.available,
+            "fingerprint": drawn.fingerprint(),
+            "restore": __version__,
+        }
+        if resume and os.path.lexists(self.output):
+            _check_same(self.output, first.provenance, about)
+            dictionary, done = first, first.provenance.get("iterations")
+            if type(done) is not int or done < 0:
+                raise ValueError(f"{self.output} does not say how many turns were learned")
+        else:
+            dictionary, done = self._started(drawn, shape, first), 0
+        self.saved = done
+        turns = dictionaries.learn(
+            drawn,
+            dictionary,
+            pictures,
+            sparsity,
+            shape[0] * shape[1] * channels * ((sigma or 0) / 255) ** 2,
+            method=settings["method"],
+            rule=settings["coder"],
+            iterations=settings["iterations"],
+            done=done,
+            count=settings["patches"],
+            seed=settings["seed"],
+            pool=self.pool,
+        )
+        before = time.perf_counter()
+        for number, turn in enumerate(turns, done + 1):
+            dictionary = self._keep(turn, number, about)
+            self._tell(turn, number, time.perf_counter() - before)
+            before = time.perf_counter()
+        self.console.end()
+        gain = dictionaries.gain(dictionary, drawn.held_out, pool=self.pool)
+        if settings["picture"] is not None:
+            from restore.files.figure import draw_atoms
+
+            draw_atoms(dictionary, settings["picture"])
+        self._conclude(drawn, pictures, dictionary, gain, time.perf_counter() - start)
+        if self.saved < settings["iterations"]:
+            self.console.say(
+                f"restore: {self.output}: the last turns could not be saved; it holds turn "
+                f"{self.saved}"
+            )
+            return FAILED
+        return 0
+
+    def _draw(self, pictures):
+        """Patches of the pictures; those that cannot be used are listed."""
+        from restore.learning import dictionaries
+
+        size, settings = self.settings["patch_size"], self.settings
+        pictures.usable = lambda image: dictionaries.check(image, (size, size, image.shape[2]))
+        if pictures.channels is None:
+            first = next(iter(pictures), None)
+            if first is None:
+                self._list_skipped(pictures)
+                raise ValueError("none of the pictures can be used")
+            pictures.channels = first.shape[2]
+        try:
+            return dictionaries.draw(
+                pictures,
+                (size, size, pictures.channels),
+                min(settings["patches"], dictionaries.ONLINE_DRAW)
+                if settings["method"] == "online"
+                else settings["patches"],
+                seed=settings["seed"],
+                pool=self.pool,
+            )
+        finally:
+            self._list_skipped(pictures)
+
+    def _first(self, resume):
+        """The dictionary to go on with, or to start from, or how to make one."""
+        from restore.sparse.dictionary import Dictionary
+
+        if resume and os.path.lexists(self.output):
+            return Dictionary.load(self.output)
+        init = self.settings["init"]
+        return init if init in ("data", "dct") else Dictionary.load(init)
+
+    def _started(self, drawn, shape, start):
+        """The dictionary before the first turn."""
+        from restore.sparse import dictionary_learning
+        from restore.sparse.dictionary import Dictionary
+
+        settings = self.settings
+        first = dictionary_learning.first_dictionary(
+            drawn.patches, shape, settings["atoms"], start, settings["seed"]
+        )
+        return Dictionary(first.atoms, shape)
+
+    def _keep(self, turn, number, about):
+        """Write the dictionary of a turn."""
+        from restore.sparse.dictionary import Dictionary
+
+        about = {
+            **about,
+            "iterations": number,
+            "rmse": round(255 * turn.rmse, 4),
+            "uses": turn.uses.tolist(),
+        }
+        dictionary = Dictionary(turn.dictionary.atoms, turn.dictionary.patch_shape, about)
+        self._save(dictionary, f"turn {number}", number)
+        return dictionary
+
+    def _tell(self, turn, number, seconds):
+        total = self.settings["iterations"]
+        words = (
+            f"RMSE {255 * turn.rmse:.3f} levels, {turn.sparsity:.2f} atoms a patch, "
+            f"{turn.replaced} replaced"
+        )
+        if self.console.options.verbose:
+            self.console.say(f"turn {number} of {total}: {words}, {seconds:.2f} s")
+        self.console.stage("learning", number, total)
+        self.console.note(words)
+        self.console.json(
+            {
+                "iteration": number,
+                "iterations": total,
+                "rmse": 255 * turn.rmse,
+                "atoms_per_patch": turn.sparsity,
+                "replaced": turn.replaced,
+                "seconds": round(seconds, 3),
+            }
+        )
+
+    def _conclude(self, drawn, pictures, dictionary, gain, seconds):
+        self.console.json(
+            {
+                "output": self.output,
+                "status": "done",
+                "pictures": drawn.pictures,
+                "skipped": pictures.skipped,
+                "patches": len(drawn.patches),
+                "held_out": len(drawn.held_out),
+                "available": drawn.available,
+                "iterations": dictionary.provenance["iterations"],
+                "rmse": dictionary.provenance["rmse"],
+                "gain": {"decibels": gain.decibels, "atoms": gain.sparsity, "over": gain.other},
+                "seconds": round(seconds, 3),
+            }
+        )
+        if self.console.options.quiet:
+            return
+        better = "better" if gain.decibels >= 0 else "worse"
+        self.console.say(
+            f"{self.output}: {dictionary.n_atoms} atoms of {_pictures(drawn.pictures)}; codes "
+            f"their patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
+            f"{gain.sparsity} atoms each ({seconds:.1f} s)"
+        )
+
+
+def _pictures(count):
+    return f"{count} picture{'s' * (count != 1)}"
+
+
+def _check_same(output, stored, about):
+    """Refuse to go on with other settings or pictures than those of the turns before."""
+    for name, option in SETTINGS.items():
+        if stored.get(name) != about[name]:
+            was = stored.get(name)
+            raise ValueError(
+                f"{output} was not made by `restore train`"
+                if "iterations" not in stored
+                else f"{output} was begun with another {option}: {was}, not {about[name]}"
+            )
+    if stored.get("fingerprint") != about["fingerprint"]:
+        raise ValueError(f"{output} was begun with other pictures than these")

@@ -1,0 +1,96 @@
+"""Full colour by a dictionary of colour patches: codes, and the measured samples, in turns."""
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging.colour import AXES
+from restore.sparse import coding, dictionary_learning
+from restore.sparse.dictionary import Dictionary
+from restore.sparse.operators import Mosaic
+from restore.sparse.solve import fitted, solve
+
+#: Turns and samples between patches, by quality.
+QUALITIES = {"fast": (3, 4), "balanced": (6, 3), "best": (8, 2)}
+
+#: What is left of a patch, root mean square, in the first and in the last turn.
+FIRST, LAST = 2 / 255, 0.25 / 255
+
+#: What is left of a patch while learning.
+LEARNING = 2 / 255
+
+#: Weight of the differences of colours, in parts of their detail by that of the light; and the
+#: size of that detail, as a Gaussian's standard deviation.
+WEIGHT, DETAIL = 3.0, 1.5
+
+
+def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0, pool=None):
+    """Correct a first estimate of the colours of a mosaic by the sparse codes of its patches.
+
+    Patches are coded in light and differences of colours. Where a picture has little detail in
+    its colours, which its first estimate tells, the differences weigh little: the atoms are then
+    chosen by the light, and bring the colours that go with it.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+        In [0, 1].
+    start : (height, width, 3) float32 ndarray
+        First estimate.
+    pattern : str
+    sigma : float
+        Standard deviation of the noise of the mosaic.
+    dictionary : Dictionary
+        Of colour patches.
+    learn : bool
+        Fit the dictionary to the patches of the first estimate first.
+    quality : {"fast", "balanced", "best"}
+    seed : int
+        Of the draw of patches to learn on.
+    pool : optional
+
+    Returns
+    -------
+    (height, width, 3) float32 ndarray
+        Without noise, measured samples are to be put back into it.
+    """
+    operator = Mosaic(pattern)
+    turns, stride = QUALITIES[quality]
+    noise = coding.noise_energy(dictionary.patch_dim, sigma) / dictionary.patch_dim
+    if learn:
+        dictionary = dictionary_learning.learn_on(
+            start, dictionary, dictionary.patch_dim * max(LEARNING**2, noise), seed=seed,
+            pool=pool,
+        )  # fmt: skip
+    axes = AXES[3] * _weights(start)[:, None]
+    back = np.linalg.inv(axes)
+    seen = _seen(dictionary, axes)
+
+    def fit(planes):
+        return _mapped(fitted(_mapped(planes, back), operator, mosaic), axes)
+
+    noise *= np.sum(axes**2) / 3
+    tolerances = np.sqrt(np.geomspace(FIRST, LAST, turns) ** 2 + noise)
+    planes = solve(_mapped(start, axes), fit, seen, tolerances, stride, pool=pool)
+    return _mapped(planes, back)
+
+
+def _mapped(colours, matrix):
+    """Every colour times the matrix."""
+    # einsum rather than a matrix product: the same to the bit for any number of BLAS threads
+    return np.einsum("kc,...c->...k", matrix.astype(np.float32), colours, order="C")
+
+
+def _seen(dictionary, axes):
+    """The dictionary with its atoms along other axes of colour."""
+    colours = dictionary.atoms.reshape(dictionary.n_atoms, -1, 3)
+    atoms = _mapped(colours, axes).reshape(dictionary.atoms.shape)
+    return Dictionary(atoms / np.linalg.norm(atoms, axis=1, keepdims=True), dictionary.patch_shape)
+
+
+def _weights(colour):
+    """(3,) float32: of the light, 1, and of the two differences of colours."""
+    planes = _mapped(colour, AXES[3])
+    detail = planes - ndimage.gaussian_filter(planes, (DETAIL, DETAIL, 0))
+    light, *differences = np.sqrt(np.mean(np.square(detail, dtype=np.float64), axis=(0, 1)))
+    share = np.hypot(*differences) / max(light, 1e-12)
+    return np.array([1, *2 * [np.clip(WEIGHT * share, 0.1, 2)]], np.float32)
