@@ -21,7 +21,7 @@ from restore.cli.options import PictureCommand, batch_options, dictionary, model
 @click.option(
     "--max-side", type=click.IntRange(min=1), metavar="N", help="Exact longer side of the result."
 )
-@model("A model learned by restore train --super-resolution. [default: the packaged ones]")
+@model("A model learned by restore train --model super-resolution. [default: the packaged ones]")
 @dictionary(
     "Instead of a model, code each patch on its own with these atoms, in turns with the small "
     "picture: learned on that, grey, or a file."
@@ -51,6 +51,10 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
         **settings,
     )
     return batch.run(process, inputs, options)
+
+
+#: How many stages of a model a quality runs; of the packaged ones all.
+_STAGES = {"fast": 1, "balanced": 3, "best": 6}
 
 
 def enlarge_picture(
@@ -89,6 +93,9 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
+    if dictionary is None:
+        stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
+        pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
     enlarge = functools.partial(
         super_resolve,
         model=model,
