@@ -16,10 +16,11 @@ demo: .venv/installed-demo ## restore a sample picture and draw before / after i
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
 
-lint: .venv/installed-lint ## check style, format and the floors of the house
+lint: .venv/installed-lint ## check style, format, docstrings and the floors of the house
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/numpydoc lint $$(find restore -name '*.py')
 
 format: .venv/installed-lint ## format the sources
 	@$(BIN)/ruff check --fix .

@@ -12,14 +12,16 @@ from scipy.interpolate import PchipInterpolator
 
 import restore
 from benchmarks.harness import Table, machine, psnr, read_folder
+from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
+from restore.learning import dictionaries
 from restore.learning.compression import learn_codec
 from restore.tasks.compression import Codec
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/set12", "test/photos")
 RATES = (0.25, 0.5, 1.0)
-#: Bytes within which small pictures of one kind are coded.
-BYTES = (200, 300, 500)
+#: Bytes within which small pictures of one kind are coded, and the patches of their dictionary.
+BYTES, FACE_PATCH = (200, 300, 500), (12, 12, 1)
 #: Bits per pixel at which the curves of the plots are drawn.
 CURVE = np.geomspace(0.125, 2, 13)
 
@@ -220,8 +222,20 @@ def faces(run):
     learned = list(read_folder(run.data / "train/faces").values())
     codec = learn_codec(learned, prior=Codec.load("photos"), pool=Pool(run.threads))
     pictures = list(read_folder(run.data / "test/faces").values())
+    drawn = dictionaries.draw(
+        [as_image(picture) for picture in learned], FACE_PATCH, pool=Pool(run.threads)
+    )
+    atoms = restore.learn_dictionary(
+        drawn.patches, FACE_PATCH, 1024, 4, start="data", pool=Pool(run.threads)
+    )
     rows = []
-    for name, chosen in (("learned on faces", codec), ("packaged", "photos")):
+    ways = {
+        "learned on faces": codec,
+        "packaged": "photos",
+        "dictionary of faces": atoms,
+        "packaged dictionary": restore.Dictionary.load("grey"),
+    }
+    for name, chosen in ways.items():
         reached = map_bands(
             lambda picture, chosen=chosen: [
                 restore.compress(picture, size=most, codec=chosen, pool=Pool(1)).psnr
@@ -234,7 +248,7 @@ def faces(run):
     for name, peer in codecs(fine=True).items():
         if name != "restore":
             reached = map_bands(
-                lambda picture, peer=peer: within_bytes(peer, picture), pictures, run.threads
+                lambda picture, peer=peer: within_bytes(peer, picture), pictures, Pool(run.threads)
             )
             rows.append([name, *(mean_where_most_fit(column) for column in zip(*reached))])
     return Table(

@@ -1,4 +1,4 @@
-"""``restore cache``"""
+"""The command ``restore cache``."""
 
 import click
 

@@ -1,4 +1,4 @@
-"""``restore compare``"""
+"""The command ``restore compare``."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""``restore compress``"""
+"""The command ``restore compress``."""
 
 import functools
 import os

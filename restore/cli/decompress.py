@@ -1,4 +1,4 @@
-"""``restore decompress``"""
+"""The command ``restore decompress``."""
 
 import dataclasses
 import functools

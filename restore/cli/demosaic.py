@@ -1,4 +1,4 @@
-"""``restore demosaic``"""
+"""The command ``restore demosaic``."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""``restore denoise``"""
+"""The command ``restore denoise``."""
 
 import functools
 import warnings

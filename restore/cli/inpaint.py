@@ -1,4 +1,4 @@
-"""``restore inpaint``"""
+"""The command ``restore inpaint``."""
 
 import functools
 import os

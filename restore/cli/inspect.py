@@ -1,4 +1,4 @@
-"""``restore inspect``"""
+"""The command ``restore inspect``."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""``restore super-resolve``"""
+"""The command ``restore super-resolve``."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""``restore train``"""
+"""The command ``restore train``."""
 
 import os
 

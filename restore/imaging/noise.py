@@ -14,6 +14,9 @@ _SIDE = 8
 #: blocks by the former does not bias the latter.
 _SPLIT = 9
 
+#: Cosine frequencies from here to `_SPLIT` are the middle ones.
+_MIDDLE = 5
+
 #: Share of the blocks, those with least picture in them, that the noise is measured on.
 _SHARE = 0.005
 
@@ -22,14 +25,36 @@ _FEWEST, _MOST = 256, 250_000
 #: Blocks whose spectra are taken at a time.
 _BATCH = 16_384
 
-#: Noise so many times stronger at half the size than at full size, in the unit of white
+#: Noise that is so many times stronger at half the size than at full size, in the unit of white
 #: noise, begins to be taken for coarser than the pixels, and is so altogether. White noise
-#: gives 1, pictures without noise up to 2.3, JPEG files of cameras 3 to 4.
+#: gives 1, JPEG files of cameras 3 and more. So do clean pictures: see `_coarse_evidence`.
 _COARSE = 2.3, 2.8
 
 #: Sigma that serves against such noise, in estimates at half the size: what reaches the low
 #: frequencies, where most of it is. Found on photographs of three cameras.
-_COARSE_GAIN = 6
+_COARSE_GAIN = 4.5
+
+#: Flat blocks differ in their energy at high frequencies by this standard deviation of its
+#: logarithm: less where noise alone makes it (0.3 for white noise, up to 0.5 for that of
+#: cameras), more where texture does. Coarse noise is believed up to the first, and not at all
+#: from the second on; so is white noise, whose blocks are fewer and flatter.
+_COARSE_SPREAD = 0.55, 0.65
+_WHITE_SPREAD = 0.45, 0.6
+
+#: Coarse noise of more than the first of these, in the unit of white noise in [0, 1] images,
+#: hides the texture under it and has to look purer; from the second on, by so much of a spread.
+_STRONG, _PURER = (3 / 255, 5 / 255), 0.16
+
+#: The energy of white noise is the same at all frequencies. What there is more of it at the
+#: middle ones than at the high ones counts as so much of a spread.
+_TILT = 0.08
+
+#: Blocks at half the size, in each channel, that are too few to tell coarse noise, and enough.
+_EVIDENCE = 5_000, 15_000
+
+#: Share of the blocks, the flattest, that are compared to tell coarse noise from texture, and
+#: the classes of brightness in which they are.
+_COMPARED, _BRIGHTNESSES = 0.2, 5
 
 #: Classes of brightness in which the variance is measured, most and least; blocks in a class
 #: at least; and the share of them, those with least picture in them, that count.
@@ -84,19 +109,59 @@ def estimate_noise(image, *, pool=None):
         sigmas, coarse = estimate_noise(work.image, pool=pool)
         return sigmas * work.unit, coarse
     image = work.image
-    sigmas = estimate_sigma(image, pool=pool)
+    blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
+    sigmas = np.array([of_plane.sigma() for of_plane in blocks])
+    white = np.array([_white_evidence(of_plane) for of_plane in blocks])
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
-        return sigmas, False
+        return white * sigmas, False
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halved = 2 * estimate_sigma(half, pool=pool)
+    smaller = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
+    halved = 2 * np.array([of_plane.sigma() for of_plane in smaller])
     if not halved.any():
-        return sigmas, False
+        return white * sigmas, False
     ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
-    coarse = np.interp(ratio, _COARSE, (0, 1))
+    coarse = np.interp(ratio, _COARSE, (0, 1)) * _coarse_evidence(smaller, halved)
     between = sigmas ** (1 - coarse) * (_COARSE_GAIN * halved) ** coarse
-    return between, bool(coarse > 0.5)
+    return np.maximum(white, coarse) * between, bool(coarse > 0.5)
+
+
+def _white_evidence(blocks):
+    """From 0 to 1: how far the flattest blocks of a plane look like white noise, not texture."""
+    squares = blocks.squares(blocks.flattest())
+    if not squares[:, blocks.high].any():
+        return 0.0
+    spread = _spread(squares[:, blocks.high])
+    tilt = squares[:, blocks.middle].mean() / squares[:, blocks.high].mean() - 1
+    return np.interp(spread + _TILT * max(tilt, 0), _WHITE_SPREAD, (1, 0))
+
+
+def _coarse_evidence(smaller, halved):
+    """From 0 to 1: how far blocks of the picture at half its size show noise, not texture.
+
+    Noise has the same energy in all flat blocks of like brightness; the energy of texture
+    varies from place to place. All channels have to agree, and there must be enough blocks.
+    """
+    spreads, counts = [], []
+    for of_plane in smaller:
+        usable = np.count_nonzero(np.isfinite(of_plane.energies))
+        flat = of_plane.flattest(_COMPARED)
+        flat = flat[np.argsort(of_plane.means[flat], kind="stable")]
+        classes = np.array_split(of_plane.squares(flat)[:, of_plane.high], _BRIGHTNESSES)
+        spreads.append(np.sqrt(np.mean([_spread(squares) ** 2 for squares in classes])))
+        counts.append(usable)
+    enough = np.interp(np.mean(counts), _EVIDENCE, (0, 1))
+    strength = np.sqrt(np.mean(halved**2))
+    purer = _PURER * np.interp(np.log(max(strength, 1e-12)), np.log(_STRONG), (0, 1))
+    spread = np.sqrt(np.mean(np.square(spreads)))
+    return enough * np.interp(spread + purer, _COARSE_SPREAD, (1, 0))
+
+
+def _spread(squares):
+    """Standard deviation of the logarithm of the mean square, over blocks: (blocks, squares)."""
+    energies = squares.mean(axis=1)
+    return np.log(np.maximum(energies, 1e-6 * max(energies.mean(), 1e-30))).std()
 
 
 def estimate_photon_noise(image, *, pool=None):
@@ -235,16 +300,7 @@ def estimate_sigma(image, *, pool=None):
     """
     work = working(as_image(image))
     planes = np.moveaxis(work.image, 2, 0)
-    return work.unit * np.array([_estimate_plane(plane, pool) for plane in planes])
-
-
-def _estimate_plane(plane, pool):
-    blocks = _Blocks(plane, pool)
-    usable = np.count_nonzero(np.isfinite(blocks.energies))
-    if usable == 0:
-        return 0.0
-    count = min(usable, max(_FEWEST, int(_SHARE * usable)))
-    return float(np.sqrt(blocks.variance(np.argpartition(blocks.energies, count - 1)[:count])))
+    return work.unit * np.array([_Blocks(plane, pool).sigma() for plane in planes])
 
 
 class _Blocks:
@@ -271,7 +327,8 @@ class _Blocks:
         transform[0] /= np.sqrt(2)
         self._basis = np.kron(transform, transform).T.astype(np.float32)
         frequency = np.add.outer(places, places).ravel()
-        self._low, self._high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
+        self._low, self.high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
+        self.middle = self._low & (frequency >= _MIDDLE)
         known = np.isfinite(plane)
         lowest = plane.min(where=known, initial=np.inf)
         highest = plane.max(where=known, initial=-np.inf)
@@ -291,11 +348,25 @@ class _Blocks:
 
         bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), pool)
 
+    def flattest(self, share=_SHARE):
+        """Places of that share of the usable blocks that has the least energy, or of `_FEWEST`."""
+        usable = np.count_nonzero(np.isfinite(self.energies))
+        count = min(usable, max(_FEWEST, int(share * usable)))
+        return np.argpartition(self.energies, max(count - 1, 0))[:count]
+
+    def sigma(self):
+        """Standard deviation of white noise, from the flattest blocks; 0 where there are none."""
+        chosen = self.flattest()
+        return float(np.sqrt(self.variance(chosen))) if len(chosen) else 0.0
+
     def variance(self, chosen):
         """Median over the high frequencies of the mean square in the blocks `chosen`."""
+        return float(np.median(self.squares(chosen)[:, self.high].mean(axis=0)))
+
+    def squares(self, chosen):
+        """Energy of the blocks `chosen` at each cosine frequency: (blocks, frequencies) float64."""
         rows, columns = np.divmod(chosen, self._windows.shape[1])
         blocks = self._windows[rows, columns].reshape(-1, _SIDE * _SIDE)
         with bands.one_blas_thread:
             spectra = blocks @ self._basis
-        squares = spectra[:, self._high].astype(np.float64) ** 2
-        return float(np.median(squares.mean(axis=0)))
+        return spectra.astype(np.float64) ** 2

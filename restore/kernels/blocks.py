@@ -200,10 +200,11 @@ _LARGEST = np.float32(1 << 24)
 
 @kernel(reorder=True)
 def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
-    """costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)
+    """Add up what blocks cost in every mode, in squared quantiser steps.
 
-    of the coefficients c of block n in class k, as it is (t = 0) and transposed (t = 1), in
-    squared quantiser steps.
+        costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)
+
+    with c the coefficients of block n in class k, as it is (t = 0) and transposed (t = 1).
 
     Parameters
     ----------

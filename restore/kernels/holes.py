@@ -123,9 +123,11 @@ def vote(image, pixels, matches, costs, values, half, sharp):
     ----------
     image : (height, width, channels) float32
     pixels : (n, 2) int64
-    matches, costs, half
+    matches, costs
         As for `measure`; costs are negative where there is no patch.
     values : (n, channels) float32, written
+    half : int
+        As for `measure`.
     sharp : bool
     """
     height, width, channels = image.shape

@@ -36,7 +36,7 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
 
     Returns
     -------
-    codes : restore.coding.Codes
+    codes : restore.sparse.coding.Codes
     means : (n_patches, channels) float32 ndarray
         The constants.
 

@@ -28,6 +28,8 @@ def test_every_kernel_is_compiled_once(channels):
         restore.inpaint(array, np.pad(np.ones((9, 9)), ((8, 7), (11, 10))), sigma=0.1)
         restore.demosaic(array[..., 0], sigma=0.05)
         restore.super_resolve(array)
+        restore.super_resolve(array, dictionary="learn", quality="fast")
+        restore.demosaic(array[..., 0], dictionary="learn", quality="fast")
         restore.decompress(restore.compress(array).data)
     dictionary = overcomplete_dct(32, (4, 4, channels))
     patches = np.random.default_rng(0).random((64, 16 * channels))

@@ -182,7 +182,7 @@ GREY = np.asarray(Image.open(SAMPLES / "camera-clean.png").convert("RGB"))[170:3
 )
 def test_a_dictionary_corrects_the_first_estimate(scene, dictionary, gain):
     mosaic = sampled(scene, "GRBG")
-    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), 1, None)
+    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), None)
     one, four = (
         demosaic(mosaic, "GRBG", dictionary=dictionary, pool=Pool(threads)) for threads in (1, 4)
     )

@@ -82,8 +82,10 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Sections:
-    """What a file carries beside the payload, or None: alpha (height, width) unsigned integers,
-    ICC, EXIF and XMP bytes, an embedded codec's bytes."""
+    """What a file carries beside the payload; None where it does not.
+
+    Alpha is (height, width) unsigned integers; ICC, EXIF, XMP and an embedded codec are bytes.
+    """
 
     alpha: np.ndarray | None = None
     icc: bytes | None = None

@@ -46,7 +46,8 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    pool : optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------

@@ -19,6 +19,7 @@ from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import inpainting as kernels
 from restore.sparse import overlap
 from restore.sparse.dictionary import load_for
+from restore.sparse.operators import Mask
 from restore.tasks.inpainting import defects
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
@@ -131,7 +132,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     if known.all() and sigma == 0:
         return image.reshape(array.shape)
     sigma = float(work.sigma(sigma))
-    observed = np.where(known[..., None], work.image, np.float32(0))
+    observed = Mask(known).forward(work.image)
     hole = _holes(known)
     planes = to_planes(observed)
     estimate = _interpolate(planes, known, pool)

@@ -33,7 +33,8 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    pool : optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------

@@ -37,7 +37,8 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0, pool=None):
     quality : {"fast", "balanced", "best"}
     seed : int
         Of the draw of patches to learn on.
-    pool : optional
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
