@@ -34,7 +34,7 @@ import os
 import sys
 
 from restore.batch.console import Console, complain, overall, printable, summary
-from restore.batch.plan import find, matching, plan
+from restore.batch.plan import find, matching, nothing_found, plan
 from restore.batch.records import (
     DONE,
     FAILED,
@@ -57,6 +57,7 @@ __all__ = [
     "failure_reason",
     "find",
     "matching",
+    "nothing_found",
     "overall",
     "plan",
     "printable",
@@ -136,13 +137,6 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
             console.say(so_far())
     if not jobs or missing:
         if not jobs:
-            console.say("restore: no picture found in what was named" + _hint(inputs, options))
+            console.say(nothing_found(inputs, ignored, options.recursive))
         return NOTHING
     return FAILED if outcome["failed"] or console.failed else DONE
-
-
-def _hint(inputs, options):
-    folders = any(os.path.isdir(name) for name in inputs)
-    return (
-        " (--recursive looks into folders of folders)" if folders and not options.recursive else ""
-    )

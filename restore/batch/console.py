@@ -10,6 +10,7 @@ import threading
 
 from restore.batch.records import REPORT
 from restore.batch.work import failure_reason
+from restore.imaging.bands import Pool
 
 #: Control characters: those of a file's name or of its words must not reach the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -216,13 +217,13 @@ class Console:
                 self._print(f"{job.source} -> {job.target}{note}")
 
 
-def overall(progress, stage, shares):
-    """The progress of one picture as a whole, from that of the stages it goes through.
+def overall(pool, stage, shares):
+    """A pool that tells the progress of one picture as a whole, from that of its stages.
 
     Parameters
     ----------
-    progress : callable or None
-        Called as ``progress(stage, done, total)``.
+    pool : Pool
+        Where it is told.
     stage : str
         A word for the whole.
     shares : list of (str, float)
@@ -230,18 +231,18 @@ def overall(progress, stage, shares):
 
     Returns
     -------
-    callable or None
-        What to pass to the task.
+    Pool
+        To hand to the task.
     """
-    if progress is None:
-        return None
+    if pool.progress is None:
+        return pool
     whole = sum(share for _, share in shares)
     before = (None, 0, 0)
     waiting, ended, share = list(shares), 0.0, 0.0
 
     def tell(name, done, total):
         nonlocal before, waiting, ended, share
-        if (name, total) != (before[0], before[2]) or done < before[1]:
+        if (name, total) != (before[0], before[2]) or done <= before[1]:
             names = [one for one, _ in waiting]
             if name not in names:
                 return
@@ -251,9 +252,9 @@ def overall(progress, stage, shares):
             share = waiting[place][1]
             waiting = waiting[place + 1 :]
         before = name, done, total
-        progress(stage, round(_PARTS * (ended + share * done / total) / whole), _PARTS)
+        pool.progress(stage, round(_PARTS * (ended + share * done / total) / whole), _PARTS)
 
-    return tell
+    return Pool(pool.threads, tell)
 
 
 def summary(outcome, left, ignored):
@@ -261,6 +262,7 @@ def summary(outcome, left, ignored):
     parts = [f"{count} {status}" for status, count in outcome.items() if count]
     if left:
         parts.append(f"{left} not done")
+    ignored = sum(ignored.values())
     if ignored:
         parts.append(f"{ignored} other file{'s' * (ignored != 1)} ignored")
     return ", ".join(parts) or "nothing done"

@@ -7,7 +7,14 @@ import sys
 import unicodedata
 
 from restore.batch.records import Job, UsageError
-from restore.files.formats import CAMERA_RAW, EXTENSIONS, format_of_name
+from restore.files.formats import (
+    CAMERA_RAW,
+    EXTENSIONS,
+    FOREIGN_EXTENSIONS,
+    format_of_bytes,
+    format_of_name,
+)
+from restore.files.safe import open_regular
 
 
 def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None):
@@ -28,16 +35,16 @@ def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None)
     -------
     files : list of (str, str or None)
         A file, and the folder of `inputs` it was found in.
-    ignored : int
-        How many other files were passed over.
+    ignored : collections.Counter
+        How many other files were passed over, by their extensions.
     """
-    files, ignored, seen = [], 0, set()
+    files, ignored, seen = [], collections.Counter(), set()
     for name in inputs:
         if name == "-" or not os.path.isdir(name):
-            found, others = [(name, None)], 0
+            found, others = [(name, None)], {}
         else:
             found, others = _walk(name, recursive, extensions, without)
-        ignored += others
+        ignored.update(others)
         for file, folder in found:
             identity = file if file == "-" else os.path.realpath(file)
             if identity not in seen:
@@ -48,7 +55,7 @@ def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None)
 
 def _walk(folder, recursive, extensions, without):
     """The inputs in `folder`, and how many other files; not by `os.walk`, which calls itself."""
-    found, ignored, waiting = [], 0, [folder]
+    found, ignored, waiting = [], collections.Counter(), [folder]
     while waiting:
         place = waiting.pop()
         try:
@@ -61,16 +68,28 @@ def _walk(folder, recursive, extensions, without):
         folders = []
         for entry in entries:
             hidden = entry.name.startswith(".")
+            extension = os.path.splitext(entry.name)[1].lower()
             if entry.is_dir():
                 if recursive and not hidden and not entry.is_symlink():
                     folders.append(entry.path)
-            elif hidden or os.path.splitext(entry.name)[1].lower() not in extensions:
-                ignored += 1
+            elif hidden or extension not in extensions:
+                ignored[extension] += 1
             else:
                 found.append((entry.path, folder))
         folders = [inner for inner in folders if not (without and _same_file(inner, without))]
         waiting += reversed(folders)
     return found, ignored
+
+
+def nothing_found(inputs, ignored, recursive):
+    """The sentence where no picture was found in `inputs`, and what else was."""
+    foreign = " and ".join(sorted(set(ignored) & set(FOREIGN_EXTENSIONS)))
+    hint = ""
+    if foreign:
+        hint = f": {foreign} files are not read, convert them to PNG or TIFF"
+    elif not recursive and any(os.path.isdir(name) for name in inputs):
+        hint = " (--recursive looks into folders of folders)"
+    return "restore: no picture found in what was named" + hint
 
 
 def _same_file(one, other):
@@ -91,8 +110,8 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
     Returns
     -------
     jobs : list of Job
-    ignored : int
-        Files in folders that are no inputs.
+    ignored : collections.Counter
+        Files in folders that are no inputs, by their extensions.
 
     Raises
     ------
@@ -105,6 +124,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
     for name in ("format", "depth", "reference"):
         if writes and getattr(options, name) is not None:
             raise UsageError(f"--{name} is for commands that write pictures, not {writes} files")
+    _check_second_name(inputs, output, writes)
     if inputs.count("-") > 1 or ("-" in inputs and len(inputs) > 1):
         raise UsageError("- (standard input) must be the only input")
     if output is None and inputs == ["-"]:
@@ -130,7 +150,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
     )
     if output is None and suffix:
         files, earlier = _without_earlier_results(files, suffix)
-        ignored += earlier
+        ignored[suffix] += earlier
     if output == "-" and len(files) > 1:
         raise UsageError("several inputs cannot all go to standard output")
     if output == "-" and options.json:
@@ -150,11 +170,26 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
             target = output
         else:
             target = _target(source, folder, output, options, reads, writes)
-        jobs.append(_job(source, target, options, beside, reference, extras))
+        wrong = _is_a_picture(source, reads)
+        jobs.append(
+            Job(source, target, error=wrong)
+            if wrong
+            else _job(source, target, options, beside, reference, extras)
+        )
     if output not in (None, "-") and not into_folder:
         _check_name(output, options, writes)
     _check_collisions(jobs)
     return jobs, ignored
+
+
+def _check_second_name(inputs, output, writes):
+    """Refuse the name of an output among the inputs, as `cp` takes it."""
+    if output is not None or len(inputs) != 2 or "-" in inputs:
+        return
+    source, target = inputs
+    named = target.endswith(("/", os.sep, writes or "/")) or format_of_name(target)
+    if named and os.path.lexists(source) and not os.path.lexists(target):
+        raise UsageError(f"there is no {target}: if the output is to be there, write -o {target}")
 
 
 def _is_closed(stream):
@@ -210,6 +245,18 @@ def _check_name(output, options, writes):
         )
     if options.format and known != EXTENSIONS["." + options.format]:
         raise UsageError(f"--format {options.format} and {output} contradict each other")
+
+
+def _is_a_picture(source, reads):
+    """Why a picture is no input of a command that `reads` others; None where it is none."""
+    if reads is None or source == "-" or os.path.splitext(source)[1].lower() in reads:
+        return None
+    try:
+        with open_regular(source) as file:
+            name = format_of_bytes(file.read(16))
+    except (OSError, ValueError):
+        return None
+    return f"this is a {name.upper()} picture, not a {reads[0]} file"
 
 
 def _job(source, target, options, companions, reference, extras):

@@ -6,7 +6,7 @@ import time
 
 from restore import __version__
 from restore.batch.collection import Collection
-from restore.batch.plan import find
+from restore.batch.plan import find, nothing_found
 from restore.batch.records import FAILED, NOTHING
 from restore.batch.work import failure_reason
 from restore.files.safe import make_folder, only_one, whole_file
@@ -55,10 +55,10 @@ class _Run:
         """From files to a file; the exit code."""
         from restore.files.picture import unwarned
 
-        files = [file for file, _ in find(inputs, recursive=recursive)[0]]
+        found, ignored = find(inputs, recursive=recursive)
+        files = [file for file, _ in found]
         if not files:
-            hint = "" if recursive else " (--recursive looks into folders of folders)"
-            self.console.say("restore: no picture found in what was named" + hint)
+            self.console.say(nothing_found(inputs, ignored, recursive))
             return NOTHING
         grey = self.settings["grey"]
         pictures = Collection(
@@ -308,8 +308,7 @@ class DictionaryRun(_Run):
         )
         if self.console.options.verbose:
             self.console.say(f"turn {number} of {total}: {words}, {seconds:.2f} s")
-        self.console.stage("learning", number, total)
-        self.console.note(words)
+        self.console.note(f"turn {number} of {total}: {words}")
         self.console.json(
             {
                 "iteration": number,

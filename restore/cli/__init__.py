@@ -24,6 +24,22 @@ _MODULES = {
 }
 
 
+#: other words for what a command does -> the command
+_SYNONYMS = {
+    **dict.fromkeys(("upscale", "upsample", "enlarge", "resize", "sr"), "super-resolve"),
+    **dict.fromkeys(("debayer", "develop"), "demosaic"),
+    **dict.fromkeys(("fill", "heal", "repair", "retouch"), "inpaint"),
+    **dict.fromkeys(("psnr", "ssim", "measure"), "compare"),
+    **dict.fromkeys(("info", "show"), "inspect"),
+    "clean": "denoise",
+    "encode": "compress",
+    "decode": "decompress",
+    "learn": "train",
+}
+#: words for what no command does
+_BLOCKS = ("deblock", "dejpeg", "deartifact")
+
+
 class _LazyGroup(click.Group):
     """Commands whose modules are imported when they are needed."""
 
@@ -35,6 +51,23 @@ class _LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"restore.cli.{_MODULES[name]}")
         return getattr(module, name.replace("-", "_"))
+
+    def resolve_command(self, context, arguments):
+        name = arguments[0]
+        if name in _MODULES or name.startswith("-"):
+            return super().resolve_command(context, arguments)
+        context.fail(f"No such command {name!r}{_instead(name.lower())}")
+
+
+def _instead(name):
+    """What may be meant by the name of a command that there is not."""
+    import difflib
+
+    if name.startswith(_BLOCKS):
+        return ": nothing here removes the blocks of JPEG, and denoise takes them for the picture."
+    near = difflib.get_close_matches(name, _MODULES, 1)
+    meant = _SYNONYMS.get(name) or (near[0] if near else None)
+    return f": did you mean {meant}?" if meant else "."
 
 
 @click.group(

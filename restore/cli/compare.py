@@ -35,9 +35,9 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
     from restore.imaging.measures import psnr, ssim
 
     rows, failed, last, wanted = [], 0, None, None
-    files, _ = batch.find(results)
+    files, ignored = batch.find(results)
     if not files:
-        click.echo("restore: no picture found in what was named", err=True)
+        click.echo(batch.nothing_found(results, ignored, recursive=True), err=True)
         return NOTHING
     find_reference = batch.matching(reference, "reference")
     for result, _ in files:

@@ -118,6 +118,30 @@ def demosaic(inputs, options, **settings):
     return batch.run(process, inputs, options, mosaics=True)
 
 
+#: About how much of the time each stage of a quality takes; the last is left out under noise.
+_STAGES = ("demosaicing", "demosaicing", "grouping", "completing", "correcting")
+_SHARES = {"fast": (1, 9), "balanced": (2, 14, 6, 66, 12), "best": (1, 4, 8, 83, 4)}
+
+
+def _hint_at_white(picture):
+    """Warn where a mosaic uses the levels of fewer bits than the file has, and will be dark."""
+    import warnings
+
+    from restore.files.picture import LEVELS, PictureWarning
+
+    if picture.depth != "16":
+        return
+    top = round(float(picture.samples.max()) * LEVELS["16"])
+    bits = next((bits for bits in (8, 10, 12, 14) if top < 2**bits), None)
+    if bits:
+        warnings.warn(
+            f"the highest level is {top} of 65535, so the result is dark: if the camera has "
+            f"{bits} bits, use --white {2**bits - 1}",
+            PictureWarning,
+            stacklevel=2,
+        )
+
+
 def demosaic_picture(
     picture,
     *,
@@ -160,10 +184,15 @@ def demosaic_picture(
         given = black, white, gains
         told = zip(given, metadata.levels)
         black, white, gains = (file if option is None else option for option, file in told)
+    elif white is None and not simulate:
+        _hint_at_white(picture)
     if black is not None or white is not None or gains is not None:
         top = LEVELS.get(picture.depth, 1)
         white = 1.0 if white is None else white / top
         samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
+    if dictionary is None:
+        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 5]
+        pool = batch.overall(pool, "demosaicing", shares)
     colour = demosaic(
         samples,
         pattern,

@@ -172,11 +172,24 @@ def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **setti
     facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(sigma)))), 2)
     if levels == 1:
         facts["unit"] = "of the samples"
+    if not settings["dictionary"] and settings["quality"] != "fast":
+        pool = batch.overall(pool, "denoising", _shares(picture, settings["quality"]))
     samples = denoise(picture.samples, sigma, pool=pool, **settings)
     if blend:
         finite = np.isfinite(picture.samples)
         samples[finite] += np.float32(blend) * (picture.samples[finite] - samples[finite])
     return batch.Result(picture.replace(samples=samples), facts)
+
+
+def _shares(picture, quality):
+    """The stages of denoising by groups, and about how much of the time each takes."""
+    from restore.tasks.denoising import PASSES, POSES
+
+    channels = picture.samples.shape[2]
+    codings = channels * (PASSES + 2) - 1  # but for the first
+    poses = POSES if quality == "best" else 1
+    first = [("restoring", 1), ("grouping", 4), ("coding", 8), ("grouping", 4)]
+    return [*first, *codings * [("coding", 8)], *poses * [("correcting", 7 * channels)]]
 
 
 def _print_noise(inputs, options, white):
@@ -188,9 +201,9 @@ def _print_noise(inputs, options, white):
     from restore.files.safe import open_regular
 
     failed = 0
-    files, _ = batch.find(inputs, recursive=options.recursive)
+    files, ignored = batch.find(inputs, recursive=options.recursive)
     if not files:
-        click.echo("restore: no picture found in what was named", err=True)
+        click.echo(batch.nothing_found(inputs, ignored, options.recursive), err=True)
         return NOTHING
     for file, _ in files:
         try:

@@ -54,7 +54,8 @@ class Mask(click.ParamType):
 @click.option(
     "--detect",
     type=click.Choice(["scratches", "dust", "dead-pixels"]),
-    help="Fill such damage where it is found in the picture.",
+    multiple=True,
+    help="Fill such damage where it is found in the picture. May be given again.",
 )
 @click.option("--write-mask", is_flag=True, help="Write what was filled as OUTPUT-mask.png.")
 @click.option("--invert-mask", is_flag=True, help="Fill where the mask is black.")
@@ -81,7 +82,7 @@ def inpaint(inputs, options, mask, detect, **settings):
     unknown ones; large holes are filled with the texture around them. Where the mask is
     black, pixels come back as they were.
     """
-    if mask is None and detect is None:
+    if mask is None and not detect:
         raise click.UsageError("say what to fill: --mask, --detect or both")
     if mask is None and settings["invert_mask"]:
         raise click.UsageError("--invert-mask needs a --mask")
@@ -140,13 +141,14 @@ def inpaint_picture(
     if detect:
         if fill.shape == samples.shape[:2] and fill.any() and not fill.all():
             samples = inpaint(samples, fill, quality="fast", pool=pool)
-        found = find_defects(samples, detect, pool=pool)
-        facts[detect] = f"{100 * found.mean():.2g} %"
-        fill = fill | found
+        for kind in dict.fromkeys(detect):
+            found = find_defects(samples, kind, pool=pool)
+            facts[kind] = f"{100 * found.mean():.2g} %"
+            fill = fill | found
     fill = grow_mask(fill, grow)
     facts["filled"] = f"{100 * fill.mean():.2g} %"
     if not fill.any():
-        what = f"no {detect} found" if detect else "the mask is empty"
+        what = f"no {' and no '.join(detect)} found" if detect else "the mask is empty"
         warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
     sigma = sigma / levels_in_unit(picture, sigma, white)
     samples = inpaint(picture.samples, fill, sigma=sigma, pool=pool, **settings)

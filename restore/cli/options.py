@@ -121,9 +121,7 @@ def dictionary(words):
 
 def model(words):
     """The option for a file that a command learned from photos; `words` say how."""
-    return click.option(
-        "--model", metavar="FILE", type=click.Path(exists=True, dir_okay=False), help=words
-    )
+    return click.option("--model", metavar="FILE", type=File(), help=words)
 
 
 #: For commands that remove noise as well.

@@ -53,6 +53,10 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
     return batch.run(process, inputs, options)
 
 
+#: How many stages of a model a quality runs; of the packaged ones all.
+_STAGES = {"fast": 1, "balanced": 3, "best": 6}
+
+
 def enlarge_picture(
     picture,
     *,
@@ -89,6 +93,9 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
+    if dictionary is None:
+        stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
+        pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
     enlarge = functools.partial(
         super_resolve,
         model=model,

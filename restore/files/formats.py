@@ -49,8 +49,19 @@ _MAGIC = [
     (b"BM", "bmp"),
 ]
 
+#: extensions of pictures that are not read, to be named where nothing else is found
+FOREIGN_EXTENSIONS = (
+    *(".pgm", ".ppm", ".pnm", ".pbm", ".pam", ".pfm", ".gif", ".heic", ".heif", ".avif"),
+    *(".jxl", ".jp2", ".j2k", ".exr", ".hdr", ".fits", ".fit", ".psd", ".cr2", ".cr3", ".raf"),
+)
+
 # Recognised only to be refused by name.
 _FOREIGN = [
+    *(
+        (b"P" + digit + end, "a PGM or PPM picture")
+        for digit in (b"2", b"3", b"5", b"6")
+        for end in (b"\n", b" ", b"\r")
+    ),
     (b"GIF8", "a GIF"),
     (b"\xff\n", "a JPEG XL picture"),
     (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),

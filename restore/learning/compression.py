@@ -79,7 +79,7 @@ def learn_codec(
 
     # largest task first; results in order, whatever the threads
     order = (1, 0, 2, 3)
-    fitted = dict(zip(order, map_bands(learn_size, order, pool, "bases")))
+    fitted = dict(zip(order, list(map_bands(learn_size, order, pool, "bases"))))
     fitted = [fitted[number] for number in range(len(SIDES))]
     transforms, predictors, scales = zip(*fitted)
     codec = Codec(

@@ -346,11 +346,12 @@ def learn(
         else:
             batches = dictionary_learning.batches(drawn.patches, method)
         learned = dictionary_learning.learn_turn(
-            batches, dictionary, sparsity, tolerance, pool, method=method, rule=rule
-        )
+            batches, dictionary, sparsity, tolerance, bands.part(pool, turn, iterations),
+            method=method, rule=rule,
+        )  # fmt: skip
         dictionary = learned.dictionary
         yield learned
-        if not (method == "online" and pictures is not None):
+        if method == "gradient" or (method == "online" and pictures is None):
             bands.tell(pool, "learning", turn + 1, iterations)
 
 

@@ -130,7 +130,8 @@ def learn_dictionary(
     learned = first
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
-        bands.tell(pool, "learning", done, iterations)
+        if method in ("online", "gradient"):  # others tell how far they are within a turn
+            bands.tell(pool, "learning", done, iterations)
     return learned
 
 
@@ -209,10 +210,10 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, po
     """
     if len(patches) < dictionary.n_atoms:
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
-    for _ in range(iterations):
+    for number in range(iterations):
         turn = learn_turn(
-            batches(patches, method), dictionary, sparsity, tolerance, pool,
-            method=method, rule=rule,
+            batches(patches, method), dictionary, sparsity, tolerance,
+            bands.part(pool, number, iterations), method=method, rule=rule,
         )  # fmt: skip
         dictionary = turn.dictionary
         yield turn
@@ -244,11 +245,12 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     if method not in METHODS:
         raise ValueError(f"expected method {', '.join(METHODS)}, got {method!r}")
     code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, rule=rule)
-    step = BATCH_BAND if method in ("online", "gradient") else BAND
+    in_batches = method in ("online", "gradient")
+    step, stage = (BATCH_BAND, None) if in_batches else (BAND, "learning")
     uses = np.zeros(dictionary.n_atoms, np.int64)
     energy, count, memory = 0.0, 0, None
     for patches in patch_batches:
-        gram, slope, energies, used = _summary(patches, dictionary, code, step, pool)
+        gram, slope, energies, used = _summary(patches, dictionary, code, step, pool, stage)
         uses += used
         energy += energies.sum(dtype=np.float64)
         count += len(patches)
@@ -275,7 +277,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     )
 
 
-def _summary(patches, dictionary, code, step, pool):
+def _summary(patches, dictionary, code, step, pool, stage):
     """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
     energies = np.empty(len(patches), np.float32)
 
@@ -290,7 +292,7 @@ def _summary(patches, dictionary, code, step, pool):
     gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
     slope = np.zeros(dictionary.atoms.shape)
     uses = np.zeros(dictionary.n_atoms, np.int64)
-    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), pool):
+    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), pool, stage):
         for total, part in zip((gram, slope, uses), parts, strict=True):
             total += part
     return gram, slope, energies, uses

@@ -10,6 +10,7 @@ import termios
 import pytest
 
 from restore import batch, kernels
+from restore.imaging.bands import Pool
 from tests.batch.helpers import command, run, started, tree, write
 
 
@@ -107,7 +108,8 @@ def test_the_progress_of_one_picture_as_a_whole():
 
     def told(stages):
         seen = []
-        tell = batch.overall(lambda *progress: seen.append(progress), "denoising", shares)
+        pool = Pool(progress=lambda *progress: seen.append(progress))
+        tell = batch.overall(pool, "denoising", shares).progress
         for name, steps in stages:
             for step in range(steps):
                 tell(name, step + 1, steps)
@@ -123,7 +125,7 @@ def test_the_progress_of_one_picture_as_a_whole():
     assert told([("looking", 3), *steps]) == parts  # and others
     again = [("grouping", 2), ("grouping", 2)]  # the same one twice, one after the other
     assert told(again) == [25, 50, 325, 350]
-    assert batch.overall(None, "denoising", shares) is None
+    assert batch.overall(Pool(2), "denoising", shares) == Pool(2)
 
 
 # --- Logs that cannot be written ------------------------------------------------------

@@ -13,6 +13,7 @@ from restore.cli import cli
 from restore.files.picture import Picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from tests import HOUSE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX streams")
@@ -138,3 +139,33 @@ def test_pipes_are_refused_where_files_are_needed(picture, pipe, words):
     done = shell(f"restore {words}", picture.parent)
     assert done.returncode in (1, 2) and b"Traceback" not in done.stderr
     assert b"neither a file nor a folder" in done.stderr or b"is no file" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "uses", ["many", [1, 2], ["a"] * 64, [-1] * 64, [1.5] * 64, {"a": 1}, [2**70] * 64, [[1]] * 64]
+)
+def test_inspect_takes_no_odd_counts(tmp_path, uses):
+    dictionary = overcomplete_dct(64, (8, 8, 1))
+    Dictionary(dictionary.atoms, (8, 8, 1), {"uses": uses}).save(tmp_path / "d.npz")
+    done = here("inspect", tmp_path / "d.npz", "--picture", tmp_path / "d.png")
+    assert done.return_value == 0 and "never used" not in done.stdout
+
+
+def test_inspect_prints_no_escape_sequences(tmp_path):
+    dictionary = overcomplete_dct(64, (8, 8, 1))
+    odd = {"by\x1b[2J": "x\x1b]0;title\x07", "list": ["\x9b31m"], "deep": {"a": {"b\x08": "\x7f"}}}
+    Dictionary(dictionary.atoms, (8, 8, 1), odd).save(tmp_path / "d.npz")
+    done = here("inspect", tmp_path / "d.npz")
+    assert done.return_value == 0 and "x\\x1b]0;title\\x07" in done.stdout
+    assert not set(done.stdout) & set("\x07\x08\x1b\x7f\x9b")
+
+
+def test_inspect_goes_on_after_a_deep_provenance(tmp_path):
+    deep = {}
+    for _ in range(400):
+        deep = {"a": [deep]}
+    dictionary = overcomplete_dct(64, (8, 8, 1))
+    Dictionary(dictionary.atoms, (8, 8, 1), deep).save(tmp_path / "d.npz")
+    done = here("inspect", tmp_path / "d.npz", "grey")
+    assert done.exception is None and "grey" in done.stdout
+    assert done.return_value in (0, 1)

@@ -258,3 +258,12 @@ def test_progress_is_told():
         pool=Pool(progress=lambda *step: told.append(step)),
     )
     assert told == [("learning", 1, 3), ("learning", 2, 3), ("learning", 3, 3)]
+
+
+def test_progress_is_told_within_a_turn(monkeypatch):
+    monkeypatch.setattr(dictionary_learning, "BAND", 40)
+    told = []
+    _, signals = planted(count=100)
+    pool = Pool(progress=lambda *step: told.append(step))
+    dictionary_learning.learn_dictionary(signals, (20, 1, 1), 30, 2, iterations=2, pool=pool)
+    assert told == [("learning", done, 6) for done in range(1, 7)]

@@ -373,7 +373,7 @@ def refine(stage, small, large, pool=None):
     cut = bands_of(rows, columns)
     total = np.zeros((rows * scale + 2 * overhang, width), np.float32)
     details = bands.map_bands(detail_of, cut, pool, "adding detail")
-    for band, detail in zip(cut, details):
+    for detail, band in zip(details, cut):  # to the end of the details, which tell progress
         total[band.start * scale : band.stop * scale + 2 * overhang] += detail
     inside = slice(overhang, overhang + rows * scale), slice(overhang, width - overhang)
     total = total[inside]
