@@ -27,38 +27,36 @@ _BATCH = 16_384
 
 #: Noise that is so many times stronger at half the size than at full size, in the unit of white
 #: noise, begins to be taken for coarser than the pixels, and is so altogether. White noise
-#: gives 1, JPEG files of cameras 3 and more. So do clean pictures: see `_coarse_evidence`.
+#: gives 1, JPEG files of cameras 3 and more. So do clean pictures: see `_evenness`.
 _COARSE = 2.3, 2.8
 
-#: Sigma that serves against such noise, in estimates at half the size: what reaches the low
-#: frequencies, where most of it is. Found on photographs of three cameras.
-_COARSE_GAIN = 4.5
+#: Sigma that serves against such noise, in standard deviations of white noise at half the size:
+#: what reaches the low frequencies, where most of it is. Found on photographs of three cameras.
+_COARSE_GAIN = 3
 
-#: Flat blocks differ in their energy at high frequencies by this standard deviation of its
-#: logarithm: less where noise alone makes it (0.3 for white noise, up to 0.5 for that of
-#: cameras), more where texture does. Coarse noise is believed up to the first, and not at all
-#: from the second on; so is white noise, whose blocks are fewer and flatter.
-_COARSE_SPREAD = 0.55, 0.65
-_WHITE_SPREAD = 0.45, 0.6
+#: The energy of flat blocks at high frequencies differs from block to block. The standard
+#: deviation of its logarithm is 0.3 for white noise and up to 0.5 for that of cameras, more where
+#: JPEG cuts weak noise off, and much more for texture. Up to the first of these it is
+#: taken for noise, and not at all from the second on. Blocks at full size are fewer and flatter.
+_EVEN, _WHITE_EVEN = (0.6, 0.95), (0.45, 0.6)
 
-#: Coarse noise of more than the first of these, in the unit of white noise in [0, 1] images,
-#: hides the texture under it and has to look purer; from the second on, by so much of a spread.
-_STRONG, _PURER = (3 / 255, 5 / 255), 0.16
+#: Coarse noise that is weaker than the first of these may look as uneven as that, for images in
+#: [0, 1]. From the second on, JPEG leaves it as it is, and texture that is taken for it does
+#: the more harm: its spread counts as so many times larger.
+_STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
+
+#: Share of the classes of brightness that have to show coarse noise for it to be believed:
+#: nothing below the first, all from the second on. A clear sky is not enough.
+_AGREE = 0.4, 0.6
 
 #: The energy of white noise is the same at all frequencies. What there is more of it at the
 #: middle ones than at the high ones counts as so much of a spread.
 _TILT = 0.08
 
-#: Blocks at half the size, in each channel, that are too few to tell coarse noise, and enough.
-_EVIDENCE = 5_000, 15_000
-
-#: Share of the blocks, the flattest, that are compared to tell coarse noise from texture, and
-#: the classes of brightness in which they are.
-_COMPARED, _BRIGHTNESSES = 0.2, 5
-
 #: Classes of brightness in which the variance is measured, most and least; blocks in a class
-#: at least; and the share of them, those with least picture in them, that count.
-_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
+#: at least; and the share of them, those with least picture in them, that count for photon
+#: noise and for coarse noise.
+_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE, _COARSE_SHARE = 24, 6, 1500, 0.1, 0.2
 
 #: Photon noise is told from white by a variance at least so many times larger in the bright
 #: than in the dark, and by a line that misses the variances by at most this share, and by
@@ -92,6 +90,12 @@ def estimate_noise(image, *, pool=None):
     size, and needs a sigma well above its standard deviation. What is between white and
     coarse gets a sigma between.
 
+    Fine texture looks alike at half the size. Coarse noise is believed where flat blocks of the
+    same brightness have nearly the same energy, in most classes of brightness and in all
+    channels: the energy of texture varies from place to place. Its level is the median of
+    the classes that show it. Pictures of less than about 200x200 pixels have too few blocks to
+    tell. White noise, too, is believed only as far as the flattest blocks look like it.
+
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
@@ -101,7 +105,8 @@ def estimate_noise(image, *, pool=None):
     Returns
     -------
     sigmas : (channels,) float64 ndarray
-        In the unit of the image; of integers, in that of [0, 1].
+        In the unit of the image; of integers, in that of [0, 1]. Lower than those of
+        `estimate_sigma` where these come from texture.
     coarse : bool
     """
     work = working(as_image(image))
@@ -111,59 +116,57 @@ def estimate_noise(image, *, pool=None):
     image = work.image
     blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
-    white = np.array([_white_evidence(of_plane) for of_plane in blocks])
+    white = np.array([_whiteness(of_plane) for of_plane in blocks])
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
         return white * sigmas, False
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    smaller = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
-    halved = 2 * np.array([of_plane.sigma() for of_plane in smaller])
-    if not halved.any():
-        return white * sigmas, False
+    halves = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
+    halved = 2 * np.array([of_plane.sigma() for of_plane in halves])
+    evenness, levels = np.transpose([_evenness(of_plane) for of_plane in halves])
     ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
-    coarse = np.interp(ratio, _COARSE, (0, 1)) * _coarse_evidence(smaller, halved)
-    between = sigmas ** (1 - coarse) * (_COARSE_GAIN * halved) ** coarse
+    coarse = np.interp(ratio, _COARSE, (0, 1)) * np.interp(evenness.mean(), _AGREE, (0, 1))
+    between = sigmas ** (1 - coarse) * (_COARSE_GAIN * levels) ** coarse
     return np.maximum(white, coarse) * between, bool(coarse > 0.5)
 
 
-def _white_evidence(blocks):
-    """From 0 to 1: how far the flattest blocks of a plane look like white noise, not texture."""
+def _whiteness(blocks):
+    """How far the flattest blocks of a plane look like white noise and not texture, 0 to 1."""
     squares = blocks.squares(blocks.flattest())
-    if not squares[:, blocks.high].any():
+    high = squares[:, blocks.high]
+    if not high.any():
         return 0.0
-    spread = _spread(squares[:, blocks.high])
-    tilt = squares[:, blocks.middle].mean() / squares[:, blocks.high].mean() - 1
-    return np.interp(spread + _TILT * max(tilt, 0), _WHITE_SPREAD, (1, 0))
+    tilt = squares[:, blocks.middle].mean() / high.mean() - 1
+    return float(np.interp(_spread(high) + _TILT * max(tilt, 0), _WHITE_EVEN, (1, 0)))
 
 
-def _coarse_evidence(smaller, halved):
-    """From 0 to 1: how far blocks of the picture at half its size show noise, not texture.
+def _evenness(blocks):
+    """Coarse noise in a plane at half the size: share of its classes that show it, its level.
 
-    Noise has the same energy in all flat blocks of like brightness; the energy of texture
-    varies from place to place. All channels have to agree, and there must be enough blocks.
+    The level is that of white noise at full size with the same variance at low frequencies.
     """
-    spreads, counts = [], []
-    for of_plane in smaller:
-        usable = np.count_nonzero(np.isfinite(of_plane.energies))
-        flat = of_plane.flattest(_COMPARED)
-        flat = flat[np.argsort(of_plane.means[flat], kind="stable")]
-        classes = np.array_split(of_plane.squares(flat)[:, of_plane.high], _BRIGHTNESSES)
-        spreads.append(np.sqrt(np.mean([_spread(squares) ** 2 for squares in classes])))
-        counts.append(usable)
-    enough = np.interp(np.mean(counts), _EVIDENCE, (0, 1))
-    strength = np.sqrt(np.mean(halved**2))
-    purer = _PURER * np.interp(np.log(max(strength, 1e-12)), np.log(_STRONG), (0, 1))
-    spread = np.sqrt(np.mean(np.square(spreads)))
-    return enough * np.interp(spread + purer, _COARSE_SPREAD, (1, 0))
+    found, levels = [], []
+    for flattest in _classes(blocks, _COARSE_SHARE):
+        level = 2 * np.sqrt(blocks.variance(flattest))
+        strict = np.interp(np.log(max(level, 1e-12)), np.log(_STRENGTHS), (1, _STRICTER))
+        spread = _spread(blocks.squares(flattest)[:, blocks.high])
+        found.append(np.interp(strict * spread, _EVEN, (1, 0)))
+        levels.append(level)
+    if len(found) < _FEWEST_CLASSES or not any(found):
+        return 0.0, 0.0
+    order = np.argsort(levels, kind="stable")
+    shares = np.cumsum(np.array(found)[order])
+    median = order[np.searchsorted(shares, shares[-1] / 2)]
+    return float(np.mean(found)), float(levels[median])
 
 
 def _spread(squares):
-    """Standard deviation of the logarithm of the mean square, over blocks: (blocks, squares)."""
+    """Standard deviation, over blocks, of the logarithm of the mean of (blocks, squares)."""
     if len(squares) == 0:
         return np.inf
     energies = squares.mean(axis=1)
-    return np.log(np.maximum(energies, 1e-6 * max(energies.mean(), 1e-30))).std()
+    return float(np.log(np.maximum(energies, 1e-6 * energies.mean() + 1e-30)).std())
 
 
 def estimate_photon_noise(image, *, pool=None):
@@ -211,16 +214,21 @@ def estimate_photon_noise(image, *, pool=None):
 def _noise_curve(plane, pool):
     """Mean brightness and variance of the noise, class by class: (2, classes)."""
     blocks = _Blocks(plane, pool)
+    curve = [
+        (blocks.means[flattest].mean(), blocks.variance(flattest))
+        for flattest in _classes(blocks, _CLASS_SHARE)
+    ]
+    return np.array(curve, float).reshape(-1, 2).T
+
+
+def _classes(blocks, share):
+    """Places of the flattest usable blocks in each class of brightness, the darkest class first."""
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
-    curve = []
     for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_BLOCKS))):
-        if len(members) == 0:
-            continue
-        count = int(np.ceil(_CLASS_SHARE * len(members)))
-        flattest = members[np.argpartition(blocks.energies[members], count - 1)[:count]]
-        curve.append((blocks.means[flattest].mean(), blocks.variance(flattest)))
-    return np.array(curve, float).reshape(-1, 2).T
+        if len(members):
+            count = int(np.ceil(share * len(members)))
+            yield members[np.argpartition(blocks.energies[members], count - 1)[:count]]
 
 
 def _line(means, variances):
