@@ -172,7 +172,8 @@ def test_a_change_in_any_kernel_source_gives_another_folder(probe, tmp_path):
     settings = {"XDG_CACHE_HOME": str(tmp_path / "user"), "HOME": str(tmp_path)}
     first = run(probe, house, **settings)[2]
     assert run(probe, house, **settings)[2] == first
-    (house / "restore" / "kernels" / "__init__.py").write_text('"""Changed."""\n')
+    with open(house / "restore" / "kernels" / "__init__.py", "a") as source:
+        source.write("# changed\n")
     changed = run(probe, house, **settings)[2]
     assert changed != first
     assert changed.startswith(str(tmp_path))
