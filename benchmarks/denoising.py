@@ -1,7 +1,11 @@
 """Denoising against BM3D and non-local means: quality, time, memory."""
 
+import io
+
 import numpy as np
+import skimage.data
 import tifffile
+from PIL import Image
 
 import restore
 from benchmarks import harness
@@ -16,12 +20,17 @@ from benchmarks.harness import (
     read_folder,
     ssim,
 )
+from restore.imaging import noise
 from restore.imaging.bands import Pool
 
 SIGMAS = (15, 25, 50)
 #: What BM3D is told of the noise of cameras; the best of them is its best by hindsight.
 CAMERA_SIGMAS = (10, 15, 20)
-QUALITIES = ("fast", "balanced", "best")
+QUALITIES = ("fast", "balanced")
+#: Pictures that come with scikit-image, and the PSNR that what is unchanged counts.
+SCIKIT_IMAGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel",
+                "moon", "text")  # fmt: skip
+UNCHANGED = 99.0
 #: The noise level at which times are taken.
 TIMED = 25
 
@@ -34,6 +43,7 @@ def tables(run):
     yield gaussian(run, "colour", *run.pictures("test/mcmaster18", "chelsea-clean.png"))
     if run.data and (run.data / "real").is_dir():
         yield camera_noise(run)
+    yield clean_pictures(run)
     yield growth(run)
 
 
@@ -167,6 +177,79 @@ def camera_noise(run):
         details={"pictures": list(pictures), "psnr": quality},
         machine=machine("bm3d", threads=run.threads),
     )
+
+
+def clean_pictures(run):
+    """Pictures without noise, the level unknown: what the bare command does to them."""
+    rows, details = [], {}
+    for name, pictures in clean_sets(run).items():
+        levels, kept = {}, {}
+        for title, picture in pictures.items():
+            sigmas, _ = noise.estimate_noise(picture, pool=Pool(run.threads))
+            levels[title] = float(255 * np.sqrt(np.mean(np.square(sigmas))))
+            result = eight_bits(restore.denoise(picture, pool=Pool(run.threads)))
+            kept[title] = min(psnr(picture, result), UNCHANGED)
+        rows.append(
+            [
+                f"{name} ({len(pictures)})",
+                float(np.median([*levels.values()])),
+                max(levels.values()),
+                float(np.mean([*kept.values()])),
+                min(kept.values()),
+            ]
+        )
+        details[name] = {"levels": levels, "psnr": kept}
+    return Table(
+        name="denoise-clean",
+        title="Denoising, clean pictures, blind: what is told of noise, and what is left of them",
+        columns=[
+            ("pictures", ""),
+            ("level, median", ".1f"),
+            ("level, most", ".1f"),
+            ("PSNR to the input (dB)", ".1f"),
+            ("worst", ".1f"),
+        ],
+        rows=rows,
+        notes=f"A picture that comes back as it was counts {UNCHANGED} dB.",
+        details=details,
+        machine=machine(threads=run.threads),
+    )
+
+
+def clean_sets(run):
+    """{name: {title: 8-bit picture}}: photographs, as JPEG, as thumbnails; textures."""
+    own = {title: getattr(skimage.data, title)() for title in SCIKIT_IMAGE}
+    sets = {"scikit-image": own, "scikit-image, JPEG 92": as_jpeg(own)}
+    sets["scikit-image, 160 pixels wide"] = thumbnails(own)
+    if run.data:
+        kodak = run.pictures("test/kodak12")[1]
+        bsds = run.pictures("train/bsds")[1]
+        sets["BSD, JPEG"] = dict([*bsds.items()][:100])
+        sets |= {"Kodak": kodak, "Kodak, JPEG 92": as_jpeg(kodak)}
+        sets["Kodak, 160 pixels wide"] = thumbnails(kodak)
+        sets["photos"] = run.pictures("test/photos")[1]
+    return sets
+
+
+def as_jpeg(pictures, quality=92):
+    """The pictures as a JPEG file of that quality holds them, with sub-sampled chroma."""
+
+    def through(picture):
+        file = io.BytesIO()
+        Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=2)
+        return np.asarray(Image.open(file))
+
+    return {title: through(picture) for title, picture in pictures.items()}
+
+
+def thumbnails(pictures, width=160):
+    """The pictures so many pixels wide."""
+
+    def small(picture):
+        size = width, round(picture.shape[0] * width / picture.shape[1])
+        return np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+
+    return {title: small(picture) for title, picture in pictures.items()}
 
 
 def growth(run):

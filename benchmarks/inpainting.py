@@ -43,7 +43,7 @@ def missing_pixels(run, name, pictures):
         f"restore, {quality}": lambda given, quality=quality: restore.inpaint(
             *given, quality=quality, pool=Pool(run.threads)
         )
-        for quality in ("fast", "balanced", "best")
+        for quality in ("fast", "balanced")
     }
     methods["restore, dictionary"] = lambda given: restore.inpaint(
         *given, dictionary="learn", pool=Pool(run.threads)

@@ -34,7 +34,7 @@ def _warm():
     hole = np.zeros(colour.shape[:2], bool)
     hole[16:32, 16:32] = True
     for picture in (colour, colour[..., :1].copy()):
-        restore.denoise(picture, sigma=0.1, quality="best")
+        restore.denoise(picture, sigma=0.1)
         restore.inpaint(picture, picture[..., 0] > 0.7)
         restore.inpaint(picture, hole, quality="fast")
         restore.inpaint(picture, picture[..., 0] > 0.7, quality="fast", dictionary="learn")

@@ -72,7 +72,7 @@ class Levels(click.ParamType):
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@quality("fast takes about a 20th of balanced's time, best not quite twice as long.")
+@quality("fast takes about a 20th of balanced's time.", best=False)
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture, a packaged dictionary, or a file. What follows is for this way alone."
@@ -173,7 +173,7 @@ def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **setti
     if levels == 1:
         facts["unit"] = "of the samples"
     if not settings["dictionary"] and settings["quality"] != "fast":
-        pool = batch.overall(pool, "denoising", _shares(picture, settings["quality"]))
+        pool = batch.overall(pool, "denoising", _shares(picture))
     samples = denoise(picture.samples, sigma, pool=pool, **settings)
     if blend:
         finite = np.isfinite(picture.samples)
@@ -181,15 +181,14 @@ def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **setti
     return batch.Result(picture.replace(samples=samples), facts)
 
 
-def _shares(picture, quality):
+def _shares(picture):
     """The stages of denoising by groups, and about how much of the time each takes."""
-    from restore.tasks.denoising import PASSES, POSES
+    from restore.tasks.denoising import PASSES
 
     channels = picture.samples.shape[2]
     codings = channels * (PASSES + 2) - 1  # but for the first
-    poses = POSES if quality == "best" else 1
     first = [("restoring", 1), ("grouping", 4), ("coding", 8), ("grouping", 4)]
-    return [*first, *codings * [("coding", 8)], *poses * [("correcting", 7 * channels)]]
+    return [*first, *codings * [("coding", 8)], ("correcting", 7 * channels)]
 
 
 def _print_noise(inputs, options, white):

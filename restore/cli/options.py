@@ -53,11 +53,11 @@ def max_pixels(words="Refuse larger pictures before decoding them."):
     )
 
 
-def quality(words):
+def quality(words, best=True):
     """The option for how much time a result may take; `words` say what it means here."""
     return click.option(
         "--quality",
-        type=click.Choice(["fast", "balanced", "best"]),
+        type=click.Choice(["fast", "balanced", "best"][: 3 if best else 2]),
         default="balanced",
         show_default=True,
         help=words,

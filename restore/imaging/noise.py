@@ -160,6 +160,8 @@ def _coarse_evidence(smaller, halved):
 
 def _spread(squares):
     """Standard deviation of the logarithm of the mean square, over blocks: (blocks, squares)."""
+    if len(squares) == 0:
+        return np.inf
     energies = squares.mean(axis=1)
     return np.log(np.maximum(energies, 1e-6 * max(energies.mean(), 1e-30))).std()
 

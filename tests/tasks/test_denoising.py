@@ -47,13 +47,13 @@ def test_quality(name, level, quality, least):
 def test_the_more_work_the_better():
     clean = picture("camera")
     image = noisy(clean, 25)
-    results = [restore.denoise(image, 25 / 255, q) for q in ("fast", "balanced", "best")]
+    results = [restore.denoise(image, 25 / 255, q) for q in ("fast", "balanced")]
     values = [psnr(clean, result) for result in results]
     assert values == sorted(values)
 
 
 @pytest.mark.parametrize("shape", [(50, 40), (50, 40, 1), (50, 40, 3), (3, 2), (1, 1, 3), (7, 300)])
-@pytest.mark.parametrize("quality", ["fast", "balanced", "best"])
+@pytest.mark.parametrize("quality", ["fast", "balanced"])
 def test_shapes_come_back(shape, quality):
     image = np.random.default_rng(0).random(shape)
     result = restore.denoise(image, 0.1, quality)
@@ -121,7 +121,7 @@ def test_impossible_settings_are_told(settings):
 
 
 def test_unknown_qualities_are_told():
-    with pytest.raises(ValueError, match="fast, balanced, best"):
+    with pytest.raises(ValueError, match="fast, balanced"):
         restore.denoise(np.zeros((9, 9)), 0.1, "superb")
 
 

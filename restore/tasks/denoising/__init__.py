@@ -26,8 +26,8 @@ from restore.sparse import coding, dictionary_learning, groups, overlap, unrolle
 from restore.sparse import patches as patching
 from restore.sparse.dictionary import load_for
 
-#: Patches on their own; in groups, with what comes of them corrected; the latter in all poses.
-QUALITIES = ("fast", "balanced", "best")
+#: Patches on their own; in groups, with what comes of them corrected.
+QUALITIES = ("fast", "balanced")
 
 #: The groups that a picture is restored from. The weights were learned on what these make of it.
 GROUPING = groups.Grouping(side=8, size=50, stride=5)
@@ -68,11 +68,10 @@ def denoise(
         Standard deviation of the noise in the unit of the image, of integers in that of [0, 1],
         one for all channels or one for each; estimated where not given, by
         `restore.imaging.noise.estimate_noise`. 0 returns the image.
-    quality : {"fast", "balanced", "best"}
+    quality : {"fast", "balanced"}
         ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
         groups of similar patches over atoms of their own, corrected by learned sparse
-        coding; takes about 20 times as long. ``"best"``: corrected in all eight poses, and
-        the mean taken; not quite twice as long.
+        coding; takes about 20 times as long.
     poisson_gain : float, "auto" or PhotonNoise, optional
         What one photon adds to a sample, in the unit of the image, for noise of variance
         ``poisson_gain * x + sigma**2`` at brightness x; `sigma` is 0 then where not given.
@@ -143,8 +142,7 @@ def denoise(
                 "n_atoms, patch_size, sparsity and stride are for coding over one dictionary: "
                 "say which"
             )
-        poses = POSES if quality == "best" else 1
-        restored = _by_groups(filled, sigmas, poses, pool)
+        restored = _by_groups(filled, sigmas, pool)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
         if dictionary is None:
@@ -249,12 +247,9 @@ FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 #: Passes with feedback.
 PASSES = 4
 
-#: Ways to turn and mirror a picture.
-POSES = 8
 
-
-def _by_groups(image, sigmas, poses, pool):
-    """Every plane of decorrelated colours by its groups, all then corrected in some poses."""
+def _by_groups(image, sigmas, pool):
+    """Every plane of decorrelated colours by its groups, all then corrected."""
     height, width, channels = image.shape
     planes = to_planes(patching.pad(image, (GROUPING.side, GROUPING.side, channels)))
     variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
@@ -262,24 +257,8 @@ def _by_groups(image, sigmas, poses, pool):
     inputs = [planes, *(np.stack(kind) for kind in zip(*estimates, strict=True))]
     coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
     sigma = float(np.sqrt(variances.mean()))
-    restored = np.zeros_like(planes)
-    for pose in range(poses):
-        turned = (_turned(kind, pose) for kind in inputs)
-        corrected = unrolled.correct(*turned, sigma, coder, pool=pool)
-        restored += _turned_back(corrected, pose)
-    restored /= poses
+    restored = unrolled.correct(*inputs, sigma, coder, pool=pool)
     return from_planes(restored)[:height, :width]
-
-
-def _turned(planes, pose):
-    """(channels, height, width) planes in one of `POSES` poses."""
-    planes = np.rot90(planes, pose % 4, axes=(1, 2))
-    return planes[:, ::-1] if pose >= 4 else planes
-
-
-def _turned_back(planes, pose):
-    planes = planes[:, ::-1] if pose >= 4 else planes
-    return np.rot90(planes, -(pose % 4), axes=(1, 2))
 
 
 def group_estimates(noisy, variances, pool=None):

@@ -24,12 +24,12 @@ from restore.tasks.inpainting import defects
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
 
-#: Rounds of estimation, step between the estimated patches, and their side, by quality;
-#: the mean over several sides is nearer to the picture than each.
-QUALITIES = {"fast": (3, 5, (6,)), "balanced": (6, 4, (6,)), "best": (6, 3, (6, 8))}
+#: Rounds of estimation and step between the estimated patches, by quality.
+QUALITIES = {"fast": (3, 5), "balanced": (6, 4)}
 
-#: Where less than this share of the pixels is known, patches of one side alone have this side,
-#: and the rounds are so many times more; and the side of patches under noise.
+#: Side of a patch. Where less than a share of the pixels is known it is larger and the rounds
+#: are so many times more; larger still under noise.
+SIDE = 6
 SPARSE = 0.35
 SPARSE_SIDE = 7
 MORE = 5 / 3
@@ -84,8 +84,8 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     sigma : float
         Standard deviation of noise to remove from the known pixels, in the unit of the image, of
         integers in that of [0, 1]. With 0 they come back bit for bit.
-    quality : {"fast", "balanced", "best"}
-        Rounds, overlap and sizes of the patches: about a third, once and four times the time.
+    quality : {"fast", "balanced"}
+        Rounds and overlap of the patches: about a third of the time, and all of it.
         With a dictionary: overlap of the patches and turns of learning.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
         Code each patch on its own over this dictionary instead, by its known samples:
@@ -138,7 +138,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     estimate = _interpolate(planes, known, pool)
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
-        estimate = _mean_completed(estimate, planes, known, hole, sigma, quality, pool)
+        estimate = _completed(estimate, planes, known, hole, sigma, quality, pool)
     filled = from_planes(estimate)
     if unfinished and atoms is not None:
         learn = dictionary == "learn"
@@ -325,24 +325,14 @@ def _doubled(planes):
     return planes
 
 
-def _mean_completed(estimate, observed, known, hole, sigma, quality, pool):
-    """The mean of what `_complete` makes of the estimate with patches of each side."""
-    rounds, stride, sides = QUALITIES[quality]
+def _completed(estimate, observed, known, hole, sigma, quality, pool):
+    """The rounds: estimate patches with unknown samples from their groups, and average."""
+    rounds, stride = QUALITIES[quality]
     sparse = known[~hole].mean() < SPARSE
-    if len(sides) == 1 and (sparse or sigma > 0):
-        sides = (NOISY_SIDE if sigma > 0 else SPARSE_SIDE,)
+    side = NOISY_SIDE if sigma > 0 else SPARSE_SIDE if sparse else SIDE
+    side = min(side, *estimate.shape[1:])
     if sparse:
         rounds = round(MORE * rounds)
-    total = np.zeros_like(estimate)
-    for number, side in enumerate(sides):
-        side = min(side, *estimate.shape[1:])
-        part = bands.part(pool, number, len(sides))
-        total += _complete(estimate, observed, known, hole, sigma, rounds, stride, side, part)
-    return total / np.float32(len(sides))
-
-
-def _complete(estimate, observed, known, hole, sigma, rounds, stride, side, pool):
-    """The rounds: estimate patches with unknown samples from their groups, and average."""
     channels, height, width = estimate.shape
     ridge = np.float32(max(RIDGE, NOISE * sigma**2))
     stride = min(stride, side)

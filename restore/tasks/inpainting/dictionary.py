@@ -7,7 +7,7 @@ from restore.sparse import coding, masked, overlap
 from restore.sparse import patches as patching
 
 #: Samples between patches, and turns of learning, by quality.
-QUALITIES = {"fast": (2, 10), "balanced": (1, 20), "best": (1, 40)}
+QUALITIES = {"fast": (2, 10), "balanced": (1, 20)}
 
 #: Patches that a dictionary is learned on.
 PATCHES = 30_000
@@ -30,7 +30,7 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=
     dictionary : Dictionary
     learn : bool
         Fit the dictionary to the known samples of this picture first.
-    quality : {"fast", "balanced", "best"}
+    quality : {"fast", "balanced"}
     seed : int
         Of the draw of patches to learn on.
     pool : Pool, optional
