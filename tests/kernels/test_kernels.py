@@ -45,7 +45,7 @@ def test_every_kernel_is_compiled_once(channels):
     for name in MODULES:
         module = importlib.import_module(f"restore.kernels.{name}")
         for label, kernel in vars(module).items():
-            # those with an underscore, of linear and of coding bits are called by kernels alone, with
+            # those with an underscore, of linear and of bits are called by kernels alone, with
             # literal scalars
             if isinstance(kernel, Dispatcher) and not (
                 label.startswith("_")
