@@ -1,45 +1,20 @@
-"""The entropy coder of compressed pictures: integers in, bytes out, and back.
+"""The decisions of pictures in blocks, each with its contexts; `restore.kernels.bits` codes them.
 
-Every decision is binary. Its probability is mixed from those of several adaptive models, each
-under its own context, in the logistic domain:
-
-    p = squash(sum_i w_i stretch(p_i)),    w_i += rate stretch(p_i) (bit - p),
-
-and coded by a binary arithmetic coder (M. Mahoney, "Adaptive weighing of context models for
-lossless data compression", Florida Tech. report CS-2005-16, Sec. 2-3; contexts from coded
-neighbours after D. Marpe, H. Schwarz, T. Wiegand, "Context-based adaptive binary arithmetic
-coding in H.264/AVC", IEEE TCSVT 13(7), 2003, Sec. III).
-
-One function, `code_row`, both writes and reads, so the two cannot disagree; it works in
-integers alone, so a file means the same on every machine.
+Contexts come from coded neighbours, after D. Marpe, H. Schwarz, T. Wiegand, "Context-based
+adaptive binary arithmetic coding in H.264/AVC", IEEE TCSVT 13(7), 2003, Sec. III. One function,
+`code_row`, both writes and reads.
 """
 
-from decimal import Decimal, localcontext
 from typing import NamedTuple
 
 import numpy as np
 
+from restore.kernels.bits import bucket, code_bit, code_even, code_large
 from restore.kernels.blocks import CELLS, SCALES, Z_COLUMN, Z_ROW, scale_bucket
 from restore.kernels.jit import kernel
 
-
-def _tables():
-    """squash in 1/65536 over 1/256 nats, its inverse over 1/4096, exact on any machine."""
-    with localcontext() as context:
-        context.prec = 15
-        odds = [Decimal(65536) / (1 + (Decimal(-x) / 256).exp()) for x in range(-2047, 2048)]
-        squash = np.array([min(max(int(p + Decimal("0.5")), 24), 65536 - 24) for p in odds])
-    stretch = np.searchsorted(squash, np.arange(4096) * 16 + 8) - 2047
-    return squash.astype(np.int32), stretch.clip(-2047, 2047).astype(np.int32)
-
-
-SQUASH, STRETCH = _tables()
-#: Weight of a new observation after n others, in 1/65536.
-RATE = np.array([int(65536 / (n + 1.6)) for n in range(256)], np.int64)
-
 #: Sizes of blocks, most modes of a size, most classes of a size.
 SIZES, MODES, CLASSES = 4, 32, 16
-INPUTS = 7
 #: Places in the picture, eight down and eight across, that archives of like pictures learn.
 PLACES = 64
 #: Coefficients of a block whose signs are modelled.
@@ -72,20 +47,6 @@ MODELS = _ESCAPE + 32
 SETS = 12 * 4 + 12 * 6 + 12 * 15 + 1
 
 
-class Coder(NamedTuple):
-    """The coder's state: what it has learned, where it stands in the bytes."""
-
-    #: Probability of a one in 1/2^22, times 256, plus the observations it rests on.
-    models: np.ndarray  # (MODELS,) int32
-    weights: np.ndarray  # (SETS, INPUTS) int32, 1/65536
-    data: np.ndarray  # (n,) uint8
-    #: low, high, code word, position in data, 1 where reading, most observations
-    state: np.ndarray  # (6,) int64
-    #: contexts of the decision at hand
-    active: np.ndarray  # (INPUTS,) int64
-    stretched: np.ndarray  # (INPUTS,) int64
-
-
 class Picture(NamedTuple):
     """The decisions of a picture."""
 
@@ -98,99 +59,6 @@ class Picture(NamedTuple):
     activity: np.ndarray
     #: (planes,) int64, zero: where in `levels` the walk stands
     starts: np.ndarray
-
-
-@kernel
-def _shift(coder):
-    """Move bytes on while the ends of the interval share their first byte."""
-    state, data = coder.state, coder.data
-    while not (state[0] ^ state[1]) & 0xFF000000:
-        if state[4]:
-            byte = np.int64(data[state[3]]) if state[3] < data.size else np.int64(0)
-            state[2] = (state[2] << 8 & 0xFFFFFFFF) | byte
-        elif state[3] < data.size:
-            data[state[3]] = state[1] >> 24
-        state[3] += 1
-        state[0] = state[0] << 8 & 0xFFFFFFFF
-        state[1] = (state[1] << 8 & 0xFFFFFFFF) | 255
-
-
-@kernel
-def code_even(coder, bit):
-    """Code a bit of probability one half."""
-    state = coder.state
-    middle = state[0] + ((state[1] - state[0]) >> 1)
-    if state[4]:
-        bit = 1 if state[2] <= middle else 0
-    if bit:
-        state[1] = middle
-    else:
-        state[0] = middle + 1
-    _shift(coder)
-    return bit
-
-
-@kernel
-def code_bit(coder, bit, count, choice):
-    """Code a bit under the first `count` active contexts and weights `choice`; return it."""
-    state, models, active, stretched = coder.state, coder.models, coder.active, coder.stretched
-    weights = coder.weights[choice]
-    total = np.int64(0)
-    for i in range(count):
-        stretched[i] = STRETCH[models[active[i]] >> 18]
-        total += weights[i] * stretched[i]
-    total >>= 16
-    total = min(max(total, -2047), 2047)
-    chance = np.int64(SQUASH[total + 2047])
-    width = state[1] - state[0]
-    middle = state[0] + (width >> 16) * chance + ((width & 0xFFFF) * chance >> 16)
-    if state[4]:
-        bit = 1 if state[2] <= middle else 0
-    if bit:
-        state[1] = middle
-    else:
-        state[0] = middle + 1
-    _shift(coder)
-    error = ((bit << 16) - chance) * 6
-    limit = state[5]
-    for i in range(count):
-        weights[i] += (stretched[i] * error + 0x80000) >> 20
-        model = np.int64(models[active[i]])
-        seen = model & 255
-        value = model >> 8
-        value += (((bit << 22) - value) * RATE[seen]) >> 16
-        value = min(max(value, 64), (1 << 22) - 64)
-        if seen < limit:
-            seen += 1
-        models[active[i]] = value << 8 | seen
-    return bit
-
-
-@kernel
-def code_large(coder, number, base, choice):
-    """Code a number from 1 on: how many bits it has in unary, then the bits (Elias gamma)."""
-    if coder.state[4]:
-        number = 1
-    bits = 1
-    while bits < 26:
-        coder.active[0] = base + bits
-        if not code_bit(coder, 1 if number >> bits else 0, 1, choice):
-            break
-        bits += 1
-    found = 1
-    for j in range(bits - 2, -1, -1):
-        found = found << 1 | code_even(coder, number >> j & 1)
-    return found
-
-
-@kernel
-def bucket(value, most):
-    """Bits of a non-negative integer, at most `most`."""
-    bits = 0
-    while value and bits < most:
-        value >>= 1
-        bits += 1
-    return bits
 
 
 @kernel
@@ -470,14 +338,3 @@ def code_row(coder, scales, picture, log_step, top):
                             modes[plane, y + i, x + j] = mode
                 z += cells * cells
     return not reading or state[3] <= coder.data.size + 8
-
-
-@kernel
-def finish(coder):
-    """Write the last byte, if one is needed, and return how many there are."""
-    state = coder.state
-    if state[0]:
-        if state[3] < coder.data.size:
-            coder.data[state[3]] = (state[0] >> 24) + 1
-        state[3] += 1
-    return state[3]

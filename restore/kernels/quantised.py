@@ -8,7 +8,7 @@ of the smallest
     J = |x - step * sum_k l_k d_k|^2 + price * bits
 
 is kept. The means, the numbers of atoms, the atoms and the levels of all patches are then coded by
-adaptive binary models (`restore.kernels.entropy`). The atoms of a patch are a set: it is coded by
+adaptive binary models (`restore.kernels.bits`). The atoms of a patch are a set: it is coded by
 halving the dictionary again and again and saying how many of the set lie in the first half.
 
 References
@@ -20,7 +20,7 @@ Rabbani & Jones, "Digital image compression techniques", 1991, chapter 4 (sets b
 
 import numpy as np
 
-from restore.kernels.entropy import bucket, code_bit, code_even, code_large
+from restore.kernels.bits import bucket, code_bit, code_even, code_large
 from restore.kernels.jit import kernel
 
 #: Most atoms of a patch that a file can hold.
@@ -180,7 +180,7 @@ def code_row(coder, means, counts, indices, levels, n_atoms, i):
 
     Parameters
     ----------
-    coder : restore.kernels.entropy.Coder
+    coder : restore.kernels.bits.Coder
     means : (rows, columns, channels) int32
     counts : (rows, columns) int32
     indices, levels : (columns, MOST) int32

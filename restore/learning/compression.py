@@ -4,7 +4,7 @@ import numpy as np
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
-from restore.kernels import blocks, entropy
+from restore.kernels import bits, blocks, entropy
 from restore.tasks.compression import coding
 from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
 from restore.tasks.compression.planes import colour_angles, to_planes
@@ -106,7 +106,7 @@ def _start():
     """Entropy coder that knows nothing."""
     models = np.zeros((entropy.MODELS, 2), np.uint16)
     models[:, 0] = 1 << 15
-    weights = np.full((entropy.SETS, entropy.INPUTS), 1 << 14, np.int32)
+    weights = np.full((entropy.SETS, bits.INPUTS), 1 << 14, np.int32)
     weights[36:38] = 1 << 16
     weights[-1] = 1 << 15
     return models, weights

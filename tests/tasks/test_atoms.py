@@ -98,7 +98,7 @@ def test_bytes_hold_the_codes_and_are_read_as_described(n_atoms, channels):
     coder = coding.writer(*atoms._start(n_atoms), 100_000)
     for row in range(rows):
         kernels.code_row(coder, means, counts, indices[row], levels[row], n_atoms, row)
-    payload = coding.payload_of(coder, atoms.entropy.finish(coder))
+    payload = coding.payload_of(coder, atoms.bits.finish(coder))
     reader = coding.reader(*atoms._start(n_atoms), payload)
     found = [np.zeros_like(array) for array in (means, counts, indices, levels)]
     for row in range(rows):

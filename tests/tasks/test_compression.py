@@ -12,7 +12,7 @@ from PIL import Image
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
-from restore.kernels import blocks, entropy
+from restore.kernels import bits, blocks, entropy
 from restore.learning.compression import learn_codec
 from restore.tasks.compression import (
     Codec,
@@ -472,10 +472,10 @@ def test_the_entropy_coder_reads_what_it_wrote():
 
 def test_squash_and_stretch_are_inverse_and_as_they_ever_were():
     x = np.arange(-2047, 2048)
-    assert np.abs(entropy.SQUASH - 65536 / (1 + np.exp(-x / 256))).max() <= 24
-    assert (np.diff(entropy.SQUASH) >= 0).all()
-    assert zlib.crc32(entropy.SQUASH.astype("<i4").tobytes()) == 3187275556
-    assert zlib.crc32(entropy.STRETCH.astype("<i4").tobytes()) == 3586751083
+    assert np.abs(bits.SQUASH - 65536 / (1 + np.exp(-x / 256))).max() <= 24
+    assert (np.diff(bits.SQUASH) >= 0).all()
+    assert zlib.crc32(bits.SQUASH.astype("<i4").tobytes()) == 3187275556
+    assert zlib.crc32(bits.STRETCH.astype("<i4").tobytes()) == 3586751083
 
 
 def test_rotation_is_orthonormal_and_planes_come_back():
@@ -553,7 +553,7 @@ def test_probabilities_are_mixed_as_in_the_reference():
     start[0, :3] = np.array(weights) * 65536
     coder = coding.writer(models, start, 64)
     coder.active[:3] = 0, 1, 2
-    entropy.code_bit(coder, 1, 3, 0)
+    bits.code_bit(coder, 1, 3, 0)
     # coding a one leaves its share of the interval
     share = (coder.state[1] + 1) / 2**32 if coder.state[3] == 0 else None
     assert share == pytest.approx(reference.mixed_chance(chances, weights), abs=0.004)

@@ -11,7 +11,7 @@ from math import comb
 import numpy as np
 
 from restore.imaging import bands
-from restore.kernels import entropy
+from restore.kernels import bits
 from restore.kernels import quantised as kernels
 from restore.tasks.compression import coding
 
@@ -76,7 +76,7 @@ def encode(dictionary, planes, number, pool=None):
             kernels.code_row(
                 coder, means, counts, indices[row], levels[row], dictionary.n_atoms, row
             )
-    payload = coding.payload_of(coder, entropy.finish(coder))
+    payload = coding.payload_of(coder, bits.finish(coder))
     return payload, [np.ascontiguousarray(plane) for plane in shown]
 
 

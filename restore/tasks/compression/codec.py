@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from restore.imaging import archive
-from restore.kernels import blocks, entropy
+from restore.kernels import bits, blocks, entropy
 
 #: Sides of blocks, and the samples of a block that are coded.
 SIDES = (8, 16, 32, 64)
@@ -80,7 +80,7 @@ class Codec:
                     raise ValueError(f"an atom for blocks of {side} is zero")
         for name, kind, shape in (
             ("models", np.uint16, (entropy.MODELS, 2)),
-            ("weights", np.int32, (entropy.SETS, entropy.INPUTS)),
+            ("weights", np.int32, (entropy.SETS, bits.INPUTS)),
             ("rates", np.float32, (blocks.SCALES, 3, 17)),
             ("bias", np.float32, (blocks.SCALES, 3)),
         ):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from restore.imaging.bands import map_bands
-from restore.kernels import blocks, entropy
+from restore.kernels import bits, blocks, entropy
 from restore.tasks.compression.search import choose
 
 #: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
@@ -70,7 +70,7 @@ def write(coder, codec, levels, sizes, modes, log_step):
     picture = _picture(levels, sizes, modes)
     for top in range(0, sizes.shape[1], blocks.CELLS):
         entropy.code_row(coder, codec.bases.scales, picture, log_step, top)
-    return entropy.finish(coder)
+    return bits.finish(coder)
 
 
 def quantise(codec, planes, number, passes=2, decoded=None, pool=None):
@@ -172,5 +172,5 @@ def reader(models, weights, payload):
 
 def _coder(models, weights, data, word, position):
     state = np.array([0, 0xFFFFFFFF, word, position, position > 0, _MEMORY], np.int64)
-    active, stretched = np.zeros((2, entropy.INPUTS), np.int64)
-    return entropy.Coder(models, weights, data, state, active, stretched)
+    active, stretched = np.zeros((2, bits.INPUTS), np.int64)
+    return bits.Coder(models, weights, data, state, active, stretched)
