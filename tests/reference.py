@@ -509,7 +509,7 @@ class AtomReader(BitReader):
     def signed(self, start):
         size = self.bits_of(lambda n: self.mixed([start + n], 0), 15)
         if size == 15:
-            size = 14 + self.large(160 + 512 + 80 * 64 + 128)
+            size = 14 + self.large(160 + 512 + 80 * 64 + 64)
         return -size if size and self.split_interval(32768) else size
 
     def some(self, first, end, count, node, depth):
@@ -529,7 +529,7 @@ class AtomReader(BitReader):
     def level(self, start):
         size = 1 + self.bits_of(lambda n: self.mixed([start + n], 0), 15)
         if size == 16:
-            size = 15 + self.large(160 + 512 + 80 * 64 + 128 + 32)
+            size = 15 + self.large(160 + 512 + 80 * 64 + 64 + 32)
         return -size if self.split_interval(32768) else size
 
 

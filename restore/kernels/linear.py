@@ -9,15 +9,22 @@ from restore.kernels.jit import kernel
 def factorise(matrix, size):
     """Cholesky's factor L of the lower triangle, in place, with 1 / L_ii on the diagonal."""
     for i in range(size):
-        for j in range(i):
-            total = matrix[i, j]
-            for k in range(j):
-                total -= matrix[i, k] * matrix[j, k]
-            matrix[i, j] = total * matrix[j, j]
-        total = matrix[i, i]
-        for k in range(i):
-            total -= matrix[i, k] * matrix[i, k]
-        matrix[i, i] = np.float32(1) / np.sqrt(total)
+        factorise_row(matrix, i)
+
+
+@kernel(reorder=True)
+def factorise_row(matrix, i):
+    """Row i of the factor, in place, the rows before it being done; L_ii^2, above 0 if sound."""
+    for j in range(i):
+        total = matrix[i, j]
+        for k in range(j):
+            total -= matrix[i, k] * matrix[j, k]
+        matrix[i, j] = total * matrix[j, j]
+    total = matrix[i, i]
+    for k in range(i):
+        total -= matrix[i, k] * matrix[i, k]
+    matrix[i, i] = np.float32(1) / np.sqrt(total)
+    return total
 
 
 @kernel(reorder=True)

@@ -22,10 +22,20 @@ import numpy as np
 
 from restore.kernels.bits import bucket, code_bit, code_even, code_large
 from restore.kernels.jit import kernel
+from restore.kernels.linear import factorise_row, solve
 
 #: Most atoms of a patch that a file can hold.
 MOST = 32
 
+#: Squared length of an atom's part outside the support from which on it is of use.
+LEAST = np.float32(1e-4)
+
+#: Decisions of a number in unary, before what is larger; and bits of what is larger.
+UNARY, BITS = 16, 32
+#: Contexts of a mean: how far its neighbours are apart, in the first channel and in others.
+APART, CHANNELS = 5, 2
+#: Contexts of a number of atoms: those of the neighbours; and of a level: those of its patch.
+NEAR, FULL = 16, 4
 #: Nodes of the halving with models of their own; deeper ones share one for each depth.
 NODES, DEPTHS = 64, 16
 #: Numbers of atoms told apart in a node.
@@ -33,12 +43,13 @@ SET = 8
 
 # Where the models of each decision start, in one table: contexts times decisions.
 MEAN = 0
-COUNT = MEAN + 2 * 5 * 16
-SPLIT = COUNT + 16 * MOST
+COUNT = MEAN + CHANNELS * APART * UNARY
+SPLIT = COUNT + NEAR * MOST
 LEVEL = SPLIT + (NODES + DEPTHS) * SET * SET
-LARGE = LEVEL + 4 * 2 * 16
+LARGE_MEAN = LEVEL + FULL * UNARY
+LARGE_LEVEL = LARGE_MEAN + BITS
 #: Adaptive models in all, and sets of mixing weights: each decision has one context.
-MODELS, SETS = LARGE + 2 * 32, 1
+MODELS, SETS = LARGE_LEVEL + BITS, 1
 
 
 @kernel
@@ -86,11 +97,13 @@ def pursue(patches, projections, gram, step, price, indices, levels, counts):
             if chosen < 0 or _holds(support, n, chosen) or largest > np.float32(32000) * step:
                 break
             support[n] = chosen
-            if not _extend(factor, gram, support, n):
+            for i in range(n + 1):
+                factor[n, i] = gram[chosen, support[i]]
+            if factorise_row(factor, n) < LEAST:
                 break
             for i in range(n + 1):
                 fitted[i] = projections[p, support[i]]
-            _solve(factor, n + 1, fitted)
+            solve(factor, n + 1, fitted)
             error, bits = energy, np.float32(0)
             residual[:] = projections[p]
             for i in range(n + 1):
@@ -134,35 +147,6 @@ def _holds(support, count, atom):
 
 
 @kernel
-def _extend(factor, gram, support, n):
-    """The next row of the Cholesky factor of the support's Gram matrix; whether there is one."""
-    for i in range(n):
-        total = gram[support[n], support[i]]
-        for j in range(i):
-            total -= factor[n, j] * factor[i, j]
-        factor[n, i] = total / factor[i, i]
-    rest = gram[support[n], support[n]]
-    for j in range(n):
-        rest -= factor[n, j] * factor[n, j]
-    if rest < np.float32(1e-4):
-        return False
-    factor[n, n] = np.sqrt(rest)
-    return True
-
-
-@kernel
-def _solve(factor, count, vector):
-    for i in range(count):
-        for j in range(i):
-            vector[i] -= factor[i, j] * vector[j]
-        vector[i] /= factor[i, i]
-    for i in range(count - 1, -1, -1):
-        for j in range(i + 1, count):
-            vector[i] -= factor[j, i] * vector[j]
-        vector[i] /= factor[i, i]
-
-
-@kernel
 def _sort(indices, levels, count):
     """Ascending atoms, by insertion."""
     for i in range(1, count):
@@ -197,7 +181,7 @@ def code_row(coder, means, counts, indices, levels, n_atoms, i):
     for j in range(columns):
         for c in range(channels):
             expected, around = _expected(means, i, j, c)
-            active = min(bucket(around, 8), 4) + 5 * min(c, 1)
+            active = min(bucket(around, 8), APART - 1) + APART * min(c, 1)
             rest = _code_signed(coder, means[i, j, c] - expected, active)
             means[i, j, c] = expected + rest
         near = 0
@@ -206,10 +190,10 @@ def code_row(coder, means, counts, indices, levels, n_atoms, i):
         if j:
             near += counts[i, j - 1]
         near = near if i and j else 2 * near
-        counts[i, j] = _code_count(coder, counts[i, j], min(near, 15), n_atoms)
+        counts[i, j] = _code_count(coder, counts[i, j], min(near, NEAR - 1), n_atoms)
         _code_set(coder, indices[j], counts[i, j], n_atoms, stack)
         for k in range(counts[i, j]):
-            levels[j, k] = _code_level(coder, levels[j, k], min(counts[i, j], 4) - 1)
+            levels[j, k] = _code_level(coder, levels[j, k], min(counts[i, j], FULL) - 1)
         if coder.state[4] and coder.state[3] > coder.data.size + 8:
             return False
     return True
@@ -237,13 +221,13 @@ def _code_signed(coder, number, context):
     """Code a whole number that is likely to be small, under one of ten contexts."""
     size = abs(number)
     found = 0
-    while found < 15:
-        coder.active[0] = MEAN + context * 16 + found
+    while found < UNARY - 1:
+        coder.active[0] = MEAN + context * UNARY + found
         if not code_bit(coder, 1 if size > found else 0, 1, 0):
             break
         found += 1
-    if found == 15:
-        found = 14 + code_large(coder, size - 14, LARGE, 0)
+    if found == UNARY - 1:
+        found = UNARY - 2 + code_large(coder, size - UNARY + 2, LARGE_MEAN, 0)
     if found and code_even(coder, 1 if number < 0 else 0):
         return -found
     return found
@@ -304,32 +288,11 @@ def _code_set(coder, indices, count, n_atoms, stack):
 def _code_level(coder, level, context):
     size = abs(level)
     value = 1
-    while value < 16:
-        coder.active[0] = LEVEL + context * 16 + value - 1
+    while value < UNARY:
+        coder.active[0] = LEVEL + context * UNARY + value - 1
         if not code_bit(coder, 1 if size > value else 0, 1, 0):
             break
         value += 1
-    if value == 16:
-        value = 15 + code_large(coder, size - 15, LARGE + 32, 0)
+    if value == UNARY:
+        value = UNARY - 1 + code_large(coder, size - UNARY + 1, LARGE_LEVEL, 0)
     return -value if code_even(coder, 1 if level < 0 else 0) else value
-
-
-@kernel
-def reconstruct(indices, levels, counts, atoms, step, patches):
-    """y = step * sum_k l_k d_k for every patch.
-
-    Parameters
-    ----------
-    indices, levels : (n_patches, MOST) int32
-    counts : (n_patches,) int32
-    atoms : (n_atoms, patch_dim) float32
-    step : float32
-    patches : (n_patches, patch_dim) float32, written
-    """
-    for p in range(patches.shape[0]):
-        patches[p] = np.float32(0)
-        for k in range(counts[p]):
-            value = step * np.float32(levels[p, k])
-            atom = atoms[indices[p, k]]
-            for i in range(patches.shape[1]):
-                patches[p, i] += value * atom[i]

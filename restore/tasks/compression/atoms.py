@@ -13,6 +13,8 @@ import numpy as np
 from restore.imaging import bands
 from restore.kernels import bits
 from restore.kernels import quantised as kernels
+from restore.sparse import patches as patching
+from restore.sparse.coding import Codes, reconstruct
 from restore.tasks.compression import coding
 
 #: Squared steps that a bit is worth.
@@ -35,7 +37,7 @@ FEWEST = 0.3
 FIRST_LEVELS = (0.9, 0.6, 0.55, *(13 * (0.6,)))
 
 
-def layers(planes, dictionary):
+def _layers(planes, dictionary):
     """(height, width, channels) views of planes, as many as there are patches' channels in each."""
     channels = dictionary.channels
     return [
@@ -65,7 +67,7 @@ def encode(dictionary, planes, number, pool=None):
         What the decoder will see.
     """
     coded, shown = [], []
-    for layer in layers(planes, dictionary):
+    for layer in _layers(planes, dictionary):
         codes, decoded = _quantised(dictionary, layer, number, pool)
         coded.append(codes)
         shown += list(np.moveaxis(decoded, 2, 0))
@@ -140,11 +142,15 @@ def _quantised(dictionary, layer, number, pool):
     means, counts = _empty(rows, columns, channels)
     indices, levels = np.zeros((2, rows, columns, kernels.MOST), np.int32)
     codes = means, counts, indices, levels
-    patches = _patches(layer, dictionary.patch_shape)
+    ends = [(0, rows * down - height), (0, columns * across - width), (0, 0)]
+    patches = patching.extract(
+        np.pad(layer, ends, "edge"), dictionary.patch_shape,
+        down * np.arange(rows), across * np.arange(columns),
+    )  # fmt: skip
     step, mean_step = _steps(dictionary, number)
-    grid = patches.reshape(len(patches), -1, channels)
-    means[...] = np.rint(grid.mean(axis=1) / mean_step).reshape(means.shape)
-    grid -= (means.reshape(-1, 1, channels) * mean_step).astype(np.float32)
+    exact = patches.reshape(len(patches), -1, channels).mean(axis=1)
+    means[...] = np.rint(exact / mean_step).reshape(means.shape)
+    patching.uncentre(patches, -(means * mean_step).astype(np.float32).reshape(exact.shape))
 
     def pursue(band):
         chosen = patches[band]
@@ -159,29 +165,16 @@ def _quantised(dictionary, layer, number, pool):
     return codes, _decoded(dictionary, codes, number)[:height, :width]
 
 
-def _patches(layer, patch_shape):
-    """(n_patches, patch_dim) side by side, row by row; the last row and column repeated."""
-    down, across, channels = patch_shape
-    ends = [(0, -layer.shape[0] % down), (0, -layer.shape[1] % across), (0, 0)]
-    layer = np.pad(layer, ends, "edge")
-    rows, columns = layer.shape[0] // down, layer.shape[1] // across
-    patches = layer.reshape(rows, down, columns, across, channels).swapaxes(1, 2)
-    return np.ascontiguousarray(patches).reshape(rows * columns, -1)
-
-
 def _decoded(dictionary, codes, number):
     """(rows * side, columns * side, channels) float32: the layer that codes stand for."""
     means, counts, indices, levels = codes
     down, across, channels = dictionary.patch_shape
     rows, columns = counts.shape
     step, mean_step = _steps(dictionary, number)
-    patches = np.empty((rows * columns, dictionary.patch_dim), np.float32)
-    kernels.reconstruct(
-        indices.reshape(rows * columns, -1), levels.reshape(rows * columns, -1), counts.ravel(),
-        dictionary.atoms, step, patches,
-    )  # fmt: skip
-    patches = patches.reshape(rows, columns, down * across, channels)
-    patches += (means * mean_step).astype(np.float32)[:, :, None]
+    coefficients = step * levels.reshape(rows * columns, -1).astype(np.float32)
+    sparse = Codes(indices.reshape(coefficients.shape), coefficients, counts.ravel())
+    patches = reconstruct(sparse, dictionary)
+    patching.uncentre(patches, (means * mean_step).astype(np.float32).reshape(-1, channels))
     patches = patches.reshape(rows, columns, down, across, channels).swapaxes(1, 2)
     return patches.reshape(rows * down, columns * across, channels)
 
@@ -195,16 +188,18 @@ def _start(n_atoms):
 @functools.cache
 def _models(n_atoms):
     models = np.full(kernels.MODELS, 1 << 21, np.int64)
-    for context in range(10):
-        spread = FIRST_SPREADS[context % 5]
-        models[kernels.MEAN + 16 * context :][:16] = int(spread / (spread + 1) * (1 << 22))
-    for near in range(16):
+    for context in range(kernels.CHANNELS * kernels.APART):
+        spread = FIRST_SPREADS[context % kernels.APART]
+        models[kernels.MEAN + kernels.UNARY * context :][: kernels.UNARY] = int(
+            spread / (spread + 1) * (1 << 22)
+        )
+    for near in range(kernels.NEAR):
         usual = near / 2 + FEWEST
         models[kernels.COUNT + kernels.MOST * near :][: kernels.MOST] = int(
             usual / (usual + 1) * (1 << 22)
         )
-    for context in range(4):
-        models[kernels.LEVEL + 16 * context :][:16] = [
+    for context in range(kernels.FULL):
+        models[kernels.LEVEL + kernels.UNARY * context :][: kernels.UNARY] = [
             int(chance * (1 << 22)) for chance in FIRST_LEVELS
         ]
     first, sizes = kernels.SPLIT, {1: n_atoms}
