@@ -27,7 +27,16 @@ from restore.kernels.lanes import (
     splat,
     store,
 )
-from restore.kernels.pursuit import DEPENDENT, NEVER, ONE, ZERO, back_substitute, widened
+from restore.kernels.pursuit import (
+    DEPENDENT,
+    NEVER,
+    ONE,
+    ZERO,
+    back_substitute,
+    begin,
+    better,
+    widened,
+)
 
 #: Atoms are used where at least this share of their energy, in parts of the share of the samples
 #: that are known, lies in the known samples: others would be told by too little.
@@ -97,14 +106,7 @@ def _begin(columns, places, ends, values, scale, correlation, spare):
     for j in range(correlation.shape[0]):
         scale[j] = ONE / np.sqrt(spare[j]) if spare[j] > least else ZERO
         correlation[j] *= scale[j]
-        spare[j] = ONE
-    best, blocks = splat(ZERO), splat(np.int32(correlation.shape[0]))
-    for j in range(0, correlation.shape[0], LANES):
-        inner = load(correlation, j)
-        gain = inner * inner
-        blocks = if_greater(gain, best, splat(np.int32(j)), blocks)
-        best = if_greater(gain, best, gain, best)
-    return index_of_highest(best, blocks)
+    return begin(correlation, spare)
 
 
 @kernel
@@ -162,11 +164,7 @@ def _continue(columns, places, count, direction, step, scale, correlation, spare
         outside = load(spare, j) - component * component
         store(outside, spare, j)
         divisor = if_greater(outside, splat(DEPENDENT), outside, splat(NEVER))
-        gain = inner * inner
-        left, right = gain * size, best * divisor
-        blocks = if_greater(left, right, splat(np.int32(j)), blocks)
-        size = if_greater(left, right, divisor, size)
-        best = if_greater(left, right, gain, best)
+        best, size, blocks = better(inner * inner, divisor, j, best, size, blocks)
     return index_of_highest(best / size, blocks)
 
 

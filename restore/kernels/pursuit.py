@@ -47,7 +47,7 @@ ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
 @kernel
-def _begin(correlation, spare):
+def begin(correlation, spare):
     """Index of the atom of largest <d, x>^2, all of every atom being outside the support.
 
     The lowest index among equals; beyond the atoms if no correlation differs from 0.
@@ -103,12 +103,17 @@ def _continue(row, count, correlation, spare, directions, factor, steps, normali
         store(outside, spare, j)
         divisor = outside if normalise else splat(ONE)
         divisor = if_greater(outside, splat(DEPENDENT), divisor, splat(NEVER))
-        gain = inner * inner
-        left, right = gain * size, best * divisor
-        blocks = if_greater(left, right, splat(np.int32(j)), blocks)
-        size = if_greater(left, right, divisor, size)
-        best = if_greater(left, right, gain, best)
+        best, size, blocks = better(inner * inner, divisor, j, best, size, blocks)
     return index_of_highest(best / size, blocks)
+
+
+@kernel
+def better(gain, divisor, j, best, size, blocks):
+    """The larger of gain / divisor and best / size in each lane, without a division, and where."""
+    left, right = gain * size, best * divisor
+    blocks = if_greater(left, right, splat(np.int32(j)), blocks)
+    size = if_greater(left, right, divisor, size)
+    return if_greater(left, right, gain, best), size, blocks
 
 
 @kernel
@@ -166,7 +171,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
             residual = _energy(patches[p])
             finite &= residual < NEVER
             correlation = projections[p - start]
-            chosen = _begin(correlation, spare)
+            chosen = begin(correlation, spare)
             count = 0
             while chosen < n_atoms and residual > tolerances[p]:
                 indices[p, count] = chosen
