@@ -1,16 +1,17 @@
 """The command ``restore compress``."""
 
 import functools
-import os
 import re
 
 import click
 
 from restore import batch
-from restore.cli.options import FloatRange, PictureCommand, batch_options
-
-#: What --model and --dictionary know without a file.
-_MODELS, _DICTIONARIES = ("photos",), ("grey", "colour")
+from restore.cli.options import (
+    FloatRange,
+    NameOrFile,
+    PictureCommand,
+    batch_options,
+)
 
 
 class Bytes(click.ParamType):
@@ -24,6 +25,20 @@ class Bytes(click.ParamType):
         if not size:
             self.fail(f"{value!r} is no number of bytes: write 20000, 200k or 1.5M", param, ctx)
         return size
+
+
+class Atoms(NameOrFile):
+    """A dictionary that others have, too."""
+
+    def convert(self, value, param, ctx):
+        if value == "learn":
+            self.fail(
+                "a dictionary learned on the picture would have to be stored with it, and takes "
+                "more bytes than it saves; learn one on pictures of its kind with train",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 @click.command(cls=PictureCommand)
@@ -43,12 +58,14 @@ class Bytes(click.ParamType):
 @click.option("--size", type=Bytes(), metavar="BYTES", help="At most this size: 20000, 200k, 1.5M.")
 @click.option(
     "--model",
+    type=NameOrFile("photos"),
     metavar="photos|FILE",
     help="What blocks are coded with: the packaged codec, or a file of train --model codec, "
     "which decompress will need, too. [default: photos]",
 )
 @click.option(
     "--dictionary",
+    type=Atoms("grey", "colour"),
     metavar="grey|colour|FILE",
     help="Instead, code each patch with a few of these atoms: a packaged dictionary, or a file of "
     "train, which decompress will need, too. For small pictures of one kind.",
@@ -68,19 +85,6 @@ def compress(inputs, options, embed, model, dictionary, **targets):
         raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
     if model and dictionary:
         raise click.UsageError("choose one of --model and --dictionary")
-    if dictionary == "learn":
-        raise click.UsageError(
-            "--dictionary learn: a dictionary learned on the picture would have to be stored with "
-            "it, and takes more bytes than it saves; learn one on pictures of its kind with train"
-        )
-    for option, name, packaged in (
-        ("--model", model, _MODELS),
-        ("--dictionary", dictionary, _DICTIONARIES),
-    ):
-        if name and name not in packaged and not os.path.isfile(name):
-            raise click.UsageError(
-                f"{option}: there is no file {name}; the names are {', '.join(packaged)}"
-            )
     process = functools.partial(
         compress_picture, model=model, dictionary=dictionary, embed=embed, **targets
     )

@@ -69,7 +69,7 @@ class Mask(click.ParamType):
 )
 @sigma_as_well
 @white_level
-@quality("fast takes about a third of balanced's time.", best=False)
+@quality("fast takes about a third of balanced's time.", ("fast", "balanced"))
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms, by its known "
     "samples: learned on the picture, a packaged dictionary, or a file."

@@ -53,11 +53,11 @@ def max_pixels(words="Refuse larger pictures before decoding them."):
     )
 
 
-def quality(words, best=True):
+def quality(words, names=("fast", "balanced", "best")):
     """The option for how much time a result may take; `words` say what it means here."""
     return click.option(
         "--quality",
-        type=click.Choice(["fast", "balanced", "best"][: 3 if best else 2]),
+        type=click.Choice(names),
         default="balanced",
         show_default=True,
         help=words,
@@ -96,27 +96,25 @@ def levels_in_unit(picture, sigma=None, white=None):
     return 1
 
 
-class DictionaryName(click.ParamType):
-    """What to code patches over: "learn", the name of a packaged dictionary, or a file."""
+class NameOrFile(click.ParamType):
+    """What is known by a name, or a file."""
 
-    name = "dictionary"
+    name = "name"
 
-    #: What is known without a file.
-    NAMES = ("learn", "grey", "colour")
+    def __init__(self, *names):
+        self.names = names
 
     def convert(self, value, param, ctx):
-        if value not in self.NAMES and not os.path.isfile(value):
-            self.fail(
-                f"there is no file {value}; the names are {', '.join(self.NAMES)}", param, ctx
-            )
+        if value not in self.names and not os.path.isfile(value):
+            names = ", ".join(self.names)
+            self.fail(f"there is no file {value}; the names are {names}", param, ctx)
         return value
 
 
 def dictionary(words):
     """The option for one dictionary for the whole picture; `words` say what it does here."""
-    return click.option(
-        "--dictionary", type=DictionaryName(), metavar="learn|NAME|FILE", help=words
-    )
+    names = NameOrFile("learn", "grey", "colour")
+    return click.option("--dictionary", type=names, metavar="learn|NAME|FILE", help=words)
 
 
 def model(words):

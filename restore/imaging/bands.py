@@ -112,14 +112,6 @@ class Pool:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"expected at least 1 thread, got {self.threads}")
 
-    def part(self, number, parts, prefix=""):
-        """The same for part `number` of several: progress counts up over all of them."""
-
-        def tell(stage, done, total):
-            self.progress(prefix + stage, number * total + done, parts * total)
-
-        return Pool(self.threads, self.progress and tell)
-
 
 def tell(pool, stage, done, total):
     """Report progress, where somebody listens."""
@@ -128,8 +120,12 @@ def tell(pool, stage, done, total):
 
 
 def part(pool, number, parts, prefix=""):
-    """`Pool.part`, of all processors where there is no pool."""
-    return (pool or Pool()).part(number, parts, prefix)
+    """The pool for part `number` of several: progress counts up over all of them."""
+
+    def told(stage, done, total):
+        tell(pool, prefix + stage, number * total + done, parts * total)
+
+    return Pool(pool and pool.threads, told if pool and pool.progress else None)
 
 
 def map_bands(function, bands, pool=None, stage=None):

@@ -110,16 +110,13 @@ def estimate_noise(image, *, pool=None):
     coarse : bool
     """
     work = working(as_image(image))
-    if work.unit != 1:
-        sigmas, coarse = estimate_noise(work.image, pool=pool)
-        return sigmas * work.unit, coarse
     image = work.image
     blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
     white = np.array([_whiteness(of_plane) for of_plane in blocks])
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
-        return white * sigmas, False
+        return work.unit * white * sigmas, False
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
     halves = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
@@ -128,7 +125,7 @@ def estimate_noise(image, *, pool=None):
     ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
     coarse = np.interp(ratio, _COARSE, (0, 1)) * np.interp(evenness.mean(), _AGREE, (0, 1))
     between = sigmas ** (1 - coarse) * (_COARSE_GAIN * levels) ** coarse
-    return np.maximum(white, coarse) * between, bool(coarse > 0.5)
+    return work.unit * np.maximum(white, coarse) * between, bool(coarse > 0.5)
 
 
 def _whiteness(blocks):

@@ -136,21 +136,27 @@ def learn_dictionary(
 
 
 def learn_on(
-    image, dictionary, tolerance, *, sparsity=None, patches=30_000, iterations=8, seed=0, pool=None
-):
+    image, start, tolerance, *, n_atoms=None, known=None, sparsity=None, count=30_000,
+    iterations=8, seed=0, pool=None,
+):  # fmt: skip
     """Fit a dictionary to the patches of one picture by K-SVD.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
-    dictionary : Dictionary
-        To start from; it comes back as it is where the picture has fewer patches than atoms.
+    start : Dictionary
+        Where the picture has fewer patches than atoms, nothing is learned beyond it.
     tolerance : float
-        Residual energy of a patch at which it needs no more atoms. Patches of less teach nothing.
+        Residual energy of a patch at which it needs no more atoms. Patches of less teach nothing:
+        their codes are empty.
+    n_atoms : int, optional
+        As many as `start` has by default.
+    known : (height, width) bool ndarray, optional
+        Patches that touch an unknown pixel are not learned on.
     sparsity : int, optional
         Most atoms a patch may use; a quarter of its samples by default.
-    patches : int
-        At most so many are drawn.
+    count : int
+        At most so many patches are drawn.
     iterations, seed, pool
         As in `learn_dictionary`.
 
@@ -158,14 +164,15 @@ def learn_on(
     -------
     Dictionary
     """
-    drawn = patching.sample(image, dictionary.patch_shape, patches, seed)
-    patching.centre(drawn, dictionary.channels)
-    drawn = drawn[np.einsum("pk,pk->p", drawn, drawn) > tolerance]
-    if len(drawn) < dictionary.n_atoms:
-        return dictionary
+    shape, n_atoms = start.patch_shape, n_atoms or start.n_atoms
+    patches = patching.sample(image, shape, count, seed, known)
+    patching.centre(patches, start.channels)
+    patches = patches[np.einsum("pk,pk->p", patches, patches) > tolerance]
+    if len(patches) < n_atoms:
+        return first_dictionary(patches, shape, n_atoms, start, seed)
     return learn_dictionary(
-        drawn, dictionary.patch_shape, dictionary.n_atoms, sparsity or dictionary.patch_dim // 4,
-        tolerance, start=dictionary, iterations=iterations, seed=seed, pool=pool,
+        patches, shape, n_atoms, sparsity or start.patch_dim // 4, tolerance, start=start,
+        iterations=iterations, seed=seed, pool=pool,
     )  # fmt: skip
 
 

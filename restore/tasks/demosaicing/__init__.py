@@ -341,7 +341,7 @@ def _strip(mosaic, stages, pool):
             return function(slice(rows.start, rows.stop + 2 * by))
 
         together = None
-        parts = bands.map_bands(run, cut, pool.part(number, steps), "demosaicing")
+        parts = bands.map_bands(run, cut, bands.part(pool, number, steps), "demosaicing")
         for part, band in zip(parts, cut):  # to the end of the parts, which tell progress
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)

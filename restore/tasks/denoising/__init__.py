@@ -24,7 +24,7 @@ from restore.imaging.noise import (
 )
 from restore.sparse import coding, dictionary_learning, groups, overlap, unrolled
 from restore.sparse import patches as patching
-from restore.sparse.dictionary import load_for
+from restore.sparse.dictionary import load_for, overcomplete_dct
 
 #: Patches on their own; in groups, with what comes of them corrected.
 QUALITIES = ("fast", "balanced")
@@ -338,20 +338,14 @@ def _by_dictionary(image, sigma, dictionary, sparsity, stride, pool):
 
 
 def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, pool):
-    """The packaged dictionary, or another start, fitted to this picture's patches."""
-    channels = image.shape[2]
-    packaged = load_for("learn", channels)
-    patch_shape = (patch_size, patch_size, channels) if patch_size else packaged.patch_shape
-    tolerance = coding.noise_energy(int(np.prod(patch_shape)), sigma)
-    n_atoms = n_atoms or packaged.n_atoms
-    patches = patching.sample(image, patch_shape, LEARNING_PATCHES, seed, known)
-    patching.centre(patches, channels)
-    # Patches that are noise alone have empty codes and teach nothing.
-    patches = patches[np.einsum("pk,pk->p", patches, patches) > tolerance]
-    start = packaged if patch_shape == packaged.patch_shape else "dct"
-    if len(patches) < n_atoms:
-        return dictionary_learning.first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    return dictionary_learning.learn_dictionary(
-        patches, patch_shape, n_atoms, tolerance=tolerance, sparsity=patches.shape[1] // 2,
-        start=start, iterations=iterations, seed=seed, pool=pool,
+    """The packaged dictionary, or cosines of another size, fitted to this picture's patches."""
+    start = load_for("learn", image.shape[2])
+    shape = (patch_size or start.patch_shape[0], patch_size or start.patch_shape[1], start.channels)
+    n_atoms = n_atoms or start.n_atoms
+    if shape != start.patch_shape:
+        start = overcomplete_dct(n_atoms, shape)
+    return dictionary_learning.learn_on(
+        image, start, coding.noise_energy(start.patch_dim, sigma), n_atoms=n_atoms, known=known,
+        sparsity=start.patch_dim // 2, count=LEARNING_PATCHES, iterations=iterations, seed=seed,
+        pool=pool,
     )  # fmt: skip
