@@ -14,6 +14,7 @@ from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.kernels import bits, blocks, entropy
 from restore.learning.compression import learn_codec
+from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import (
     Codec,
     coding,
@@ -187,12 +188,20 @@ def small():
     return compress(drawn(40, 48, 3), size=400).data
 
 
-def test_every_truncation_and_every_flipped_bit_is_told(small):
-    for length in range(len(small)):
+@pytest.fixture(scope="module", params=["photos", "grey"])
+def whole(request, small):
+    """A file of each method."""
+    if request.param == "photos":
+        return small
+    return compress(drawn(40, 48, 3), size=400, codec=Dictionary.load("grey")).data
+
+
+def test_every_truncation_and_every_flipped_bit_is_told(whole):
+    for length in range(len(whole)):
         with pytest.raises(ValueError):
-            decompress(small[:length])
-    for bit in range(8 * len(small)):
-        flipped = bytearray(small)
+            decompress(whole[:length])
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
         flipped[bit // 8] ^= 1 << bit % 8
         with pytest.raises(ValueError) as error:
             decompress(bytes(flipped))
@@ -204,12 +213,12 @@ def test_every_truncation_and_every_flipped_bit_is_told(small):
     st.lists(st.tuples(st.integers(4, 399), st.integers(0, 255)), min_size=1, max_size=6),
     st.integers(0, 400),
 )
-def test_mutations_behind_a_right_checksum_decode_or_are_told(small, changes, end):
-    data = bytearray(small[:-4])
+def test_mutations_behind_a_right_checksum_decode_or_are_told(whole, changes, end):
+    data = bytearray(whole[:-4])
     for position, value in changes:
         data[position % len(data)] = value
     del data[max(len(data) - end // 8, 8) :]
-    data[4] = 1
+    data[4] = whole[4]
     data += zlib.crc32(data).to_bytes(4, "big")
     try:
         found = decompress(bytes(data), max_pixels=100_000)
