@@ -115,15 +115,6 @@ def _describe_archive(file, pictures):
     return found
 
 
-def _uses(dictionary):
-    """How often each atom was used in learning; None where the file says nothing that can be."""
-    uses = dictionary.provenance.get("uses")
-    sound = isinstance(uses, list) and len(uses) == dictionary.n_atoms
-    if not sound or not all(type(count) is int and 0 <= count < 2**63 for count in uses):
-        return None
-    return uses
-
-
 def _curve(dictionary, pictures):
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
     from restore import batch
