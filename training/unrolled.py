@@ -1,12 +1,9 @@
 """Learn the steps of unrolled sparse coding: ``python -m training.unrolled``.
 
-    python -m training.unrolled pilots FOLDER CACHE --channels 1
-    python -m training.unrolled fit CACHE denoise-grey.npz --minutes 40
+    python -m training.unrolled CACHE denoise-grey.npz --minutes 40
 
-The first draws crops of the photos in the folders in FOLDER, adds noise (or, with --mosaics,
-takes two of the colours from every pixel), restores them group by group and keeps what the coder
-is to correct; run it again with another seed for more. The second learns by Adam, through the
-average over the patches, from a dictionary of the package on. It tells the gain on pictures that
+Learns from what `training.pilots` keeps in CACHE, by Adam, through the average over the patches,
+from a dictionary of the package on or from another coder. It tells the gain on pictures that
 it does not learn from, goes on where it was interrupted, and needs PyTorch
 (``pip install restore-ksvd[training]``).
 """
@@ -19,91 +16,23 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import multiprocessing
 from torch.nn import functional
 
 import restore
-from restore.imaging.bands import Pool
-from restore.imaging.colour import AXES, GREY, to_planes
-from restore.learning.demosaicing import changed
+from restore.imaging.colour import AXES
 from restore.sparse.dictionary import Dictionary
-from restore.sparse.unrolled import KINDS, STRIDE, UNIT, Coder
-from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
-from restore.tasks.denoising import group_estimates
+from restore.sparse.unrolled import ESTIMATE, STRIDE, UNIT, Coder
+from restore.tasks.demosaicing import sampled
 
-#: Side of the crops that are kept, and of those in a batch; border that is not looked at.
-KEPT, CROP, BORDER = 288, 64, 4
-
-#: Of so many pictures one is kept for validation, at these levels of noise.
-HELD_OUT, LEVELS = 25, (15, 25, 50)
+#: Side of the crops in a batch; border that is not looked at.
+CROP, BORDER = 64, 4
 
 #: Steps between averages over the workers.
 TOGETHER = 8
 
 
 # Pictures -------------------------------------------------------------------------------
-
-
-def pilots(folder, cache, channels, mosaics, count, seed):
-    """Keep `count` noisy crops of the photos in `folder`, and what groups make of them."""
-    cache.mkdir(parents=True, exist_ok=True)
-    photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
-    for number in range(count):
-        random = np.random.default_rng((seed, number))
-        index = (seed * count + number) % len(photos)
-        held_out = index % HELD_OUT == 0
-        file = cache / f"{'validation' if held_out else 'learn'}-{seed}-{number}.npz"
-        if file.exists():
-            continue
-        photo = Image.open(photos[index]).convert("RGB")
-        if mosaics:
-            level = 255 * UNIT
-            # as the stages before were taught, some in other colours
-            clean = changed(
-                np.uint8(np.rint(255 * crop(photo, 3, random))), 0 if held_out else 0.3, random
-            )
-            mosaic = sampled(clean, "RGGB")
-            found = estimates(mosaic, ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
-            learned, early, before, last = map(to_planes, found)
-            samples = np.stack([learned, early, last, before], axis=1)
-        else:
-            clean = crop(photo, channels, random)
-            level = random.choice(LEVELS) if held_out else draw_level(random)
-            noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
-            planes = [np.ascontiguousarray(noisy @ axis) for axis in AXES[channels]]
-            variances = np.full(channels, (level / 255) ** 2, np.float32)
-            found = [np.stack(kinds) for kinds in group_estimates(planes, variances)]
-            samples = np.concatenate([np.stack(planes)[:, None], found], axis=1)
-        part = file.with_suffix(".part.npz")
-        np.savez(
-            part, clean=np.rint(255 * clean).astype(np.uint8),
-            planes=samples.astype(np.float16), sigma=np.float32(level / 255),
-            photo=str(photos[index].relative_to(folder)), mosaic=mosaics,
-        )  # fmt: skip
-        part.rename(file)
-
-
-def draw_level(random):
-    """A level of noise in 8-bit levels, most of them where pictures are restored most."""
-    return random.uniform(10, 55) if random.random() < 0.75 else random.uniform(4, 75)
-
-
-def crop(photo, channels, random):
-    """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down by 2 to 3 first.
-
-    So is what is to be learned from in colour, since JPEG keeps colours at half the size; but
-    not what is tiny.
-    """
-    width, height = photo.size
-    whole = max(width, height) < (1000 if channels == 1 else 400)
-    factor = 1 if whole else random.uniform(2, 3)
-    photo = photo.resize((round(width / factor), round(height / factor)), Image.Resampling.BICUBIC)
-    samples = np.asarray(photo, np.float32)
-    if channels == 1:
-        samples = np.rint(samples @ GREY)[..., None]
-    top, left = (random.integers(0, max(1, n - KEPT + 1)) for n in samples.shape[:2])
-    return samples[top : top + KEPT, left : left + KEPT] / 255
 
 
 class Pictures:
@@ -118,37 +47,39 @@ class Pictures:
         for file in sorted(self.cache.glob(f"{self.kind}-*.npz")):
             if file not in self.held and ".part" not in file.name:
                 with np.load(file) as content:
-                    clean = content["clean"] / np.float32(255)
-                    planes = np.moveaxis(clean @ AXES[clean.shape[2]].T, 2, 0)
+                    clean, estimate = content["clean"], content["estimate"]
                     self.photos.add(str(content["photo"]))
-                    self.mosaics = "mosaic" in content and bool(content["mosaic"])
-                    if min(planes.shape[1:]) > CROP:
-                        self.held[file] = planes, content["planes"], float(content["sigma"])
+                    self.mosaics = bool(content["mosaic"])
+                    if min(clean.shape[1:]) > CROP:
+                        pair = np.stack([clean, estimate], axis=1)
+                        level, label = float(content["sigma"]), str(content["label"])
+                        self.held[file] = pair, content["kinds"], level, label
         self.all = list(self.held.values())
-        areas = np.array([planes[0].size for planes, _, _ in self.all], float)
+        areas = np.array([pair[0, 0].size for pair, *_ in self.all], float)
         self.shares = areas / areas.sum()
 
     def batch(self, count, random):
         """Crops, turned and mirrored, and of other contrast: groups go along with all of it."""
         found = []
         for index in random.choice(len(self.all), count, p=self.shares):
-            clean, observed, sigma = self.all[index]
+            known, kinds, sigma, _ = self.all[index]
             mirrors = random.integers(2, size=2)
             # mirrored from an odd place on, it begins with the red sample of a mosaic, too
             top, left = (
                 mirror + 2 * random.integers(0, (n - CROP - mirror) // 2 + 1)
-                for n, mirror in zip(clean.shape[1:], mirrors)
+                for n, mirror in zip(known.shape[2:], mirrors)
             )
             window = np.s_[..., top : top + CROP, left : left + CROP]
             flipped = np.s_[..., :: 1 - 2 * mirrors[0], :: 1 - 2 * mirrors[1]]
             transposed = random.integers(2)
             contrast = np.float32(np.exp(random.uniform(-0.25, 0.25)))
-            pair = []
-            for samples in (clean[window], observed[window]):
-                samples = samples[flipped]
-                pair.append(contrast * (samples.swapaxes(-2, -1) if transposed else samples))
+            parts = []
+            for samples in (known[window], kinds[window]):
+                samples = samples[flipped].astype(np.float32)
+                parts.append(contrast * (samples.swapaxes(-2, -1) if transposed else samples))
             level = sigma if self.mosaics else contrast * sigma
-            found.append((*pair, np.float32(level)))
+            clean, estimate = np.moveaxis(parts[0], 1, 0)
+            found.append((clean, estimate, parts[1], np.float32(level)))
         return [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*found)]
 
 
@@ -175,9 +106,8 @@ class Shrink(torch.autograd.Function):
 class Unrolled(torch.nn.Module):
     """`restore.sparse.unrolled.correct` in PyTorch, weights and all."""
 
-    def __init__(self, channels, n_atoms, n_steps, mosaics=False):
+    def __init__(self, channels, n_kinds, n_atoms, n_steps, mosaics=False):
         super().__init__()
-        self.mosaics = mosaics
         start = Dictionary.load("grey")
         side = start.patch_shape[0]
         order = np.random.default_rng(0).permutation(start.n_atoms)[:n_atoms]
@@ -190,8 +120,8 @@ class Unrolled(torch.nn.Module):
             return scales * shares / shares.norm(dim=1, keepdim=True)
 
         # about as large as each other
-        scales = [4, 4, 0.5, 2] if mosaics else [1, 3, 0.5, 1]
-        shares = mix(KINDS * channels, torch.tensor(scales).repeat(channels))
+        scales = [4, 4, 0.5, 2] if mosaics else [1, 3, 0.5, 1] + (n_kinds - 4) * [1]
+        shares = mix(n_kinds * channels, torch.tensor(scales).repeat(channels))
         gram = atoms @ atoms.T
         step = torch.eye(n_atoms) - gram / torch.linalg.eigvalsh(gram)[-1]
         analysis = torch.einsum("kx,ki->ixk", atoms, shares)
@@ -210,7 +140,25 @@ class Unrolled(torch.nn.Module):
             self.register_parameter(name, torch.nn.Parameter(values))
 
     @torch.no_grad()
-    def start_from(self, grey):
+    def start_from(self, coder):
+        """Begin with another coder's weights: of as many channels, or of grey.
+
+        Kinds of input that it does not know begin with no weight.
+        """
+        if coder.channels == 1 < self.synthesis.shape[-1]:
+            self._start_from_grey(coder)
+            return
+        kinds, known = (len(a) // coder.channels for a in (self.analysis[0], coder.analysis[0]))
+        self.analysis.zero_()
+        parts = self.analysis.unflatten(1, (coder.channels, kinds))
+        weights = torch.from_numpy(coder.analysis.copy())
+        parts[:, :, :known] = weights.unflatten(1, (coder.channels, known))[:, :, :kinds]
+        for name in ("steps", "gains", "thresholds"):
+            getattr(self, name)[:] = torch.from_numpy(getattr(coder, name).copy())
+        self.synthesis[:] = torch.from_numpy(coder.synthesis / coder.window[..., None])
+        self.log_window[:] = torch.from_numpy(coder.window.copy()).log()
+
+    def _start_from_grey(self, grey):
         """Code light, the first plane, as `grey` does, and leave the other atoms to the colours.
 
         Light is grey times `gain`: its noise is less beside it.
@@ -232,18 +180,14 @@ class Unrolled(torch.nn.Module):
         self.synthesis[:n_atoms, :, :, :1] = gain * atoms
         self.log_window[:] = torch.from_numpy(grey.window.copy()).log()
 
-    def forward(self, observed, sigma):
-        """The corrected estimate, from (batch, channels, KINDS, height, width) samples.
+    def forward(self, estimate, kinds, sigma):
+        """The corrected estimate, from it and (batch, channels, n_kinds, height, width) inputs.
 
         `sigma` is (batch,), in [0, 1].
         """
-        noisy, first, last, filtered = observed.unbind(2)
-        estimate = (last + filtered) / 2
-        middle = 0.5 * torch.from_numpy(AXES[estimate.shape[1]].sum(axis=1))[:, None, None]
-        inputs = torch.stack(
-            [noisy - estimate, last - filtered, estimate - middle, first - estimate], dim=2
-        )
-        inputs = inputs.flatten(1, 2) / UNIT
+        middle = torch.zeros(kinds.shape[1:3])
+        middle[:, ESTIMATE] = 0.5 * torch.from_numpy(AXES[estimate.shape[1]].sum(axis=1))
+        inputs = (kinds - middle[..., None, None]).flatten(1, 2) / UNIT
         side = len(self.log_window)
         levels = torch.stack([torch.ones_like(sigma), sigma / UNIT], dim=1)
         thresholds = functional.relu(torch.einsum("kjm,bj->kbm", self.thresholds, levels))
@@ -296,15 +240,16 @@ def gains_on(model, pictures):
     """Mean gain in dB over the estimate that is corrected, level by level."""
     found = {}
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        for clean, observed, sigma in pictures.all:
-            observed = torch.from_numpy(observed.astype(np.float32))[None]
-            # of a mosaic the last one is used alone
-            before = observed[:, :, 2] if pictures.mosaics else observed[:, :, 2:].mean(dim=2)
-            after = model(observed, torch.tensor([sigma]))
-            clean = torch.from_numpy(clean)[None]
-            errors = [float(squared_errors(e, clean, pictures.mosaics)) for e in (before, after)]
-            found.setdefault(round(255 * sigma), []).append(10 * math.log10(errors[0] / errors[1]))
-    return {level: round(sum(gains) / len(gains), 3) for level, gains in sorted(found.items())}
+        for known, kinds, sigma, label in pictures.all:
+            clean, before = torch.from_numpy(known.astype(np.float32)).unbind(1)
+            kinds = torch.from_numpy(kinds.astype(np.float32))[None]
+            after = model(before[None], kinds, torch.tensor([sigma]))
+            pairs = (
+                (estimate, clean[None], pictures.mosaics) for estimate in (before[None], after)
+            )
+            errors = [float(squared_errors(*pair)) for pair in pairs]
+            found.setdefault(label, []).append(10 * math.log10(errors[0] / errors[1]))
+    return {label: round(sum(gains) / len(gains), 3) for label, gains in sorted(found.items())}
 
 
 def fit(rank, settings, board, barrier):
@@ -313,8 +258,8 @@ def fit(rank, settings, board, barrier):
     random = np.random.default_rng((settings.seed, rank))
     pictures = Pictures(settings.cache, "learn")
     validation = Pictures(settings.cache, "validation")
-    channels = pictures.all[0][0].shape[0]
-    model = Unrolled(channels, settings.atoms, settings.coder_steps, pictures.mosaics)
+    channels, n_kinds = pictures.all[0][1].shape[:2]
+    model = Unrolled(channels, n_kinds, settings.atoms, settings.coder_steps, pictures.mosaics)
     if settings.start:
         model.start_from(Coder.load(settings.start))
     optimiser = torch.optim.Adam(model.parameters(), settings.rate, betas=(0.9, 0.99))
@@ -342,15 +287,12 @@ def fit(rank, settings, board, barrier):
                 break
         rate = settings.rate * min(1, (step + 1) / 100) * (1 + math.cos(math.pi * done)) / 2
         optimiser.param_groups[0]["lr"] = rate
-        clean, observed, sigma = pictures.batch(settings.batch, random)
+        clean, estimate, kinds, sigma = pictures.batch(settings.batch, random)
         with torch.autocast("cpu", torch.bfloat16):
-            restored = model(observed, sigma)
+            restored = model(estimate, kinds, sigma)
         errors = squared_errors(restored, clean, pictures.mosaics)
-        if pictures.mosaics:
-            usual = squared_errors(observed[:, :, 2], clean, True) + (1 / 255) ** 2
-        else:
-            # about what is left of the noise, so that every level counts the same
-            usual = (sigma / UNIT) ** 1.3 * (8.5 / 255) ** 2
+        # so that every strength of damage counts the same
+        usual = squared_errors(estimate, clean, pictures.mosaics) + (1 / 255) ** 2
         loss = (errors / usual).mean()
         optimiser.zero_grad()
         loss.backward()
@@ -397,38 +339,25 @@ def fit(rank, settings, board, barrier):
 
 
 def main():
-    """Make pilots, or learn."""
+    """Learn."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    commands = parser.add_subparsers(dest="command", required=True)
-    making = commands.add_parser("pilots")
-    making.add_argument("folder", type=Path)
-    making.add_argument("cache", type=Path)
-    making.add_argument("--channels", type=int, choices=(1, 3), default=1)
-    making.add_argument("--mosaics", action="store_true", help="in colour, for demosaic")
-    making.add_argument("--count", type=int, default=600)
-    making.add_argument("--seed", type=int, default=0)
-    fitting = commands.add_parser("fit")
-    fitting.add_argument("cache", type=Path)
-    fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--start", type=Path, help="weights of a grey coder, for a colour one")
-    fitting.add_argument("--atoms", type=int, default=192)
-    fitting.add_argument("--coder-steps", type=int, default=6)
-    fitting.add_argument("--batch", type=int, default=8, help="crops for each worker")
-    fitting.add_argument("--rate", type=float, default=2e-3)
-    fitting.add_argument("--workers", type=int, default=3)
-    fitting.add_argument("--minutes", type=float, default=math.inf)
-    fitting.add_argument("--steps", type=int, default=20_000)
-    fitting.add_argument("--tell", type=float, default=180, help="seconds between lines")
-    fitting.add_argument("--seed", type=int, default=0)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--start", type=Path, help="weights of another coder")
+    parser.add_argument("--atoms", type=int, default=192)
+    parser.add_argument("--coder-steps", type=int, default=6)
+    parser.add_argument("--batch", type=int, default=8, help="crops for each worker")
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--minutes", type=float, default=math.inf)
+    parser.add_argument("--steps", type=int, default=20_000)
+    parser.add_argument("--tell", type=float, default=180, help="seconds between lines")
+    parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    if asked.command == "pilots":
-        channels = 3 if asked.mosaics else asked.channels
-        pilots(asked.folder, asked.cache, channels, asked.mosaics, asked.count, asked.seed)
-        return
-    channels = Pictures(asked.cache, "learn").all[0][0].shape[0]
-    count = sum(p.numel() for p in Unrolled(channels, asked.atoms, asked.coder_steps).parameters())
+    shape = Pictures(asked.cache, "learn").all[0][1].shape[:2]
+    count = sum(p.numel() for p in Unrolled(*shape, asked.atoms, asked.coder_steps).parameters())
     context = multiprocessing.get_context("spawn")
     board = torch.zeros(asked.workers, 1 + count).share_memory_()
     multiprocessing.spawn(fit, (asked, board, context.Barrier(asked.workers)), nprocs=asked.workers)

@@ -5,12 +5,15 @@ on its own, so no more than a few bands of patches exist at a time; the bands' s
 added in order, so the result does not depend on the number of threads.
 """
 
+import functools
+
 import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.sparse import coding
 from restore.sparse import patches as patching
+from restore.sparse.dictionary import load_for
 
 
 def accumulate(estimate, cut, total, weight, pool=None, stage=None):
@@ -109,3 +112,41 @@ def sparse_estimate(patches, dictionary, sparsity=None, tolerance=0.0):
     estimates = coding.reconstruct(codes, dictionary)
     patching.uncentre(estimates, means)
     return estimates
+
+
+def by_dictionary(image, sigma, dictionary, sparsity=None, stride=1, pool=None):
+    """Code every patch with the fewest atoms that come as close as the noise level says.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+    sigma : float
+        Standard deviation of the noise, in the unit of the image.
+    dictionary : Dictionary or str
+        Or the name of a packaged one, or a file.
+    sparsity : int, optional
+        Most atoms a patch may use; half its samples by default.
+    stride : int
+        Samples between neighbouring patches, at most the patch size.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    (height, width, channels) float32 ndarray
+
+    Raises
+    ------
+    ValueError
+        If the stride is out of its range, or the dictionary does not fit the image.
+    """
+    dictionary = load_for(dictionary, image.shape[2])
+    if not 1 <= stride <= min(dictionary.patch_shape[:2]):
+        raise ValueError(f"stride {stride} would leave gaps between the patches or is below 1")
+    estimate = functools.partial(
+        sparse_estimate,
+        dictionary=dictionary,
+        sparsity=sparsity or dictionary.patch_dim // 2,
+        tolerance=coding.noise_energy(dictionary.patch_dim, sigma),
+    )
+    return restore_image(image, dictionary.patch_shape, estimate, stride, pool=pool)

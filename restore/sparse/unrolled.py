@@ -30,10 +30,8 @@ LEARNED_SIGMAS = (5 / 255, 75 / 255)
 #: What becomes 1 inside: a level of noise in the middle.
 UNIT = 25 / 255
 
-#: What a patch is of, for each plane: the noisy picture less the estimate that is to be
-#: corrected; the last estimate less the filtered one, whose mean that is; it itself; and the
-#: first estimate less it.
-KINDS = 4
+#: Of the kinds of input, which is the estimate that is to be corrected: it is centred at grey.
+ESTIMATE = 2
 
 KIND = "unrolled coder"
 
@@ -57,7 +55,7 @@ class Coder:
 
     Attributes
     ----------
-    analysis : (2, KINDS * channels, side * side, n_atoms) float32 ndarray
+    analysis : (2, n_kinds * channels, side * side, n_atoms) float32 ndarray
         C = analysis[0] + s analysis[1], what codes are begun with.
     steps : (n_steps, n_atoms, n_atoms) float32 ndarray
         W, one for each step.
@@ -95,7 +93,7 @@ class Coder:
         n_steps, n_atoms = len(self.steps), self.steps.shape[-1]
         side = len(self.window)
         shapes = {
-            "analysis": (2, KINDS * self.channels, side * side, n_atoms),
+            "analysis": (2, self.n_kinds * self.channels, side * side, n_atoms),
             "steps": (n_steps, n_atoms, n_atoms),
             "gains": (n_steps, n_atoms),
             "thresholds": (n_steps + 1, 2, n_atoms),
@@ -105,12 +103,19 @@ class Coder:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} of shape {getattr(self, name).shape} are not {shape}")
+        if self.n_kinds <= ESTIMATE:
+            raise ValueError(f"analysis of {self.n_kinds} inputs a plane lacks the estimate")
         if not (self.window > 0).all():
             raise ValueError("the window is not positive")
 
     @property
     def side(self):
         return len(self.window)
+
+    @property
+    def n_kinds(self):
+        """Inputs of each plane."""
+        return self.analysis.shape[1] // self.channels
 
     @property
     def channels(self):
@@ -146,19 +151,22 @@ def packaged(name):
     return Coder.load(archive.packaged_path(name))
 
 
-def correct(noisy, first, last, filtered, sigma, coder, *, pool=None):
-    """Correct the mean of two estimates of a picture.
+def correct(estimate, kinds, sigma, coder, *, learned=LEARNED_SIGMAS, pool=None):
+    """Correct an estimate of a picture.
 
     Parameters
     ----------
-    noisy : (channels, height, width) float32 ndarray
-        What was observed, no smaller than a patch, along `restore.imaging.colour.AXES`.
-    first, last, filtered : (channels, height, width) float32 ndarray
-        Estimates of it: the crude one that shows what else there may be, and the two that
-        are averaged.
+    estimate : (channels, height, width) float32 ndarray
+        No smaller than a patch, along the axes that the coder was taught with.
+    kinds : function of a slice
+        The `coder.n_kinds` inputs, each (channels, rows, width), for a slice of rows:
+        differences of what was observed and of other estimates from `estimate`; number
+        `ESTIMATE` is the estimate itself.
     sigma : float
         Standard deviation of the noise, in the unit of [0, 1] images.
     coder : Coder
+    learned : tuple of float
+        Weakest and strongest noise that the coder was taught with.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -182,30 +190,22 @@ def correct(noisy, first, last, filtered, sigma, coder, *, pool=None):
     interpretable non-local sparse models for image restoration", ECCV 2020, for doing so on
     top of patches that look alike.
     """
-    channels, height, width = noisy.shape
+    channels, height, width = estimate.shape
     side = coder.side
     rows, columns = (patches.positions(n, side, STRIDE) for n in (height, width))
     # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
     # what they take for the weakest they know, a share is that much weaker.
-    level = np.clip(sigma, *LEARNED_SIGMAS)
+    level = np.clip(sigma, *learned)
     scale = np.float32(min(1, level / sigma) / UNIT)
     share = np.float32(min(1, sigma / level))
     weights = _at(coder, np.float32(level / UNIT))
     middle = np.float32(0.5 / UNIT) * AXES[channels].sum(axis=1)
-    estimate = (last + filtered) / 2
 
     def correct_band(band):
         own_rows = rows[band]
         top, bottom = own_rows[0], own_rows[-1] + side
-        own = np.s_[:, top:bottom]
-        kinds = [
-            noisy[own] - estimate[own],
-            last[own] - filtered[own],
-            estimate[own],
-            first[own] - estimate[own],
-        ]
-        inputs = scale * np.stack(kinds, axis=-1)
-        inputs[..., 2] -= middle[:, None, None]
+        inputs = scale * np.stack(kinds(slice(top, bottom)), axis=-1)
+        inputs[..., ESTIMATE] -= middle[:, None, None]
         inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3)).reshape(bottom - top, width, -1)
         own_rows = own_rows - top
         observed = patches.extract(inputs, (side, side, inputs.shape[2]), own_rows, columns)
@@ -225,6 +225,26 @@ def correct(noisy, first, last, filtered, sigma, coder, *, pool=None):
     total /= weight
     total += estimate
     return total
+
+
+def mean_and_kinds(noisy, first, last, filtered):
+    """The mean of the last two estimates, and what else the learned coder is shown.
+
+    Each is (channels, height, width) float32 ndarray; what comes back are the first two
+    arguments of `correct`.
+    """
+    estimate = (last + filtered) / 2
+
+    def kinds(rows):
+        own = np.s_[:, rows]
+        return [
+            noisy[own] - estimate[own],
+            last[own] - filtered[own],
+            estimate[own],
+            first[own] - estimate[own],
+        ]
+
+    return estimate, kinds
 
 
 def _at(coder, level):

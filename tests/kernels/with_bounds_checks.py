@@ -24,7 +24,7 @@ from restore.imaging.bands import Pool
 from restore.kernels import jit
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary
-from restore.sparse.unrolled import Coder, correct
+from restore.sparse.unrolled import Coder, correct, mean_and_kinds
 from restore.tasks.compression import Codec
 from restore.tasks.demosaicing import Model
 from restore.tasks.super_resolution import Cascade
@@ -106,7 +106,7 @@ def use_codec(file):
 
 def use_coder(file):
     planes = GREY[None]
-    return correct(planes, planes, planes, planes, 0.1, Coder.load(file), pool=Pool(1))
+    return correct(*mean_and_kinds(*4 * [planes]), 0.1, Coder.load(file), pool=Pool(1))
 
 
 #: By kind of file: a small one, and what loads it and runs the kernels behind it.

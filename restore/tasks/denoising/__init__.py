@@ -153,7 +153,7 @@ def denoise(
             )
         elif n_atoms or patch_size:
             raise ValueError("n_atoms and patch_size are for a dictionary that is learned here")
-        restored = _by_dictionary(filled, sigma, dictionary, sparsity, stride or 1, pool)
+        restored = overlap.by_dictionary(filled, sigma, dictionary, sparsity, stride or 1, pool)
     if photons:
         restored = _unstabilised(restored, photons)
     restored = work.back(restored)
@@ -254,7 +254,9 @@ def _by_groups(image, sigmas, pool):
     planes = to_planes(patching.pad(image, (GROUPING.side, GROUPING.side, channels)))
     variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
     estimates = group_estimates(planes, variances, pool)
-    inputs = [planes, *(np.stack(kind) for kind in zip(*estimates, strict=True))]
+    inputs = unrolled.mean_and_kinds(
+        planes, *(np.stack(kind) for kind in zip(*estimates, strict=True))
+    )
     coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
     sigma = float(np.sqrt(variances.mean()))
     restored = unrolled.correct(*inputs, sigma, coder, pool=pool)
@@ -291,7 +293,9 @@ def group_estimates(noisy, variances, pool=None):
         level = np.full_like(plane, variance)
         return code(plane, level, places, threshold=FIRST_THRESHOLD)
 
-    pilot = _by_dictionary(noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, pool)
+    pilot = overlap.by_dictionary(
+        noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, pool
+    )
     first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
     del pilot
     places = find(first)
@@ -321,20 +325,6 @@ def _put_back(plane, estimate, variance, pool):
 
 
 # One dictionary for the whole picture ---------------------------------------------------
-
-
-def _by_dictionary(image, sigma, dictionary, sparsity, stride, pool):
-    """Every patch coded with the fewest atoms that come as close as the noise level says."""
-    dictionary = load_for(dictionary, image.shape[2])
-    if not 1 <= stride <= min(dictionary.patch_shape[:2]):
-        raise ValueError(f"stride {stride} would leave gaps between the patches or is below 1")
-    estimate = functools.partial(
-        overlap.sparse_estimate,
-        dictionary=dictionary,
-        sparsity=sparsity or dictionary.patch_dim // 2,
-        tolerance=coding.noise_energy(dictionary.patch_dim, sigma),
-    )
-    return overlap.restore_image(image, dictionary.patch_shape, estimate, stride, pool=pool)
 
 
 def _learn(image, known, sigma, n_atoms, patch_size, iterations, seed, pool):

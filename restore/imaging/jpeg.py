@@ -1,0 +1,271 @@
+"""What a JPEG file says about its picture: how wrong it is, and where the truth must lie.
+
+A JPEG file states its quantisation tables, and every cosine coefficient of the picture that was
+saved lies within half a step of the one that was stored. `Coding.project` brings an estimate
+back into these intervals. `Coding.error` estimates the error of the decoded picture from place
+to place: it quantises the decoded picture once more on shifted grids, with the same tables, and
+takes what that changes.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+
+from restore.imaging import bands
+
+#: Side of the blocks of JPEG.
+SIDE = 8
+
+#: Blocks whose coefficients are taken at a time.
+_BLOCKS = 4096
+
+#: Where the shifted grids begin.
+_SHIFTS = ((4, 4), (4, 0), (0, 4), (2, 6))
+
+#: The squared error of the decoded picture, in what quantising it once more changes. The mean
+#: over photographs of qualities 10 to 90 is 1.0 to 1.35, with a spread of 15 %.
+_AGAIN = 1.3
+
+#: Luminance and the two differences of colours as JFIF defines them, from RGB.
+FROM_RGB = np.array(
+    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
+)
+
+#: What an error of 1 in each of them makes of an error in RGB, as a root of the sum of squares:
+#: planes times it are on the scale of orthonormal ones.
+WEIGHTS = np.linalg.norm(np.linalg.inv(FROM_RGB), axis=0)
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How a JPEG file was coded.
+
+    Attributes
+    ----------
+    tables : tuple of tuple of int
+        The 64 quantiser steps of each component, row by row, in 8-bit levels.
+    sampling : tuple of (int, int)
+        Rows and columns of pixels that share one sample of the colour differences.
+    """
+
+    tables: tuple
+    sampling: tuple = (1, 1)
+
+    def __post_init__(self):
+        if len(self.tables) not in (1, 3) or any(len(table) != 64 for table in self.tables):
+            raise ValueError("a JPEG picture has one or three tables of 64 steps")
+        if not all(1 <= step <= 65535 for table in self.tables for step in table):
+            raise ValueError("the steps of a JPEG table lie between 1 and 65535")
+        if not all(side in (1, 2, 4) for side in self.sampling):
+            raise ValueError(f"colours sampled by {self.sampling} are not supported")
+
+    def components(self):
+        """(number, zero level, (8, 8) steps on the scale of planes, rows, columns per sample)."""
+        for number, table in enumerate(self.tables):
+            weight = WEIGHTS[number] if len(self.tables) == 3 else 1.0
+            steps = np.float32(weight / 255) * np.array(table, np.float32).reshape(SIDE, SIDE)
+            zero = np.float32(0 if number else weight * 128 / 255)
+            yield number, zero, steps, *(self.sampling if number else (1, 1))
+
+    def error(self, planes, *, pool=None):
+        """Expected squared error of a decoded picture, from place to place.
+
+        Parameters
+        ----------
+        planes : (channels, height, width) float32 ndarray
+            From `to_planes`, of the picture as it was decoded.
+        pool : Pool, optional
+            Threads and progress. The result is the same for any number of threads.
+
+        Returns
+        -------
+        (channels, height, width) float32 ndarray
+            Smooth over a few blocks.
+
+        References
+        ----------
+        Nosratinia, "Enhancement of JPEG-compressed images by re-application of JPEG", Journal
+        of VLSI Signal Processing 27, 2001, for quantising again on shifted grids.
+        """
+        errors = np.empty_like(planes)
+        for number, zero, steps, *sampling in self.components():
+            samples = _stored(planes[number] - zero, *sampling)
+            cells = sum(_changed(samples, steps, shift, pool) for shift in _SHIFTS)
+            smooth = scipy.ndimage.gaussian_filter(cells / len(_SHIFTS), 1.0, mode="nearest")
+            errors[number] = _spread(_AGAIN * smooth, sampling, planes.shape[1:])
+        return errors
+
+    def project(self, planes, decoded, *, pool=None):
+        """The picture nearest to `planes` whose coefficients lie where the file says.
+
+        Parameters
+        ----------
+        planes : (channels, height, width) float32 ndarray
+            An estimate of the picture.
+        decoded : (channels, height, width) float32 ndarray
+            The picture as it was decoded. Its coefficients are rounded to whole steps, which
+            undoes the rounding and clipping of the decoder. Blocks that the border cuts are
+            not bounded.
+        pool : Pool, optional
+            Threads and progress. The result is the same for any number of threads.
+
+        Returns
+        -------
+        (channels, height, width) float32 ndarray
+
+        References
+        ----------
+        Zakhor, "Iterative procedures for reduction of blocking effects in transform image
+        coding", IEEE Transactions on Circuits and Systems for Video Technology 2(1), 1992.
+        """
+        result = planes.copy()
+        for number, zero, steps, down, across in self.components():
+            shape = [n // side * side for n, side in zip(planes.shape[1:], (down, across))]
+            whole = np.s_[: shape[0], : shape[1]]
+            estimate = _means(planes[number][whole] - zero, down, across)
+            stored = _stored(decoded[number] - zero, down, across)
+            moved = _moved(estimate, stored[: len(estimate), : estimate.shape[1]], steps, pool)
+            result[number][whole] += moved.repeat(down, 0).repeat(across, 1)
+        return result
+
+
+def to_planes(image):
+    """The planes that JPEG codes, on the scale of orthonormal ones.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        Channels is 1 or 3.
+
+    Returns
+    -------
+    (channels, height, width) float32 ndarray
+    """
+    return np.einsum("kc,ijc->kij", _axes(image.shape[2]), image, order="C")
+
+
+def from_planes(planes):
+    """The image that `to_planes` makes these planes of, up to rounding."""
+    inverse = np.linalg.inv(_axes(len(planes)).astype(float)).astype(np.float32)
+    return np.einsum("ck,kij->ijc", inverse, planes, order="C")
+
+
+def _axes(channels):
+    if channels == 1:
+        return np.ones((1, 1), np.float32)
+    return (WEIGHTS[:, None] * FROM_RGB).astype(np.float32)
+
+
+def _means(plane, down, across):
+    """Means of cells of so many rows and columns, by which the sides are divisible."""
+    if (down, across) == (1, 1):
+        return plane
+    height, width = plane.shape
+    return plane.reshape(height // down, down, width // across, across).mean(axis=(1, 3))
+
+
+def _stored(plane, down, across):
+    """The samples of a component as they were stored, from what the decoder made of them.
+
+    The decoders in use enlarge by linear interpolation between the centres of the samples,
+    along one axis after the other. The mean of the two pixels of a sample is then (c[-1] +
+    6 c[0] + c[1]) / 8, which the cosine transform undoes exactly, mirrored borders included.
+    """
+    height, width = plane.shape
+    plane = np.pad(plane, ((0, -height % down), (0, -width % across)), mode="edge")
+    samples = _means(plane, down, across)
+    for axis, side in enumerate((down, across)):
+        if side == 2:
+            count = samples.shape[axis]
+            response = 0.75 + 0.25 * np.cos(np.pi * np.arange(count) / count)
+            response = np.float32(response).reshape((-1, 1) if axis == 0 else (1, -1))
+            spectrum = scipy.fft.dct(samples, axis=axis) / response
+            samples = scipy.fft.idct(spectrum, axis=axis)
+    return samples
+
+
+@functools.cache
+def _basis():
+    """(64, 64): the orthonormal cosines of a block, row by row, as columns."""
+    transform = scipy.fft.dct(np.eye(SIDE), axis=0, norm="ortho")
+    return np.kron(transform, transform).T.astype(np.float32)
+
+
+def _blocks(plane):
+    """The whole blocks of a plane as rows, block row by block row."""
+    down, across = (n // SIDE for n in plane.shape)
+    cells = plane[: down * SIDE, : across * SIDE].reshape(down, SIDE, across, SIDE)
+    return cells.swapaxes(1, 2).reshape(down * across, SIDE * SIDE)
+
+
+def _changed(plane, steps, shift, pool):
+    """Mean squared change of each block by quantising on a grid that begins at `shift`."""
+    padding = [((SIDE - first) % SIDE, -(n - first) % SIDE) for n, first in zip(plane.shape, shift)]
+    padded = np.pad(plane, padding, mode="edge")
+    changes = np.empty_like(padded)
+
+    def quantise(rows):
+        blocks = _blocks(padded[rows])
+        coefficients = blocks @ _basis()
+        coefficients /= steps.ravel()
+        coefficients -= np.rint(coefficients)
+        coefficients *= steps.ravel()
+        blocks = np.square(coefficients @ _basis().T)
+        cells = blocks.reshape(-1, padded.shape[1] // SIDE, SIDE, SIDE).swapaxes(1, 2)
+        changes[rows] = cells.reshape(-1, padded.shape[1])
+
+    bands.for_each(quantise, _block_rows(padded.shape), pool)
+    (top, _), (left, _) = padding
+    inner = changes[top : top + plane.shape[0], left : left + plane.shape[1]]
+    inner = np.pad(inner, [(0, -n % SIDE) for n in plane.shape], mode="edge")
+    return _means(inner, SIDE, SIDE)
+
+
+def _moved(estimate, stored, steps, pool):
+    """What brings the coefficients of `estimate` into the intervals of those of `stored`."""
+    moved = np.zeros_like(estimate)
+    steps = steps.ravel()
+
+    def move(rows):
+        wanted = _blocks(estimate[rows]) @ _basis()
+        known = _blocks(stored[rows]) @ _basis()
+        if not known.size:
+            return
+        middle = np.rint(known / steps) * steps
+        change = (np.clip(wanted, middle - steps / 2, middle + steps / 2) - wanted) @ _basis().T
+        across = estimate.shape[1] // SIDE
+        cells = change.reshape(-1, across, SIDE, SIDE).swapaxes(1, 2)
+        moved[rows.start : rows.start + cells.shape[0] * SIDE, : across * SIDE] = cells.reshape(
+            -1, across * SIDE
+        )
+
+    bands.for_each(move, _block_rows(estimate.shape), pool)
+    return moved
+
+
+def _block_rows(shape):
+    """Bands of whole rows of blocks."""
+    rows = SIDE * max(1, _BLOCKS * SIDE // max(shape[1], 1))
+    return bands.slices(shape[0], rows)
+
+
+def _spread(cells, sampling, shape):
+    """Values of blocks as a plane, linear between the blocks' centres."""
+    lines = []
+    for count, side, length in zip(cells.shape, sampling, shape):
+        place = (np.arange(length) + 0.5) / (SIDE * side) - 0.5
+        lines.append(np.clip(place, 0, count - 1))
+    rows, columns = lines
+    result = np.empty(shape, np.float32)
+    left = np.minimum(columns.astype(int), max(cells.shape[1] - 2, 0))
+    right = np.minimum(left + 1, cells.shape[1] - 1)
+    share = (columns - left).astype(np.float32)
+    across = cells[:, left] * (1 - share) + cells[:, right] * share
+    top = np.minimum(rows.astype(int), max(cells.shape[0] - 2, 0))
+    bottom = np.minimum(top + 1, cells.shape[0] - 1)
+    share = (rows - top).astype(np.float32)[:, None]
+    result[:] = across[top] * (1 - share) + across[bottom] * share
+    return result

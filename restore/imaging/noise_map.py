@@ -1,0 +1,234 @@
+"""The strength of noise from place to place, as a small network reads it off a picture.
+
+The noise of a camera has been through demosaicing, white balance, a tone curve, sharpening and
+JPEG: it is coarser than the pixels, stronger where the curve is steep, and no formula tells it
+from fine texture. What differs is measured on the flattest blocks of each class of brightness,
+frequency by frequency; a network of two hidden layers, taught on simulated cameras, says from that
+how strong the noise of the class is.
+"""
+
+import functools
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.fft
+import scipy.ndimage
+
+from restore.imaging import archive, bands
+
+#: Side of the blocks, most of them that are looked at, and the least distance between them.
+SIDE, _MOST, _STEP = 8, 60_000, 3
+
+#: Cosine frequencies u + v of each ring.
+_RINGS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, 14))
+
+#: Classes of brightness, blocks that one has at least, and the shares of them, the flattest ones,
+#: that are measured.
+_CLASSES, _BLOCKS, _SHARES = 8, 150, (0.04, 0.2)
+
+#: Energy that counts as none, in [0, 1] samples squared.
+_NONE = (0.1 / 255) ** 2
+
+#: The weakest noise that the network was taught to tell, as a standard deviation: below it there
+#: is none.
+WEAKEST = 0.4 / 255
+
+KIND = "noise map"
+
+ARRAYS = {
+    "mean": ("f", 1),
+    "scale": ("f", 1),
+    "first": ("ef", 2),
+    "second": ("ef", 2),
+    "last": ("ef", 2),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Weights: y = [r(r(x A) B), 1] C with x = [(features - mean) / scale, 1], r(v) = max(v, 0).
+
+    Attributes
+    ----------
+    mean, scale : (n_features,) float32 ndarray
+    first, second, last : (inputs + 1, outputs) float32 ndarray
+        A, B and C; the last row is what is added.
+    provenance : dict
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    last: np.ndarray
+    provenance: dict
+
+    def __post_init__(self):
+        for name in ARRAYS:
+            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
+            weights.flags.writeable = False
+            object.__setattr__(self, name, weights)
+        chain = [len(self.mean), *self.first.shape, *self.second.shape, *self.last.shape]
+        fits = chain[1] == chain[0] + 1 and chain[3] == chain[2] + 1 and chain[5] == chain[4] + 1
+        if not fits or self.scale.shape != self.mean.shape or chain[6] != 3:
+            raise ValueError(f"layers of {chain} inputs and outputs do not follow each other")
+
+    def __call__(self, features):
+        """Logarithms of standard deviations (n, 3) from features (n, n_features)."""
+        values = (features - self.mean) / self.scale
+        with bands.one_blas_thread:
+            for layer in (self.first, self.second, self.last):
+                values = values @ layer[:-1] + layer[-1]
+                if layer is not self.last:
+                    np.maximum(values, 0, out=values)
+        return values
+
+    def save(self, file):
+        """Write the weights as ``.npz``."""
+        archive.write(file, KIND, {name: getattr(self, name) for name in ARRAYS}, self.provenance)
+
+    @classmethod
+    def load(cls, file):
+        """Read weights from a file.
+
+        Raises
+        ------
+        ValueError
+            If it holds no usable weights.
+        OSError
+            If there is no such file.
+        """
+        arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
+        with archive.usable(file, KIND):
+            for name, weights in arrays.items():
+                archive.check_range(name, weights, -1e4, 1e4)
+            archive.check_range("scale", arrays["scale"], 1e-6, 1e4)
+            return cls(**arrays, provenance=provenance)
+
+
+@functools.cache
+def packaged():
+    """The network that comes with the package."""
+    return Network.load(archive.packaged_path("noise-map"))
+
+
+def noise_levels(planes, coding=None, *, network=None, pool=None):
+    """Standard deviation of the noise by brightness.
+
+    Parameters
+    ----------
+    planes : (channels, height, width) float32 ndarray
+        From `restore.imaging.jpeg.to_planes`.
+    coding : Coding, optional
+        What a JPEG file said.
+    network : Network, optional
+        The packaged one by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    brightness : (n_classes,) float32 ndarray
+        Mean of the first plane in each class, rising.
+    levels : (n_classes, channels) float32 ndarray
+        Standard deviation of the noise in each plane; 0 where there is none.
+    """
+    features, brightness = measured(planes, coding, pool=pool)
+    levels = np.exp((network or packaged())(features))[:, : len(planes)]
+    # neighbouring classes share their noise
+    padded = np.pad(levels, ((1, 1), (0, 0)), mode="edge")
+    levels = np.cbrt(padded[:-2] * padded[1:-1] * padded[2:])
+    levels[levels < 1.5 * WEAKEST] = 0
+    return brightness, levels
+
+
+def spread(planes, brightness, levels):
+    """Levels by brightness as a map of variances: (channels, height, width) float32."""
+    channels, height, width = planes.shape
+    smooth = scipy.ndimage.uniform_filter(planes[0], SIDE, mode="nearest")
+    variances = np.empty_like(planes)
+    for plane in range(channels):
+        variances[plane] = np.interp(smooth, brightness, levels[:, plane] ** 2)
+    return variances
+
+
+def measured(planes, coding=None, *, pool=None):
+    """Features (n_classes, n_features) of each class of brightness, and its brightness."""
+    energies, means = _blocks(planes, pool)
+    order = np.argsort(means, kind="stable")
+    n_classes = max(1, min(_CLASSES, len(order) // _BLOCKS))
+    found, brightness = [], []
+    for members in np.array_split(order, n_classes):
+        flatness = np.argsort(energies[members, 0, :3].sum(axis=1), kind="stable")
+        features = []
+        for share in _SHARES:
+            chosen = members[flatness[: max(8, int(share * len(members)))]]
+            features.append(np.log(energies[chosen].mean(axis=0) + _NONE).ravel())
+        logs = np.log(energies[chosen] + _NONE)
+        features.append(logs[:, 0].std(axis=0))
+        features.append(np.log(np.median(energies[members], axis=0) + _NONE).ravel())
+        features.append([means[members].mean(), means[members].std()])
+        found.append(np.concatenate(features))
+        brightness.append(means[members].mean())
+    found = np.array(found, np.float32)
+    least = np.sort(found, axis=0)[: max(1, n_classes // 3)].mean(axis=0)
+    common = np.concatenate([least, found.mean(axis=0), _file(coding), [len(planes) == 3]])
+    common = np.broadcast_to(common.astype(np.float32), (n_classes, len(common)))
+    return np.concatenate([found, common], axis=1), np.array(brightness, np.float32)
+
+
+def _file(coding):
+    """What a JPEG file's tables say, ring by ring; of no file, of steps of half a level."""
+    steps = np.full((2, len(_RINGS)), 0.5)
+    rings = _ring_numbers().reshape(SIDE, SIDE)
+    for number, table in enumerate(coding.tables[:2] if coding else ()):
+        table = np.array(table, float).reshape(SIDE, SIDE)
+        steps[number] = [table[rings == ring].mean() for ring in range(len(_RINGS))]
+    return np.concatenate([np.log(steps).ravel(), [np.prod(coding.sampling) if coding else 0]])
+
+
+@functools.cache
+def _ring_numbers():
+    """The ring of each of the 64 frequencies; -1 for the mean."""
+    frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
+    rings = np.full(SIDE * SIDE, -1)
+    for number, (first, last) in enumerate(_RINGS):
+        rings[(frequency >= first) & (frequency <= last)] = number
+    return rings
+
+
+def _blocks(planes, pool):
+    """Mean square in each ring of each plane (n, 3, rings), and mean of the first plane (n,)."""
+    channels, height, width = planes.shape
+    step = max(_STEP, int(np.ceil(np.sqrt(height * width / _MOST))))
+    rows, columns = (np.arange(0, max(1, n - SIDE + 1), step) for n in (height, width))
+    if min(height, width) < SIDE:
+        planes = np.pad(
+            planes, [(0, 0), *((0, max(0, SIDE - n)) for n in planes.shape[1:])], "edge"
+        )
+    windows = np.lib.stride_tricks.sliding_window_view(planes, (SIDE, SIDE), (1, 2))
+    transform = scipy.fft.dct(np.eye(SIDE), axis=0, norm="ortho")
+    basis = np.kron(transform, transform).T.astype(np.float32)
+    rings = np.float32(_ring_numbers()[:, None] == np.arange(len(_RINGS)))
+    rings /= rings.sum(axis=0)
+    energies = np.zeros((len(rows), len(columns), 3, len(_RINGS)), np.float32)
+    means = np.zeros((len(rows), len(columns)), np.float32)
+    usable = np.zeros(means.shape, bool)
+
+    def look(band):
+        for channel in range(channels):
+            blocks = windows[channel, rows[band]][:, columns].reshape(-1, SIDE * SIDE)
+            spectra = blocks @ basis
+            shape = (-1, len(columns))
+            energies[band, :, channel] = (np.square(spectra) @ rings).reshape(*shape, len(_RINGS))
+            if channel == 0:
+                means[band] = (spectra[:, 0] / SIDE).reshape(shape)
+                # black and white cut the noise off
+                top = np.float32(np.sqrt(channels))
+                clipped = (blocks < 0.004 * top) | (blocks > 0.996 * top)
+                usable[band] = (clipped.mean(axis=1) < 0.1).reshape(shape)
+
+    bands.for_each(look, bands.slices(len(rows), max(1, 16_384 // len(columns))), pool)
+    if np.count_nonzero(usable) < 16:
+        usable[:] = True
+    return energies[usable], means[usable]

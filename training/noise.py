@@ -1,0 +1,196 @@
+"""Learn to tell noise from texture: ``python -m training.noise``.
+
+    python -m training.noise draw FOLDER CACHE.npz --count 2500
+    python -m training.noise fit CACHE.npz restore/data/noise-map.npz
+
+The first takes pictures with simulated cameras (`training.camera`), among them clean ones, JPEG
+files and white noise, and keeps what `restore.imaging.noise_map` measures and how strong the noise
+is in truth; the second fits the network. It needs PyTorch (``pip install restore-ksvd[training]``).
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import restore
+from restore.imaging import jpeg
+from restore.imaging.bands import Pool
+from restore.imaging.noise_map import SIDE, WEAKEST, Network, measured
+from training import camera
+from training.pilots import HELD_OUT
+
+#: Shares of pictures: of a camera, with white noise, clean, and clean through JPEG.
+KINDS = {"camera": 0.55, "white": 0.15, "clean": 0.12, "jpeg": 0.18}
+
+
+def picture(photo, kind, random):
+    """A picture of a kind, what it would be without noise, and how it was coded."""
+    taken = camera.drawn(random)
+    clean = photo @ jpeg.FROM_RGB[0][:, None] if taken.grey else photo
+    clean = np.float32(clean)
+    if kind == "camera":
+        return camera.taken(photo, taken, random)
+    if kind == "white":
+        level = np.exp(random.uniform(np.log(0.5), np.log(50))) / 255
+        noisy = clean + np.float32(level) * random.standard_normal(clean.shape, np.float32)
+        if random.random() < 0.7:
+            noisy = np.rint(255 * np.clip(noisy, 0, 1)) / np.float32(255)
+        if random.random() < 0.3:
+            return (
+                *_swapped(camera.as_jpeg(noisy, random.integers(30, 99), taken.sampling), clean),
+            )
+        return noisy, clean, None
+    if kind == "clean":
+        return clean, clean, None
+    quality = int(random.uniform(8, 98))
+    return (*_swapped(camera.as_jpeg(clean, quality, taken.sampling), clean),)
+
+
+def _swapped(saved, clean):
+    decoded, coding = saved
+    return decoded, clean, coding
+
+
+def example(photo, random):
+    """Features and true levels (n_classes, 3) of a picture, and its kind."""
+    kind = str(random.choice(list(KINDS), p=list(KINDS.values())))
+    saved, reference, coding = picture(photo, kind, random)
+    planes, wanted = jpeg.to_planes(saved), jpeg.to_planes(reference)
+    features, brightness = measured(planes, coding, pool=Pool(1))
+    errors = np.square(planes - wanted)
+    if coding:  # what JPEG alone does is no noise
+        own, _ = camera.as_jpeg(reference, *_quality(coding, reference))
+        errors = errors - np.square(jpeg.to_planes(own) - wanted)
+    edges = (brightness[1:] + brightness[:-1]) / 2
+    height, width = (n // SIDE * SIDE for n in planes.shape[1:])
+    cells = planes[:, :height, :width], errors[:, :height, :width]
+    means, errors = (
+        part.reshape(len(part), height // SIDE, SIDE, width // SIDE, SIDE).mean(axis=(2, 4))
+        for part in cells
+    )
+    classes = np.searchsorted(edges, means[0])
+    levels = np.full((len(brightness), 3), np.nan, np.float32)
+    for number in range(len(brightness)):
+        chosen = errors[:, classes == number]
+        if chosen.shape[1] > 15:
+            found = np.sqrt(np.maximum(chosen.mean(axis=1), 0))
+            levels[number, : len(found)] = np.maximum(found, WEAKEST)
+    return features, levels, kind
+
+
+def _quality(coding, picture):
+    """Pillow's quality and sampling that give these tables."""
+    sampling = 2 if coding.sampling == (2, 2) else 0
+    tiny = np.zeros((8, 8, picture.shape[2]), np.float32)
+    for quality in range(1, 101):
+        if camera.as_jpeg(tiny, quality, sampling)[1] == coding:
+            return quality, sampling
+    raise ValueError("the tables are none of Pillow's")
+
+
+def draw(folder, cache, count, seed):
+    """Keep features and truth of `count` pictures."""
+    photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
+    found = []
+    for number in range(count):
+        random = np.random.default_rng((seed, number))
+        index = int(random.integers(len(photos)))
+        photo = Image.open(photos[index]).convert("RGB")
+        if max(photo.size) > 1000:
+            factor = random.uniform(1, 3)
+            photo = photo.resize([round(n / factor) for n in photo.size], Image.Resampling.BICUBIC)
+        side = int(random.choice([160, 256, 384, 512]))
+        samples = np.asarray(photo)
+        top, left = (int(random.integers(0, max(1, n - side + 1))) for n in samples.shape[:2])
+        samples = samples[top : top + side, left : left + side].astype(np.float32) / 255
+        samples = samples[: len(samples) // 2 * 2, : samples.shape[1] // 2 * 2]
+        features, levels, kind = example(samples, random)
+        held_out = index % HELD_OUT == 0
+        found.append((features, levels, np.full(len(levels), number), [kind] * len(levels),
+                      np.full(len(levels), held_out)))  # fmt: skip
+        if number % 50 == 49 or number == count - 1:
+            parts = [np.concatenate(part) for part in zip(*found)]
+            names = ("features", "levels", "picture", "kind", "held_out")
+            np.savez(cache, **dict(zip(names, parts)))
+
+
+def fit(cache, weights, steps, width, seed):
+    """Fit the network by Adam, on the logarithm of the levels."""
+    import torch
+
+    torch.manual_seed(seed)
+    with np.load(cache) as content:
+        features, levels, kinds, held_out = (
+            content[name] for name in ("features", "levels", "kind", "held_out")
+        )
+    mean, scale = features[~held_out].mean(axis=0), features[~held_out].std(axis=0) + 1e-3
+    inputs = torch.from_numpy((features - mean) / scale)
+    known = np.isfinite(levels)
+    targets = torch.from_numpy(np.log(np.where(known, levels, 1)))
+    known = torch.from_numpy(known)
+    learn = torch.from_numpy(np.flatnonzero(~held_out))
+    sizes = [inputs.shape[1], width, width, 3]
+    layers = [torch.nn.Linear(*pair) for pair in zip(sizes, sizes[1:])]
+    activation = torch.nn.ReLU()
+    network = torch.nn.Sequential(layers[0], activation, layers[1], activation, layers[2])
+    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for _ in range(steps):
+        chosen = learn[torch.randint(len(learn), (256,))]
+        jitter = 0.05 * torch.randn(256, inputs.shape[1])
+        errors = network(inputs[chosen] + jitter) - targets[chosen]
+        # noise that is not there does more harm than noise that is left
+        harm = torch.where(errors > 0, 1.5, 1.0)
+        loss = harm * torch.nn.functional.huber_loss(
+            errors, torch.zeros_like(errors), reduction="none"
+        )
+        loss = (loss * known[chosen]).sum() / known[chosen].sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    with torch.no_grad():
+        errors = (network(inputs) - targets).numpy()
+    told = {}
+    for kind in KINDS:
+        rows = errors[(kinds == kind) & held_out, 0]
+        told[kind] = [round(float(value), 3) for value in (rows.mean(), np.abs(rows).mean())]
+        print(kind, "mean and mean absolute error of log sigma, luminance:", *told[kind])
+
+    def affine(layer):
+        return np.concatenate([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]])
+
+    provenance = {
+        "classes": len(features),
+        "validation": told,
+        "seed": seed,
+        "restore": restore.__version__,
+    }
+    Network(mean, scale, *map(affine, layers), provenance).save(weights)
+
+
+def main():
+    """Draw examples or fit the network."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    drawing = commands.add_parser("draw")
+    drawing.add_argument("folder", type=Path)
+    drawing.add_argument("cache", type=Path)
+    drawing.add_argument("--count", type=int, default=2500)
+    drawing.add_argument("--seed", type=int, default=0)
+    fitting = commands.add_parser("fit")
+    fitting.add_argument("cache", type=Path)
+    fitting.add_argument("weights", type=Path)
+    fitting.add_argument("--steps", type=int, default=6000)
+    fitting.add_argument("--width", type=int, default=64)
+    fitting.add_argument("--seed", type=int, default=0)
+    asked = vars(parser.parse_args())
+    {"draw": draw, "fit": fit}[asked.pop("command")](**asked)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""Pictures to learn a coder from: ``python -m training.pilots``.
+
+    python -m training.pilots noise FOLDER CACHE --channels 1
+    python -m training.pilots jpeg FOLDER CACHE --channels 3
+
+Draws crops of the photos in the folders in FOLDER, damages them (noise, hidden colours of a
+mosaic, JPEG), restores them with the package up to where the coder comes in, and keeps what
+it corrects, what it is shown, and what is true. Run it again with another seed for more, also
+while `training.unrolled` learns.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from restore.imaging import jpeg
+from restore.imaging.bands import Pool
+from restore.imaging.colour import GREY, to_planes
+from restore.learning.demosaicing import changed
+from restore.sparse.unrolled import UNIT, mean_and_kinds
+from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
+from restore.tasks.denoising import GROUPING, group_estimates, mapped
+from training import camera
+
+#: Side of the crops that are kept.
+KEPT = 288
+
+#: Of so many pictures one is kept for validation, at these levels of noise and JPEG qualities.
+HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
+
+
+def draw(kind, folder, cache, channels, count, seed):
+    """Keep `count` damaged crops of the photos in `folder`, and what is made of them so far."""
+    cache.mkdir(parents=True, exist_ok=True)
+    photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
+    for number in range(count):
+        random = np.random.default_rng((seed, number))
+        index = (seed * count + number) % len(photos)
+        held_out = index % HELD_OUT == 0
+        file = cache / f"{'validation' if held_out else 'learn'}-{seed}-{number}.npz"
+        if file.exists():
+            continue
+        photo = Image.open(photos[index]).convert("RGB")
+        clean, (estimate, kinds, level), label = KINDS[kind](photo, channels, held_out, random)
+        part = file.with_suffix(".part.npz")
+        np.savez(
+            part, clean=np.float16(clean), estimate=np.float16(estimate),
+            kinds=np.float16(np.stack(kinds(slice(0, None)), axis=1)), sigma=np.float32(level),
+            photo=str(photos[index].relative_to(folder)), label=label, mosaic=kind == "mosaic",
+        )  # fmt: skip
+        part.rename(file)
+
+
+def noise(photo, channels, held_out, random):
+    """A crop under white noise, most of it of a strength at which pictures are restored most."""
+    clean = crop(photo, channels, random)
+    usual = random.uniform(10, 55) if random.random() < 0.75 else random.uniform(4, 75)
+    level = random.choice(LEVELS) if held_out else usual
+    noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
+    planes = to_planes(noisy)
+    variances = np.full(channels, (level / 255) ** 2, np.float32)
+    found = [np.stack(kinds) for kinds in zip(*group_estimates(planes, variances))]
+    inputs = *mean_and_kinds(planes, *found), level / 255
+    return to_planes(clean), inputs, f"sigma {level:.0f}"
+
+
+def mosaic(photo, channels, held_out, random):
+    """A crop of which a filter hid two of three colours, a third of them tinted."""
+    clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
+    clean = changed(clean, 0 if held_out else 0.3, random)
+    found = estimates(sampled(clean, "RGGB"), ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
+    learned, early, before, last = map(to_planes, found)
+    return to_planes(clean), (*mean_and_kinds(learned, early, last, before), UNIT), "mosaic"
+
+
+def artefacts(photo, channels, held_out, random):
+    """A crop as a JPEG file keeps it."""
+    clean = crop(photo, channels, random)
+    usual = random.uniform(5, 50) if random.random() < 0.6 else random.uniform(30, 96)
+    quality = int(random.choice(QUALITIES) if held_out else usual)
+    decoded, coding = camera.as_jpeg(clean, quality, random.choice([0, 2], p=[0.3, 0.7]))
+    planes = jpeg.to_planes(decoded)
+    inputs = mapped.coder_inputs(
+        planes,
+        coding.error(planes),
+        GROUPING,
+        project=lambda estimate: coding.project(estimate, planes),
+        pool=Pool(1),
+    )
+    return jpeg.to_planes(clean), inputs, f"quality {quality}"
+
+
+KINDS = {"noise": noise, "mosaic": mosaic, "jpeg": artefacts}
+
+
+def crop(photo, channels, random):
+    """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down by 2 to 3 first.
+
+    So is what is to be learned from in colour, since JPEG keeps colours at half the size; but
+    not what is tiny.
+    """
+    width, height = photo.size
+    whole = max(width, height) < (1000 if channels == 1 else 400)
+    factor = 1 if whole else random.uniform(2, 3)
+    photo = photo.resize((round(width / factor), round(height / factor)), Image.Resampling.BICUBIC)
+    samples = np.asarray(photo, np.float32)
+    if channels == 1:
+        samples = np.rint(samples @ GREY)[..., None]
+    top, left = (random.integers(0, max(1, n - KEPT + 1)) for n in samples.shape[:2])
+    return samples[top : top + KEPT, left : left + KEPT] / 255
+
+
+def main():
+    """Make pictures to learn from."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("kind", choices=KINDS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("cache", type=Path)
+    parser.add_argument("--channels", type=int, choices=(1, 3), default=1)
+    parser.add_argument("--count", type=int, default=600)
+    parser.add_argument("--seed", type=int, default=0)
+    draw(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    main()
