@@ -9,10 +9,12 @@ References
 Adobe, "Digital Negative (DNG) Specification", version 1.4, 2012.
 """
 
+import contextlib
+
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.decoded import check_size, warn
+from restore.files.decoded import check_size, one_line, said_on_stderr, warn
 from restore.files.formats import PictureError
 from restore.files.picture import Metadata, Picture
 from restore.imaging.camera import SPACES, Camera, of_camera_matrix
@@ -51,7 +53,7 @@ def read_raw(file, page, max_pixels, tags=None, fields=None):
             "first, or take its mosaic out (dcraw -4 -D -T)"
         ) from None
     file.seek(0)
-    with rawpy.imread(file) as raw:
+    with said_on_stderr() as words, _opened(rawpy, file) as raw:
         check_size(raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
         if raw.raw_type == rawpy.RawType.Flat:
             pattern = _pattern(raw)
@@ -59,11 +61,25 @@ def read_raw(file, page, max_pixels, tags=None, fields=None):
         else:
             pattern, samples = None, raw.raw_image_visible[..., :3].copy()
         camera = _camera(raw, pattern, tags or {})
+    if words:
+        raise PictureError("the camera raw file is damaged or truncated")
     if samples.shape[2] not in (1, 3) or samples.dtype != np.uint16:
         raise PictureError("a camera raw file of an unknown kind: develop it first")
     metadata = Metadata(pattern=pattern, camera=camera, **(fields or {}))
     values = np.divide(samples, np.float32(65535), dtype=np.float32)
     yield Picture(values, None, "16", metadata)
+
+
+@contextlib.contextmanager
+def _opened(rawpy, file):
+    try:
+        with rawpy.imread(file) as raw:
+            yield raw
+    except rawpy.LibRawError as error:  # whose words are bytes
+        words = b"".join(part for part in error.args if isinstance(part, bytes))
+        raise PictureError(
+            f"the camera raw file cannot be read: {one_line(words.decode('latin-1'))}"
+        ) from error
 
 
 def _pattern(raw):

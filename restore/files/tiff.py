@@ -5,13 +5,11 @@ import io
 import logging
 import os
 import struct
-import tempfile
-import threading
 
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.decoded import check_size, picture_of, tolerant, warn
+from restore.files.decoded import check_size, picture_of, said_on_stderr, tolerant, warn
 from restore.files.formats import PictureError
 from restore.files.raw import read_raw
 
@@ -36,8 +34,6 @@ MAX_PAGES = 100_000
 
 #: Pixels that a tile may have although its picture is smaller.
 _TILE = 2**24
-
-_redirecting = threading.Lock()
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
 
@@ -206,26 +202,11 @@ def _read_fax(file, number):
     Image.MAX_IMAGE_PIXELS = None
     with Image.open(file, formats=["TIFF"]) as image:
         image.seek(number)
-        with _said_on_stderr() as words:
+        with said_on_stderr() as words:
             stored = np.asarray(image.convert("L")) > 127
     if words:
         warn("the fax picture is damaged: lines that cannot be read are guessed")
     return stored
-
-
-@contextlib.contextmanager
-def _said_on_stderr():
-    """Whether libtiff complains, which it does on standard error alone; a list of its words."""
-    words = []
-    with _redirecting, tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        try:
-            os.dup2(file.fileno(), 2)
-            yield words
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        words += _bytes_at(file, 0, 1000).splitlines()
 
 
 def _read_tiff_page(tiff, file, number, single):

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from restore.cli import cli
 from restore.files import raw, reading
 from restore.files.formats import PictureError
-from restore.files.picture import to_unit
+from restore.files.picture import to_unit, unwarned
 from restore.imaging import camera as cameras
 from restore.imaging.measures import psnr
 from tests.files.raw_files import GAINS, MATRIX, measured, write_mosaic
@@ -190,6 +190,37 @@ def test_colours_that_are_not_known_are_refused_by_name(tmp_path):
     page = page.replace(metadata=page.metadata.replace(camera=blind))
     with pytest.raises(ValueError, match="--colour-space camera"):
         raw.developed(page, quality="fast")
+
+
+def test_every_truncation_is_refused(tmp_path, capfd):
+    data = photograph(tmp_path / "photo.dng", scene(64)).read_bytes()
+    for length in [*range(1, 60), *range(60, len(data) - 2, 301), len(data) - 3]:
+        with pytest.raises(PictureError):
+            list(reading.read_pages(io.BytesIO(data[:length]), raw=True))
+    assert not capfd.readouterr().err
+
+
+def test_damaged_raw_files_end_in_a_sentence_or_a_picture(tmp_path, capfd):
+    from tests.batch.test_fuzz import mutated
+
+    random = np.random.default_rng(9)
+    path = photograph(tmp_path / "photo.dng", scene(64))
+    assert run("demosaic", "--quality", "fast", path, "-o", tmp_path / "linear.dng")[0] == 0
+    files = [path.read_bytes(), (tmp_path / "linear.dng").read_bytes()]
+    capfd.readouterr()
+    found = 0
+    for number in range(300):
+        data = io.BytesIO(mutated(files[number % 2], random))
+        try:
+            with unwarned():
+                pages = list(reading.read_pages(data, raw=True, max_pixels=10**6))
+                if pages[0].metadata.camera:
+                    raw.developed(pages[0], quality="fast")
+            found += 1
+        except ValueError as error:
+            assert "\n" not in str(error) and "b'" not in str(error)
+    assert 30 < found < 270
+    assert not capfd.readouterr().err
 
 
 # --- Linear DNG files -----------------------------------------------------------------
