@@ -101,7 +101,13 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     console = Console(options)
     try:
         jobs, ignored = plan(
-            inputs, options, reads=reads, writes=writes, companions=companions, extras=extras
+            inputs,
+            options,
+            reads=reads,
+            writes=writes,
+            companions=companions,
+            extras=extras,
+            mosaics=mosaics,
         )
     except UsageError as error:
         console.say(f"restore: {error}")

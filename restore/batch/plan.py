@@ -9,16 +9,18 @@ import unicodedata
 
 from restore.batch.records import Job, UsageError
 from restore.files.formats import (
-    CAMERA_RAW,
     EXTENSIONS,
     FOREIGN_EXTENSIONS,
+    FORMATS,
+    READ_EXTENSIONS,
     format_of_bytes,
     format_of_name,
+    output_extension,
 )
 from restore.files.safe import open_regular
 
 
-def find(inputs, *, recursive=False, extensions=tuple(EXTENSIONS), without=None):
+def find(inputs, *, recursive=False, extensions=READ_EXTENSIONS, without=None):
     """The files that `inputs` stand for, in a stable order.
 
     Parameters
@@ -100,12 +102,12 @@ def _same_file(one, other):
         return False
 
 
-def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()):
+def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=(), mosaics=False):
     """Every input with its outputs, before any work.
 
     Parameters
     ----------
-    inputs, options, reads, writes, companions, extras
+    inputs, options, reads, writes, companions, extras, mosaics
         As for `run`.
 
     Returns
@@ -146,7 +148,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
     files, ignored = find(
         inputs,
         recursive=options.recursive,
-        extensions=reads or tuple(EXTENSIONS),
+        extensions=reads or READ_EXTENSIONS,
         without=output if into_folder else None,
     )
     if output is None and suffix:
@@ -170,7 +172,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         if output == "-" or (output is not None and not into_folder):
             target = output
         else:
-            target = _target(source, folder, output, options, reads, writes)
+            target = _target(source, folder, output, options, reads, writes, mosaics)
         wrong = _is_a_picture(source, reads)
         jobs.append(
             Job(source, target, error=wrong)
@@ -230,14 +232,14 @@ def _without_earlier_results(files, suffix):
     return kept, len(files) - len(kept)
 
 
-def _target(source, folder, output, options, reads, writes):
+def _target(source, folder, output, options, reads, writes, mosaics):
     """Where the result for `source` goes."""
     place, name = os.path.split(source)
     stem, extension = os.path.splitext(name)
     if writes or options.format or reads:
         extension = writes or f".{options.format or 'png'}"
-    elif extension.lower() in CAMERA_RAW:
-        extension = ".tif"
+    else:
+        extension = output_extension(extension, mosaics)
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if output is None:
         return os.path.join(place, stem + suffix + extension)
@@ -274,7 +276,7 @@ def _is_a_picture(source, reads):
             name = format_of_bytes(file.read(16))
     except (OSError, ValueError):
         return None
-    return f"this is a {name.upper()} picture, not a {reads[0]} file"
+    return f"this is a {FORMATS[name].words} picture, not a {reads[0]} file"
 
 
 def _job(source, target, options, companions, reference, extras):

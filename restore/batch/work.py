@@ -11,7 +11,7 @@ import traceback
 import warnings
 
 from restore.batch.records import REPORT, Result
-from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name
+from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name, written_format
 from restore.files.safe import make_folder, whole_file
 from restore.imaging.bands import one_blas_thread
 
@@ -95,7 +95,7 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
         if count > 1 and writes:
             raise ValueError("this file has several pages: choose one with --page")
         if writes is None:
-            name = format_of_name(job.target) or _wanted(options) or name or "png"
+            name = format_of_name(job.target) or _wanted(options) or written_format(name)
         else:
             name = None
         notes = {"size_in": size, "pages": 0, "facts": []}

@@ -1,5 +1,6 @@
-"""Formats by extension and by first bytes. Imports nothing heavy."""
+"""What each format can do, and formats by extension and by first bytes. Imports nothing heavy."""
 
+import dataclasses
 from pathlib import PurePath
 
 
@@ -7,37 +8,78 @@ class PictureError(ValueError):
     """Why one file cannot be read or written, in one sentence for its owner."""
 
 
-#: extension -> format; the first extension of a format is its usual one
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """What files of one format hold.
+
+    Attributes
+    ----------
+    words : str
+        Its name in a sentence.
+    extensions : tuple of str
+        The first is the usual one.
+    depths : tuple of str
+        That can be written, best first; empty where the format is only read: a PNG comes out.
+    bits : int
+        Bits per sample of the depth ``"16"``.
+    alpha : bool
+        Whether it holds transparency.
+    profile : bool
+        Whether it holds an ICC profile.
+    cicp : bool
+        Whether it holds colours told by code points (ITU-T H.273): PQ and HLG among them.
+    channels : tuple of int
+        What it holds without alpha.
+    longest : int or None
+        The longest side in pixels, where it is short.
+    """
+
+    words: str
+    extensions: tuple
+    depths: tuple = ()
+    bits: int = 16
+    alpha: bool = False
+    profile: bool = True
+    cicp: bool = False
+    channels: tuple = (1, 3)
+    longest: int | None = None
+
+
+FORMATS = {
+    "png": Format("PNG", (".png",), ("16", "8"), alpha=True, cicp=True),
+    "jpeg": Format("JPEG", (".jpg", ".jpeg"), ("8",), longest=65_500),
+    "tiff": Format("TIFF", (".tif", ".tiff"), ("f32", "16", "8"), alpha=True),
+    "webp": Format("WebP", (".webp",), ("8",), alpha=True, longest=16_383),
+    "bmp": Format("BMP", (".bmp",), ("8",), profile=False),
+    "avif": Format("AVIF", (".avif",), ("16", "8"), bits=12, alpha=True, cicp=True, longest=65_535),
+    "jxl": Format("JPEG XL", (".jxl",), ("f32", "16", "8"), alpha=True, profile=False),
+    "jp2": Format("JPEG 2000", (".jp2", ".j2k", ".j2c", ".jpf"), ("16", "8"), alpha=True),
+    "pgm": Format("PGM", (".pgm",), ("16", "8"), profile=False, channels=(1,)),
+    "ppm": Format("PPM", (".ppm", ".pnm"), ("16", "8"), profile=False),
+    "pfm": Format("PFM", (".pfm",), ("f32",), profile=False),
+    "gif": Format("GIF", (".gif",)),
+    "heic": Format("HEIC", (".heic", ".heif", ".hif")),
+}
+
+#: extension -> format, of the formats that are written
 EXTENSIONS = {
-    ".png": "png",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".webp": "webp",
-    ".bmp": "bmp",
+    extension: name
+    for name, format in FORMATS.items()
+    if format.depths
+    for extension in format.extensions
 }
 
 #: camera raw files that are read, with rawpy, and never written: a TIFF comes out
 CAMERA_RAW = (".dng", ".nef", ".arw", ".pef")
 
-#: the depths that a format can hold, best first
-DEPTHS = {
-    "png": ("16", "8"),
-    "jpeg": ("8",),
-    "tiff": ("f32", "16", "8"),
-    "webp": ("8",),
-    "bmp": ("8",),
-}
+#: what is taken for a picture in a folder
+READ_EXTENSIONS = (
+    *(extension for format in FORMATS.values() for extension in format.extensions),
+    ".pbm",
+)
 
 #: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
 MAX_PIXELS = 300_000_000
-
-#: the longest side that a format can hold, where it is short
-SIDES = {"jpeg": 65_500, "webp": 16_383}
-
-#: the formats that can hold transparency
-ALPHA = {"png", "tiff", "webp"}
 
 _MAGIC = [
     (b"\x89PNG\r\n\x1a\n", "png"),
@@ -47,25 +89,34 @@ _MAGIC = [
     (b"II+\0", "tiff"),
     (b"MM\0+", "tiff"),
     (b"BM", "bmp"),
+    (b"GIF8", "gif"),
+    (b"\xff\n", "jxl"),
+    (b"\0\0\0\x0cJXL ", "jxl"),
+    (b"\0\0\0\x0cjP  ", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),
+    *((b"P" + digit, "pgm") for digit in (b"1", b"2", b"4", b"5")),
+    *((b"P" + digit, "ppm") for digit in (b"3", b"6")),
+    (b"PF", "pfm"),
+    (b"Pf", "pfm"),
 ]
 
+#: what follows the first two bytes of PGM and its like
+_AFTER_MAGIC = (b" ", b"\t", b"\r", b"\n", b"#")
+
+#: brands of ISO media files that hold pictures
+_BRANDS = {
+    **dict.fromkeys((b"avif", b"avis"), "avif"),
+    **dict.fromkeys(
+        (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic"
+    ),
+}
+
 #: extensions of pictures that are not read, to be named where nothing else is found
-FOREIGN_EXTENSIONS = (
-    *(".pgm", ".ppm", ".pnm", ".pbm", ".pam", ".pfm", ".gif", ".heic", ".heif", ".avif"),
-    *(".jxl", ".jp2", ".j2k", ".exr", ".hdr", ".fits", ".fit", ".psd", ".cr2", ".cr3", ".raf"),
-)
+FOREIGN_EXTENSIONS = (*(".pam", ".exr", ".hdr", ".fits", ".fit", ".psd", ".cr2", ".cr3", ".raf"),)
 
 # Recognised only to be refused by name.
 _FOREIGN = [
-    *(
-        (b"P" + digit + end, "a PGM or PPM picture")
-        for digit in (b"2", b"3", b"5", b"6")
-        for end in (b"\n", b" ", b"\r")
-    ),
-    (b"GIF8", "a GIF"),
-    (b"\xff\n", "a JPEG XL picture"),
-    (b"\0\0\0\x0cJXL ", "a JPEG XL picture"),
-    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"P7\n", "a PAM picture"),
     (b"FUJIFILM", "a camera raw file"),
     (b"II*\0\x10\0\0\0CR", "a camera raw file"),
     (b"IIU\0", "a camera raw file"),
@@ -77,8 +128,24 @@ _FOREIGN = [
 
 
 def format_of_name(path):
-    """The format that the extension of `path` stands for, or None."""
+    """The format to write that the extension of `path` stands for, or None."""
     return EXTENSIONS.get(PurePath(path).suffix.lower())
+
+
+def written_format(name):
+    """The format of what is made of a file of this one (or None), where nothing else is said."""
+    return name if name and FORMATS[name].depths else "png"
+
+
+def output_extension(extension, coloured=False):
+    """The extension of what is made, `coloured` or as it was, of a file with this one."""
+    folded = extension.lower()
+    if folded in CAMERA_RAW:
+        return ".tif"
+    if folded in (".pgm", ".pbm"):
+        return ".ppm" if coloured else ".pgm"
+    format = next((format for format in FORMATS.values() if folded in format.extensions), None)
+    return extension if format is None or format.depths else ".png"
 
 
 def format_of_bytes(head):
@@ -92,13 +159,15 @@ def format_of_bytes(head):
     if not head:
         raise PictureError("the file is empty")
     foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), None)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "webp"
-    for magic, name in _MAGIC:
-        if head.startswith(magic) and not foreign:
-            return name
-    if head[4:8] == b"ftyp":
-        foreign = "a HEIC or AVIF picture"
     if foreign:
         raise PictureError(f"this is {foreign}, which is not supported: convert it to PNG or TIFF")
-    raise PictureError("not a picture: expected PNG, JPEG, TIFF, WebP or BMP")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[4:8] == b"ftyp" and head[8:12] in _BRANDS:
+        return _BRANDS[head[8:12]]
+    for magic, name in _MAGIC:
+        if head.startswith(magic) and (head[:1] != b"P" or head[2:3] in _AFTER_MAGIC):
+            return name
+    raise PictureError(
+        "not a picture: expected one of " + ", ".join(format.words for format in FORMATS.values())
+    )

@@ -24,6 +24,10 @@ TEXT_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
 #: chunks of a PNG that say how colours look
 COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
+#: code points (ITU-T H.273) of primaries and transfers: what is as good as sRGB, and HDR
+_ORDINARY = {(primaries, transfer) for primaries in (1, 2) for transfer in (1, 2, 6, 13)}
+_HDR = {16: "PQ", 18: "HLG"}
+
 
 def _entries(block, order, position):
     """Yield (tag, type, count, position of the value), and last (None, 0, 0, next pointer)."""
@@ -181,6 +185,26 @@ def stripped(metadata, profile_too=False):
         chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in COLOUR_CHUNKS),
         alpha_kind=metadata.alpha_kind,
     )
+
+
+def cicp_chunks(primaries, transfer):
+    """The PNG chunk that tells colours by code points; none where they are sRGB's."""
+    if (primaries, transfer) in _ORDINARY:
+        return ()
+    return ((b"cICP", bytes([primaries & 255, transfer & 255, 0, 1])),)
+
+
+def cicp_of(metadata):
+    """The code points (primaries, transfer) of the colours, or None where they are sRGB's."""
+    content = dict(metadata.chunks).get(b"cICP", b"")
+    points = tuple(content[:2])
+    return None if len(content) != 4 or points in _ORDINARY else points
+
+
+def hdr_transfer(metadata):
+    """The name of the transfer function of an HDR picture, or None."""
+    points = cicp_of(metadata)
+    return _HDR.get(points[1]) if points else None
 
 
 def fits_profile(icc, channels):

@@ -10,11 +10,26 @@ import warnings
 import numpy as np
 
 from restore.files.decoded import check_size, one_line, picture_of, tolerant, warn
-from restore.files.formats import MAX_PIXELS, PictureError, format_of_bytes
+from restore.files.formats import FORMATS, MAX_PIXELS, PictureError, format_of_bytes
+from restore.files.heif import read_avif, read_heic
+from restore.files.jp2 import read_jp2
+from restore.files.jxl import read_jxl
 from restore.files.picture import PictureWarning
 from restore.files.png import read_png
+from restore.files.pnm import read_pnm
 from restore.files.safe import open_regular
 from restore.files.tiff import read_tiff
+
+#: Readers of formats that Pillow does not read, or cuts to 8 bits.
+_READERS = {
+    "png": read_png,
+    "tiff": read_tiff,
+    "avif": read_avif,
+    "heic": read_heic,
+    "jxl": read_jxl,
+    "jp2": read_jp2,
+    **dict.fromkeys(("pgm", "ppm", "pfm"), read_pnm),
+}
 
 
 def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
@@ -23,7 +38,7 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
     Parameters
     ----------
     path : path
-        PNG, JPEG, TIFF, WebP or BMP, recognised by content.
+        Of a format of `restore.files.formats.FORMATS`, recognised by content.
     page : int, optional
         Which page of several, from 1.
     max_pixels : int
@@ -63,7 +78,7 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, mosaics=False):
     head = file.read(16)
     file.seek(0)
     name = format_of_bytes(head)
-    read = {"png": read_png, "tiff": read_tiff}.get(name, _read_with_pillow)
+    read = _READERS.get(name, _read_with_pillow)
     if page is not None and name != "tiff" and page != 1:
         raise PictureError(f"there is no page {page}: only a TIFF has several")
     try:
@@ -110,10 +125,12 @@ def _read_with_pillow(file, page, max_pixels):
     Image.MAX_IMAGE_PIXELS = None  # check_size is stricter, and says what to do
     with Image.open(file, formats=[name.upper()]) as image:
         check_size(*image.size, max_pixels)
-        if name == "webp" and getattr(image, "n_frames", 1) > 1:
-            raise PictureError("an animated WebP: extract the frames first")
+        if name in ("webp", "gif") and getattr(image, "n_frames", 1) > 1:
+            raise PictureError(f"an animated {FORMATS[name].words}: extract the frames first")
         if name == "jpeg" and getattr(image, "n_frames", 1) > 1:
-            warn("only the main one of several pictures in this JPEG is kept")
+            gain_map = b"hdrgm:Version" in image.info.get("xmp", b"")
+            further = "HDR gain map is" if gain_map else "further pictures in this JPEG are"
+            warn(f"the {further} left out")
         if image.mode in ("CMYK", "YCCK"):
             raise PictureError("a CMYK picture: convert it to RGB first")
         fields = tolerant(_pillow_fields, image)

@@ -6,11 +6,23 @@ import warnings
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import ALPHA, DEPTHS, SIDES, PictureError
+from restore.files.formats import FORMATS, PictureError
+from restore.files.heif import encode_avif
+from restore.files.jp2 import encode_jp2
+from restore.files.jxl import encode_jxl
 from restore.files.picture import PictureWarning, to_depth
 from restore.files.png import with_png_chunks
+from restore.files.pnm import encode_pnm
 
 JPEG_QUALITY = 95
+
+#: Encoders from stored samples and their picture to the bytes of a file.
+_ENCODERS = {
+    "avif": encode_avif,
+    "jxl": encode_jxl,
+    "jp2": encode_jp2,
+    **dict.fromkeys(("pgm", "ppm", "pfm"), encode_pnm),
+}
 
 
 def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=None):
@@ -22,8 +34,8 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=No
         Writable, readable and seekable; see `restore.files.safe.whole_file`.
     pages : iterable of Picture
         Several only for TIFF. Taken one by one.
-    name : {"png", "jpeg", "tiff", "webp", "bmp"}
-        The format.
+    name : str
+        A key of `restore.files.formats.FORMATS`.
     count : int
         How many pages there will be, at least.
     depth : {"8", "16", "f32"}, optional
@@ -45,11 +57,14 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=No
     page = next(pages)
     if next(pages, None) is not None:
         raise PictureError(
-            f"{name.upper()} cannot hold several pages: use --format tif, or choose one with --page"
+            f"{FORMATS[name].words} cannot hold several pages: use --format tif, or choose one "
+            "with --page"
         )
     page = _prepared(page, name, depth, strict)
     if name == "png":
         _write_png(file, page, pool)
+    elif name in _ENCODERS:
+        file.write(_ENCODERS[name](_stored(page, pool), page))
     else:
         _write_with_pillow(file, page, name, pool)
 
@@ -60,25 +75,50 @@ def _warn(sentence):
 
 def check(picture, name, depth=None, strict=False):
     """Raise a PictureError if the format cannot hold the picture, before any work is done."""
+    format = FORMATS[name]
     wanted = depth or picture.depth
-    if wanted not in DEPTHS[name] and (strict or depth):
+    if (wanted not in format.depths and (strict or depth)) or (strict and _cut(format, wanted)):
         raise PictureError(
-            f"{name.upper()} has no {_words(wanted)} samples: choose another --format or --depth"
+            f"{format.words} has no {_words(wanted)} samples: choose another --format or --depth"
         )
-    longest = SIDES.get(name)
-    if longest and max(picture.samples.shape) > longest:
+    if format.longest and max(picture.samples.shape) > format.longest:
         raise PictureError(
-            f"{name.upper()} holds at most {longest} pixels a side: choose another --format"
+            f"{format.words} holds at most {format.longest} pixels a side: choose another --format"
         )
-    if picture.alpha is not None and name not in ALPHA:
+    if picture.alpha is not None and not format.alpha:
         raise PictureError(
-            f"{name.upper()} cannot hold transparency: use --format png, or flatten it first"
+            f"{format.words} cannot hold transparency: use --format png, or flatten it first"
         )
+    if picture.samples.shape[2] not in format.channels:
+        raise PictureError(f"{format.words} holds grey pictures only: use --format ppm")
+    transfer = meta.hdr_transfer(picture.metadata)
+    if transfer and not format.cicp:
+        raise PictureError(
+            f"{format.words} does not keep the colours of HDR pictures ({transfer}): use "
+            "--format png"
+        )
+    if strict and _lost_colours(picture, format):
+        raise PictureError(f"{_lost_colours(picture, format)}: choose another --format")
+
+
+def _cut(format, depth):
+    """Whether the depth loses bits in the format."""
+    return depth == "16" and format.bits < 16
+
+
+def _lost_colours(picture, format):
+    """What of the meaning of the colours the format cannot hold, in words, or None."""
+    if picture.metadata.icc:
+        return None if format.profile else f"{format.words} is written without colour profiles"
+    if meta.cicp_of(picture.metadata) and not format.cicp:
+        return f"{format.words} is written without the primaries that the file told"
+    return None
 
 
 def depth_in(name, depth):
     """The depth that a format stores where `depth` is wanted."""
-    return depth if depth in DEPTHS[name] else DEPTHS[name][0]
+    depths = FORMATS[name].depths
+    return depth if depth in depths else depths[0]
 
 
 def _prepared(picture, name, depth, strict):
@@ -86,8 +126,13 @@ def _prepared(picture, name, depth, strict):
     check(picture, name, depth, strict)
     wanted = depth or picture.depth
     best = depth_in(name, wanted)
+    format = FORMATS[name]
     if best != wanted:
-        _warn(f"{name.upper()} has no {_words(wanted)} samples: written with {_words(best)} ones")
+        _warn(f"{format.words} has no {_words(wanted)} samples: written with {_words(best)} ones")
+    if _cut(format, best):
+        _warn(f"{format.words} has at most {format.bits} bits: written with as many")
+    if lost := _lost_colours(picture, format):
+        _warn(f"{lost}: it is left out")
     metadata = picture.metadata
     if metadata.icc and not meta.fits_profile(metadata.icc, picture.samples.shape[2]):
         _warn("the colour profile does not fit the channels: left out")

@@ -12,14 +12,23 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from restore import batch
 from restore.cli.decompress import decompress_bytes
 from restore.files import png, reading, writing
-from restore.files.picture import Metadata, Picture, to_depth, to_unit
+from restore.files.formats import FORMATS
+from restore.files.picture import Metadata, Picture, to_depth, to_unit, unwarned
 from restore.imaging.bands import Pool
 from restore.tasks.compression import compress
 from tests.invert_command import invert_picture
+
+try:
+    import pillow_heif
+except ImportError:
+    pillow_heif = None
+else:
+    pillow_heif.register_heif_opener()
 
 MUTATIONS = 2000
 COMPRESSED = int(os.environ.get("FUZZ", 400))
@@ -29,16 +38,23 @@ def seeds():
     """A few small files of every format."""
     random = np.random.default_rng(7)
     icc = bytes(16) + b"RGB " + bytes(200)
-    for name in ("png", "jpeg", "tiff", "webp", "bmp"):
-        for depth in writing.DEPTHS[name]:
-            samples = random.random((12, 15, 3)).astype(np.float32)
+    for name, format in FORMATS.items():
+        for depth in format.depths:
+            samples = random.random((12, 15, format.channels[-1])).astype(np.float32)
             if depth != "f32":
                 samples = to_unit(to_depth(samples, depth))
-            metadata = Metadata(icc=icc, xmp=b"<x/>", resolution=(72, 72, "inch"))
+            profile = icc if format.profile and format.channels[-1] == 3 else None
+            metadata = Metadata(icc=profile, xmp=b"<x/>", resolution=(300, 300, "inch"))
             file = io.BytesIO()
             pages = [Picture(samples, None, depth, metadata)] * (2 if name == "tiff" else 1)
-            writing.write_pages(file, pages, name)
+            with unwarned():
+                writing.write_pages(file, pages, name)
             yield file.getvalue()
+    image = Image.fromarray(random.integers(0, 256, (12, 15), dtype=np.uint8))
+    for name in ("GIF", "HEIF") if pillow_heif else ("GIF",):
+        file = io.BytesIO()
+        image.save(file, name)
+        yield file.getvalue()
 
 
 def mutated(data, random):

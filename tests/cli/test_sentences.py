@@ -70,17 +70,17 @@ def test_a_second_name_is_no_output(picture, command, target):
     "words", ["denoise {}", "compress {}", "denoise {} --estimate-only", "train {} -o {}/d.npz"]
 )
 def test_folders_of_other_pictures(tmp_path, words):
-    for name in ("a.pgm", "b.PPM", "c.txt"):
+    for name in ("a.exr", "b.PSD", "c.txt"):
         (tmp_path / name).touch()
     code, said = restore(*words.replace("{}", str(tmp_path)).split())
     assert code == 3
-    assert "no picture found in what was named: .pgm and .ppm files are not read" in said
+    assert "no picture found in what was named: .exr and .psd files are not read" in said
 
 
 def test_another_picture(tmp_path):
-    (tmp_path / "a.pgm").write_bytes(b"P5\n1 1\n255\n0")
-    code, said = restore("denoise", tmp_path / "a.pgm")
-    assert code == 1 and "a PGM or PPM picture, which is not supported: convert it" in said
+    (tmp_path / "a.exr").write_bytes(b"v/1\x01" + bytes(40))
+    code, said = restore("denoise", tmp_path / "a.exr")
+    assert code == 1 and "an OpenEXR picture, which is not supported: convert it" in said
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14])
