@@ -10,7 +10,7 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from restore.imaging import jpeg
@@ -66,10 +66,18 @@ class Camera:
         Share of an S-shaped tone curve, 0 to 1.
     sharpening : float
         Amount of the unsharp mask.
+    smoothing : float
+        Standard deviation in pixels of the Gaussian that makes the noise coarse and leaves the
+        picture: noise reduction in the camera.
     chroma_blur : float
         Standard deviation in pixels of what smooths the colour differences; 0 for none.
     scale : float
-        By how much the picture is reduced in the end.
+        By how much the picture is reduced.
+    grain, grain_size : float
+        Standard deviation, in [0, 1], of noise that is put on the finished picture, as that of
+        film and scanners, and of the Gaussian that makes it coarse, in pixels.
+    grain_colour : bool
+        Whether the grain of each channel is its own.
     grey : bool
         A monochrome picture.
     quality : int or None
@@ -86,8 +94,12 @@ class Camera:
     rule: str = "gradient"
     contrast: float = 0.0
     sharpening: float = 0.3
+    smoothing: float = 0.0
     chroma_blur: float = 0.0
     scale: float = 1.0
+    grain: float = 0.0
+    grain_size: float = 0.0
+    grain_colour: bool = False
     grey: bool = False
     quality: int | None = 85
     sampling: int = 2
@@ -99,21 +111,45 @@ def drawn(random):
     def between(least, most):
         return float(np.exp(random.uniform(np.log(least), np.log(most))))
 
+    # of film and scanners rather than of a sensor
+    grain = random.random() < 0.3
     return Camera(
-        gain=between(2e-4, 2e-2),
-        read=between(3e-4, 1.2e-2),
+        gain=between(2e-4, 2e-2) * (0.01 if grain else 1),
+        read=between(3e-4, 1.2e-2) * (0.01 if grain else 1),
+        grain=between(1.5 / 255, 30 / 255) if grain else 0.0,
+        grain_size=max(0.0, random.uniform(-0.6, 1.5)),
+        grain_colour=random.random() < 0.5,
         red=random.uniform(1.2, 2.6),
         blue=random.uniform(1.2, 2.4),
         matrix=random.uniform(0, 1),
         rule=str(random.choice(RULES, p=[0.25, 0.5, 0.25])),
         contrast=max(0.0, random.uniform(-0.5, 1)),
         sharpening=max(0.0, random.uniform(-0.2, 0.6)),
+        smoothing=max(0.0, random.uniform(-0.8, 1.6)),
         chroma_blur=max(0.0, random.uniform(-2, 2)),
         scale=max(1.0, random.uniform(0.5, 1.8)),
         grey=random.random() < 0.15,
         quality=int(random.uniform(60, 99)) if random.random() < 0.75 else None,
         sampling=int(random.choice([0, 2])),
     )
+
+
+def page(random, side=512):
+    """A page of printed text, (side, side, 3) float32 in [0, 1], drawn by code."""
+    ink, paper = sorted(random.uniform(0, 1, 2) ** np.array([3, 0.15]))
+    image = Image.new("RGB", (side, side), tuple(int(255 * paper * c) for c in (1, 0.98, 0.95)))
+    draw = ImageDraw.Draw(image)
+    top = int(random.integers(4, 30))
+    while top < side:
+        size = int(random.choice([10, 12, 14, 18, 24, 40], p=[0.25, 0.3, 0.2, 0.15, 0.07, 0.03]))
+        words = (
+            "".join(map(chr, random.integers(97, 123, random.integers(1, 10)))) for _ in "x" * 20
+        )
+        draw.text(
+            (8, top), " ".join(words), tuple(3 * [int(255 * ink)]), ImageFont.load_default(size)
+        )
+        top += int(size * random.uniform(1.2, 2))
+    return np.asarray(image, np.float32) / 255
 
 
 def taken(photo, camera, random):
@@ -163,6 +199,15 @@ def taken(photo, camera, random):
         return colour.astype(np.float32)
 
     saved, coding = developed(noisy), None
+    if camera.smoothing:
+        clean = developed(mosaic)
+        width = (camera.smoothing, camera.smoothing, 0)
+        saved = np.clip(clean + ndimage.gaussian_filter(saved - clean, width), 0, 1)
+    if camera.grain:
+        channels = saved.shape[2] if camera.grain_colour else 1
+        grain = random.standard_normal((*saved.shape[:2], channels))
+        grain = ndimage.gaussian_filter(grain, (camera.grain_size, camera.grain_size, 0))
+        saved = np.clip(saved + np.float32(camera.grain / grain.std() * grain), 0, 1)
     if camera.quality is None:
         saved = np.rint(255 * saved) / np.float32(255)
     else:

@@ -31,7 +31,9 @@ def picture(photo, kind, random):
     clean = photo @ jpeg.FROM_RGB[0][:, None] if taken.grey else photo
     clean = np.float32(clean)
     if kind == "camera":
-        return camera.taken(photo, taken, random)
+        saved, reference, coding = camera.taken(photo, taken, random)
+        # decoded, and saved as another format since
+        return saved, reference, None if random.random() < 0.3 else coding
     if kind == "white":
         level = np.exp(random.uniform(np.log(0.5), np.log(50))) / 255
         noisy = clean + np.float32(level) * random.standard_normal(clean.shape, np.float32)
@@ -101,11 +103,16 @@ def draw(folder, cache, count, seed):
         if max(photo.size) > 1000:
             factor = random.uniform(1, 3)
             photo = photo.resize([round(n / factor) for n in photo.size], Image.Resampling.BICUBIC)
+        if random.random() < 0.25:  # thumbnails are all texture
+            factor = random.uniform(2, 5)
+            photo = photo.resize([round(n / factor) for n in photo.size], Image.Resampling.LANCZOS)
         side = int(random.choice([160, 256, 384, 512]))
         samples = np.asarray(photo)
         top, left = (int(random.integers(0, max(1, n - side + 1))) for n in samples.shape[:2])
         samples = samples[top : top + side, left : left + side].astype(np.float32) / 255
         samples = samples[: len(samples) // 2 * 2, : samples.shape[1] // 2 * 2]
+        if random.random() < 0.08:
+            samples = camera.page(random, side)
         features, levels, kind = example(samples, random)
         held_out = index % HELD_OUT == 0
         found.append((features, levels, np.full(len(levels), number), [kind] * len(levels),
@@ -116,15 +123,17 @@ def draw(folder, cache, count, seed):
             np.savez(cache, **dict(zip(names, parts)))
 
 
-def fit(cache, weights, steps, width, seed):
+def fit(caches, weights, steps, width, seed):
     """Fit the network by Adam, on the logarithm of the levels."""
     import torch
 
     torch.manual_seed(seed)
-    with np.load(cache) as content:
-        features, levels, kinds, held_out = (
-            content[name] for name in ("features", "levels", "kind", "held_out")
-        )
+    torch.set_num_threads(1)
+    names = ("features", "levels", "kind", "held_out")
+    contents = [np.load(cache) for cache in caches]
+    features, levels, kinds, held_out = (
+        np.concatenate([content[name] for content in contents]) for name in names
+    )
     mean, scale = features[~held_out].mean(axis=0), features[~held_out].std(axis=0) + 1e-3
     inputs = torch.from_numpy((features - mean) / scale)
     known = np.isfinite(levels)
@@ -139,7 +148,7 @@ def fit(cache, weights, steps, width, seed):
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
     for _ in range(steps):
         chosen = learn[torch.randint(len(learn), (256,))]
-        jitter = 0.05 * torch.randn(256, inputs.shape[1])
+        jitter = 0.15 * torch.randn(256, inputs.shape[1])
         errors = network(inputs[chosen] + jitter) - targets[chosen]
         # noise that is not there does more harm than noise that is left
         harm = torch.where(errors > 0, 1.5, 1.0)
@@ -183,9 +192,9 @@ def main():
     drawing.add_argument("--count", type=int, default=2500)
     drawing.add_argument("--seed", type=int, default=0)
     fitting = commands.add_parser("fit")
-    fitting.add_argument("cache", type=Path)
+    fitting.add_argument("caches", type=Path, nargs="+")
     fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--steps", type=int, default=6000)
+    fitting.add_argument("--steps", type=int, default=4000)
     fitting.add_argument("--width", type=int, default=64)
     fitting.add_argument("--seed", type=int, default=0)
     asked = vars(parser.parse_args())

@@ -10,6 +10,7 @@ while `training.unrolled` learns.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +19,23 @@ from PIL import Image
 from restore.imaging import jpeg
 from restore.imaging.bands import Pool
 from restore.imaging.colour import GREY, to_planes
+from restore.imaging.noise_map import noise_levels, spread
 from restore.learning.demosaicing import changed
 from restore.sparse.unrolled import UNIT, mean_and_kinds
 from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
-from restore.tasks.denoising import GROUPING, group_estimates, mapped
+from restore.tasks.denoising import mapped
+from restore.tasks.denoising.white import GROUPING, group_estimates
 from training import camera
 
 #: Side of the crops that are kept.
 KEPT = 288
+
+#: Noise of the cameras that are held out.
+CAMERAS = {
+    "little": {"gain": 0.001, "read": 0.001},
+    "middle": {"gain": 0.004, "read": 0.003},
+    "strong": {"gain": 0.012, "read": 0.008},
+}
 
 #: Of so many pictures one is kept for validation, at these levels of noise and JPEG qualities.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
@@ -92,7 +102,27 @@ def artefacts(photo, channels, held_out, random):
     return jpeg.to_planes(clean), inputs, f"quality {quality}"
 
 
-KINDS = {"noise": noise, "mosaic": mosaic, "jpeg": artefacts}
+def photograph(photo, channels, held_out, random):
+    """A crop as a camera saves it, with the strength of the noise as it is found."""
+    settings = replace(camera.drawn(random), grey=channels == 1, scale=1.0)
+    if held_out:
+        level = str(random.choice(list(CAMERAS)))
+        settings = replace(settings, **CAMERAS[level], grain=0.0, smoothing=0.0, quality=85)
+    printed = random.random() < 0.06 and not held_out
+    clean = camera.page(random, KEPT) if printed else crop(photo, 3, random)
+    saved, clean, coding = camera.taken(clean, settings, random)
+    if random.random() < 0.25 and not held_out:  # decoded, and saved as another format since
+        coding = None
+    planes = jpeg.to_planes(saved)
+    variances = spread(planes, *noise_levels(planes, coding, pool=Pool(1)))
+    if coding:
+        variances += coding.error(planes)
+    variances = np.maximum(variances, mapped.LEAST)
+    inputs = mapped.coder_inputs(planes, variances, GROUPING, pool=Pool(1))
+    return jpeg.to_planes(clean), inputs, level if held_out else "drawn"
+
+
+KINDS = {"noise": noise, "mosaic": mosaic, "jpeg": artefacts, "camera": photograph}
 
 
 def crop(photo, channels, random):
@@ -108,6 +138,8 @@ def crop(photo, channels, random):
     samples = np.asarray(photo, np.float32)
     if channels == 1:
         samples = np.rint(samples @ GREY)[..., None]
+    # mosaics need whole cells
+    samples = samples[: len(samples) // 2 * 2, : samples.shape[1] // 2 * 2]
     top, left = (random.integers(0, max(1, n - KEPT + 1)) for n in samples.shape[:2])
     return samples[top : top + KEPT, left : left + KEPT] / 255
 

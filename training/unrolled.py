@@ -51,9 +51,11 @@ class Pictures:
                     self.photos.add(str(content["photo"]))
                     self.mosaics = bool(content["mosaic"])
                     if min(clean.shape[1:]) > CROP:
-                        pair = np.stack([clean, estimate], axis=1)
+                        # patches lie at even places, the last ones, too
+                        even = np.s_[..., : clean.shape[1] // 2 * 2, : clean.shape[2] // 2 * 2]
+                        pair = np.stack([clean, estimate], axis=1)[even]
                         level, label = float(content["sigma"]), str(content["label"])
-                        self.held[file] = pair, content["kinds"], level, label
+                        self.held[file] = pair, content["kinds"][even], level, label
         self.all = list(self.held.values())
         areas = np.array([pair[0, 0].size for pair, *_ in self.all], float)
         self.shares = areas / areas.sum()

@@ -12,6 +12,7 @@ from restore import __version__
 #: command -> module of restore.cli that defines it, under the command's name
 _MODULES = {
     "denoise": "denoise",
+    "dejpeg": "dejpeg",
     "inpaint": "inpaint",
     "demosaic": "demosaic",
     "super-resolve": "super_resolve",
@@ -29,6 +30,7 @@ _SYNONYMS = {
     **dict.fromkeys(("upscale", "upsample", "enlarge", "resize", "sr"), "super-resolve"),
     **dict.fromkeys(("debayer", "develop"), "demosaic"),
     **dict.fromkeys(("fill", "heal", "repair", "retouch"), "inpaint"),
+    **dict.fromkeys(("deblock", "deartifact", "unjpeg"), "dejpeg"),
     **dict.fromkeys(("psnr", "ssim", "measure"), "compare"),
     **dict.fromkeys(("info", "show"), "inspect"),
     "clean": "denoise",
@@ -36,8 +38,6 @@ _SYNONYMS = {
     "decode": "decompress",
     "learn": "train",
 }
-#: words for what no command does
-_BLOCKS = ("deblock", "dejpeg", "deartifact")
 
 
 class _LazyGroup(click.Group):
@@ -63,8 +63,6 @@ def _instead(name):
     """What may be meant by the name of a command that there is not."""
     import difflib
 
-    if name.startswith(_BLOCKS):
-        return ": nothing here removes the blocks of JPEG, and denoise takes them for the picture."
     near = difflib.get_close_matches(name, _MODULES, 1)
     meant = _SYNONYMS.get(name) or (near[0] if near else None)
     return f": did you mean {meant}?" if meant else "."

@@ -27,15 +27,23 @@ from restore.imaging.bands import Pool
     metavar="LEVELS|auto",
     default="auto",
     show_default=True,
-    help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
+    help="Standard deviation of white noise in 8-bit levels (0-255), whatever the depth.",
 )
 @white_level
+@click.option(
+    "--noise",
+    type=click.Choice(["auto", "white", "camera", "photon"]),
+    default="auto",
+    show_default=True,
+    help="What to look for: white noise, the coarser noise of cameras, film and scanners, or that "
+    "of few photons. auto tells them apart, and removes the artefacts of strong JPEG as well.",
+)
 @click.option(
     "--poisson-gain",
     type=Levels(1e-6),
     metavar="LEVELS|auto",
     help="What one photon adds, in the unit of --sigma: for noise that is stronger where it is "
-    "bright. --sigma is then that of the dark, 0 by default. auto finds both.",
+    "bright. --sigma is then that of the dark, 0 by default. auto is --noise photon.",
 )
 @click.option(
     "--strength",
@@ -44,6 +52,22 @@ from restore.imaging.bands import Pool
     show_default=True,
     metavar="X",
     help="Take the noise for X times as strong.",
+)
+@click.option(
+    "--chroma-strength",
+    type=FloatRange(0, 10),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Take the noise of the colours for X times as strong, besides.",
+)
+@click.option(
+    "--keep-grain",
+    type=FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="Share of the grain, the noise of the brightness, that is put back.",
 )
 @click.option(
     "--blend",
@@ -104,8 +128,9 @@ from restore.imaging.bands import Pool
 def denoise(inputs, options, estimate_only, **settings):
     """Remove noise.
 
-    Patches that look alike are gathered, and coded with a few atoms that are learned on
-    them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
+    What the noise is like is found out first: none, white, of few photons, or coarse as that of
+    cameras. Then patches that look alike are gathered, and coded with a few atoms that are learned
+    on them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
     out where it is white, while the mosaic becomes colours.
     """
     if estimate_only:
@@ -114,62 +139,57 @@ def denoise(inputs, options, estimate_only, **settings):
     return batch.run(functools.partial(denoise_picture, **settings), inputs, options, raw=True)
 
 
-def _check(*, sigma, poisson_gain, quality, dictionary, white, **settings):
+def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings):
     """Refuse settings that do not go together, before anything is read."""
     given = {name for name, value in settings.items() if value is not None}
+    classic = dictionary is not None or quality == "fast"
     if poisson_gain == "auto" and sigma != "auto":
         raise click.UsageError("--poisson-gain auto finds the sigma, too: leave out --sigma")
+    if noise not in ("auto", "white") and sigma != "auto":
+        raise click.UsageError(f"--sigma is of white noise: leave out --noise {noise}")
+    if noise not in ("auto", "photon") and poisson_gain is not None:
+        raise click.UsageError(f"--poisson-gain is of photons: leave out --noise {noise}")
     if dictionary != "learn" and given & {"n_atoms", "patch_size"}:
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
-    if dictionary is None and quality != "fast" and given & {"sparsity", "stride"}:
+    if not classic and given & {"sparsity", "stride"}:
         raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
+    if classic and settings["chroma_strength"] != 1:
+        raise click.UsageError("--chroma-strength goes without --dictionary and --quality fast")
 
 
-def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **settings):
+def denoise_picture(picture, *, pool, quality, dictionary, strength, chroma_strength, **settings):
     """`picture` without its noise, and how much it was."""
-    import numpy as np
-
-    from restore.files.picture import PictureWarning
-    from restore.imaging.noise import PhotonNoise, estimate_photon_noise
-    from restore.tasks.denoising import denoise, estimate_level
+    from restore.files.metadata import turned_back, upright
+    from restore.tasks.denoising import denoise, put_back
+    from restore.tasks.denoising.dictionary import Classic
 
     if picture.metadata.camera:
-        others = {"poisson_gain": poisson_gain, "white": white, "blend": blend, **settings}
-        return _denoised_raw(picture, sigma, others, pool)
-    facts = {}
-    levels = levels_in_unit(picture, None if sigma == "auto" else sigma, white)
-    given = None if sigma == "auto" else sigma / levels
-    if given and sigma < 1 < levels:
-        hint = f"--sigma {sigma:g} is in 8-bit levels: {255 * sigma:g} may be meant"
-        warnings.warn(hint, PictureWarning, stacklevel=2)
-    if poisson_gain == "auto":
-        photons = estimate_photon_noise(picture.samples, pool=pool)
-    else:
-        photons = PhotonNoise(poisson_gain / levels, given or 0.0) if poisson_gain else None
-    if photons:
-        sigma = photons.sigma
-        facts["poisson_gain"] = round(levels * photons.gain, 4)
-        settings["poisson_gain"] = photons
-    elif given is None:
-        sigma, facts["coarse"] = estimate_level(picture.samples, settings["strength"], pool=pool)
-    else:
-        sigma = given
-    facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(sigma)))), 2)
-    if levels == 1:
-        facts["unit"] = "of the samples"
-    if not settings["dictionary"] and settings["quality"] != "fast":
-        pool = batch.overall(pool, "denoising", _shares(picture))
-    samples = denoise(picture.samples, sigma, pool=pool, **settings)
-    if blend:
-        finite = np.isfinite(picture.samples)
-        samples[finite] += np.float32(blend) * (picture.samples[finite] - samples[finite])
+        others = {"quality": quality, "dictionary": dictionary, "strength": strength, **settings}
+        return _denoised_raw(picture, {**others, "chroma_strength": chroma_strength}, pool)
+    blend, grain = settings.pop("blend"), settings.pop("keep_grain")
+    # the blocks of JPEG begin where the file has its corner
+    coding = picture.metadata.coding
+    orientation = picture.metadata.orientation if coding else 1
+    picture = picture.replace(samples=turned_back(picture.samples, orientation))
+    names = ("sigma", "white", "noise", "poisson_gain")
+    noise, facts = _known_noise(picture, pool, **{name: settings.pop(name) for name in names})
+    classic = dictionary is not None or quality == "fast"
+    if not classic:
+        pool = batch.overall(pool, "denoising", _shares(picture, noise.kind))
+    samples = denoise(
+        picture.samples, quality=quality, noise=noise, coding=coding, strength=strength,
+        chroma_strength=chroma_strength, dictionary=dictionary,
+        settings=Classic(**settings) if classic else None, pool=pool,
+    )  # fmt: skip
+    samples = upright(put_back(picture.samples, samples, blend, grain), orientation)
     return batch.Result(picture.replace(samples=samples), facts)
 
 
-def _denoised_raw(picture, sigma, others, pool):
+def _denoised_raw(picture, others, pool):
     """A camera raw file developed without its noise."""
     from restore.files.raw import developed
 
+    sigma = others.pop("sigma")
     defaults = {param.name: param.default for param in denoise.params}
     given = [name for name, value in others.items() if value and value != defaults[name]]
     if given:
@@ -184,11 +204,53 @@ def _denoised_raw(picture, sigma, others, pool):
     )
 
 
-def _shares(picture):
+def _known_noise(picture, pool, *, sigma, white, noise, poisson_gain):
+    """The noise that is told or found, and what is said of it."""
+    import numpy as np
+
+    from restore.files.picture import PictureWarning
+    from restore.imaging.noise import Noise, PhotonNoise, estimate_noise
+
+    told = None if sigma == "auto" else sigma
+    levels = levels_in_unit(picture, told, white)
+    if told and told < 1 < levels:
+        hint = f"--sigma {told:g} is in 8-bit levels: {255 * told:g} may be meant"
+        warnings.warn(hint, PictureWarning, stacklevel=2)
+    channels = picture.samples.shape[2]
+    if poisson_gain not in (None, "auto"):
+        photons = PhotonNoise(poisson_gain / levels, (told or 0) / levels)
+        found = Noise("photon", np.zeros(channels) + photons.sigma, photons)
+    elif told is not None:
+        found = Noise("white", np.zeros(channels) + told / levels)
+    else:
+        kind = "photon" if poisson_gain == "auto" else noise
+        found = estimate_noise(picture.samples, picture.metadata.coding, kind, pool=pool)
+    return found, _said(found, levels)
+
+
+def _said(found, levels):
+    """Facts about noise, in the levels of --sigma."""
+    import numpy as np
+
+    facts = {"noise": found.kind}
+    facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(found.sigma)))), 2)
+    if found.photons:
+        facts["poisson_gain"] = round(levels * found.photons.gain, 4)
+    if levels == 1:
+        facts["unit"] = "of the samples"
+    return facts
+
+
+def _shares(picture, kind):
     """The stages of denoising by groups, and about how much of the time each takes."""
-    from restore.tasks.denoising import PASSES
+    from restore.tasks.denoising.white import PASSES
 
     channels = picture.samples.shape[2]
+    if kind in ("camera", "jpeg"):
+        channels = 3 if kind == "camera" else channels
+        half = channels * [("coding", 8)]
+        found = [("restoring", 1), ("grouping", 4), *half, ("grouping", 4), *half]
+        return [*found, ("correcting", 7 * channels)]
     codings = channels * (PASSES + 2) - 1  # but for the first
     first = [("restoring", 1), ("grouping", 4), ("coding", 8), ("grouping", 4)]
     return [*first, *codings * [("coding", 8)], ("correcting", 7 * channels)]
@@ -225,29 +287,43 @@ def _print_noise(inputs, options, white):
     return int(failed > 0)
 
 
-def _noise(picture, white, pool):
+def _noise(picture, white_level, pool):
     """What is known of the noise of one picture, in the levels of --sigma."""
-    from restore.imaging.noise import estimate_noise, estimate_photon_noise
+    from restore.imaging import jpeg
+    from restore.imaging.noise import estimate_noise
 
-    levels = levels_in_unit(picture, white=white)
-    sigmas, coarse = estimate_noise(picture.samples, pool=pool)
-    found = {"sigma": [round(levels * float(sigma), 2) for sigma in sigmas], "coarse": coarse}
-    photons = estimate_photon_noise(picture.samples, pool=pool)
-    if photons:
+    levels = levels_in_unit(picture, white=white_level)
+    noise = estimate_noise(picture.samples, picture.metadata.coding, pool=pool)
+    found = {"noise": noise.kind, "sigma": [round(levels * float(s), 2) for s in noise.sigma]}
+    if noise.photons:
         found["photons"] = {
-            name: round(levels * value, 4) for name, value in photons._asdict().items()
+            name: round(levels * value, 4) for name, value in noise.photons._asdict().items()
         }
+    if noise.kind == "camera":
+        white = float(jpeg.WEIGHTS[0]) if len(noise.sigma) == 3 else 1.0
+        light = noise.brightness / white
+        found["by_brightness"] = [
+            [round(255 * float(place)), round(levels * float(level), 2)]
+            for place, level in zip(light, noise.levels[:, 0] / white)
+        ]
     if levels == 1:
         found["unit"] = "of the samples"
     return found
 
 
-def _noise_words(sigma, coarse, photons=None, unit=None):
-    words = " ".join(f"{level:.2f}" for level in sigma)
+_WORDS = {
+    "none": "no noise",
+    "white": "white noise",
+    "photon": "photon noise",
+    "camera": "camera noise, stronger or weaker by brightness",
+    "jpeg": "artefacts of JPEG",
+}
+
+
+def _noise_words(noise, sigma, photons=None, by_brightness=None, unit=None):
+    words = f"{_WORDS[noise]}  " + " ".join(f"{level:.2f}" for level in sigma)
     if unit:
         words += f"  in the unit {unit}"
-    if coarse:
-        words += "  coarse"
     if photons:
-        words += "  photons: " + ", ".join(f"{name} {value:g}" for name, value in photons.items())
+        words += "  " + ", ".join(f"{name} {value:g}" for name, value in photons.items())
     return words

@@ -176,6 +176,11 @@ def upright(samples, orientation):
     return np.ascontiguousarray(samples)
 
 
+def turned_back(samples, orientation):
+    """What `upright` made upright, as the file had it."""
+    return upright(samples, {6: 8, 8: 6}.get(orientation, orientation))
+
+
 def stripped(metadata, profile_too=False):
     """Metadata of which only what decides how colours look is left, or not even that."""
     needed = {name: getattr(metadata, name) for name in ("alpha_kind", "pattern", "camera")}

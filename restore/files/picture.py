@@ -9,6 +9,7 @@ import numpy as np
 from restore.imaging import bands
 from restore.imaging.arrays import PictureWarning
 from restore.imaging.camera import Camera
+from restore.imaging.jpeg import Coding
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
@@ -50,6 +51,8 @@ class Metadata:
     alpha_kind : {"unassalpha", "assocalpha", "unspecified"}
         TIFF's word for the last channel: straight alpha, alpha that the colours have been
         multiplied by, or something that the file does not say.
+    coding : Coding or None
+        The tables of a JPEG file, for the samples before they were turned by `orientation`.
     """
 
     icc: bytes | None = None
@@ -62,6 +65,7 @@ class Metadata:
     pattern: str | None = None
     camera: Camera | None = None
     alpha_kind: str = "unassalpha"
+    coding: Coding | None = None
 
     def replace(self, **changes):
         """A copy with some fields replaced."""

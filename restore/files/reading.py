@@ -20,6 +20,7 @@ from restore.files.pnm import read_pnm
 from restore.files.raw import read_raw
 from restore.files.safe import open_regular
 from restore.files.tiff import read_tiff
+from restore.imaging.jpeg import Coding
 
 #: Readers of formats that Pillow does not read, or cuts to 8 bits.
 _READERS = {
@@ -136,6 +137,8 @@ def _read_with_pillow(file, page, max_pixels):
         if image.mode in ("CMYK", "YCCK"):
             raise PictureError("a CMYK picture: convert it to RGB first")
         fields = tolerant(_pillow_fields, image)
+        if name == "jpeg":
+            fields["coding"] = _jpeg_coding(image)
         image.load()
         if image.mode == "P":
             warn("a palette picture becomes a full-colour one")
@@ -145,6 +148,20 @@ def _read_with_pillow(file, page, max_pixels):
         if image.mode not in ("L", "LA", "RGB", "RGBA"):
             raise PictureError(f"pictures of kind {image.mode} are not supported")
         yield picture_of(np.asarray(image), fields, depth="8", alpha=image.mode.endswith("A"))
+
+
+def _jpeg_coding(image):
+    """The tables of an open JPEG file; None where they are of a kind that nothing is known of."""
+    tables = [image.quantization.get(layer[3]) for layer in image.layer]
+    colours_as_they_are = image.info.get("adobe_transform") == 0 and len(tables) == 3
+    if None in tables or colours_as_they_are:
+        return None
+    (_, across, down, _), *others = image.layer
+    sampling = {(down / layer[2], across / layer[1]) for layer in others} or {(1, 1)}
+    try:
+        return Coding(tuple(map(tuple, tables)), tuple(map(int, sampling.pop())))
+    except ValueError:  # components of other numbers or sizes
+        return None
 
 
 def _pillow_fields(image):

@@ -269,3 +269,128 @@ def _spread(cells, sampling, shape):
     share = (rows - top).astype(np.float32)[:, None]
     result[:] = across[top] * (1 - share) + across[bottom] * share
     return result
+
+
+# Pictures that were JPEG files before -----------------------------------------------------
+
+#: Coefficients that are looked at: those of the lowest frequencies u + v, but for the mean.
+_LOWEST = 6
+
+#: Blocks that are looked at, and coefficients that say something at least.
+_SAMPLE, _FEWEST = 4000, 60
+
+#: Mean of cos(2 pi c / step) over coefficients c from which a step is believed: 1 where they
+#: are multiples of it, 0 where they are anything.
+_BELIEVED = 0.6
+
+_LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+_COLOUR = (
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99,
+    24, 26, 56, 99, 99, 99, 99, 99, 47, 66, 99, 99, 99, 99, 99, 99,
+    *32 * (99,),
+)  # fmt: skip
+
+
+def tables(quality, channels):
+    """The tables of a quality, 1 to 100, as the Independent JPEG Group's library scales them.
+
+    References
+    ----------
+    ITU-T T.81, annex K.1, for the tables.
+    """
+    if not 1 <= quality <= 100:
+        raise ValueError(f"a JPEG quality is 1 to 100, not {quality}")
+    percent = 5000 // quality if quality < 50 else 200 - 2 * quality
+    scaled = [
+        tuple(min(max((percent * step + 50) // 100, 1), 255) for step in table)
+        for table in (_LUMINANCE, _COLOUR)
+    ]
+    return (scaled[0],) if channels == 1 else (scaled[0], scaled[1], scaled[1])
+
+
+def history(planes):
+    """The last JPEG coding of a picture that is no JPEG file any more.
+
+    Coefficients of a picture that was coded are multiples of the steps, in blocks that begin at
+    one of 8x8 places: anywhere, where the picture was cropped since.
+
+    Parameters
+    ----------
+    planes : (channels, height, width) float32 ndarray
+        From `to_planes`.
+
+    Returns
+    -------
+    (quality, sampling, (row, column)) or None
+        Of `tables`; where the first whole block of all components begins; None where there is
+        no trace.
+
+    References
+    ----------
+    Fan & de Queiroz, "Identification of bitmap compression history: JPEG detection and quantizer
+    estimation", IEEE Transactions on Image Processing 12(2), 2003.
+    """
+    light = planes[0] - np.float32((WEIGHTS[0] if len(planes) == 3 else 1) * 128 / 255)
+    light = light * np.float32(255 / (WEIGHTS[0] if len(planes) == 3 else 1))
+    if min(light.shape) < 3 * SIDE:
+        return None
+    high = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel() >= SIDE
+    best, place = -1.0, (0, 0)
+    for row in range(SIDE):
+        for column in range(SIDE):
+            found = _sample(light[row:, column:])
+            share = float(np.mean(np.abs(found[:, high]) < 0.6))
+            if share > best + 1e-9:
+                best, place = share, (row, column)
+    quality = _quality(_sample(light[place[0] :, place[1] :]), 0)
+    if quality is None:
+        return None
+    if len(planes) == 1:
+        return quality, (1, 1), place
+    scale = np.float32(255 / WEIGHTS[1])
+    scores = {}
+    for sampling in ((2, 2), (1, 1), (1, 2)):
+        for shift in np.ndindex(sampling):
+            row, column = (p + SIDE * s for p, s in zip(place, shift))
+            samples = _stored(scale * planes[1][row:, column:], *sampling)
+            scores[sampling, (row, column)] = _score(_sample(samples), tables(quality, 3)[1])
+    # with hardly a coefficient left it is most likely what cameras and the web use
+    (sampling, place), _ = max(scores.items(), key=lambda item: max(item[1] or 0, _BELIEVED))
+    return quality, sampling, place
+
+
+def _sample(plane):
+    """Coefficients (blocks, 64) of some blocks of a plane whose first block is a whole one."""
+    blocks = _blocks(plane)
+    chosen = blocks[:: max(1, len(blocks) // _SAMPLE)]
+    with bands.one_blas_thread:
+        return chosen @ _basis()
+
+
+def _score(coefficients, table):
+    """Mean of cos(2 pi c / step) where c is not near 0; None where there are too few."""
+    frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
+    steps = np.array(table, np.float32)
+    chosen = (frequency > 0) & (frequency <= _LOWEST) & (steps >= 3)
+    ratios = coefficients[:, chosen] / steps[chosen]
+    ratios = ratios[np.abs(ratios) > 0.6]
+    if ratios.size < _FEWEST:
+        return None
+    return float(np.cos(2 * np.pi * ratios).mean())
+
+
+def _quality(coefficients, component):
+    """The quality whose steps the coefficients are multiples of, the lowest of equal ones."""
+    scores = {
+        quality: _score(coefficients, tables(quality, 3)[component]) for quality in range(1, 96)
+    }
+    scores = {quality: score for quality, score in scores.items() if score is not None}
+    best = max(scores.values(), default=0.0)
+    if best < _BELIEVED:
+        return None
+    return min(quality for quality, score in scores.items() if score > best - 0.01)

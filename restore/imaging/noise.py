@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restore.imaging import bands
+from restore.imaging import bands, jpeg, noise_map
 from restore.imaging.arrays import as_image, working
 
 _SIDE = 8
@@ -26,42 +26,35 @@ _FEWEST, _MOST = 256, 250_000
 _BATCH = 16_384
 
 #: Noise that is so many times stronger at half the size than at full size, in the unit of white
-#: noise, begins to be taken for coarser than the pixels, and is so altogether. White noise
-#: gives 1, JPEG files of cameras 3 and more. So do clean pictures: see `_evenness`.
-_COARSE = 2.3, 2.8
+#: noise, may be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more;
+#: so do clean pictures.
+_COARSE = 1.5
 
-#: Sigma that serves against such noise, in standard deviations of white noise at half the size:
-#: what reaches the low frequencies, where most of it is. Found on photographs of three cameras.
-_COARSE_GAIN = 3
+#: Noise of at least this share of what the whole spectrum shows is white.
+_WHITE = 0.75
 
 #: The energy of flat blocks at high frequencies differs from block to block. The standard
-#: deviation of its logarithm is 0.3 for white noise and up to 0.5 for that of cameras, more where
-#: JPEG cuts weak noise off, and much more for texture. Up to the first of these it is
-#: taken for noise, and not at all from the second on. Blocks at full size are fewer and flatter.
-_EVEN, _WHITE_EVEN = (0.6, 0.95), (0.45, 0.6)
-
-#: Coarse noise that is weaker than the first of these may look as uneven as that, for images in
-#: [0, 1]. From the second on, JPEG leaves it as it is, and texture that is taken for it does
-#: the more harm: its spread counts as so many times larger.
-_STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
-
-#: Share of the classes of brightness that have to show coarse noise for it to be believed:
-#: nothing below the first, all from the second on. A clear sky is not enough.
-_AGREE = 0.4, 0.6
+#: deviation of its logarithm is 0.3 for white noise and much more for texture. Up to the first of
+#: these it is taken for noise, and not at all from the second on.
+_WHITE_EVEN = (0.45, 0.6)
 
 #: The energy of white noise is the same at all frequencies. What there is more of it at the
 #: middle ones than at the high ones counts as so much of a spread.
 _TILT = 0.08
 
 #: Classes of brightness in which the variance is measured, most and least; blocks in a class
-#: at least; and the share of them, those with least picture in them, that count for photon
-#: noise and for coarse noise.
-_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE, _COARSE_SHARE = 24, 6, 1500, 0.1, 0.2
+#: at least; and the share of them, those with least picture in them, that count.
+_CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
 
 #: Photon noise is told from white by a variance at least so many times larger in the bright
 #: than in the dark, and by a line that misses the variances by at most this share, and by
 #: this share of what a constant misses.
 _CONTRAST, _MISFIT, _GAINED = 1.5, 0.2, 0.5
+
+#: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
+#: of samples in [0, 1]: quality 85 leaves about that.
+KINDS = ("none", "white", "photon", "camera", "jpeg")
+_JPEG_ERROR = 4 / 255
 
 
 class PhotonNoise(NamedTuple):
@@ -82,50 +75,118 @@ class PhotonNoise(NamedTuple):
     pedestal: float = 0.0
 
 
-def estimate_noise(image, *, pool=None):
-    """The sigma to denoise each channel with, and whether the noise is coarse.
+class Noise(NamedTuple):
+    """The noise of a picture.
 
-    Noise that went through a camera's processing and JPEG is smooth, and next to nothing of
-    it is left in the high frequencies that `estimate_sigma` looks at. It shows at half the
-    size, and needs a sigma well above its standard deviation. What is between white and
-    coarse gets a sigma between.
+    Attributes
+    ----------
+    kind : {"none", "white", "photon", "camera", "jpeg"}
+        ``"camera"`` is noise coarser than the pixels, by brightness, as cameras, film and
+        scanners leave; ``"jpeg"`` the error of a JPEG file alone.
+    sigma : (channels,) float64 ndarray
+        Standard deviation in each channel, its mean over the picture, in the unit of the image.
+    photons : PhotonNoise or None
+        For ``"photon"``.
+    brightness : (n_classes,) ndarray or None
+        For ``"camera"``: of each class, on the first plane of `restore.imaging.jpeg.to_planes`.
+    levels : (n_classes, channels) ndarray or None
+        For ``"camera"``: standard deviation in each plane.
+    """
 
-    Fine texture looks alike at half the size. Coarse noise is believed where flat blocks of the
-    same brightness have nearly the same energy, in most classes of brightness and in all
-    channels: the energy of texture varies from place to place. Its level is the median of
-    the classes that show it. Pictures of less than about 200x200 pixels have too few blocks to
-    tell. White noise, too, is believed only as far as the flattest blocks look like it.
+    kind: str
+    sigma: np.ndarray
+    photons: PhotonNoise | None = None
+    brightness: np.ndarray | None = None
+    levels: np.ndarray | None = None
+
+
+def estimate_noise(image, coding=None, kind="auto", *, pool=None):
+    """What noise a picture has.
+
+    White noise is measured at high frequencies, where least picture is, and believed as far as
+    the flattest blocks look alike. Photon noise is white noise whose variance follows the
+    brightness. Noise that is weaker at high frequencies than at middle ones has been through a
+    camera, or is texture: a network that was taught on both tells them apart
+    (`restore.imaging.noise_map`).
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
+    coding : Coding, optional
+        What the JPEG file that it was read from said.
+    kind : {"auto", "white", "photon", "camera"}
+        Look for this kind only.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
-    sigmas : (channels,) float64 ndarray
-        In the unit of the image; of integers, in that of [0, 1]. Lower than those of
-        `estimate_sigma` where these come from texture.
-    coarse : bool
+    Noise
+
+    Raises
+    ------
+    ValueError
+        If the image is not of the kind that is asked for: camera noise is looked for in
+        finite images in [0, 1].
     """
     work = working(as_image(image))
-    image = work.image
+    channels = work.image.shape[2]
+    none = np.zeros(channels)
+    finished = work.unit == 1 and bool(work.known.all())
+    if kind == "camera" and not finished:
+        raise ValueError("camera noise is looked for in finite images in [0, 1] only")
+    white, ratio = _white(work.image, pool)
+    if kind == "white":
+        return Noise("white", work.unit * white)
+    if kind != "photon" and finished and (kind == "camera" or coding or ratio > _COARSE):
+        found = _camera(work.image, coding, pool)
+        if (
+            kind == "camera"
+            or coding
+            or np.linalg.norm(white) < _WHITE * np.linalg.norm(found.sigma)
+        ):
+            return found
+    photons = estimate_photon_noise(image, pool=pool) if kind == "photon" or white.any() else None
+    if photons:
+        mean = float(work.image[work.known].mean()) * work.unit
+        level = np.sqrt(photons.gain * max(mean - photons.pedestal, 0) + photons.sigma**2)
+        return Noise("photon", none + level, photons)
+    if kind == "photon" or not white.any():
+        return Noise("none", none)
+    return Noise("white", work.unit * white)
+
+
+def _white(image, pool):
+    """White noise of each channel, and how many times stronger it is at half the size."""
     blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
-    white = np.array([_whiteness(of_plane) for of_plane in blocks])
+    white = sigmas * [_whiteness(of_plane) for of_plane in blocks]
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
-        return work.unit * white * sigmas, False
+        return white, 1.0
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halves = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
-    halved = 2 * np.array([of_plane.sigma() for of_plane in halves])
-    evenness, levels = np.transpose([_evenness(of_plane) for of_plane in halves])
-    ratio = np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)
-    coarse = np.interp(ratio, _COARSE, (0, 1)) * np.interp(evenness.mean(), _AGREE, (0, 1))
-    between = sigmas ** (1 - coarse) * (_COARSE_GAIN * levels) ** coarse
-    return work.unit * np.maximum(white, coarse) * between, bool(coarse > 0.5)
+    halved = 2 * np.array([_Blocks(plane, pool).sigma() for plane in np.moveaxis(half, 2, 0)])
+    return white, float(np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12))
+
+
+def _camera(image, coding, pool):
+    """Noise by brightness, or what JPEG left."""
+    planes = jpeg.to_planes(image)
+    brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
+    if levels.any():
+        return Noise("camera", _in_channels(levels), None, brightness, levels)
+    if coding:
+        error = np.sqrt(coding.error(planes, pool=pool).mean(axis=(1, 2)))
+        if np.linalg.norm(error) > _JPEG_ERROR * np.sqrt(len(error)):
+            return Noise("jpeg", _in_channels(error[None]))
+    return Noise("none", np.zeros(len(planes)))
+
+
+def _in_channels(levels):
+    """Standard deviations in the planes of JPEG, as those in the channels."""
+    mixing = jpeg.from_planes(np.eye(levels.shape[1], dtype=np.float32)[:, None])[0]
+    return np.sqrt(np.square(mixing).T @ np.square(levels).mean(axis=0))
 
 
 def _whiteness(blocks):
@@ -136,26 +197,6 @@ def _whiteness(blocks):
         return 0.0
     tilt = squares[:, blocks.middle].mean() / high.mean() - 1
     return float(np.interp(_spread(high) + _TILT * max(tilt, 0), _WHITE_EVEN, (1, 0)))
-
-
-def _evenness(blocks):
-    """Coarse noise in a plane at half the size: share of its classes that show it, its level.
-
-    The level is that of white noise at full size with the same variance at low frequencies.
-    """
-    found, levels = [], []
-    for flattest in _classes(blocks, _COARSE_SHARE):
-        level = 2 * np.sqrt(blocks.variance(flattest))
-        strict = np.interp(np.log(max(level, 1e-12)), np.log(_STRENGTHS), (1, _STRICTER))
-        spread = _spread(blocks.squares(flattest)[:, blocks.high])
-        found.append(np.interp(strict * spread, _EVEN, (1, 0)))
-        levels.append(level)
-    if len(found) < _FEWEST_CLASSES or not any(found):
-        return 0.0, 0.0
-    order = np.argsort(levels, kind="stable")
-    shares = np.cumsum(np.array(found)[order])
-    median = order[np.searchsorted(shares, shares[-1] / 2)]
-    return float(np.mean(found)), float(levels[median])
 
 
 def _spread(squares):

@@ -153,28 +153,40 @@ def spread(planes, brightness, levels):
 
 
 def measured(planes, coding=None, *, pool=None):
-    """Features (n_classes, n_features) of each class of brightness, and its brightness."""
-    energies, means = _blocks(planes, pool)
-    order = np.argsort(means, kind="stable")
-    n_classes = max(1, min(_CLASSES, len(order) // _BLOCKS))
-    found, brightness = [], []
-    for members in np.array_split(order, n_classes):
-        flatness = np.argsort(energies[members, 0, :3].sum(axis=1), kind="stable")
-        features = []
-        for share in _SHARES:
-            chosen = members[flatness[: max(8, int(share * len(members)))]]
-            features.append(np.log(energies[chosen].mean(axis=0) + _NONE).ravel())
-        logs = np.log(energies[chosen] + _NONE)
-        features.append(logs[:, 0].std(axis=0))
-        features.append(np.log(np.median(energies[members], axis=0) + _NONE).ravel())
-        features.append([means[members].mean(), means[members].std()])
-        found.append(np.concatenate(features))
-        brightness.append(means[members].mean())
-    found = np.array(found, np.float32)
+    """Features (n_classes, n_features) of each class of brightness, and its brightness.
+
+    They are measured at full and at half size, where coarse noise shows.
+    """
+    height, width = (max(n // 2, 1) for n in planes.shape[1:])
+    even = np.pad(planes, [(0, 0), *((0, max(0, 2 - n)) for n in planes.shape[1:])], mode="edge")
+    even = even[:, : 2 * height, : 2 * width]
+    half = even.reshape(len(planes), height, 2, width, 2).mean(axis=(2, 4))
+    measurements = [_blocks(part, step, pool) for part, step in ((planes, _STEP), (half, 2))]
+    fewest = min(len(means) for _, means in measurements)
+    n_classes = max(1, min(_CLASSES, fewest // _BLOCKS))
+    found = []
+    for energies, means in measurements:
+        classes = np.array_split(np.argsort(means, kind="stable"), n_classes)
+        found.append(np.array([_features(energies[c], means[c]) for c in classes], np.float32))
+    brightness = found[0][:, -2].copy()
+    found = np.concatenate(found, axis=1)
     least = np.sort(found, axis=0)[: max(1, n_classes // 3)].mean(axis=0)
     common = np.concatenate([least, found.mean(axis=0), _file(coding), [len(planes) == 3]])
     common = np.broadcast_to(common.astype(np.float32), (n_classes, len(common)))
-    return np.concatenate([found, common], axis=1), np.array(brightness, np.float32)
+    return np.concatenate([found, common], axis=1), brightness
+
+
+def _features(energies, means):
+    """What is measured on the blocks of a class: energies (n, 3, rings) and means (n,)."""
+    flatness = np.argsort(energies[:, 0, :3].sum(axis=1), kind="stable")
+    features = []
+    for share in _SHARES:
+        chosen = flatness[: max(8, int(share * len(means)))]
+        features.append(np.log(energies[chosen].mean(axis=0) + _NONE).ravel())
+        # that of noise differs less from block to block than that of texture
+        features.append(np.log(energies[chosen, 0] + _NONE).std(axis=0))
+    features.append(np.log(np.median(energies, axis=0) + _NONE).ravel())
+    return np.concatenate([*features, [means.mean(), means.std()]])
 
 
 def _file(coding):
@@ -197,10 +209,10 @@ def _ring_numbers():
     return rings
 
 
-def _blocks(planes, pool):
+def _blocks(planes, step, pool):
     """Mean square in each ring of each plane (n, 3, rings), and mean of the first plane (n,)."""
     channels, height, width = planes.shape
-    step = max(_STEP, int(np.ceil(np.sqrt(height * width / _MOST))))
+    step = max(step, int(np.ceil(np.sqrt(height * width / _MOST))))
     rows, columns = (np.arange(0, max(1, n - SIDE + 1), step) for n in (height, width))
     if min(height, width) < SIDE:
         planes = np.pad(

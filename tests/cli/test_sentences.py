@@ -41,7 +41,7 @@ def picture(tmp_path):
         ("upscale", "did you mean super-resolve?"),
         ("denose", "did you mean denoise?"),
         ("debayer", "did you mean demosaic?"),
-        ("deblock", "nothing here removes the blocks of JPEG"),
+        ("deblock", "did you mean dejpeg?"),
         ("xyz", "No such command 'xyz'."),
     ],
 )

@@ -13,6 +13,7 @@ import threadpoolctl
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
+from restore.tasks.denoising.dictionary import Classic
 
 
 @pytest.mark.parametrize("threads", [1, 2, 4, 32, None])
@@ -126,10 +127,11 @@ def test_two_tasks_at_once_are_as_one_after_the_other():
     from restore import demosaic, denoise
 
     noisy = np.random.default_rng(0).random((48, 48)).astype(np.float32)
+    short = Classic(iterations=1)
     tasks = [
         lambda: denoise(noisy, 0.2, pool=Pool(2)),
         lambda: demosaic(noisy, quality="fast", pool=Pool(2)),
-        lambda: denoise(noisy, 0.1, dictionary="learn", iterations=1, pool=Pool(2)),
+        lambda: denoise(noisy, 0.1, dictionary="learn", settings=short, pool=Pool(2)),
     ]
     expected = [task().tobytes() for task in tasks]
     with ThreadPoolExecutor(3) as pool:

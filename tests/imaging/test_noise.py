@@ -84,15 +84,29 @@ def test_pictures_are_taken_as_everywhere(shape):
     assert len(estimate_sigma(levels)) == (3 if shape[2:] == (3,) else 1)
 
 
-def test_coarse_noise_is_told_from_white():
-    clean = read_picture(SAMPLES / "camera-clean.png").samples
+@pytest.mark.parametrize("name", ["camera", "chelsea"])
+def test_kinds_of_noise_are_told_apart(name):
+    clean = read_picture(SAMPLES / f"{name}-clean.png").samples
+    assert (estimate_noise(clean).sigma < 0.5 / 255).all()
     noise = np.random.default_rng(0).standard_normal(clean.shape)
-    white, coarse = estimate_noise((clean + 0.02 * noise).astype(np.float32))
-    assert not coarse and np.allclose(white, 0.02, rtol=0.1)
-    smooth = ndimage.gaussian_filter(noise, (1.2, 1.2, 0))
-    smooth *= 0.02 / smooth.std()
-    sigma, coarse = estimate_noise((clean + smooth).astype(np.float32))
-    assert coarse and 0.02 < sigma[0] < 0.2
+    found = estimate_noise((clean + 0.04 * noise).astype(np.float32))
+    assert found.kind == "white" and np.allclose(found.sigma, 0.04, rtol=0.1)
+    assert estimate_noise(photons(clean, 0.02)).kind == "photon"
+    coarse = ndimage.gaussian_filter(noise, (1.2, 1.2, 0))
+    coarse *= 0.04 / coarse.std()
+    found = estimate_noise(np.clip(clean + coarse, 0, 1).astype(np.float32))
+    assert found.kind == "camera" and np.allclose(found.sigma, 0.04, rtol=0.35)
+    assert len(found.brightness) == len(found.levels) and (np.diff(found.brightness) > 0).all()
+
+
+def test_a_kind_can_be_forced():
+    image = noisy(read_picture(SAMPLES / "camera-clean.png").samples, 0.04)
+    for kind in ("white", "camera"):
+        found = estimate_noise(image, kind=kind)
+        assert found.kind == kind and np.allclose(found.sigma, 0.04, rtol=0.35)
+    assert estimate_noise(image, kind="photon").kind == "none"
+    with pytest.raises(ValueError, match="finite images"):
+        estimate_noise(300 * image, kind="camera")
 
 
 def test_stabilised_noise_has_the_variance_1_and_comes_back():
@@ -132,14 +146,3 @@ def test_photon_noise_is_found(name, gain, sigma, pedestal):
 @pytest.mark.parametrize("path", CLEAN, ids=lambda path: path.stem)
 def test_white_noise_is_not_taken_for_photons(path, level):
     assert estimate_photon_noise(noisy(read_picture(path).samples, level / 255)) is None
-
-
-def test_between_white_and_coarse_there_is_no_jump():
-    clean = read_picture(SAMPLES / "camera-clean.png").samples
-    noise = np.random.default_rng(0).standard_normal(clean.shape)
-    sigmas = []
-    for width in np.linspace(0.57, 0.69, 49):
-        smooth = ndimage.gaussian_filter(noise, (width, width, 0))
-        smooth *= 0.04 / smooth.std()
-        sigmas.append(estimate_noise((clean + smooth).astype(np.float32))[0][0])
-    assert (np.diff(np.log(sigmas)) < 0.5).all() and max(sigmas) > 5 * min(sigmas)

@@ -11,6 +11,7 @@ import restore
 from restore import kernels
 from restore.sparse import coding, dictionary_learning
 from restore.sparse.dictionary import overcomplete_dct
+from restore.tasks.denoising.dictionary import Classic
 
 MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
 
@@ -21,8 +22,15 @@ def test_every_kernel_is_compiled_once(channels):
     noisy = np.random.default_rng(0).random((24, 30, channels))
     for array in (noisy, noisy.astype(np.float32)[:, ::-1], (255 * noisy).astype(np.uint8)):
         restore.denoise(array, 0.1)
-        restore.denoise(array, 0.1, dictionary="learn", n_atoms=32, patch_size=4, iterations=1)
-        restore.denoise(array, dictionary="grey" if channels == 1 else "colour", stride=3)
+        restore.denoise(
+            array, 0.1, dictionary="learn", settings=Classic(n_atoms=32, patch_size=4, iterations=1)
+        )
+        restore.denoise(
+            array,
+            0.05,
+            dictionary="grey" if channels == 1 else "colour",
+            settings=Classic(stride=3),
+        )
         restore.inpaint(array, array[..., 0] > array[..., 0].mean())
         restore.inpaint(array, array[..., 0] > array[..., 0].mean(), dictionary="learn")
         restore.inpaint(array, np.pad(np.ones((9, 9)), ((8, 7), (11, 10))), sigma=0.1)

@@ -21,6 +21,7 @@ import restore
 from restore.imaging import archive
 from restore.imaging.arrays import PictureWarning
 from restore.imaging.bands import Pool
+from restore.imaging.noise import PhotonNoise
 from restore.kernels import jit
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary
@@ -226,7 +227,7 @@ TASKS = {
     "denoise": lambda image, unit: restore.denoise(image, 0.1 * unit, pool=Pool(1)),
     "estimate and denoise": lambda image, unit: restore.denoise(image, pool=Pool(1)),
     "photons": lambda image, unit: restore.denoise(
-        image, poisson_gain=0.02 * unit, quality="fast", pool=Pool(1)
+        image, noise=PhotonNoise(0.02 * unit), quality="fast", pool=Pool(1)
     ),
     "inpaint": lambda image, unit: restore.inpaint(image, MASK, pool=Pool(1)),
     "inpaint by a dictionary": lambda image, unit: restore.inpaint(

@@ -12,7 +12,9 @@ from restore.imaging.arrays import PictureWarning, as_image
 from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
-from restore.tasks.denoising import group_estimates
+from restore.imaging.noise import PhotonNoise
+from restore.tasks.denoising.dictionary import Classic
+from restore.tasks.denoising.white import group_estimates
 from tests import SAMPLES
 
 
@@ -111,13 +113,17 @@ def test_sigma_is_no_word():
         restore.denoise(np.zeros((9, 9)), "auto")
 
 
-@pytest.mark.parametrize(
-    "settings", [{"strength": -1}, {"n_atoms": -3}, {"patch_size": 0}, {"sparsity": 0}]
-)
+@pytest.mark.parametrize("name", ["strength", "chroma_strength"])
+def test_impossible_strengths_are_told(name):
+    with pytest.raises(ValueError, match=f"{name} is 0 or more"):
+        restore.denoise(np.zeros((9, 9)), 0.1, **{name: -1})
+
+
+@pytest.mark.parametrize("settings", [{"n_atoms": -3}, {"patch_size": 0}, {"sparsity": 0}])
 def test_impossible_settings_are_told(settings):
     (name,) = settings
-    with pytest.raises(ValueError, match=f"{name} is . or more"):
-        restore.denoise(np.zeros((9, 9)), 0.1, dictionary="learn", **settings)
+    with pytest.raises(ValueError, match=f"{name} is 1 or more"):
+        Classic(**settings)
 
 
 def test_unknown_qualities_are_told():
@@ -128,13 +134,13 @@ def test_unknown_qualities_are_told():
 @pytest.mark.parametrize("name", ["n_atoms", "patch_size", "sparsity", "stride"])
 def test_settings_without_effect_are_told(name):
     with pytest.raises(ValueError, match="for coding over one dictionary"):
-        restore.denoise(np.zeros((9, 9)), 0.1, **{name: 4})
+        restore.denoise(np.zeros((9, 9)), 0.1, settings=Classic(**{name: 4}))
 
 
 @pytest.mark.parametrize("settings", [{"dictionary": "grey"}, {"dictionary": "learn"}])
 def test_one_dictionary_for_the_whole_picture(settings):
     clean = picture("camera")
-    result = restore.denoise(noisy(clean, 25), 25 / 255, iterations=2, **settings)
+    result = restore.denoise(noisy(clean, 25), 25 / 255, settings=Classic(iterations=2), **settings)
     assert psnr(clean, result) > 28
 
 
@@ -179,10 +185,10 @@ def test_photon_noise():
     gain = 1 / 50
     photons = np.random.default_rng(0).poisson(clean / gain)
     image = (gain * photons).astype(np.float32)
-    result = restore.denoise(image, poisson_gain=gain)
+    result = restore.denoise(image, noise=PhotonNoise(gain))
     assert psnr(clean, result) > psnr(clean, image) + 6
     assert abs(result.mean() - clean.mean()) < 0.005
-    assert psnr(clean, result) > psnr(clean, restore.denoise(image))
+    assert psnr(clean, result) > psnr(clean, restore.denoise(image, noise="white"))
 
 
 def test_photon_noise_is_found():
@@ -190,26 +196,26 @@ def test_photon_noise_is_found():
     rng = np.random.default_rng(0)
     image = 0.1 + 0.02 * rng.poisson(clean / 0.02) + 0.01 * rng.standard_normal(clean.shape)
     image[20:22, 30] = np.nan
-    found = restore.denoise(image, quality="fast", poisson_gain="auto")
+    found = restore.denoise(image, quality="fast")
     np.testing.assert_array_equal(np.isnan(found), np.isnan(image))
     known = ~np.isnan(image)
-    told = restore.denoise(image - 0.1, 0.01, "fast", poisson_gain=0.02) + 0.1
+    told = restore.denoise(image - 0.1, quality="fast", noise=PhotonNoise(0.02, 0.01)) + 0.1
     errors = [np.mean((result - clean - 0.1)[known] ** 2) for result in (found, told)]
     assert errors[0] < 1.05 * errors[1]
 
 
-def test_white_noise_is_denoised_as_ever_where_no_photons_are_found():
+def test_a_picture_of_other_noise_than_is_looked_for_comes_back():
     image = noisy(picture("camera", 64, 64), 15)
-    result = restore.denoise(image, quality="fast", poisson_gain="auto")
-    np.testing.assert_array_equal(result, restore.denoise(image, quality="fast"))
+    np.testing.assert_array_equal(restore.denoise(image, noise="photon"), image)
 
 
 @pytest.mark.parametrize(
-    "settings", [{"poisson_gain": "some"}, {"sigma": 0.1}, {"poisson_gain": -1}]
+    "settings",
+    [{"noise": "some"}, {"sigma": 0.1, "noise": "camera"}, {"noise": PhotonNoise(-1)}],
 )
-def test_impossible_photons_are_told(settings):
-    with pytest.raises(ValueError, match="poisson_gain"):
-        restore.denoise(np.zeros((9, 9)), **{"poisson_gain": "auto", **settings})
+def test_impossible_noise_is_told(settings):
+    with pytest.raises(ValueError, match="noise"):
+        restore.denoise(np.zeros((9, 9)), **settings)
 
 
 def test_strength_multiplies_the_noise():

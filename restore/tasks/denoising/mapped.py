@@ -20,6 +20,9 @@ FIRST, SECOND = 2.2, 1.1
 #: Energy that makes an atom the picture's, in these variances.
 THRESHOLD = 2.4
 
+#: Variance below which noise cannot be seen, and is not taken out.
+LEAST = (0.03 / 255) ** 2
+
 #: Noise, as a standard deviation of samples in [0, 1], that the coders were taught with.
 LEARNED = (1 / 255, 50 / 255)
 

@@ -1,0 +1,63 @@
+"""The command ``restore dejpeg``."""
+
+import dataclasses
+import functools
+
+import click
+
+from restore import batch
+from restore.cli.options import PictureCommand, batch_options, model
+from restore.files.formats import format_of_name
+
+
+@click.command(cls=PictureCommand)
+@click.option(
+    "--quality-was",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    help="For pictures that are no JPEG files any more: the quality of the file that they once "
+    "were. [default: found in the picture]",
+)
+@model("A coder taught on JPEG pictures by training/unrolled.py. [default: the packaged ones]")
+@batch_options(suffix="-dejpeg")
+def dejpeg(inputs, options, **settings):
+    """Remove the blocks, ringing and stains of JPEG.
+
+    The file says how coarsely it was quantised, and the result stays within what that allows.
+    With --depth 16 smooth areas keep the levels between. The result is a PNG unless another name or
+    --format is given.
+    """
+    beside = options.output is None or format_of_name(options.output) is None
+    if options.format is None and beside:
+        options = dataclasses.replace(options, format="png")  # which adds no artefacts
+    return batch.run(functools.partial(dejpeg_picture, **settings), inputs, options)
+
+
+def dejpeg_picture(picture, *, pool, quality_was, model):
+    """`picture` without the artefacts of JPEG, and what was known of them."""
+    from restore.files.metadata import turned_back, upright
+    from restore.sparse.unrolled import Coder
+    from restore.tasks.denoising.artefacts import dejpeg
+
+    coding = picture.metadata.coding if quality_was is None else None
+    orientation = picture.metadata.orientation if coding else 1
+    pool = batch.overall(pool, "removing artefacts", _shares(picture))
+    samples, found = dejpeg(
+        turned_back(picture.samples, orientation),
+        coding,
+        quality_was=quality_was,
+        model=Coder.load(model) if model else None,
+        pool=pool,
+    )
+    facts = {"error": round(255 * found.sigma, 2)}
+    if found.quality is not None:
+        facts["quality"] = found.quality
+    return batch.Result(picture.replace(samples=upright(samples, orientation)), facts)
+
+
+def _shares(picture):
+    """The stages of the work, and about how much of the time each takes."""
+    codings = 2 * picture.samples.shape[2]
+    first = [("restoring", 1), ("grouping", 4), ("grouping", 4)]
+    return [*first[:2], *codings // 2 * [("coding", 8)], first[2], *codings // 2 * [("coding", 8)],
+            ("correcting", 7 * codings // 2)]  # fmt: skip

@@ -1,0 +1,144 @@
+"""Removing the artefacts of JPEG: blocks, ringing, stains of colour.
+
+The file's tables say how wrong the decoded picture is from place to place, and between what
+bounds the coefficients of the true one lie (`restore.imaging.jpeg`). Groups of similar patches are
+coded over that error as over noise, a coder taught on JPEG pictures corrects the result, and
+both are brought back into the bounds.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from restore.imaging import jpeg
+from restore.imaging.arrays import as_image
+from restore.sparse import unrolled
+from restore.tasks.denoising import mapped, white
+
+#: Error, as a standard deviation of samples in [0, 1], that cannot be seen.
+UNSEEN = 0.3 / 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Artefacts:
+    """What is known of the JPEG file that a picture was.
+
+    Attributes
+    ----------
+    coding : Coding
+        Its tables and sampling.
+    place : (int, int)
+        Row and column where the first of its blocks begins.
+    sigma : float
+        Root of the mean squared error that is expected, in [0, 1].
+    quality : int or None
+        Where the coding was found in the picture itself.
+    """
+
+    coding: jpeg.Coding
+    place: tuple = (0, 0)
+    sigma: float = 0.0
+    quality: int | None = None
+
+
+def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
+    """Remove the artefacts of JPEG.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+        As it was decoded. Integers span their whole range, floats are in [0, 1].
+    coding : Coding, optional
+        What the file said; otherwise it is found in the picture.
+    quality_was : int, optional
+        Quality, 1 to 100, of the JPEG file that the picture was once, where neither is known.
+    model : Coder, optional
+        Instead of the packaged coder.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    restored : float32 ndarray of the shape of `image`
+        In [0, 1]; not clipped.
+    artefacts : Artefacts
+        What was known and found.
+
+    Raises
+    ------
+    ValueError
+        If there is no coding and no trace of JPEG in the picture, or the coding does not fit it.
+
+    References
+    ----------
+    `restore.imaging.jpeg` for what is known; `restore.kernels.groups` and
+    `restore.sparse.unrolled` for the two steps. Zhang, Xiong, Fan, Ma & Gao, "CONCOLOR:
+    constrained non-convex low-rank model for image deblocking", IEEE TIP 25(3), 2016 (groups with
+    an estimate of the error and the bounds).
+    """
+    array = np.asarray(image)
+    samples = as_image(array)
+    channels = samples.shape[2]
+    planes = jpeg.to_planes(samples)
+    artefacts = _known(planes, coding, quality_was)
+    if len(artefacts.coding.tables) != channels:
+        raise ValueError(
+            f"tables of {len(artefacts.coding.tables)} components do not fit {channels} channels"
+        )
+    restored, sigma = _restored(planes, artefacts, model, pool)
+    restored = jpeg.from_planes(restored).reshape(array.shape)
+    return restored, dataclasses.replace(artefacts, sigma=sigma)
+
+
+def expected_error(image, coding):
+    """Root of the mean squared error, in [0, 1], of a picture decoded from a JPEG file."""
+    errors = coding.error(jpeg.to_planes(as_image(image)))
+    return float(np.sqrt(errors.sum(axis=0).mean() / len(errors)))
+
+
+def _known(planes, coding, quality_was):
+    """The coding that is given or found."""
+    if coding is not None:
+        return Artefacts(coding)
+    found = jpeg.history(planes)
+    if quality_was is not None:
+        sampling, place = found[1:] if found else ((1, 1) if len(planes) == 1 else (2, 2), (0, 0))
+        coding = jpeg.Coding(jpeg.tables(quality_was, len(planes)), sampling)
+        return Artefacts(coding, place, quality=quality_was)
+    if found is None:
+        raise ValueError(
+            "no trace of JPEG in this picture: say --quality-was, or take restore denoise"
+        )
+    quality, sampling, place = found
+    return Artefacts(
+        jpeg.Coding(jpeg.tables(quality, len(planes)), sampling), place, quality=quality
+    )
+
+
+def _restored(planes, artefacts, model, pool):
+    """The planes restored, and the expected error of those given."""
+    channels, height, width = planes.shape
+    coding = artefacts.coding
+    # blocks begin at the corner again
+    sides = [8 * side for side in (coding.sampling if channels == 3 else (1, 1))]
+    before = [-place % side for place, side in zip(artefacts.place, sides)]
+    widths = [
+        (first, max(0, white.GROUPING.side - n - first))
+        for first, n in zip(before, planes.shape[1:])
+    ]
+    padded = np.pad(planes, [(0, 0), *widths], mode="edge")
+    variances = coding.error(padded, pool=pool)
+    sigma = float(np.sqrt(variances.sum(axis=0).mean() / channels))
+    if sigma < UNSEEN:
+        return planes, sigma
+    np.maximum(variances, mapped.LEAST, out=variances)
+    coder = model or unrolled.packaged("dejpeg-grey" if channels == 1 else "dejpeg-colour")
+
+    def project(estimate):
+        return coding.project(estimate, padded, pool=pool)
+
+    restored = mapped.restore_mapped(
+        padded, variances, coder, white.GROUPING, project=project, pool=pool
+    )
+    top, left = before
+    return restored[:, top : top + height, left : left + width], sigma
