@@ -3,7 +3,7 @@
 All strips begin with a sample under a red filter of the pattern RGGB. A step needs some
 samples around those that it estimates, its margin; what comes out is smaller by that much
 on all sides. Estimates hold only the two colours that were not measured at a sample
-(`restore.kernels.mosaic.missing_colours`).
+(`restore.kernels.stages.missing_colours`).
 """
 
 import math
@@ -13,6 +13,7 @@ import numpy as np
 
 from restore.imaging import archive
 from restore.kernels import mosaic as kernels
+from restore.kernels import stages as stage_kernels
 
 #: Samples around a strip that the first estimates need.
 FIRST_MARGIN = 36
@@ -38,7 +39,7 @@ class Stage:
     radii: np.ndarray
     """(planes,) int64: the windows, of side ``2 radius + 1``."""
     nodes: np.ndarray
-    """(nodes, 3) float32, see `restore.kernels.mosaic.choose`."""
+    """(nodes, 3) float32, see `restore.kernels.stages.choose`."""
     weights: np.ndarray
     """(leaves, 2 or 3, inputs) float32: for the missing colours, or for the measured one, too."""
 
@@ -84,9 +85,9 @@ def first_estimates(mosaic):
         kernels.green_difference(mosaic, along, down, difference)
         kernels.chroma_bilinear(mosaic, difference, colour)
         kernels.chroma_residual(mosaic, colour[1], colour)
-        kernels.missing_colours(colour, found[2 * k : 2 * k + 2])
+        stage_kernels.missing_colours(colour, found[2 * k : 2 * k + 2])
         if k == 0:
-            kernels.direction_features(mosaic, along, down, found[4:])
+            stage_kernels.direction_features(mosaic, along, down, found[4:])
     return np.ascontiguousarray(inner(found, FIRST_MARGIN))
 
 
@@ -102,7 +103,7 @@ def wide_inputs(mosaic, first):
     planes = np.concatenate([mosaic[None], first[:4]])
     features = np.zeros((FIXED + LOCAL, *mosaic.shape), np.float32)
     features[:3] = first[4:]
-    kernels.region_features(planes[0], planes[1:3], planes[3:5], features[3:])
+    stage_kernels.region_features(planes[0], planes[1:3], planes[3:5], features[3:])
     return _inputs(planes, planes[3:5], features)
 
 
@@ -127,9 +128,9 @@ def narrow_inputs(estimate, first, fixed, noisy):
 
 def _inputs(planes, other, features):
     mosaic, estimate = planes[0], planes[1:3]
-    kernels.local_features(mosaic, estimate, other, features[FIXED:])
+    stage_kernels.local_features(mosaic, estimate, other, features[FIXED:])
     means = np.zeros((3, *mosaic.shape), np.float32)
-    kernels.local_means(mosaic, estimate, np.zeros_like(means), means)
+    stage_kernels.local_means(mosaic, estimate, np.zeros_like(means), means)
     return planes, means, features
 
 
@@ -137,7 +138,9 @@ def corrected(stage, inputs, by):
     """The three planes of a stage's estimate, smaller by its margin `by`."""
     planes, means, features = inputs
     estimate = np.ascontiguousarray(inner(planes[:3], by))
-    kernels.regress(planes, means, features, stage.nodes, stage.weights, stage.radii, by, estimate)
+    stage_kernels.regress(
+        planes, means, features, stage.nodes, stage.weights, stage.radii, by, estimate
+    )
     return estimate
 
 
