@@ -24,14 +24,17 @@ ADVICE = (
 
 
 class Pattern(click.ParamType):
-    """The name of a Bayer pattern."""
+    """The colours of a mosaic, or a name for them."""
 
     name = "pattern"
 
     def convert(self, value, param, ctx):
-        if value.upper() not in ("RGGB", "BGGR", "GRBG", "GBRG"):
-            self.fail(f"{value!r} is no Bayer pattern: {ADVICE}", param, ctx)
-        return value.upper()
+        from restore.tasks.demosaicing.patterns import named
+
+        try:
+            return named(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Numbers(click.ParamType):
@@ -60,8 +63,9 @@ class Numbers(click.ParamType):
 @click.option(
     "--pattern",
     type=Pattern(),
-    metavar="RGGB|BGGR|GRBG|GBRG",
-    help="Colours of the top-left 2x2 samples, row by row. [required, unless a TIFF's tag says]",
+    metavar="RGGB|BGGR|GRBG|GBRG|xtrans|quad|COLOURS",
+    help="Colours of the top-left samples, row by row, as far as they repeat. [required, unless "
+    "the file says]",
 )
 @click.option(
     "--offset",
@@ -111,7 +115,7 @@ class Numbers(click.ParamType):
 )
 @batch_options(suffix="-demosaiced")
 def demosaic(inputs, options, **settings):
-    """Full colour from a Bayer mosaic.
+    """Full colour from a mosaic.
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
     estimated along edges, then corrected by regressions learned from photos. What was
@@ -166,9 +170,10 @@ def demosaic_picture(
 ):
     """`picture` in full colour."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import Model, demosaic, levelled, moved
+    from restore.tasks.demosaicing import Model, demosaic, levelled
     from restore.tasks.demosaicing.development import stabilised
     from restore.tasks.demosaicing.noise import estimated
+    from restore.tasks.demosaicing.patterns import moved
 
     model = Model.load(model) if model else None
     settings = {"quality": quality, "model": model, "dictionary": dictionary}
@@ -234,7 +239,7 @@ def _mosaic(picture, pattern, simulate):
 def _with_levels(picture, pattern, offset, black, white, gains):
     """A camera raw file with the levels and the pattern that were given instead of its own."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import moved
+    from restore.tasks.demosaicing.patterns import moved
 
     metadata, top = picture.metadata, LEVELS["16"]
     camera = metadata.camera
