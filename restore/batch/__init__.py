@@ -34,18 +34,19 @@ import os
 import sys
 
 from restore.batch.console import Console, complain, overall, printable, summary
-from restore.batch.plan import find, matching, nothing_found, plan
+from restore.batch.plan import find, matching, nothing_found, plan, shard
 from restore.batch.records import (
     DONE,
     FAILED,
     NOTHING,
     USAGE,
+    EngineLost,
     Options,
     Result,
     UsageError,
 )
 from restore.batch.work import failure_reason, read_beside
-from restore.batch.workers import reports, shares
+from restore.batch.workers import engine, reports, shares
 from restore.files.signals import at_signal
 
 __all__ = [
@@ -115,6 +116,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         console.say(f"restore: {error}")
         return USAGE
     missing = all(job.error and not os.path.lexists(job.source) for job in jobs)
+    nothing = not jobs
+    jobs = shard(jobs, options.shard)
     if options.dry_run:
         console.show_plan(jobs)
         failed = console.failed or any(job.error for job in jobs)
@@ -122,7 +125,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
 
     work = {"process": process, "options": options}
     work |= {"reads": reads, "writes": writes, "raw": raw, "coloured": coloured}
-    outcome = {"done": 0, "skipped": 0, "failed": 0}
+    outcome, lost = {"done": 0, "skipped": 0, "failed": 0}, False
 
     def so_far():
         return summary(outcome, len(jobs) - sum(outcome.values()), ignored)
@@ -130,12 +133,22 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     with at_signal(lambda number: console.last_words(so_far())):
         try:
             console.begin(len(jobs))
-            with contextlib.closing(reports(work, jobs, options, console)) as finished:
+            with (
+                engine(work, jobs, options, console) as doing,
+                contextlib.closing(reports(doing, jobs)) as finished,
+            ):
                 for report in finished:
+                    console.workers(doing.workers)
                     outcome[report["status"]] += 1
                     console.report(report, alone=len(jobs) == 1)
                     if report["status"] == "failed" and options.fail_fast:
                         break
+        except UsageError as error:
+            console.say(f"restore: {error}")
+            return USAGE
+        except EngineLost as error:
+            console.say(f"restore: {error}")
+            lost = True
         except BrokenPipeError:
             # whoever read our output has gone: nothing left to tell, and no one to tell it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,8 +157,8 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
             console.end()
         if len(jobs) != 1 and not options.quiet:
             console.say(so_far())
-    if not jobs or missing:
-        if not jobs:
+    if nothing or missing:
+        if nothing:
             console.say(nothing_found(inputs, ignored, options.recursive))
         return NOTHING
-    return FAILED if outcome["failed"] or console.failed else DONE
+    return FAILED if outcome["failed"] or lost or console.failed else DONE

@@ -100,6 +100,11 @@ class Console:
             self.stages = self._bar(total=total, desc=stage, **shown)
         self.stages.update(done - self.stages.n)
 
+    def workers(self, count):
+        """How many workers of a cluster there are now; None where there is no cluster."""
+        if self.files is not None and count is not None:
+            self.files.set_postfix_str(f"{count} worker{'s' * (count != 1)}", refresh=False)
+
     def note(self, words):
         """Words at the end of the bar of the stage."""
         if self.stages is not None:

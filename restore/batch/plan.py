@@ -2,6 +2,7 @@
 
 import collections
 import errno
+import hashlib
 import os
 import sys
 import unicodedata
@@ -182,6 +183,23 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         _check_name(output, options, writes)
     _check_collisions(jobs)
     return jobs, ignored
+
+
+def shard(jobs, part):
+    """The jobs of one part, `part` being its number from 1 and how many there are, or None.
+
+    Every N-th in the order of a hash of the inputs' names: the parts are of equal length, and
+    pictures that were taken one after the other, often of one size, are spread over them.
+    """
+    if part is None:
+        return jobs
+
+    def digest(number):
+        return hashlib.sha256(os.fsencode(jobs[number].source)).digest()
+
+    number, parts = part
+    order = sorted(range(len(jobs)), key=digest)
+    return [jobs[index] for index in sorted(order[number - 1 :: parts])]
 
 
 def _check_second_name(inputs, output, writes):

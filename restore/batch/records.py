@@ -30,6 +30,10 @@ class UsageError(Exception):
     """The arguments make no sense together: nothing has been done."""
 
 
+class EngineLost(Exception):
+    """What does the files is gone, or cannot begin: some may be done."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The options that all commands share, as `restore.cli.options` fills them in."""
@@ -49,8 +53,12 @@ class Options:
     linear: bool = False
     max_pixels: int = MAX_PIXELS
     reference: str | None = None
-    jobs: int = 1
+    jobs: int | None = None
     threads: int | None = None
+    shard: tuple | None = None
+    scheduler: str | None = None
+    scheduler_file: str | None = None
+    retries: int = 3
     fail_fast: bool = False
     dry_run: bool = False
     json: bool = False

@@ -1,4 +1,15 @@
-"""Many files: in this process, or in spawned ones of which any may be killed."""
+"""Many files: in this process, or in spawned ones of which any may be killed.
+
+What does the files is an engine: a context with
+
+- ``capacity``: how many files it takes before one is completed;
+- ``submit(number, job)``: take a file;
+- ``completed()``: wait for any of those, and return its number and its report;
+- ``cancel()``: begin no more, and wait for nothing;
+- ``workers``: how many other machines' processes there are now, or None.
+
+Here are `InProcess` and `Processes`; the third is `restore.batch.cluster.Cluster`.
+"""
 
 import contextlib
 import dataclasses
@@ -9,9 +20,10 @@ import signal
 import threading
 from multiprocessing.connection import wait
 
+from restore.batch.records import UsageError
 from restore.batch.work import restore_one
 from restore.files import safe, signals
-from restore.imaging.bands import Pool
+from restore.imaging.bands import Pool, usable_cpus
 
 
 def shares(jobs, threads, count, cpus):
@@ -20,30 +32,127 @@ def shares(jobs, threads, count, cpus):
     return jobs, max(1, min(threads or cpus, cpus // jobs))
 
 
-def reports(work, jobs, options, console):
-    """Yield one report per job, in the order of `jobs`; `work` are `restore_one`'s arguments."""
-    from loky import cpu_count
-
+def engine(work, jobs, options, console):
+    """What is to do the `jobs`; `work` are `restore_one`'s arguments."""
     count = sum(job.report() is None for job in jobs)
-    processes, threads = shares(options.jobs, options.threads, count, cpu_count())
-    if not count:
-        yield from (job.report() for job in jobs)
-        return
-    with console.shown_compilation(processes):
-        yield from _done(work, jobs, processes, threads, console)
-
-
-def _done(work, jobs, processes, threads, console):
+    if count and (options.scheduler or options.scheduler_file):
+        return _cluster().Cluster(work, jobs, options, console)
+    processes, threads = shares(options.jobs or 1, options.threads, count, usable_cpus())
     if processes == 1:
-        for job in jobs:
-            yield job.report() or restore_one(job=job, pool=Pool(threads, console.stage), **work)
-        return
+        return InProcess(work, threads, console)
+    return Processes(work, processes, threads, console)
+
+
+def _cluster():
+    try:
+        from restore.batch import cluster
+    except ImportError as error:
+        raise UsageError(
+            "a cluster needs Dask, which is not installed: pip install 'restore-ksvd[cluster]'"
+        ) from error
+    return cluster
+
+
+def reports(engine, jobs):
+    """Yield one report per job, in the order of `jobs`."""
     ready, position = {}, 0
-    for number, report in _parallel(work, jobs, processes, threads):
+    for number, report in _completed(engine, jobs):
         ready[number] = report
         while position in ready:
             yield ready.pop(position)
             position += 1
+
+
+def _completed(engine, jobs):
+    """Yield (number, report) as jobs are completed, of which few are in flight at a time."""
+    waiting, in_flight, more = enumerate(jobs), 0, True
+    with signals.at_signal(lambda number: engine.cancel()):
+        try:
+            while more or in_flight:
+                while more and in_flight < engine.capacity:
+                    number, job = next(waiting, (None, None))
+                    if job is None:
+                        more = False
+                    elif job.report():
+                        yield number, job.report()
+                    else:
+                        engine.submit(number, job)
+                        in_flight += 1
+                if in_flight:
+                    yield engine.completed()
+                    in_flight -= 1
+        finally:
+            engine.cancel()
+
+
+class InProcess:
+    """One file at a time, in this process."""
+
+    capacity, workers = 1, None
+
+    def __init__(self, work, threads, console):
+        self.work, self.pool = work, Pool(threads, console.stage)
+        self.compiling = console.shown_compilation()
+
+    def __enter__(self):
+        self.compiling.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.compiling.__exit__(*error)
+
+    def submit(self, number, job):
+        self.taken = number, job
+
+    def completed(self):
+        number, job = self.taken
+        return number, restore_one(job=job, pool=self.pool, **self.work)
+
+    def cancel(self):
+        """There is nothing that has not begun."""
+
+
+class Processes:
+    """Files on so many processes of this machine, each of so many threads."""
+
+    workers = None
+
+    def __init__(self, work, count, threads, console):
+        self.work, self.capacity, self.threads = work, count, threads
+        self.compiling = console.shown_compilation(count)
+        self.started, self.idle = [], []
+
+    def __enter__(self):
+        self.compiling.__enter__()
+        return self
+
+    def __exit__(self, *error):
+        self.compiling.__exit__(*error)
+
+    def submit(self, number, job):
+        if self.idle:
+            worker = self.idle.pop()
+        else:
+            worker = _Worker(self.work, self.threads)
+            self.started.append(worker)
+        worker.give(number, job)
+
+    def completed(self):
+        busy = {one.connection: one for one in self.started if one not in self.idle}
+        worker = busy[wait(list(busy))[0]]
+        report = worker.take()
+        if worker.process.is_alive():
+            self.idle.append(worker)
+        else:
+            self.started.remove(worker)
+        return worker.number, report
+
+    def cancel(self):
+        for worker in self.started:
+            worker.stop()
+        for worker in self.started:
+            worker.ended()
+        self.started, self.idle = [], []
 
 
 class _Worker:
@@ -112,49 +221,3 @@ def _end_with_parent():
     """Nobody would hear of the results of a process whose parent has been killed."""
     wait([multiprocessing.parent_process().sentinel])
     os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _parallel(work, jobs, processes, threads):
-    """Yield (number, report) as jobs are finished on `processes` processes."""
-    waiting = []
-    for number, job in enumerate(jobs):
-        report = job.report()
-        if report:
-            yield number, report
-        else:
-            waiting.append((number, job))
-    waiting.reverse()
-    workers = []
-
-    def end(number=None):
-        for worker in workers:
-            worker.stop()
-        for worker in workers:
-            worker.ended()
-
-    with signals.at_signal(end):
-        try:
-            yield from _served(waiting, work, processes, threads, workers)
-        finally:
-            end()
-
-
-def _served(waiting, work, processes, threads, workers):
-    """Yield (number, report) of the jobs in `waiting`, the last first; `workers` are filled in."""
-    for _ in range(processes):
-        workers.append(_Worker(work, threads))
-        workers[-1].give(*waiting.pop())
-    busy = list(workers)
-    while busy:
-        for connection in wait([worker.connection for worker in busy]):
-            worker = next(one for one in busy if one.connection is connection)
-            yield worker.number, worker.take()
-            busy.remove(worker)
-            if not waiting:
-                continue
-            if not worker.process.is_alive():
-                workers.remove(worker)
-                worker = _Worker(work, threads)
-                workers.append(worker)
-            worker.give(*waiting.pop())
-            busy.append(worker)

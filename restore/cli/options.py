@@ -175,6 +175,35 @@ def check_picture(path, overwrite):
         raise click.UsageError(f"{path} exists: use --overwrite")
 
 
+class Shard(click.ParamType):
+    """A part of several: "2/8" is (2, 8)."""
+
+    name = "shard"
+
+    def convert(self, value, param, ctx):
+        part, _, parts = value.partition("/")
+        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+            self.fail(f"{value} is not I/N with 1 <= I <= N, as 2/8", param, ctx)
+        return int(part), int(parts)
+
+
+#: The options of every command that can work on a cluster.
+cluster = [
+    click.option(
+        "--scheduler",
+        envvar="DASK_SCHEDULER_ADDRESS",
+        metavar="ADDRESS",
+        help="Work on the Dask cluster of this scheduler: tcp://host:8786.",
+    ),
+    click.option(
+        "--scheduler-file",
+        type=File(),
+        metavar="FILE",
+        help="The same, by the file that the scheduler wrote.",
+    ),
+]
+
+
 def _shared(suffix):
     flag = functools.partial(click.option, is_flag=True)
     beside = f"named photo{suffix}" if suffix else "with its name"
@@ -230,11 +259,9 @@ def _shared(suffix):
             "-j",
             "--jobs",
             type=click.IntRange(min=1),
-            default=1,
             envvar="RESTORE_JOBS",
-            show_default=True,
             metavar="N",
-            help="Files at a time, each in a process of its own.",
+            help="Files at a time, each in a process of its own. [default: 1]",
         ),
         click.option(
             "-t",
@@ -242,7 +269,23 @@ def _shared(suffix):
             type=click.IntRange(min=1),
             envvar="RESTORE_THREADS",
             metavar="N",
-            help="Threads per file. [default: all processors, shared by the jobs]",
+            help="Threads per file. [default: all processors, shared by the jobs; on a cluster "
+            "those of the worker]",
+        ),
+        *cluster,
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0),
+            default=3,
+            show_default=True,
+            metavar="N",
+            help="How often a file is begun again whose worker died.",
+        ),
+        click.option(
+            "--shard",
+            type=Shard(),
+            metavar="I/N",
+            help="Only the I-th of N equal parts of the files, always the same.",
         ),
         flag("--fail-fast", help="Stop at the first file that fails."),
         flag("--dry-run", help="Only print which output each input would get."),

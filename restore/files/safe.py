@@ -67,6 +67,18 @@ def whole_file(path, replace=True):
     _sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def mark(folder):
+    """The path of an empty file that is in `folder` as long as the context lasts."""
+    path = os.path.join(folder, f".restore-{owner}-{secrets.token_hex(8)}.tmp")
+    with _removed_at_a_signal(path):
+        open(path, "xb").close()
+        try:
+            yield path
+        finally:
+            _remove(path)
+
+
 def make_folder(path):
     """Make a folder, and those that it is in; `os.makedirs` calls itself for each of them."""
     missing = []

@@ -297,3 +297,23 @@ def test_trees_deeper_than_python_calls(tmp_path):
     finally:
         os.chdir(start)
         subprocess.run(["rm", "-rf", "d", "out"], cwd=tmp_path)
+
+
+def test_shards_are_equal_parts_that_stay_the_same():
+    from restore.batch.plan import shard
+    from restore.batch.records import Job
+
+    jobs = [Job(f"{number}.png", f"out/{number}.png") for number in range(103)]
+    parts = [shard(jobs, (number, 4)) for number in range(1, 5)]
+    assert sorted(len(part) for part in parts) == [25, 26, 26, 26]
+    assert sorted((job for part in parts for job in part), key=jobs.index) == jobs
+    assert all(part == sorted(part, key=jobs.index) for part in parts)
+    assert shard(jobs[::-1], (2, 4)) == parts[1][::-1]
+    assert shard(jobs, None) is jobs
+
+
+def test_a_shard_without_files_is_done(tmp_path):
+    for name in "ab":
+        write(tmp_path / f"{name}.png")
+    codes = [run([tmp_path], output=tmp_path / "out", shard=(part, 3)) for part in (1, 2, 3)]
+    assert codes == [0, 0, 0] and tree(tmp_path / "out") == ["a.png", "b.png"]

@@ -1,0 +1,297 @@
+"""Many files on the workers of a Dask cluster, which read and write them on a shared file system.
+
+Only records travel: a job there, its report back. A worker does one file at a time, with all its
+threads, because warnings are kept per process. When a worker dies, Dask gives its files to
+others. What this module adds is who is to blame: a worker tells which file it begins, and a file
+over which more than `Options.retries` workers died is failed by name.
+
+Nothing else in the package imports Dask, and nothing imports this module unless a scheduler is
+named.
+"""
+
+import collections
+import contextlib
+import dataclasses
+import logging
+import os
+import secrets
+import threading
+import time
+
+from distributed import Client, KilledWorker, as_completed, get_worker
+
+from restore import __version__
+from restore.batch.records import EngineLost, UsageError
+from restore.batch.work import failure_reason, restore_one
+from restore.files import safe
+from restore.imaging.bands import Pool
+
+#: Files in flight for each worker: the one it does, and two so that it need not wait for more.
+IN_FLIGHT = 3
+
+#: Seconds to wait for an answer of the scheduler.
+PATIENCE = 15
+
+
+def connect(options, console):
+    """A client of the cluster, whose workers are ready.
+
+    Raises
+    ------
+    UsageError
+        If no scheduler answers.
+    EngineLost
+        If a worker has no `restore`, or another version of it.
+    """
+    # what Dask logs on lost connections is said here, once
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    where = options.scheduler or options.scheduler_file
+    try:
+        client = Client(
+            address=options.scheduler,
+            scheduler_file=None if options.scheduler else options.scheduler_file,
+            timeout=PATIENCE,
+            set_as_default=False,
+            name="restore",
+        )
+    except (OSError, ValueError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "nothing answers"
+        raise UsageError(f"no Dask scheduler at {where}: {reason}") from error
+    try:
+        if not _workers(client):
+            console.say(f"restore: waiting for workers of {where}")
+            client.wait_for_workers(1)
+        versions = client.run(_version, on_error="return")
+        for address, version in versions.items():
+            if version != __version__:
+                has = version if isinstance(version, str) else f"none ({version})"
+                raise EngineLost(f"the worker {address} needs restore {__version__}, and has {has}")
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def _version():
+    import restore
+
+    return restore.__version__
+
+
+def _workers(client):
+    """{address: facts} of the workers, as the scheduler knows them."""
+    return client.scheduler_info(n_workers=-1)["workers"]
+
+
+class Cluster:
+    """The engine whose processes are workers of a Dask cluster.
+
+    Attributes
+    ----------
+    workers : int
+        How many there are now.
+    """
+
+    def __init__(self, work, jobs, options, console):
+        if options.jobs:
+            raise UsageError("--jobs is for this machine: on a cluster, start as many workers")
+        self.work, self.options, self.console = work, options, console
+        self.planned = [job for job in jobs if job.report() is None]
+        if any("-" in (job.source, job.target) for job in self.planned):
+            raise UsageError("standard input and output are not for a cluster: name files")
+        self.topic = f"restore-{secrets.token_hex(8)}"
+        self.in_flight = {}  # key -> (number, job, future)
+        self.begun = {}  # worker -> (key of what it does, the owner of its unfinished files)
+        self.deaths = collections.Counter()  # number -> workers that died over it
+        self.moved, self.redone = set(), set()  # numbers that were lost with a worker; done again
+        self.unfinished = []  # (folder, owner) of files that dead workers had begun to write
+
+    def __enter__(self):
+        self.client = connect(self.options, self.console)
+        try:
+            self.addresses = set(_workers(self.client))
+            _check_paths(self.client, self.planned)
+            self.client.subscribe_topic(self.topic, self._hear_begun)
+            self.client.subscribe_topic("all", self._hear_workers)
+        except BaseException:
+            self.client.close()
+            raise
+        self.planned = None
+        self.completions = as_completed(
+            loop=self.client.loop, with_results=True, raise_errors=False
+        )
+        return self
+
+    def __exit__(self, *error):
+        with contextlib.suppress(Exception):  # of a scheduler that is gone
+            for topic in (self.topic, "all"):
+                self.client.unsubscribe_topic(topic)
+            self.client.close(timeout=1)
+
+    @property
+    def workers(self):
+        return len(self.addresses)
+
+    @property
+    def capacity(self):
+        return IN_FLIGHT * max(1, self.workers)
+
+    def submit(self, number, job, attempt=0):
+        work, unchanged = self.work, None
+        if number in self.redone:  # what is there may be from the attempt that was lost
+            work = {**work, "options": dataclasses.replace(self.options, overwrite=True)}
+        if self.options.overwrite and os.path.lexists(job.target):
+            if os.path.samefile(job.source, job.target):
+                unchanged = _signature(job.source)
+        future = self.client.submit(
+            _restore_there, work, _absolute(job), unchanged, self.topic,
+            key=f"{self.topic}-{number}-{attempt}",
+        )  # fmt: skip
+        self.in_flight[future.key] = number, job, attempt, future
+        self.completions.add(future)
+
+    def completed(self):
+        while True:
+            future, outcome = next(self.completions)
+            number, job, attempt, _ = self.in_flight.pop(future.key)
+            self._clean()
+            if future.status == "finished":
+                again = outcome["status"] == "failed" and number in self.moved - self.redone
+                if again and not self.options.overwrite:
+                    self.redone.add(number)
+                else:
+                    return number, {**outcome, "input": job.source, "output": job.target}
+            elif future.status == "error" and not isinstance(outcome[1], KilledWorker):
+                return number, dataclasses.replace(job, error=failure_reason(outcome[1])).report()
+            elif self.deaths[number] > self.options.retries:
+                died = self.deaths[number]
+                error = f"{died} worker{'s' * (died != 1)} died over it, perhaps for want of memory"
+                return number, dataclasses.replace(job, error=error).report()
+            elif future.status == "error":
+                # Dask gave up; it also counts files that only waited for a worker that died
+                self.deaths[number] += 1
+            else:
+                raise EngineLost(
+                    "the scheduler is gone: what is done is done, and --skip-existing goes on"
+                )
+            self.submit(number, job, attempt + 1)
+
+    def cancel(self):
+        """The scheduler forgets what nobody waits for as soon as this client is gone."""
+        self._clean()
+
+    def _clean(self):
+        while self.unfinished:
+            safe.remove_unfinished(*self.unfinished.pop())
+
+    def _hear_begun(self, event):
+        address, key, owner = event[1]
+        self.begun[address] = key, owner
+
+    async def _hear_workers(self, event):
+        """What the scheduler tells of workers that come and go."""
+        event = event[1]
+        address = event.get("worker")
+        if event["action"] == "add-worker":
+            self.addresses.add(address)
+        if event["action"] != "remove-worker":
+            return
+        self.addresses.discard(address)
+        lost = {*event["processing-tasks"], *event["lost-computed-tasks"]} & self.in_flight.keys()
+        self.moved |= {self.in_flight[key][0] for key in lost}
+        key, owner = self.begun.pop(address, (None, None))
+        if event["expected"] or key not in lost or key not in event["processing-tasks"]:
+            return
+        number, job, _, future = self.in_flight[key]
+        self.unfinished.append((os.path.dirname(os.path.abspath(job.target)), owner))
+        self.deaths[number] += 1
+        if self.deaths[number] > self.options.retries:
+            await self.client.cancel([future])
+
+
+def _absolute(job):
+    """The job with names that mean the same in any folder."""
+    return dataclasses.replace(
+        job,
+        source=os.path.abspath(job.source),
+        target=os.path.abspath(job.target),
+        extras={suffix: os.path.abspath(path) for suffix, path in job.extras.items()},
+        companions={name: os.path.abspath(path) for name, path in job.companions.items()},
+        reference=job.reference and os.path.abspath(job.reference),
+    )
+
+
+def _signature(path):
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def _restore_there(work, job, unchanged, topic):
+    """Do one file on the worker that this runs on."""
+    worker = get_worker()
+    with _one_file, _compiled_once():
+        worker.log_event(topic, (worker.address, worker.get_current_task(), safe.owner))
+        if not os.path.exists(job.source):
+            error = f"the worker {worker.address} cannot see it: workers need a shared file system"
+            return dataclasses.replace(job, error=error).report()
+        if unchanged and unchanged != _signature(job.source):
+            error = "it replaces itself, and has changed meanwhile: a lost worker may have done it"
+            return dataclasses.replace(job, error=error).report()
+        threads = worker.state.nthreads
+        pool = Pool(min(work["options"].threads or threads, threads))
+        return restore_one(job=job, pool=pool, **work)
+
+
+#: Held by the file that this worker does; whether it has done one.
+_one_file, _warm = threading.Lock(), threading.Event()
+
+
+@contextlib.contextmanager
+def _compiled_once():
+    """Of the workers on a machine without compiled kernels one compiles them, with a file."""
+    from restore.kernels.jit import cache_folder, is_cached
+
+    with contextlib.ExitStack() as held:
+        while not _warm.is_set() and cache_folder() is not None:
+            try:
+                held.enter_context(safe.only_one(cache_folder() / "compiling"))
+            except BlockingIOError:
+                time.sleep(0.1)
+                continue
+            _warm.set()
+        if is_cached():
+            held.close()
+        yield
+
+
+def _check_paths(client, jobs):
+    """Raise a UsageError where a worker does not see the files that are here."""
+    inputs = {os.path.dirname(os.path.abspath(job.source)): job.source for job in jobs}
+    sizes = {os.path.abspath(path): os.path.getsize(path) for path in inputs.values()}
+    places = set()
+    for target in {os.path.dirname(os.path.abspath(job.target)) for job in jobs}:
+        while not os.path.isdir(target):
+            target = os.path.dirname(target)
+        places.add(target)
+    with contextlib.ExitStack() as marks:
+        for place in places:
+            with contextlib.suppress(OSError):  # files there will fail, by their names
+                mark = marks.enter_context(safe.mark(place))
+                sizes[mark] = 0
+        for address, unseen in client.run(_unseen, sizes).items():
+            if unseen is not None:
+                raise UsageError(
+                    f"the worker {address} does not see {os.path.dirname(unseen)} as it is here: "
+                    "workers read and write files on a file system that they share"
+                )
+
+
+def _unseen(sizes):
+    """The first of the files that is not here, or of another size."""
+    for path, size in sizes.items():
+        try:
+            if os.path.getsize(path) != size:
+                return path
+        except OSError:
+            return path
+    return None
