@@ -130,8 +130,15 @@ def demosaic(inputs, options, **settings):
 
 
 #: About how much of the time each stage of a quality takes; the last is left out under noise.
-_STAGES = ("demosaicing", "demosaicing", "grouping", "completing", "correcting")
-_SHARES = {"fast": (1, 9), "balanced": (2, 14, 6, 66, 12), "best": (1, 4, 8, 83, 4)}
+_STAGES = (
+    *("demosaicing", "demosaicing", "grouping", "completing", "correcting", "grouping"),
+    "completing",
+)
+_SHARES = {
+    "fast": (1, 9),
+    "balanced": (1, 11, 5, 52, 9, 5, 17),
+    "best": (1, 3, 6, 62, 3, 6, 20),
+}
 
 
 def _hint_at_white(picture):
@@ -178,7 +185,7 @@ def demosaic_picture(
     model = Model.load(model) if model else None
     settings = {"quality": quality, "model": model, "dictionary": dictionary}
     if dictionary is None:
-        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 5]
+        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 7]
         pool = batch.overall(pool, "demosaicing", shares)
     if picture.metadata.camera:
         if simulate:

@@ -1,3 +1,4 @@
+import itertools
 import sys
 
 import click
@@ -269,8 +270,8 @@ def test_progress_runs_to_the_end(monkeypatch):
         ),
     )
     assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
-    for shares in told.values():
-        assert shares == sorted(shares)
+    for shares in told.values():  # a stage that comes twice begins anew
+        assert all(before <= after or before == 1 for before, after in itertools.pairwise(shares))
         assert shares[-1] == 1
 
 

@@ -50,6 +50,9 @@ __all__ = [
 #: Samples from one group of similar patches to the next; 0: there are none.
 QUALITIES = {"fast": 0, "balanced": 4, "best": 2}
 
+#: What is doubted of the coder's result, by groups of it: see `restore.tasks.demosaicing.grouping`.
+AGAIN = 5.0
+
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
 
@@ -188,7 +191,11 @@ def demosaic(
         colour = _estimate(scaled, top, left, model.stages[:1], pool)
     else:
         found = [*estimates(scaled, error, pattern, model, quality, pool)]
-        colour = _corrected(found, top, left, pool) if shipped else found[-1]
+        colour = found[-1]
+        if shipped:
+            learned = found[0]
+            colour = _corrected(found, top, left, pool)
+            colour = _completed_again(scaled, error, pattern, learned, colour, quality, pool)
     return _in_range(work.back(colour / scale), samples, pattern, sigma)
 
 
@@ -250,6 +257,17 @@ def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
         for colour in (before, last):
             _put_back(mosaic, Mosaic(pattern), colour)
     return learned, early, before, last
+
+
+def _completed_again(mosaic, error, pattern, learned, colour, quality, pool):
+    """One more round of groups, which are Gaussians of what the coder made."""
+    operator = Mosaic(pattern)
+    _, colour = completed(
+        mosaic, error, operator.sites, colour, colour - learned, QUALITIES[quality], AGAIN, 1,
+        pool=pool,
+    )  # fmt: skip
+    _put_back(mosaic, operator, colour)
+    return colour
 
 
 def _put_back(mosaic, operator, colour):

@@ -30,7 +30,9 @@ PRIOR = 0.03
 ROUNDS = 3
 
 
-def completed(mosaic, error, sites, colour, change, stride, doubt=DOUBT, *, pool=None):
+def completed(
+    mosaic, error, sites, colour, change, stride, doubt=DOUBT, rounds=ROUNDS, *, pool=None
+):
     """The colours of a mosaic from those of similar patches, after the last two rounds.
 
     Parameters
@@ -48,6 +50,7 @@ def completed(mosaic, error, sites, colour, change, stride, doubt=DOUBT, *, pool
         Pixels between the patches that the groups are found for.
     doubt : float
         How far that is to be doubted: see `DOUBT`.
+    rounds : int
     pool
         As in `demosaic`.
 
@@ -84,9 +87,9 @@ def completed(mosaic, error, sites, colour, change, stride, doubt=DOUBT, *, pool
         )  # fmt: skip
         return slice(top, bottom), total, weight
 
-    for number in range(ROUNDS):
+    for number in range(rounds):
         total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
-        part = bands.part(pool, number, ROUNDS)
+        part = bands.part(pool, number, rounds)
         overlap.accumulate(complete_band, places, total, weight, part, "completing")
         total /= weight
         before, shown = shown, total

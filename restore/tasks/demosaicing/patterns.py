@@ -13,7 +13,6 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from restore.imaging import bands
 from restore.sparse.dictionary import load_for
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing.dictionary import by_dictionary
@@ -152,25 +151,14 @@ def by_groups(mosaic, pattern, sigma, error, stride, *, pool=None):
     def kept(colours):
         return colours if sigma else np.where(known, measured, colours)
 
-    parts = 1 + (len(DOUBTS) if stride else 0)
     before = first_estimate(mosaic, pattern)
     atoms = load_for("colour", 3)
     colours = kept(
-        by_dictionary(
-            mosaic,
-            before,
-            pattern,
-            sigma,
-            atoms,
-            False,
-            "balanced",
-            pool=bands.part(pool, 0, parts),
-        )  # fmt: skip
+        by_dictionary(mosaic, before, pattern, sigma, atoms, False, "balanced", pool=pool)
     )
-    for number, doubt in enumerate(DOUBTS if stride else (), 1):
-        part = bands.part(pool, number, parts)
+    for doubt in DOUBTS if stride else ():
         _, last = completed(
-            mosaic, error, operator.sites, colours, colours - before, stride, doubt, pool=part
+            mosaic, error, operator.sites, colours, colours - before, stride, doubt, pool=pool
         )
         before, colours = colours, kept(last)
     return colours
