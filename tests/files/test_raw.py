@@ -181,6 +181,15 @@ def test_options_that_do_not_go_with_raw_files_are_refused(tmp_path):
     assert code == 1 and "leave out --colour-space and --linear" in said
 
 
+@pytest.mark.parametrize("words", [("--linear",), ("--colour-space", "srgb")])
+def test_development_of_what_is_not_raw_is_refused(tmp_path, words):
+    (tmp_path / "a.png").write_bytes(encode(Picture(scene(32)), "png"))
+    assert run("compress", tmp_path / "a.png")[0] == 0
+    for command, name in (("denoise", "a.png"), ("decompress", "a.ksvd")):
+        code, said, _ = run(command, tmp_path / name, *words, "-o", tmp_path / "out.tif")
+        assert code == 1 and "for camera raw files" in said
+
+
 def test_colours_that_are_not_known_are_refused_by_name(tmp_path):
     path = tmp_path / "photo.dng"
     write_mosaic(path, measured(camera_light(scene(32))), matrix=np.zeros((3, 3)))
