@@ -161,6 +161,13 @@ def test_white_noise_of_a_mosaic_is_measured(pattern, sigma):
     assert gain == 0 and abs(255 * found / sigma - 1) < 0.08
 
 
+@pytest.mark.parametrize("shape", [(1, 5), (3, 3), (8, 8), (20, 21)])
+@pytest.mark.parametrize("pattern", ["RGGB", NAMES["XTRANS"]])
+def test_noise_of_small_mosaics_is_no_failure(shape, pattern):
+    gain, sigma = estimated(np.random.default_rng(0).random(shape).astype(np.float32), pattern)
+    assert gain == 0 and 0 <= sigma < 1
+
+
 def test_photon_noise_of_a_mosaic_is_measured():
     random = np.random.default_rng(2)
     light = (np.float32(skimage.data.astronaut()) / 255) ** 2.2

@@ -34,16 +34,19 @@ def estimated(mosaic, pattern, *, pool=None):
     Returns
     -------
     gain, sigma : float
-        The first is 0 where the noise does not grow with the light.
+        The first is 0 where the noise does not grow with the light, and both in mosaics that are
+        smaller than their pattern.
     """
+    if min(mosaic.shape) < Mosaic(pattern).period:
+        return 0.0, 0.0
     parts = [np.ascontiguousarray(mosaic[place])[..., None] for place in Mosaic(pattern).places]
-    photons = [estimate_photon_noise(part, pool=pool) for part in parts]
-    if all(photons):
-        found = [
-            (noise.gain, max(noise.sigma**2 - noise.gain * noise.pedestal, 0)) for noise in photons
-        ]
-        gain, variance = np.median(found, axis=0)
-        return float(gain), float(variance) ** 0.5
+    # photons are the same for all colours, and brightness more various in all of them together
+    height, width = (min(part.shape[axis] for part in parts) for axis in (0, 1))
+    together = np.concatenate([part[:height, :width] for part in parts])
+    photons = estimate_photon_noise(together, pool=pool)
+    if photons:
+        variance = max(photons.sigma**2 - photons.gain * photons.pedestal, 0)
+        return photons.gain, variance**0.5
     sigmas = [
         min(estimate_sigma(part, pool=pool)[0], estimate_noise(part, pool=pool)[0][0])
         for part in parts
