@@ -1064,7 +1064,9 @@ def completed_groups(shown, estimate, variances, mosaic, error, colours, places,
         covariance = centred.T @ centred / len(corners) + prior * np.diag(spread)
         left = np.trace(np.linalg.inv(np.linalg.inv(covariance) + np.diag(1 / spread)))
         for y, x in corners:
-            at = np.flatnonzero(channel == colours[(y + row) % 2, (x + column) % 2])
+            at = np.flatnonzero(
+                channel == colours[(y + row) % len(colours), (x + column) % len(colours)]
+            )
             # one row for each thing that is known: the estimates, then the measured samples
             what = np.concatenate([np.eye(len(mean)), np.eye(len(mean))[at]])
             noise = np.diag(np.concatenate([spread, np.full(len(at), float(error))]))

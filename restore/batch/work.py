@@ -152,8 +152,8 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
 
     for page in pages:
         hidden = None
+        page = _with_wishes(page, name, options)
         if not isinstance(page, bytes):
-            page = _with_wishes(page, name, options)
             if options.strip:
                 page = page.replace(
                     metadata=stripped(page.metadata, profile_too=options.strip == "all")
@@ -193,7 +193,8 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
 
 def _with_wishes(page, name, options):
     """The page of a camera raw file with what is to be made of it."""
-    camera, space, linear = page.metadata.camera, options.colour_space, options.linear
+    space, linear = options.colour_space, options.linear
+    camera = None if isinstance(page, bytes) else page.metadata.camera
     if camera is None:
         if space or linear:
             raise ValueError("--colour-space and --linear are for camera raw files")

@@ -24,14 +24,17 @@ ADVICE = (
 
 
 class Pattern(click.ParamType):
-    """The name of a Bayer pattern."""
+    """The colours of a mosaic, or a name for them."""
 
     name = "pattern"
 
     def convert(self, value, param, ctx):
-        if value.upper() not in ("RGGB", "BGGR", "GRBG", "GBRG"):
-            self.fail(f"{value!r} is no Bayer pattern: {ADVICE}", param, ctx)
-        return value.upper()
+        from restore.tasks.demosaicing.patterns import named
+
+        try:
+            return named(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 class Numbers(click.ParamType):
@@ -60,8 +63,9 @@ class Numbers(click.ParamType):
 @click.option(
     "--pattern",
     type=Pattern(),
-    metavar="RGGB|BGGR|GRBG|GBRG",
-    help="Colours of the top-left 2x2 samples, row by row. [required, unless a TIFF's tag says]",
+    metavar="RGGB|BGGR|GRBG|GBRG|xtrans|quad|COLOURS",
+    help="Colours of the top-left samples, row by row, as far as they repeat. [required, unless "
+    "the file says]",
 )
 @click.option(
     "--offset",
@@ -111,7 +115,7 @@ class Numbers(click.ParamType):
 )
 @batch_options(suffix="-demosaiced")
 def demosaic(inputs, options, **settings):
-    """Full colour from a Bayer mosaic.
+    """Full colour from a mosaic.
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
     estimated along edges, then corrected by regressions learned from photos. What was
@@ -126,8 +130,15 @@ def demosaic(inputs, options, **settings):
 
 
 #: About how much of the time each stage of a quality takes; the last is left out under noise.
-_STAGES = ("demosaicing", "demosaicing", "grouping", "completing", "correcting")
-_SHARES = {"fast": (1, 9), "balanced": (2, 14, 6, 66, 12), "best": (1, 4, 8, 83, 4)}
+_STAGES = (
+    *("demosaicing", "demosaicing", "grouping", "completing", "correcting", "grouping"),
+    "completing",
+)
+_SHARES = {
+    "fast": (1, 9),
+    "balanced": (1, 11, 5, 52, 9, 5, 17),
+    "best": (1, 3, 6, 62, 3, 6, 20),
+}
 
 
 def _hint_at_white(picture):
@@ -166,14 +177,15 @@ def demosaic_picture(
 ):
     """`picture` in full colour."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import Model, demosaic, levelled, moved
+    from restore.tasks.demosaicing import Model, demosaic, levelled
     from restore.tasks.demosaicing.development import stabilised
     from restore.tasks.demosaicing.noise import estimated
+    from restore.tasks.demosaicing.patterns import moved
 
     model = Model.load(model) if model else None
     settings = {"quality": quality, "model": model, "dictionary": dictionary}
     if dictionary is None:
-        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 5]
+        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 7]
         pool = batch.overall(pool, "demosaicing", shares)
     if picture.metadata.camera:
         if simulate:
@@ -234,7 +246,7 @@ def _mosaic(picture, pattern, simulate):
 def _with_levels(picture, pattern, offset, black, white, gains):
     """A camera raw file with the levels and the pattern that were given instead of its own."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import moved
+    from restore.tasks.demosaicing.patterns import moved
 
     metadata, top = picture.metadata, LEVELS["16"]
     camera = metadata.camera

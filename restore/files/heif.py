@@ -91,7 +91,10 @@ def _declared(found, max_pixels):
     width, height = (int.from_bytes(sizes[0][at : at + 4], "big") for at in (4, 8))
     check_size(width, height, max_pixels)
     bits = depths[0][5] if depths and len(depths[0]) > 5 else 0
-    for configuration in found.property(b"av1C"):
+    # of a picture in tiles it is these that have a decoder's configuration
+    own = found.property(b"av1C")
+    parts = [part for parts in found.properties.values() for part in parts]
+    for configuration in own or [content for kind, content in parts if kind == b"av1C"]:
         bits = 12 if configuration[2] & 0x20 else 10 if configuration[2] & 0x40 else 8
     return width, height, bits or 8
 

@@ -22,14 +22,17 @@ from restore.imaging.camera import SPACES, Camera, of_camera_matrix
 #: EXIF orientations by LibRaw's word for how to turn a picture.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
-#: Tags of DNG: version, oldest reader, camera, matrix, white balance, light, noise.
-_VERSION, _OLDEST, _MODEL, _MATRIX, _NEUTRAL, _LIGHT, _NOISE = (
-    *(50706, 50707, 50708, 50721, 50728, 50778),
-    51041,
-)
+#: Tags of DNG: version, oldest version of a reader, name of the camera, levels.
+_VERSION, _OLDEST, _MODEL, _BLACK, _WHITE = 50706, 50707, 50708, 50714, 50717
+
+#: XYZ to the camera's colours, for which light (the tags of a second light follow on these of the
+#: first), the camera's colours of white, and the profile of the noise.
+_MATRIX, _LIGHT, _NEUTRAL, _NOISE = 50721, 50778, 50728, 51041
+
+#: What DNG calls D65.
 _D65 = 21
 
-#: Patterns that LibRaw tells for sensors without a regular one.
+#: Sides of the patterns that LibRaw tells: of Bayer and of Fujifilm's X-Trans.
 _SIDES = (2, 6)
 
 
@@ -104,7 +107,7 @@ def _camera(raw, pattern, tags):
     if not (np.isfinite(gains).all() and (gains > 0).all()):
         warn("the file tells no white balance: its colours are left as they are")
         gains = np.ones(3)
-    matrix = _matrix(raw, tags)
+    matrix = _matrix(raw, tags, gains)
     noise = np.ravel(tags[_NOISE].value) if _NOISE in tags else np.empty(0)
     pairs = tuple(map(tuple, noise[: len(noise) // 2 * 2].reshape(-1, 2).tolist()))
     return Camera(
@@ -117,7 +120,7 @@ def _camera(raw, pattern, tags):
     )
 
 
-def _matrix(raw, tags):
+def _matrix(raw, tags, gains):
     """XYZ for D65 to the camera's colours, from the file or from LibRaw's table of cameras."""
     for matrix, light in ((_MATRIX + 1, _LIGHT + 1), (_MATRIX, _LIGHT)):
         told = matrix in tags and light in tags and int(tags[light].value) == _D65
@@ -127,7 +130,8 @@ def _matrix(raw, tags):
     matrix = np.array(raw.rgb_xyz_matrix, np.float64)[:3]
     if np.abs(matrix).sum() > 0:
         return matrix
-    return of_camera_matrix(np.array(raw.color_matrix, np.float64)[:, :3])
+    balanced = of_camera_matrix(np.array(raw.color_matrix, np.float64)[:, :3])
+    return None if balanced is None else balanced / gains[:, None]
 
 
 def developed(picture, *, sigma=0.0, pool=None, **settings):
@@ -229,7 +233,7 @@ def write_dng(file, stored, picture, extra_tags):
             (_MATRIX, 10, 9, _rationals(camera.matrix.ravel()), True),
             (_LIGHT, 3, 1, _D65, True),
         ]
-    tags += [(50714, 3, 3, (0, 0, 0), True), (50717, 3, 3, (65535,) * 3, True)]
+    tags += [(_BLACK, 3, 3, (0, 0, 0), True), (_WHITE, 3, 3, (65535,) * 3, True)]
     with tifffile.TiffWriter(file, byteorder="<") as tiff:
         tiff.write(
             stored,

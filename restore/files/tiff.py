@@ -268,7 +268,9 @@ def _tiff_fields(page):
         if code in tags
     )
     pattern = bytes(tags.valueof(33422, b""))
-    if len(pattern) == 4 and max(pattern) < 3:
+    sides = tags.valueof(33421, (2, 2))
+    square = len(sides) == 2 and sides[0] == sides[1] and len(pattern) == sides[0] ** 2
+    if square and len(pattern) > 1 and max(pattern) < 3:
         fields["pattern"] = "".join("RGB"[colour] for colour in pattern)
     return fields
 

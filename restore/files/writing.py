@@ -63,12 +63,7 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=No
         )
     page = _prepared(page, name, depth, strict)
     if name == "dng":
-        write_dng(
-            file,
-            _stored(page, pool),
-            page,
-            _extra_tags(page.metadata, _loaded_exif(page.metadata.exif)),
-        )
+        _write_dng(file, page, pool)
     elif name == "png":
         _write_png(file, page, pool)
     elif name in _ENCODERS:
@@ -242,6 +237,13 @@ def _write_tiff(file, pages, count, pool):
             _warn("the EXIF of a TIFF beyond 4 GB is left out")
         else:
             _append_exif(file, exifs)
+
+
+def _write_dng(file, page, pool):
+    exif = _loaded_exif(page.metadata.exif)
+    write_dng(file, _stored(page, pool), page, _extra_tags(page.metadata, exif))
+    if _directories(exif):
+        _append_exif(file, [exif])
 
 
 def _tiff_resolution(metadata):

@@ -1,4 +1,4 @@
-"""Groups of similar colour patches of a Bayer mosaic, each group a Gaussian.
+"""Groups of similar colour patches of a mosaic, each group a Gaussian.
 
 The mean m and the covariance of a group say how the colours of all its samples go together;
 a patch is then estimated from what is known of it: an earlier estimate o of all samples,
@@ -47,8 +47,8 @@ def complete(
         each colour. It must not be 0.
     mosaic : (height, width) float32, y
     error : float32, e
-    colours : (2, 2) int64
-        Which of the three is measured, by the parity of the row and of the column.
+    colours : (period, period) int64
+        Which of the three is measured, by the row and the column modulo the period.
     places : (n_groups, size) int32
         As `restore.kernels.groups.match` gives them.
     side : int
@@ -75,11 +75,12 @@ def complete(
     members = np.empty(size, np.int64)
     residuals = np.empty((size, area), np.float32)
     corrections = np.empty((size, dim), np.float32)
-    samples = np.empty((4, area), np.int64)
-    for phase in range(4):
+    period = colours.shape[0]
+    samples = np.empty((period * period, area), np.int64)
+    for phase in range(period * period):
         for k in range(area):
-            y, x = k // side, k % side
-            samples[phase, k] = colours[(phase // 2 + y) % 2, (phase + x) % 2] * area + k
+            y, x = phase // period + k // side, phase % period + k % side
+            samples[phase, k] = colours[y % period, x % period] * area + k
     for g in range(places.shape[0]):
         group_places = places[g]
         _gather(shown, group_places, side, group)
@@ -102,11 +103,11 @@ def complete(
                 covariance[i, j] *= -spread[i] * spread[j]
             covariance[i, i] += spread[i]
             left += covariance[i, i]
-        for phase in range(4):
+        for phase in range(period * period):
             count = 0
             for k in range(size):
                 row, column = group_places[k] // width, group_places[k] % width
-                if row % 2 * 2 + column % 2 == phase:
+                if row % period * period + column % period == phase:
                     for i in range(area):
                         at = samples[phase, i]
                         measured = mosaic[row + i // side, column + i % side]

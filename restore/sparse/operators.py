@@ -5,6 +5,7 @@ where they came from: <A x, y> = <x, A' y> for every picture x and all measureme
 """
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -46,33 +47,44 @@ class Mask:
 
 @dataclass(frozen=True)
 class Mosaic:
-    """One colour of every pixel, behind a Bayer filter.
+    """One colour of every pixel, behind a filter of red, green and blue.
 
     Attributes
     ----------
-    pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
-        Colours of the top-left 2 x 2 samples, row by row.
+    pattern : str
+        Colours of the top-left samples, row by row, as far as the pattern repeats: ``"RGGB"``.
     """
 
     pattern: str
 
     @property
     def sites(self):
-        """(channel, (row, column)) of each of the top-left 2 x 2 samples."""
-        return [("RGB".index(letter), divmod(k, 2)) for k, letter in enumerate(self.pattern)]
+        """(channel, (row, column)) of each of the top-left samples."""
+        side = self.period
+        return [("RGB".index(letter), divmod(k, side)) for k, letter in enumerate(self.pattern)]
+
+    @property
+    def period(self):
+        """Rows, and columns, after which the pattern repeats."""
+        return math.isqrt(len(self.pattern))
+
+    @property
+    def places(self):
+        """For each of the top-left samples the rows and columns of all like it, as slices."""
+        return [np.s_[row :: self.period, column :: self.period] for _, (row, column) in self.sites]
 
     def forward(self, image):
         """Measure a (height, width, 3) picture as a (height, width) mosaic."""
         mosaic = np.empty(image.shape[:2], image.dtype)
-        for channel, (row, column) in self.sites:
-            mosaic[row::2, column::2] = image[row::2, column::2, channel]
+        for (channel, _), place in zip(self.sites, self.places):
+            mosaic[place] = image[(*place, channel)]
         return mosaic
 
     def adjoint(self, mosaic):
         """A picture with the measured colours, and 0 where a colour was not measured."""
         image = np.zeros((*mosaic.shape, 3), mosaic.dtype)
-        for channel, (row, column) in self.sites:
-            image[row::2, column::2, channel] = mosaic[row::2, column::2]
+        for (channel, _), place in zip(self.sites, self.places):
+            image[(*place, channel)] = mosaic[place]
         return image
 
     def known(self, shape):

@@ -8,13 +8,15 @@ import pytest
 import skimage.data
 import tifffile
 from click.testing import CliRunner
+from PIL import Image, ImageCms
 
 from restore.cli import cli
 from restore.files import raw, reading
 from restore.files.formats import PictureError
-from restore.files.picture import to_unit, unwarned
+from restore.files.picture import Picture, to_unit, unwarned
 from restore.imaging import camera as cameras
 from restore.imaging.measures import psnr
+from tests.files.picture_files import encode
 from tests.files.raw_files import GAINS, MATRIX, measured, write_mosaic
 
 rawpy = pytest.importorskip("rawpy")
@@ -96,8 +98,6 @@ def test_linear_results_and_other_colours(tmp_path):
 
 
 def test_prophoto_is_told_by_a_profile_that_leads_back_to_srgb(tmp_path):
-    from PIL import Image, ImageCms
-
     light = scene()
     path = photograph(tmp_path / "photo.dng", light)
     for words in (("--colour-space", "prophoto"), ("--linear",)):
@@ -181,6 +181,15 @@ def test_options_that_do_not_go_with_raw_files_are_refused(tmp_path):
     assert code == 1 and "leave out --colour-space and --linear" in said
 
 
+@pytest.mark.parametrize("words", [("--linear",), ("--colour-space", "srgb")])
+def test_development_of_what_is_not_raw_is_refused(tmp_path, words):
+    (tmp_path / "a.png").write_bytes(encode(Picture(scene(32)), "png"))
+    assert run("compress", tmp_path / "a.png")[0] == 0
+    for command, name in (("denoise", "a.png"), ("decompress", "a.ksvd")):
+        code, said, _ = run(command, tmp_path / name, *words, "-o", tmp_path / "out.tif")
+        assert code == 1 and "for camera raw files" in said
+
+
 def test_colours_that_are_not_known_are_refused_by_name(tmp_path):
     path = tmp_path / "photo.dng"
     write_mosaic(path, measured(camera_light(scene(32))), matrix=np.zeros((3, 3)))
@@ -262,9 +271,23 @@ def test_a_linear_dng_is_developed_as_the_raw_file_would_be(tmp_path):
     assert psnr(np.rot90(cameras.encoded(light), -1), found) > 33
 
 
-def test_a_dng_is_made_of_raw_files_only(tmp_path):
-    from restore.files.picture import Picture
-    from tests.files.picture_files import encode
+def test_exif_goes_into_a_dng(tmp_path):
+    with open(photograph(tmp_path / "photo.dng", scene(32)), "rb") as file:
+        (page,) = reading.read_pages(file, raw=True)
+    exif = Image.Exif()
+    exif[0x8769] = {0xA434: "A lens", 0x9003: "2001:02:03 04:05:06"}
+    exif[0x8825] = {1: "N", 2: (48.0, 30.0, 0.0)}
+    camera = page.metadata.camera.replace(balanced=False)
+    metadata = page.metadata.replace(exif=exif.tobytes()[6:], camera=camera)
+    found, _ = raw.developed(page.replace(metadata=metadata), quality="fast")
+    (tmp_path / "linear.dng").write_bytes(encode(found, "dng"))
+    with open(tmp_path / "linear.dng", "rb") as file:
+        (page,) = reading.read_pages(file, raw=True)
+    back = Image.Exif()
+    back.load(b"Exif\0\0" + page.metadata.exif)
+    assert back.get_ifd(0x8769)[0xA434] == "A lens" and back.get_ifd(0x8825)[1] == "N"
 
+
+def test_a_dng_is_made_of_raw_files_only(tmp_path):
     with pytest.raises(PictureError, match="camera raw files only"):
         encode(Picture(scene(32)), "dng")

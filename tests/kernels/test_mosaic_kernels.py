@@ -205,7 +205,9 @@ def test_one_compiled_signature_per_kernel():
             assert len(kernel.signatures) <= 1, name
 
 
-@pytest.mark.parametrize("colours", [[[0, 1], [1, 2]], [[1, 2], [0, 1]]])
+@pytest.mark.parametrize(
+    "colours", [[[0, 1], [1, 2]], [[1, 2], [0, 1]], [[0, 1, 2], [1, 1, 0], [2, 0, 1]]]
+)
 @pytest.mark.parametrize("error", [1e-5, 4e-4])
 def test_completed_groups(scene, colours, error):
     mosaic, estimate, shown = scene

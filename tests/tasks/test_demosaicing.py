@@ -1,3 +1,4 @@
+import itertools
 import sys
 
 import click
@@ -13,15 +14,15 @@ from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
 from restore.tasks import demosaicing
 from restore.tasks.demosaicing import (
-    PATTERNS,
+    BAYER,
     Model,
     demosaic,
     estimates,
     levelled,
-    moved,
     packaged,
     sampled,
 )
+from restore.tasks.demosaicing.patterns import moved
 from restore.tasks.demosaicing.stages import Stage
 from restore.tasks.denoising import denoise
 from tests import SAMPLES
@@ -41,7 +42,7 @@ def decibels(estimate, truth, border=0):
     return -10 * np.log10(np.mean(error**2))
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", BAYER)
 def test_measured_samples_come_back_bit_for_bit(pattern):
     colour = demosaic(sampled(picture(31, 44), pattern), pattern)
     again = sampled(colour, pattern)
@@ -50,7 +51,7 @@ def test_measured_samples_come_back_bit_for_bit(pattern):
     assert np.array_equal(again, expected)
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", BAYER)
 @pytest.mark.parametrize("channel", range(3))
 def test_a_scene_of_one_primary_stays_it(pattern, channel):
     scene = np.zeros((20, 23, 3), np.float32)
@@ -58,9 +59,9 @@ def test_a_scene_of_one_primary_stays_it(pattern, channel):
     assert np.allclose(demosaic(sampled(scene, pattern), pattern), scene, atol=1e-5)
 
 
-@pytest.mark.parametrize("pattern", PATTERNS)
+@pytest.mark.parametrize("pattern", BAYER)
 def test_all_patterns_are_one_shifted(pattern):
-    top, left = PATTERNS[pattern]
+    top, left = BAYER[pattern]
     scene = picture(60, 64)
     mosaic = sampled(scene, "RGGB")
     inner = np.s_[28:-28, 28:-28]
@@ -89,7 +90,7 @@ def test_range_of_floats_is_kept():
 @pytest.mark.parametrize("height", range(1, 8))
 @pytest.mark.parametrize("width", [1, 2, 3, 7])
 def test_small_and_odd_sizes(height, width):
-    for pattern in PATTERNS:
+    for pattern in BAYER:
         flat = np.full((height, width), 0.25, np.float32)
         colour = demosaic(flat, pattern)
         assert colour.shape == (height, width, 3)
@@ -123,7 +124,6 @@ def test_better_than_bilinear_up_to_the_border():
     [
         (np.zeros((8, 8, 3)), "RGGB", "full colour already"),
         (np.zeros((8, 8)), "RGBG", "OpenCV's names are shifted"),
-        (np.zeros((8, 8)), "rggb", "RGGB, BGGR, GRBG or GBRG"),
         (np.full((8, 8), np.nan), "RGGB", "NaN, infinite or huge"),
     ],
 )
@@ -180,7 +180,7 @@ GREY = np.asarray(Image.open(SAMPLES / "camera-clean.png").convert("RGB"))[170:3
 )
 def test_a_dictionary_corrects_the_first_estimate(scene, dictionary, gain):
     mosaic = sampled(scene, "GRBG")
-    start = demosaicing._estimate(mosaic / np.float32(255), *PATTERNS["GRBG"], (), None)
+    start = demosaicing._estimate(mosaic / np.float32(255), *BAYER["GRBG"], (), None)
     one, four = (
         demosaic(mosaic, "GRBG", dictionary=dictionary, pool=Pool(threads)) for threads in (1, 4)
     )
@@ -270,14 +270,14 @@ def test_progress_runs_to_the_end(monkeypatch):
         ),
     )
     assert list(told) == ["demosaicing", "grouping", "completing", "correcting"]
-    for shares in told.values():
-        assert shares == sorted(shares)
+    for shares in told.values():  # a stage that comes twice begins anew
+        assert all(before <= after or before == 1 for before, after in itertools.pairwise(shares))
         assert shares[-1] == 1
 
 
 def test_patterns_of_crops():
     scene = picture(12, 14)
-    for pattern in PATTERNS:
+    for pattern in BAYER:
         for x, y in ((0, 0), (1, 0), (0, 1), (5, 3)):
             crop = sampled(scene, pattern)[y:, x:]
             assert np.array_equal(crop, sampled(scene[y:, x:], moved(pattern, x, y)))

@@ -1,4 +1,4 @@
-"""Full colour from a Bayer mosaic.
+"""Full colour from a mosaic.
 
 A camera measures one colour at every sample, through a filter of red, green or blue. The
 two missing ones are first estimated along edges, not across them. Learned stages then
@@ -23,6 +23,7 @@ from restore.sparse.dictionary import load_for
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
+from restore.tasks.demosaicing.patterns import BAYER, by_groups, first_estimate, named
 from restore.tasks.demosaicing.stages import (
     FIRST_MARGIN,
     FIXED,
@@ -38,19 +39,19 @@ from restore.tasks.demosaicing.stages import (
 )
 
 __all__ = [
+    "BAYER",
     "LEARNED_SIGMA",
-    "PATTERNS",
     "Model",
     "demosaic",
     "estimates",
     "sampled",
 ]
 
-#: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern's name.
-PATTERNS = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
-
 #: Samples from one group of similar patches to the next; 0: there are none.
 QUALITIES = {"fast": 0, "balanced": 4, "best": 2}
+
+#: What is doubted of the coder's result, by groups of it: see `restore.tasks.demosaicing.grouping`.
+AGAIN = 5.0
 
 #: The noise at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
@@ -73,7 +74,7 @@ def demosaic(
     seed=0,
     pool=None,
 ):
-    """Estimate the two colours that a Bayer filter hid at every sample.
+    """Estimate the two colours that a filter hid at every sample.
 
     Parameters
     ----------
@@ -81,8 +82,9 @@ def demosaic(
         One measured colour per sample, in scikit-image's conventions (unsigned integers
         span their whole range, floats may have any). White-balanced and gamma-encoded mosaics
         serve best, for such were learned from.
-    pattern : {"RGGB", "BGGR", "GRBG", "GBRG"}
-        Colours of the top-left 2 x 2 samples, row by row.
+    pattern : str
+        Colours of the top-left samples, row by row, as far as they repeat: ``"RGGB"`` and the
+        other three patterns of Bayer, ``"xtrans"``, ``"quad"``, or any up to 8 x 8.
     sigma : float
         Standard deviation of the noise in the mosaic, in its unit, of integers in that of
         [0, 1]: it is removed, from the measured colours, too.
@@ -129,12 +131,7 @@ def demosaic(
             "expected a mosaic with one channel, got a picture with three: it is in full "
             "colour already"
         )
-    if pattern not in PATTERNS:
-        raise ValueError(
-            f"unknown Bayer pattern {pattern!r}: expected RGGB, BGGR, GRBG or GBRG, the colours "
-            "of the top-left 2x2 samples row by row (OpenCV's names are shifted: its "
-            "BayerBG is RGGB, BayerRG is BGGR, BayerGB is GRBG and BayerGR is GBRG)"
-        )
+    pattern = named(pattern)
     if quality not in QUALITIES:
         raise ValueError(f"unknown quality {quality!r}: expected fast, balanced or best")
     if not 0 <= sigma < np.inf:
@@ -142,6 +139,8 @@ def demosaic(
     atoms = None if dictionary is None else load_for(dictionary, 3)
     if atoms is not None and model is not None:
         raise ValueError("give a model or a dictionary, not both")
+    if model is not None and pattern not in BAYER:
+        raise ValueError("models are for the patterns of Bayer: leave out the model")
     # the coder knows the errors of the estimates by the packaged model
     shipped = model is None and not sigma
     if model is None:
@@ -157,7 +156,19 @@ def demosaic(
     if not work.known.all():
         raise ValueError("the mosaic has NaN, infinite or huge samples: replace them first")
     samples = samples[..., 0]
-    top, left = PATTERNS[pattern]
+    if pattern not in BAYER:
+        colour = _of_any_pattern(
+            work.image[..., 0],
+            pattern,
+            work.sigma(sigma),
+            atoms,
+            dictionary == "learn",
+            quality,
+            seed,
+            pool,
+        )
+        return _in_range(work.back(colour), samples, pattern, sigma)
+    top, left = BAYER[pattern]
 
     if sigma and atoms is None:
         # one model for all levels of noise: it was learned at one, on pictures of any contrast
@@ -180,12 +191,37 @@ def demosaic(
         colour = _estimate(scaled, top, left, model.stages[:1], pool)
     else:
         found = [*estimates(scaled, error, pattern, model, quality, pool)]
-        colour = _corrected(found, top, left, pool) if shipped else found[-1]
-    colour = work.back(colour / scale)
+        colour = found[-1]
+        if shipped:
+            learned = found[0]
+            colour = _corrected(found, top, left, pool)
+            colour = _completed_again(scaled, error, pattern, learned, colour, quality, pool)
+    return _in_range(work.back(colour / scale), samples, pattern, sigma)
+
+
+def _in_range(colour, samples, pattern, sigma):
+    """Colours between the least and the greatest measured sample, with these where sure of them."""
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
-        _put_back(samples, Mosaic(pattern).sites, colour)
+        _put_back(samples, Mosaic(pattern), colour)
     return colour
+
+
+def _of_any_pattern(mosaic, pattern, sigma, atoms, learn, quality, seed, pool):
+    """The colours of a mosaic of another pattern than Bayer's."""
+    if not Mosaic(pattern).known(mosaic.shape).any(axis=(0, 1)).all():
+        raise ValueError("the mosaic is smaller than its pattern, and lacks one of the colours")
+    scale = np.float32(1 / max(1, mosaic.max()))
+    noise = float(scale) * sigma
+    if atoms is not None:
+        start = first_estimate(mosaic * scale, pattern)
+        colour = by_dictionary(
+            mosaic * scale, start, pattern, noise, atoms, learn, quality, seed, pool
+        )
+    else:
+        error = max(noise**2, ROUNDED)
+        colour = by_groups(mosaic * scale, pattern, noise, error, QUALITIES[quality], pool=pool)
+    return colour / scale
 
 
 def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
@@ -211,7 +247,7 @@ def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
         but one and after the last.
     """
     sites = Mosaic(pattern).sites
-    found = _estimate(mosaic, *PATTERNS[pattern], model.stages, pool)
+    found = _estimate(mosaic, *BAYER[pattern], model.stages, pool)
     learned, early = found[..., :3], found[..., -3:]
     before, last = completed(
         mosaic, error, sites, learned, learned - early, QUALITIES[quality],
@@ -219,14 +255,25 @@ def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
     )  # fmt: skip
     if not model.noisy:
         for colour in (before, last):
-            _put_back(mosaic, sites, colour)
+            _put_back(mosaic, Mosaic(pattern), colour)
     return learned, early, before, last
 
 
-def _put_back(mosaic, sites, colour):
+def _completed_again(mosaic, error, pattern, learned, colour, quality, pool):
+    """One more round of groups, which are Gaussians of what the coder made."""
+    operator = Mosaic(pattern)
+    _, colour = completed(
+        mosaic, error, operator.sites, colour, colour - learned, QUALITIES[quality], AGAIN, 1,
+        pool=pool,
+    )  # fmt: skip
+    _put_back(mosaic, operator, colour)
+    return colour
+
+
+def _put_back(mosaic, operator, colour):
     """Write the measured samples into the picture."""
-    for channel, (row, column) in sites:
-        colour[row::2, column::2, channel] = mosaic[row::2, column::2]
+    for (channel, _), place in zip(operator.sites, operator.places):
+        colour[(*place, channel)] = mosaic[place]
 
 
 def _corrected(found, top, left, pool):
@@ -256,12 +303,6 @@ def _corrected(found, top, left, pool):
     return colour
 
 
-def moved(pattern, x, y):
-    """The pattern of a mosaic without its first `x` columns and `y` rows."""
-    rows = (pattern[:2], pattern[2:])
-    return "".join(rows[(y + row) % 2][(x + column) % 2] for row in (0, 1) for column in (0, 1))
-
-
 def sampled(picture, pattern):
     """The mosaic (height, width) that a camera with this pattern measures of a picture."""
     return Mosaic(pattern).forward(picture)
@@ -287,8 +328,9 @@ def levelled(mosaic, pattern, black, white, gains):
     if not white > black:
         raise ValueError("the white level must lie above the black level")
     stretched = (mosaic - np.float32(black)) / np.float32(white - black)
-    for channel, (row, column) in Mosaic(pattern).sites:
-        stretched[row::2, column::2] *= np.float32(gains[channel] / min(gains))
+    operator = Mosaic(pattern)
+    for (channel, _), place in zip(operator.sites, operator.places):
+        stretched[place] *= np.float32(gains[channel] / min(gains))
     return np.clip(stretched, 0, 1)
 
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from restore.imaging.camera import decoded, encoded, to_space
 from restore.imaging.noise import stabilise, unstabilise
+from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing import noise as levels
-from restore.tasks.demosaicing.patterns import planes
 
 #: The least variance that counts as noise, in parts of white.
 _LEAST = 1e-10
@@ -67,7 +67,7 @@ def develop(measured, pattern, camera, demosaic, *, sigma=0.0, pool=None):
     if pattern is None:
         places = [(letter, np.s_[..., number]) for number, letter in enumerate("RGB")]
     else:
-        places = list(zip(pattern, planes(pattern)))
+        places = list(zip(pattern, Mosaic(pattern).places))
     light = _light(measured, places, camera)
     found = 0.0, 0.0 if sigma == "auto" else float(sigma)
     if sigma == "auto":

@@ -5,6 +5,8 @@ Where one of them hides a colour, others show it. Each group is taken for a Gaus
 for the colours of its patches given the samples that were measured.
 """
 
+import math
+
 import numpy as np
 from scipy import ndimage
 
@@ -28,7 +30,9 @@ PRIOR = 0.03
 ROUNDS = 3
 
 
-def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
+def completed(
+    mosaic, error, sites, colour, change, stride, doubt=DOUBT, rounds=ROUNDS, *, pool=None
+):
     """The colours of a mosaic from those of similar patches, after the last two rounds.
 
     Parameters
@@ -37,13 +41,16 @@ def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
     error : float
         Variance of its noise, or of its rounding; not 0.
     sites : list of (channel, (row, column))
-        Of the top-left 2 x 2 samples.
+        Of the top-left samples, as far as the pattern repeats.
     colour : (height, width, 3) float32 ndarray
         Its colours by learned stages.
     change : (height, width, 3) float32 ndarray
         What the stages after the first have added to it: large where it is uncertain.
     stride : int
         Pixels between the patches that the groups are found for.
+    doubt : float
+        How far that is to be doubted: see `DOUBT`.
+    rounds : int
     pool
         As in `demosaic`.
 
@@ -54,7 +61,8 @@ def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
     """
     if min(mosaic.shape) < SIDE:
         return colour, colour
-    colours = np.empty((2, 2), np.int64)
+    period = math.isqrt(len(sites))
+    colours = np.empty((period, period), np.int64)
     for channel, site in sites:
         colours[site] = channel
     grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
@@ -64,7 +72,7 @@ def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
     for plane, added in zip(variances, change.transpose(2, 0, 1)):
         ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
         plane[:] = groups.window_means(plane, SIDE, pool=pool)
-    variances *= np.float32(DOUBT)
+    variances *= np.float32(doubt)
     variances += np.float32(LEAST_DOUBT * error)
     before = shown = estimate
     width = mosaic.shape[1]
@@ -79,9 +87,9 @@ def completed(mosaic, error, sites, colour, change, stride, *, pool=None):
         )  # fmt: skip
         return slice(top, bottom), total, weight
 
-    for number in range(ROUNDS):
+    for number in range(rounds):
         total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
-        part = bands.part(pool, number, ROUNDS)
+        part = bands.part(pool, number, rounds)
         overlap.accumulate(complete_band, places, total, weight, part, "completing")
         total /= weight
         before, shown = shown, total

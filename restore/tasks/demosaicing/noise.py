@@ -2,8 +2,11 @@
 
 import numpy as np
 
-from restore.imaging.noise import estimate_photon_noise, estimate_sigma
-from restore.tasks.demosaicing.patterns import planes
+from restore.imaging.noise import estimate_noise, estimate_photon_noise, estimate_sigma
+from restore.sparse.operators import Mosaic
+
+#: Of the planes' levels this percentile is taken: texture adds to some, and takes from none.
+_LOW = 25
 
 
 def profiled(profile):
@@ -19,7 +22,7 @@ def estimated(mosaic, pattern, *, pool=None):
     """The gain and the sigma of the noise of a mosaic, whose variance is ``gain x + sigma**2``.
 
     Every place of the pattern is a picture of its own, smaller, in which the noise is as white
-    as in the mosaic; the medians over all of them are taken.
+    as in the mosaic, and texture is coarser to it.
 
     Parameters
     ----------
@@ -31,14 +34,21 @@ def estimated(mosaic, pattern, *, pool=None):
     Returns
     -------
     gain, sigma : float
-        The first is 0 where the noise does not grow with the light.
+        The first is 0 where the noise does not grow with the light, and both in mosaics that are
+        smaller than their pattern.
     """
-    parts = [np.ascontiguousarray(mosaic[place])[..., None] for place in planes(pattern)]
-    photons = [estimate_photon_noise(part, pool=pool) for part in parts]
-    if all(photons):
-        found = [
-            (noise.gain, max(noise.sigma**2 - noise.gain * noise.pedestal, 0)) for noise in photons
-        ]
-        gain, variance = np.median(found, axis=0)
-        return float(gain), float(variance) ** 0.5
-    return 0.0, float(np.median([estimate_sigma(part, pool=pool) for part in parts]))
+    if min(mosaic.shape) < Mosaic(pattern).period:
+        return 0.0, 0.0
+    parts = [np.ascontiguousarray(mosaic[place])[..., None] for place in Mosaic(pattern).places]
+    # photons are the same for all colours, and brightness more various in all of them together
+    height, width = (min(part.shape[axis] for part in parts) for axis in (0, 1))
+    together = np.concatenate([part[:height, :width] for part in parts])
+    photons = estimate_photon_noise(together, pool=pool)
+    if photons:
+        variance = max(photons.sigma**2 - photons.gain * photons.pedestal, 0)
+        return photons.gain, variance**0.5
+    sigmas = [
+        min(estimate_sigma(part, pool=pool)[0], estimate_noise(part, pool=pool)[0][0])
+        for part in parts
+    ]
+    return 0.0, float(np.percentile(sigmas, _LOW))

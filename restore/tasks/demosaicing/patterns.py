@@ -1,16 +1,164 @@
-"""Which colour is measured where: patterns that repeat, as strings row by row."""
+"""Mosaics of any pattern that repeats: their names, and their colours without a learned model.
+
+Learned stages know the pattern of Bayer alone. Groups of similar patches, each a Gaussian, do
+not care which colours were measured where; all that they need is an estimate to begin with, and
+to know where it is uncertain. The first one here takes each colour for a local straight line of
+the light, fitted where it was measured, as residual interpolation does. A dictionary makes the
+second of it. From then on groups improve on groups: what one pass has changed tells the next where
+to doubt.
+"""
 
 import math
 
 import numpy as np
+from scipy import ndimage
+
+from restore.sparse.dictionary import load_for
+from restore.sparse.operators import Mosaic
+from restore.tasks.demosaicing.dictionary import by_dictionary
+from restore.tasks.demosaicing.grouping import completed
+
+#: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern of Bayer.
+BAYER = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
+
+#: Other patterns by name.
+NAMES = {
+    "XTRANS": "GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG",
+    "QUAD": "RRGGRRGGGGBBGGBB",
+}
+
+#: The longest side of a pattern.
+LONGEST = 8
+
+#: Turns of the first estimate, the sizes (standard deviations of Gaussians) at which colours are
+#: interpolated and lines are fitted, and the variance below which there is no line to see.
+TURNS, NEAR, WINDOW, FLAT = 8, 1.0, 2.5, 1e-5
+
+#: What is doubted of the estimate that a pass of groups begins with: see `completed`.
+DOUBTS = (60.0, 20.0, 20.0)
 
 
-def period(pattern):
-    """Rows, and columns, after which a pattern repeats."""
-    return math.isqrt(len(pattern))
+def named(pattern):
+    """The colours of a pattern, row by row, as far as it repeats.
+
+    Parameters
+    ----------
+    pattern : str
+        A name of `NAMES`, or the colours themselves.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or holds other colours than red, green and blue, or not all of them.
+    """
+    letters = NAMES.get(pattern.upper(), pattern.upper())
+    side = math.isqrt(len(letters))
+    if "W" in letters and set(letters) <= set("RGBW"):
+        raise ValueError(
+            f"{pattern!r} has white samples, which are not supported: only red, green and blue are"
+        )
+    other = side == 2 and letters not in BAYER  # more likely meant otherwise than a rare sensor
+    if side**2 != len(letters) or side > LONGEST or set(letters) != set("RGB") or other:
+        raise ValueError(
+            f"unknown pattern {pattern!r}: expected RGGB, BGGR, GRBG or GBRG, the colours of the "
+            "top-left 2x2 samples row by row (OpenCV's names are shifted: its BayerBG is RGGB, "
+            "BayerRG is BGGR, BayerGB is GRBG and BayerGR is GBRG), xtrans, quad, or the colours "
+            f"of up to {LONGEST}x{LONGEST} samples"
+        )
+    return letters
 
 
-def planes(pattern):
-    """The places of each letter of a pattern, as slices of a mosaic."""
-    side = period(pattern)
-    return [np.s_[row::side, column::side] for row in range(side) for column in range(side)]
+def moved(pattern, x, y):
+    """The pattern of a mosaic without its first `x` columns and `y` rows."""
+    side = math.isqrt(len(pattern))
+    rows = [pattern[side * row : side * (row + 1)] for row in range(side)]
+    return "".join(
+        rows[(y + row) % side][(x + column) % side] for row in range(side) for column in range(side)
+    )
+
+
+def first_estimate(mosaic, pattern):
+    """Colours of a mosaic of any pattern, by lines over the light.
+
+    Around every sample each colour c is taken for ``a L + b`` of the light L, the mean of the
+    colours so far, with a and b fitted by weighted least squares to the samples at which c was
+    measured; what is left of these is interpolated and added.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+    pattern : str
+
+    Returns
+    -------
+    (height, width, 3) float32 ndarray
+
+    References
+    ----------
+    Kiku, Monno, Tanaka & Okutomi, "Beyond color difference: residual interpolation for color
+    image demosaicking", IEEE TIP 25(3), 2016. Knutsson & Westin, "Normalized and differential
+    convolution", CVPR 1993 (interpolation from samples at any places).
+    """
+    operator = Mosaic(pattern)
+    measured = np.moveaxis(operator.adjoint(mosaic), 2, 0)
+    known = np.moveaxis(operator.known(mosaic.shape), 2, 0).astype(np.float32)
+    near = [np.maximum(_blurred(mask, NEAR), 1e-6) for mask in known]
+    wide = [np.maximum(_blurred(mask, WINDOW), 1e-6) for mask in known]
+    colours = np.stack([_blurred(own, NEAR) / weight for own, weight in zip(measured, near)])
+    light = colours[1]
+    for _ in range(TURNS):
+        for channel, (own, mask) in enumerate(zip(measured, known)):
+            mean_light = _blurred(light * mask, WINDOW) / wide[channel]
+            mean_own = _blurred(own, WINDOW) / wide[channel]
+            both = _blurred(light * own, WINDOW) / wide[channel] - mean_light * mean_own
+            square = _blurred(light**2 * mask, WINDOW) / wide[channel] - mean_light**2
+            slope = (both + np.float32(FLAT)) / (np.maximum(square, 0) + np.float32(FLAT))
+            line = mean_own + slope * (light - mean_light)
+            left = _blurred((own - line) * mask, NEAR) / near[channel]
+            colours[channel] = np.where(mask > 0, own, line + left)
+        light = colours.mean(axis=0)
+    return np.ascontiguousarray(np.moveaxis(colours, 0, 2))
+
+
+def _blurred(plane, sigma):
+    return ndimage.gaussian_filter(plane, sigma, mode="reflect")
+
+
+def by_groups(mosaic, pattern, sigma, error, stride, *, pool=None):
+    """Colours of a mosaic of any pattern, by a dictionary and by passes of groups.
+
+    Parameters
+    ----------
+    mosaic : (height, width) float32 ndarray
+        In [0, 1].
+    pattern : str
+    sigma : float
+        Standard deviation of its noise.
+    error : float
+        Variance of its noise, or of its rounding; not 0.
+    stride : int
+        Pixels between the patches that groups are found for; 0: there are none.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    (height, width, 3) float32 ndarray
+    """
+    operator = Mosaic(pattern)
+    measured, known = operator.adjoint(mosaic), operator.known(mosaic.shape)
+
+    def kept(colours):
+        return colours if sigma else np.where(known, measured, colours)
+
+    before = first_estimate(mosaic, pattern)
+    atoms = load_for("colour", 3)
+    colours = kept(
+        by_dictionary(mosaic, before, pattern, sigma, atoms, False, "balanced", pool=pool)
+    )
+    for doubt in DOUBTS if stride else ():
+        _, last = completed(
+            mosaic, error, operator.sites, colours, colours - before, stride, doubt, pool=pool
+        )
+        before, colours = colours, kept(last)
+    return colours
