@@ -17,6 +17,7 @@ from restore.batch.records import EngineLost
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.learning import dictionaries
+from restore.learning.reservoir import Reservoir
 from restore.sparse import dictionary_learning
 
 #: Pictures that are read in one task.
@@ -74,7 +75,7 @@ class Cluster:
             for group in groups
         ]
         self._tell(pool, "reading pictures", offered)
-        reservoir = dictionaries.Reservoir(count, seed)
+        reservoir = Reservoir(count, seed)
         starts, where, used = [], [], 0  # of the strips that offer anything
         for number, found in enumerate(
             offer for group in self.client.gather(offered) for offer in group
