@@ -69,7 +69,7 @@ __all__ = [
 
 
 def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
-        mosaics=False):  # fmt: skip
+        raw=False, coloured=False):  # fmt: skip
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -88,8 +88,11 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         A second picture per input, passed to `process` by this name.
     extras : tuple of str
         What further outputs are called after the stem of the output: ``("-mask.png",)``.
-    mosaics : bool
-        Take the mosaics of camera raw files, which are refused otherwise.
+    raw : bool
+        `process` takes what the sensors of camera raw files measured, and calls
+        `restore.files.raw.developed` itself. By default it gets the developed picture.
+    coloured : bool
+        Outputs are in colour where inputs are grey.
 
     Returns
     -------
@@ -107,7 +110,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
             writes=writes,
             companions=companions,
             extras=extras,
-            mosaics=mosaics,
+            coloured=coloured,
         )
     except UsageError as error:
         console.say(f"restore: {error}")
@@ -121,7 +124,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         return NOTHING if missing else FAILED if failed else DONE
 
     work = {"process": process, "options": options}
-    work |= {"reads": reads, "writes": writes, "mosaics": mosaics}
+    work |= {"reads": reads, "writes": writes, "raw": raw, "coloured": coloured}
     outcome, lost = {"done": 0, "skipped": 0, "failed": 0}, False
 
     def so_far():

@@ -102,12 +102,12 @@ def _same_file(one, other):
         return False
 
 
-def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=(), mosaics=False):
+def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=(), coloured=False):
     """Every input with its outputs, before any work.
 
     Parameters
     ----------
-    inputs, options, reads, writes, companions, extras, mosaics
+    inputs, options, reads, writes, companions, extras, coloured
         As for `run`.
 
     Returns
@@ -172,7 +172,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         if output == "-" or (output is not None and not into_folder):
             target = output
         else:
-            target = _target(source, folder, output, options, reads, writes, mosaics)
+            target = _target(source, folder, output, options, reads, writes, coloured)
         wrong = _is_a_picture(source, reads)
         jobs.append(
             Job(source, target, error=wrong)
@@ -232,14 +232,14 @@ def _without_earlier_results(files, suffix):
     return kept, len(files) - len(kept)
 
 
-def _target(source, folder, output, options, reads, writes, mosaics):
+def _target(source, folder, output, options, reads, writes, coloured):
     """Where the result for `source` goes."""
     place, name = os.path.split(source)
     stem, extension = os.path.splitext(name)
     if writes or options.format or reads:
         extension = writes or f".{options.format or 'png'}"
     else:
-        extension = output_extension(extension, mosaics)
+        extension = output_extension(extension, coloured)
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if output is None:
         return os.path.join(place, stem + suffix + extension)

@@ -49,6 +49,8 @@ class Options:
     page: int | None = None
     strip: str | None = None
     strict: bool = False
+    colour_space: str | None = None
+    linear: bool = False
     max_pixels: int = MAX_PIXELS
     reference: str | None = None
     jobs: int | None = None

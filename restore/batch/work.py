@@ -16,7 +16,9 @@ from restore.files.safe import make_folder, whole_file
 from restore.imaging.bands import one_blas_thread
 
 
-def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False, pool=None):
+def restore_one(
+    process, job, options, *, reads=None, writes=None, raw=False, coloured=False, pool=None
+):
     """Read, process and write one file; never raises for what is wrong with that file.
 
     Returns
@@ -31,7 +33,7 @@ def restore_one(process, job, options, *, reads=None, writes=None, mosaics=False
         try:
             # one level of parallelism: threads over bands of patches, none inside BLAS
             with one_blas_thread:
-                report |= _restore(process, job, options, reads, writes, mosaics, pool)
+                report |= _restore(process, job, options, reads, writes, (raw, coloured), pool)
             report["status"] = "done"
         except Exception as error:
             report["status"] = "failed"
@@ -62,9 +64,9 @@ def failure_reason(error, file=None):
     return f"{type(error).__name__}: {sentence} (--debug shows where)"
 
 
-def _restore(process, job, options, reads, writes, mosaics, pool):
+def _restore(process, job, options, reads, writes, kinds, pool):
     from restore.files.reading import read_pages
-    from restore.files.tiff import count_pages
+    from restore.files.tiff import count_pictures
 
     _check_folder(job.target)
     if job.source == "-":
@@ -86,10 +88,8 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
             name = format_of_bytes(source.read(16))
             source.seek(0)
             several = name == "tiff" and options.page is None
-            count = count_pages(source) if several else 1
-            pages = read_pages(
-                source, page=options.page, max_pixels=options.max_pixels, mosaics=mosaics
-            )
+            count = count_pictures(source) if several else 1
+            pages = read_pages(source, page=options.page, max_pixels=options.max_pixels, raw=True)
         if count > 1 and job.extras:
             raise ValueError("further files are written of single pages: choose one with --page")
         if count > 1 and writes:
@@ -99,7 +99,7 @@ def _restore(process, job, options, reads, writes, mosaics, pool):
         else:
             name = None
         notes = {"size_in": size, "pages": 0, "facts": []}
-        results = _results(process, pages, companions, options, name, notes, pool)
+        results = _results(process, pages, companions, options, name, kinds, notes, pool)
         first = next(results)  # nothing is created before there is something to write
         extras = notes.pop("extras", {})
         # all are complete before the first takes its place, the output last
@@ -144,20 +144,32 @@ def _wanted(options):
     return EXTENSIONS["." + options.format] if options.format else None
 
 
-def _results(process, pages, companions, options, name, notes, pool):
+def _results(process, pages, companions, options, name, kinds, notes, pool):
     """Yield the output of each page, and note what there is to report."""
     from restore.files.metadata import stripped
+    from restore.files.raw import developed
     from restore.files.writing import check, depth_in
 
     for page in pages:
         hidden = None
         if not isinstance(page, bytes):
+            page = _with_wishes(page, name, options)
             if options.strip:
                 page = page.replace(
                     metadata=stripped(page.metadata, profile_too=options.strip == "all")
                 )
+            raw, coloured = kinds
             if name:
-                check(page, name, options.depth, options.strict)
+                grey = page.samples.shape[2] == 1
+                in_colour = grey and (coloured or page.metadata.camera is not None)
+                check(
+                    _as_if_coloured(page) if in_colour else page,
+                    name,
+                    options.depth,
+                    options.strict,
+                )
+            if page.metadata.camera and not raw:
+                page, _ = developed(page, pool=pool)
             page, hidden = _without_hidden_colours(page)
             _note_size(notes, page)
         result = process(page, pool=pool, **companions)
@@ -177,6 +189,31 @@ def _results(process, pages, companions, options, name, notes, pool):
         waiting = [output]
         del result, output
         yield waiting.pop()
+
+
+def _with_wishes(page, name, options):
+    """The page of a camera raw file with what is to be made of it."""
+    camera, space, linear = page.metadata.camera, options.colour_space, options.linear
+    if camera is None:
+        if space or linear:
+            raise ValueError("--colour-space and --linear are for camera raw files")
+        return page
+    if name == "dng":
+        if space or linear:
+            raise ValueError(
+                "a DNG is linear and has the camera's colours: leave out --colour-space and "
+                "--linear"
+            )
+        camera = camera.replace(balanced=False)
+    camera = camera.replace(space=space or "srgb", linear=linear)
+    return page.replace(metadata=page.metadata.replace(camera=camera))
+
+
+def _as_if_coloured(page):
+    """A stand-in for the picture in colour that a grey page becomes."""
+    import numpy as np
+
+    return page.replace(samples=np.broadcast_to(page.samples, (*page.samples.shape[:2], 3)))
 
 
 def _check_finite(output, page):

@@ -7,13 +7,13 @@ import click
 from restore import batch
 from restore.cli.options import (
     FloatRange,
+    Levels,
     PictureCommand,
     batch_options,
     dictionary,
     levels_in_unit,
     model,
     quality,
-    sigma_as_well,
 )
 
 ADVICE = (
@@ -90,7 +90,14 @@ class Numbers(click.ParamType):
     metavar="R,G,B",
     help="Multiply the colours, the least by 1, and clip: white balance.",
 )
-@sigma_as_well
+@click.option(
+    "--sigma",
+    type=Levels(0),
+    default="0",
+    show_default=True,
+    metavar="LEVELS|auto",
+    help="Remove noise of this standard deviation, in 8-bit levels (0-255), as well.",
+)
 @quality("fast uses no similar patches; best uses more of them.")
 @model("A model learned by restore train --model demosaicing. [default: the packaged one]")
 @dictionary(
@@ -109,13 +116,13 @@ def demosaic(inputs, options, **settings):
     INPUT holds one measured colour per sample, in one channel. The missing two are
     estimated along edges, then corrected by regressions learned from photos. What was
     measured comes back unchanged, unless noise is to be removed. Best served white-balanced and
-    gamma-encoded. Of camera raw files the mosaic is taken, where rawpy is installed, with
-    their own levels and white balance.
+    gamma-encoded. Camera raw files are developed with their own levels, white balance and
+    colours, where rawpy is installed.
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
     process = functools.partial(demosaic_picture, **settings)
-    return batch.run(process, inputs, options, mosaics=True)
+    return batch.run(process, inputs, options, raw=True, coloured=True)
 
 
 #: About how much of the time each stage of a quality takes; the last is left out under noise.
@@ -159,51 +166,98 @@ def demosaic_picture(
 ):
     """`picture` in full colour."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import Model, demosaic, levelled, moved, sampled
+    from restore.tasks.demosaicing import Model, demosaic, levelled, moved
+    from restore.tasks.demosaicing.development import stabilised
+    from restore.tasks.demosaicing.noise import estimated
 
     model = Model.load(model) if model else None
+    settings = {"quality": quality, "model": model, "dictionary": dictionary}
+    if dictionary is None:
+        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 5]
+        pool = batch.overall(pool, "demosaicing", shares)
+    if picture.metadata.camera:
+        if simulate:
+            raise ValueError("--simulate takes the mosaic from a picture in colour; this is raw")
+        picture = _with_levels(picture, pattern, offset, black, white, gains)
+        return _developed(picture, sigma, settings, pool)
     samples, metadata = picture.samples, picture.metadata
     if pattern is None and metadata.pattern is None:
         raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
     pattern = moved(pattern or metadata.pattern, *offset)
-    if simulate:
-        if samples.shape[2] != 3:
-            raise ValueError("--simulate takes the mosaic from a picture in colour; this is grey")
-        samples = sampled(samples, pattern)
-    elif samples.shape[2] == 3:
-        raise ValueError(
-            "this is a picture in full colour, not a mosaic of one channel: --simulate takes a "
-            "mosaic from it, to try the command out"
-        )
-    elif metadata.orientation != 1:
-        raise ValueError(
-            "the file says that the mosaic is to be turned, and its pattern would turn with it: "
-            "remove the orientation tag and turn the result"
-        )
-    if metadata.levels:
-        given = black, white, gains
-        told = zip(given, metadata.levels)
-        black, white, gains = (file if option is None else option for option, file in told)
-    elif white is None and not simulate:
+    samples = _mosaic(picture, pattern, simulate)
+    if white is None and not simulate:
         _hint_at_white(picture)
     if black is not None or white is not None or gains is not None:
         top = LEVELS.get(picture.depth, 1)
         white = 1.0 if white is None else white / top
         samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
-    if dictionary is None:
-        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 5]
-        pool = batch.overall(pool, "demosaicing", shares)
-    colour = demosaic(
-        samples,
-        pattern,
-        sigma=sigma / levels_in_unit(picture.replace(samples=samples), sigma),
-        quality=quality,
-        model=model,
-        dictionary=dictionary,
-        pool=pool,
-    )
+    facts = {"pattern": pattern}
+    if sigma == "auto":
+        plane = samples.reshape(samples.shape[:2])
+        gain, level = estimated(plane, pattern, pool=pool)
+        levels = levels_in_unit(picture.replace(samples=samples))
+        facts |= {"sigma": round(levels * level, 2), "poisson_gain": round(levels * gain, 4)}
+    else:
+        gain, level = 0.0, sigma / levels_in_unit(picture.replace(samples=samples), sigma)
+
+    def run(mosaic, sigma):
+        return demosaic(mosaic, pattern, sigma=sigma, pool=pool, **settings)
+
+    colour = stabilised(samples, gain, level, run)
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
-    metadata = metadata.replace(
-        pattern=None, levels=None, icc=None if grey_profile else metadata.icc
-    )
-    return batch.Result(picture.replace(samples=colour, metadata=metadata), {"pattern": pattern})
+    metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
+    return batch.Result(picture.replace(samples=colour, metadata=metadata), facts)
+
+
+def _mosaic(picture, pattern, simulate):
+    """The samples of a mosaic, or of one that is taken from a picture in colour."""
+    from restore.tasks.demosaicing import sampled
+
+    samples = picture.samples
+    if simulate:
+        if samples.shape[2] != 3:
+            raise ValueError("--simulate takes the mosaic from a picture in colour; this is grey")
+        return sampled(samples, pattern)
+    if samples.shape[2] == 3:
+        raise ValueError(
+            "this is a picture in full colour, not a mosaic of one channel: --simulate takes a "
+            "mosaic from it, to try the command out"
+        )
+    if picture.metadata.orientation != 1:
+        raise ValueError(
+            "the file says that the mosaic is to be turned, and its pattern would turn with it: "
+            "remove the orientation tag and turn the result"
+        )
+    return samples
+
+
+def _with_levels(picture, pattern, offset, black, white, gains):
+    """A camera raw file with the levels and the pattern that were given instead of its own."""
+    from restore.files.picture import LEVELS
+    from restore.tasks.demosaicing import moved
+
+    metadata, top = picture.metadata, LEVELS["16"]
+    camera = metadata.camera
+    if metadata.pattern is None:
+        raise ValueError("this raw file is demosaiced already: use another command to develop it")
+    pattern = moved(pattern or metadata.pattern, *offset)
+    if black is not None or len(camera.black) != len(pattern):
+        level = min(camera.black) if black is None else black / top
+        camera = camera.replace(black=len(pattern) * (level,))
+    if white is not None:
+        camera = camera.replace(white=white / top)
+    camera = camera.replace(gains=gains or camera.gains)
+    return picture.replace(metadata=metadata.replace(pattern=pattern, camera=camera))
+
+
+def _developed(picture, sigma, settings, pool):
+    """The picture of a camera raw file, and what was found of its noise."""
+    from restore.files.raw import developed
+
+    pattern = picture.metadata.pattern
+    light = sigma if sigma == "auto" else sigma / 255
+    picture, (gain, dark) = developed(picture, sigma=light, pool=pool, **settings)
+    facts = {"pattern": pattern}
+    if sigma == "auto":
+        facts |= {"sigma": round(255 * dark, 3), "poisson_gain": round(255 * gain, 4)}
+    return batch.Result(picture, facts)

@@ -9,6 +9,7 @@ from restore import batch
 from restore.batch.records import NOTHING
 from restore.cli.options import (
     FloatRange,
+    Levels,
     PictureCommand,
     batch_options,
     dictionary,
@@ -17,26 +18,6 @@ from restore.cli.options import (
     white_level,
 )
 from restore.imaging.bands import Pool
-
-
-class Levels(click.ParamType):
-    """A number of 8-bit levels, or "auto"."""
-
-    name = "levels"
-
-    def __init__(self, least):
-        self.least = least
-
-    def convert(self, value, param, ctx):
-        if str(value).lower() == "auto":
-            return "auto"
-        try:
-            level = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of 8-bit levels nor auto", param, ctx)
-        if not self.least <= level <= 255:
-            self.fail(f"{value} is not between 0 and 255, the range of 8-bit levels", param, ctx)
-        return level
 
 
 @click.command(cls=PictureCommand)
@@ -124,12 +105,13 @@ def denoise(inputs, options, estimate_only, **settings):
     """Remove noise.
 
     Patches that look alike are gathered, and coded with a few atoms that are learned on
-    them. Pictures keep their depth, alpha and metadata.
+    them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
+    out where it is white, while the mosaic becomes colours.
     """
     if estimate_only:
         return _print_noise(inputs, options, settings["white"])
     _check(**settings)
-    return batch.run(functools.partial(denoise_picture, **settings), inputs, options)
+    return batch.run(functools.partial(denoise_picture, **settings), inputs, options, raw=True)
 
 
 def _check(*, sigma, poisson_gain, quality, dictionary, white, **settings):
@@ -151,6 +133,9 @@ def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **setti
     from restore.imaging.noise import PhotonNoise, estimate_photon_noise
     from restore.tasks.denoising import denoise, estimate_level
 
+    if picture.metadata.camera:
+        others = {"poisson_gain": poisson_gain, "white": white, "blend": blend, **settings}
+        return _denoised_raw(picture, sigma, others, pool)
     facts = {}
     levels = levels_in_unit(picture, None if sigma == "auto" else sigma, white)
     given = None if sigma == "auto" else sigma / levels
@@ -179,6 +164,24 @@ def denoise_picture(picture, *, pool, sigma, white, poisson_gain, blend, **setti
         finite = np.isfinite(picture.samples)
         samples[finite] += np.float32(blend) * (picture.samples[finite] - samples[finite])
     return batch.Result(picture.replace(samples=samples), facts)
+
+
+def _denoised_raw(picture, sigma, others, pool):
+    """A camera raw file developed without its noise."""
+    from restore.files.raw import developed
+
+    defaults = {param.name: param.default for param in denoise.params}
+    given = [name for name, value in others.items() if value and value != defaults[name]]
+    if given:
+        raise ValueError(
+            "the noise of a camera raw file is taken out of its mosaic, and of all options of this "
+            "command only --sigma goes with that: restore demosaic makes a picture for the others"
+        )
+    light = sigma if sigma == "auto" else sigma / 255
+    picture, (gain, dark) = developed(picture, sigma=light, pool=pool)
+    return batch.Result(
+        picture, {"sigma": round(255 * dark, 3), "poisson_gain": round(255 * gain, 4)}
+    )
 
 
 def _shares(picture):

@@ -96,6 +96,26 @@ def levels_in_unit(picture, sigma=None, white=None):
     return 1
 
 
+class Levels(click.ParamType):
+    """A number of 8-bit levels, or that they be estimated."""
+
+    name = "levels"
+
+    def __init__(self, least):
+        self.least = least
+
+    def convert(self, value, param, ctx):
+        if str(value).lower() == "auto":
+            return "auto"
+        try:
+            level = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of 8-bit levels nor auto", param, ctx)
+        if not self.least <= level <= 255:
+            self.fail(f"{value} is not between 0 and 255, the range of 8-bit levels", param, ctx)
+        return level
+
+
 class NameOrFile(click.ParamType):
     """What is known by a name, or a file."""
 
@@ -220,6 +240,12 @@ def _shared(suffix):
         flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
         flag("--strip-all", help="Leave out the colour profile, too."),
         flag("--strict", help="Fail where the format would cost depth, instead of warning."),
+        click.option(
+            "--colour-space",
+            type=click.Choice(["srgb", "prophoto", "camera"]),
+            help="Colours that a camera raw file is developed to. [default: srgb]",
+        ),
+        flag("--linear", help="Develop a camera raw file without a curve for screens."),
         max_pixels(),
         click.option(
             "--reference",

@@ -1,5 +1,9 @@
 """From what a decoder hands over to a `Picture`: sizes checked, metadata never a failure."""
 
+import contextlib
+import os
+import tempfile
+import threading
 import warnings
 
 import numpy as np
@@ -7,6 +11,8 @@ import numpy as np
 from restore.files import metadata as meta
 from restore.files.formats import PictureError
 from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
+
+_redirecting = threading.Lock()
 
 
 def check_size(width, height, max_pixels):
@@ -37,6 +43,22 @@ def tolerant(read, *arguments):
     except Exception as error:  # trouble with metadata never fails a picture
         warn(f"metadata left out: {one_line(error)}")
         return {}
+
+
+@contextlib.contextmanager
+def said_on_stderr():
+    """Whether a library complains on standard error, where alone some do; a list of its words."""
+    words = []
+    with _redirecting, tempfile.TemporaryFile() as file:
+        kept = os.dup(2)
+        try:
+            os.dup2(file.fileno(), 2)
+            yield words
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+        file.seek(0)
+        words += file.read(1000).splitlines()
 
 
 def picture_of(stored, fields, *, depth, alpha, top=None, orientation=None):

@@ -59,6 +59,11 @@ FORMATS = {
     "pfm": Format("PFM", (".pfm",), ("f32",), profile=False),
     "gif": Format("GIF", (".gif",)),
     "heic": Format("HEIC", (".heic", ".heif", ".hif")),
+    "dng": Format("DNG", (".dng",), ("16",), channels=(3,)),
+    "raw": Format(
+        "camera raw",
+        *[(".nef", ".arw", ".pef", ".cr2", ".cr3", ".raf", ".rw2", ".orf", ".nrw", ".srw")],
+    ),
 }
 
 #: extension -> format, of the formats that are written
@@ -69,8 +74,8 @@ EXTENSIONS = {
     for extension in format.extensions
 }
 
-#: camera raw files that are read, with rawpy, and never written: a TIFF comes out
-CAMERA_RAW = (".dng", ".nef", ".arw", ".pef")
+#: camera raw files, which are read with rawpy: a TIFF comes out where nothing else is asked for
+CAMERA_RAW = (*FORMATS["dng"].extensions, *FORMATS["raw"].extensions)
 
 #: what is taken for a picture in a folder
 READ_EXTENSIONS = (
@@ -82,6 +87,9 @@ READ_EXTENSIONS = (
 MAX_PIXELS = 300_000_000
 
 _MAGIC = [
+    (b"FUJIFILMCCD-RAW", "raw"),
+    (b"II*\0\x10\0\0\0CR", "raw"),
+    *((magic, "raw") for magic in (b"IIU\0", b"IIRO", b"IIRS", b"MMOR")),
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"\xff\xd8\xff", "jpeg"),
     (b"II*\0", "tiff"),
@@ -105,6 +113,7 @@ _AFTER_MAGIC = (b" ", b"\t", b"\r", b"\n", b"#")
 
 #: brands of ISO media files that hold pictures
 _BRANDS = {
+    b"crx ": "raw",
     **dict.fromkeys((b"avif", b"avis"), "avif"),
     **dict.fromkeys(
         (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "heic"
@@ -112,14 +121,11 @@ _BRANDS = {
 }
 
 #: extensions of pictures that are not read, to be named where nothing else is found
-FOREIGN_EXTENSIONS = (*(".pam", ".exr", ".hdr", ".fits", ".fit", ".psd", ".cr2", ".cr3", ".raf"),)
+FOREIGN_EXTENSIONS = (*(".pam", ".exr", ".hdr", ".fits", ".fit", ".psd"),)
 
 # Recognised only to be refused by name.
 _FOREIGN = [
     (b"P7\n", "a PAM picture"),
-    (b"FUJIFILM", "a camera raw file"),
-    (b"II*\0\x10\0\0\0CR", "a camera raw file"),
-    (b"IIU\0", "a camera raw file"),
     (b"%PDF", "a PDF"),
     (b"SIMPLE", "a FITS file"),
     (b"v/1\x01", "an OpenEXR picture"),

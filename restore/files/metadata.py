@@ -178,12 +178,13 @@ def upright(samples, orientation):
 
 def stripped(metadata, profile_too=False):
     """Metadata of which only what decides how colours look is left, or not even that."""
+    needed = {name: getattr(metadata, name) for name in ("alpha_kind", "pattern", "camera")}
     if profile_too:
-        return Metadata(alpha_kind=metadata.alpha_kind)
+        return Metadata(**needed)
     return Metadata(
         icc=metadata.icc,
         chunks=tuple(chunk for chunk in metadata.chunks if chunk[0] in COLOUR_CHUNKS),
-        alpha_kind=metadata.alpha_kind,
+        **needed,
     )
 
 

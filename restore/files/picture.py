@@ -8,6 +8,7 @@ import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.arrays import PictureWarning
+from restore.imaging.camera import Camera
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
@@ -42,9 +43,10 @@ class Metadata:
     orientation : int
         The EXIF orientation that the file had; the samples are upright already.
     pattern : str or None
-        The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a TIFF says.
-    levels : tuple of (float, float, tuple) or None
-        Black level, white level and white balance of a camera's mosaic, as the file says.
+        The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a
+        TIFF or a camera raw file says; of a pattern that repeats otherwise, all its samples.
+    camera : Camera or None
+        What a camera raw file says of its samples, and what is to be made of them.
     alpha_kind : {"unassalpha", "assocalpha", "unspecified"}
         TIFF's word for the last channel: straight alpha, alpha that the colours have been
         multiplied by, or something that the file does not say.
@@ -58,7 +60,7 @@ class Metadata:
     tags: tuple = ()
     orientation: int = 1
     pattern: str | None = None
-    levels: tuple | None = None
+    camera: Camera | None = None
     alpha_kind: str = "unassalpha"
 
     def replace(self, **changes):

@@ -17,6 +17,7 @@ from restore.files.jxl import read_jxl
 from restore.files.picture import PictureWarning
 from restore.files.png import read_png
 from restore.files.pnm import read_pnm
+from restore.files.raw import read_raw
 from restore.files.safe import open_regular
 from restore.files.tiff import read_tiff
 
@@ -28,6 +29,7 @@ _READERS = {
     "heic": read_heic,
     "jxl": read_jxl,
     "jp2": read_jp2,
+    "raw": read_raw,
     **dict.fromkeys(("pgm", "ppm", "pfm"), read_pnm),
 }
 
@@ -68,12 +70,12 @@ def only_page(pages):
     return picture
 
 
-def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, mosaics=False):
+def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, raw=False):
     """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
 
     Parameters, errors as in `read_picture`; all headers are checked before the first
-    picture is decoded. `mosaics`: read the mosaic of a camera raw file, which is no picture
-    yet, rather than refuse it.
+    picture is decoded. `raw`: read what the sensor of a camera raw file measured,
+    which is no picture yet, rather than refuse it.
     """
     head = file.read(16)
     file.seek(0)
@@ -94,10 +96,10 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, mosaics=False):
                     warnings.warn(warning.message, stacklevel=2)
             if waiting[0] is None:
                 return
-            if waiting[0].metadata.levels and not mosaics:
+            if waiting[0].metadata.camera and not raw:
                 raise PictureError(
-                    "a camera raw file holds a mosaic, not yet a picture: restore demosaic makes "
-                    "one of it"
+                    "a camera raw file holds what was measured, not yet a picture: restore "
+                    "demosaic makes one of it"
                 )
             yield waiting.pop()  # kept by no one here: a large picture is let go when done with
     except (PictureError, MemoryError):

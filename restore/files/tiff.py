@@ -5,15 +5,13 @@ import io
 import logging
 import os
 import struct
-import tempfile
-import threading
 
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.decoded import check_size, picture_of, tolerant, warn
+from restore.files.decoded import check_size, picture_of, said_on_stderr, tolerant, warn
 from restore.files.formats import PictureError
-from restore.files.picture import Metadata, Picture, to_unit
+from restore.files.raw import read_raw
 
 #: TIFF tags kept as they are: IPTC, Photoshop, geographic position, ImageJ
 _KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50838, 50839)
@@ -36,8 +34,6 @@ MAX_PAGES = 100_000
 
 #: Pixels that a tile may have although its picture is smaller.
 _TILE = 2**24
-
-_redirecting = threading.Lock()
 
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
 
@@ -75,6 +71,19 @@ def count_pages(file):
     return len(visited)
 
 
+def count_pictures(file):
+    """How many pictures an open TIFF file holds: its pages, but one of a camera raw file."""
+    import tifffile
+
+    count = count_pages(file)
+    if count > 1:
+        with contextlib.suppress(Exception):  # the reader says what is wrong
+            with tifffile.TiffFile(file) as tiff:
+                count = 1 if _is_camera_raw(tiff.pages[0]) else count
+        file.seek(0)
+    return count
+
+
 def _bytes_at(file, position, count):
     file.seek(position)
     return file.read(count)
@@ -93,7 +102,8 @@ def read_tiff(file, page, max_pixels):
         if page is not None and not 1 <= page <= count:
             raise PictureError(f"there is no page {page}: this file has {count}")
         if _is_camera_raw(tiff.pages[0]):
-            yield _read_camera_raw(file, max_pixels)
+            fields = tolerant(_tiff_exif, tiff, tiff.pages[0], True)
+            yield from read_raw(file, page, max_pixels, tiff.pages[0].tags, fields)
             return
         if tiff.is_imagej or tiff.is_shaped:
             stored = sum(tiff.pages[number].size for number in range(count))
@@ -120,30 +130,6 @@ def _is_camera_raw(page):
     tags = page.tags
     preview = 330 in tags and bool(tags.valueof(254, 0) & 1)
     return (preview or 50706 in tags) and tags.valueof(262) != 32803
-
-
-def _read_camera_raw(file, max_pixels):
-    """The mosaic of a camera raw file, as it was measured, without the borders."""
-    try:
-        import rawpy
-    except ImportError:
-        raise PictureError(
-            "a camera raw file: pip install 'restore-ksvd[raw]' reads its mosaic; or develop it "
-            "first, or take its mosaic out (dcraw -4 -D -T)"
-        ) from None
-    file.seek(0)
-    with rawpy.imread(file) as raw:
-        check_size(raw.sizes.raw_width, raw.sizes.raw_height, max_pixels)
-        if raw.raw_type != rawpy.RawType.Flat or np.shape(raw.raw_pattern) != (2, 2):
-            raise PictureError("a camera raw file without a Bayer mosaic: develop it first")
-        stored = raw.raw_image_visible.copy()
-        pattern = "".join(chr(raw.color_desc[k]) for k in raw.raw_pattern.ravel())
-        gains = tuple(float(gain) for gain in raw.camera_whitebalance[:3])
-        if min(gains) <= 0:
-            gains = (1.0, 1.0, 1.0)
-        levels = (float(min(raw.black_level_per_channel)), float(raw.white_level), gains)
-    metadata = Metadata(pattern=pattern, levels=levels)
-    return Picture(to_unit(stored)[..., None], None, "16", metadata)
 
 
 def _check_page(page, file, size, max_pixels):
@@ -216,26 +202,11 @@ def _read_fax(file, number):
     Image.MAX_IMAGE_PIXELS = None
     with Image.open(file, formats=["TIFF"]) as image:
         image.seek(number)
-        with _said_on_stderr() as words:
+        with said_on_stderr() as words:
             stored = np.asarray(image.convert("L")) > 127
     if words:
         warn("the fax picture is damaged: lines that cannot be read are guessed")
     return stored
-
-
-@contextlib.contextmanager
-def _said_on_stderr():
-    """Whether libtiff complains, which it does on standard error alone; a list of its words."""
-    words = []
-    with _redirecting, tempfile.TemporaryFile() as file:
-        kept = os.dup(2)
-        try:
-            os.dup2(file.fileno(), 2)
-            yield words
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-        words += _bytes_at(file, 0, 1000).splitlines()
 
 
 def _read_tiff_page(tiff, file, number, single):

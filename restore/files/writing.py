@@ -13,6 +13,7 @@ from restore.files.jxl import encode_jxl
 from restore.files.picture import PictureWarning, to_depth
 from restore.files.png import with_png_chunks
 from restore.files.pnm import encode_pnm
+from restore.files.raw import write_dng
 
 JPEG_QUALITY = 95
 
@@ -61,7 +62,14 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=No
             "with --page"
         )
     page = _prepared(page, name, depth, strict)
-    if name == "png":
+    if name == "dng":
+        write_dng(
+            file,
+            _stored(page, pool),
+            page,
+            _extra_tags(page.metadata, _loaded_exif(page.metadata.exif)),
+        )
+    elif name == "png":
         _write_png(file, page, pool)
     elif name in _ENCODERS:
         file.write(_ENCODERS[name](_stored(page, pool), page))
@@ -77,6 +85,8 @@ def check(picture, name, depth=None, strict=False):
     """Raise a PictureError if the format cannot hold the picture, before any work is done."""
     format = FORMATS[name]
     wanted = depth or picture.depth
+    if name == "dng" and picture.metadata.camera is None:
+        raise PictureError("a DNG is made of camera raw files only: choose another --format")
     if (wanted not in format.depths and (strict or depth)) or (strict and _cut(format, wanted)):
         raise PictureError(
             f"{format.words} has no {_words(wanted)} samples: choose another --format or --depth"

@@ -39,7 +39,7 @@ def seeds():
     random = np.random.default_rng(7)
     icc = bytes(16) + b"RGB " + bytes(200)
     for name, format in FORMATS.items():
-        for depth in format.depths:
+        for depth in format.depths if name != "dng" else ():
             samples = random.random((12, 15, format.channels[-1])).astype(np.float32)
             if depth != "f32":
                 samples = to_unit(to_depth(samples, depth))

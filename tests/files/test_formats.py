@@ -41,6 +41,7 @@ def test_each_extension_is_found_and_has_an_output():
         for extension in format.extensions:
             assert extension in READ_EXTENSIONS
             wanted = extension if format.depths else ".png"
+            wanted = ".tif" if name in ("dng", "raw") else wanted
             assert output_extension(extension) == wanted, name
     assert output_extension(".pgm", coloured=True) == ".ppm"
     assert output_extension(".NEF") == ".tif"
@@ -54,7 +55,9 @@ def test_folders_are_searched_for_all_formats(tmp_path):
     assert len(found) == len(READ_EXTENSIONS) and ignored == {".txt": 1}
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if FORMATS[name].depths])
+@pytest.mark.parametrize(
+    "name", [name for name in FORMATS if FORMATS[name].depths and name != "dng"]
+)
 def test_formats_are_told_by_their_first_bytes(name):
     depth = FORMATS[name].depths[-1]
     data = encode(Picture(levels((9, 8, FORMATS[name].channels[-1]), depth), None, depth), name)

@@ -68,8 +68,9 @@ def test_camera_raw_files_are_not_taken_for_their_previews(monkeypatch):
             read(file.getvalue())
     plain = saved_by_tifffile(mosaic, photometric="cfa", extratags=tags)
     np.testing.assert_array_equal(to_depth(read(plain).samples, "16")[..., 0], mosaic)
-    with pytest.raises(PictureError, match="camera raw"):
-        read(b"II*\0\x10\0\0\0CR\2\0" + bytes(100))
+    for head in (b"II*\0\x10\0\0\0CR\2\0", b"FUJIFILMCCD-RAW ", b"\0\0\0\x18ftypcrx "):
+        with pytest.raises(PictureError, match="camera raw"):
+            read(head + bytes(100))
 
 
 @pytest.mark.parametrize("options", [{"imagej": True}, {}])

@@ -9,8 +9,6 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
-from restore.files import tiff
-from restore.files.picture import Metadata, Picture
 from restore.imaging.bands import Pool
 from restore.learning.demosaicing import learn_demosaicing, tiles
 from restore.tasks import demosaicing
@@ -493,22 +491,10 @@ def test_command_takes_the_mosaic_of_a_camera_raw_file(tmp_path):
     pytest.importorskip("rawpy")
     scene = picture(96, 128) * np.array([8, 16, 10.6667])
     camera_raw(tmp_path / "photo.dng", (256 + sampled(scene, "GRBG")).astype(np.uint16))
-    assert command(tmp_path / "photo.dng")[0] == 0
+    assert command(tmp_path / "photo.dng", "--linear", "--colour-space", "camera")[0] == 0
     colour = tifffile.imread(tmp_path / "photo-demosaiced.tif")
     assert colour.dtype == np.uint16
     assert decibels(colour / 65535, picture(96, 128), 4) > 33
-
-
-@pytest.mark.parametrize("other", ["denoise", "compress"])
-def test_other_commands_refuse_a_camera_raw_file(tmp_path, monkeypatch, other):
-    camera_raw(tmp_path / "photo.dng", np.zeros((32, 32), np.uint16))
-    metadata = Metadata(pattern="GRBG", levels=(0, 65535, (1, 1, 1)))
-    mosaic = Picture(np.zeros((32, 32, 1), np.float32), None, "16", metadata)
-    monkeypatch.setattr(tiff, "_read_camera_raw", lambda file, max_pixels: mosaic)
-    done = CliRunner().invoke(cli, [other, str(tmp_path / "photo.dng")], standalone_mode=False)
-    assert done.return_value == 1
-    assert "restore demosaic" in done.stderr
-    assert command(tmp_path / "photo.dng")[0] == 0
 
 
 def test_command_says_what_reads_a_camera_raw_file(tmp_path, monkeypatch):

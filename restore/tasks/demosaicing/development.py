@@ -1,0 +1,130 @@
+"""From the mosaic of a camera raw file to a picture: levels, white balance, colours, a curve.
+
+Noise is taken out where it is white, in the mosaic, and together with demosaicing. That of
+a sensor grows with the light; a curve makes it the same everywhere, the mosaic is demosaiced for
+one level of noise, and the curve is taken back. Without noise to remove the mosaic is demosaiced
+as it would be encoded for a screen, since the models were learned from such pictures.
+"""
+
+import math
+
+import numpy as np
+
+from restore.imaging.camera import decoded, encoded, to_space
+from restore.imaging.noise import stabilise, unstabilise
+from restore.tasks.demosaicing import noise as levels
+from restore.tasks.demosaicing.patterns import planes
+
+#: The least variance that counts as noise, in parts of white.
+_LEAST = 1e-10
+
+#: Noise that grows less with the light, in parts of what it is in the dark, is the same everywhere.
+_CURVED = 1e-3
+
+
+def _light(measured, places, camera):
+    """What was measured from 0, black, to 1, white; each place has its own black."""
+    light = np.array(measured, np.float32)
+    for (_, place), black in zip(places, camera.black):
+        light[place] = (light[place] - np.float32(black)) / np.float32(camera.white - black)
+    return np.minimum(light, 1, out=light)
+
+
+def develop(measured, pattern, camera, demosaic, *, sigma=0.0, pool=None):
+    """The picture that a camera's sensor saw.
+
+    Parameters
+    ----------
+    measured : (height, width) or (height, width, 3) float32 ndarray
+        The mosaic as the sensor saw it, or the colours that were made of it, in parts of the
+        highest level that its file can store.
+    pattern : str or None
+        None for colours.
+    camera : Camera
+        Its `space`, `linear` and `balanced` say what is wanted.
+    demosaic : callable
+        From a mosaic in [0, 1] and the sigma of its noise to colours.
+    sigma : float or "auto"
+        Noise of the light in parts of white, to be removed; ``"auto"``: as the file says, or as
+        it is estimated.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    colours : (height, width, 3) float32 ndarray
+        Not turned yet.
+    noise : (gain, sigma) floats
+        The variance ``gain * light + sigma**2`` that was removed.
+
+    Raises
+    ------
+    ValueError
+        If the levels or the colour matrix make no sense.
+    """
+    if not camera.white > max(camera.black):
+        raise ValueError("the white level must lie above the black level")
+    if pattern is None:
+        places = [(letter, np.s_[..., number]) for number, letter in enumerate("RGB")]
+    else:
+        places = list(zip(pattern, planes(pattern)))
+    light = _light(measured, places, camera)
+    found = 0.0, 0.0 if sigma == "auto" else float(sigma)
+    if sigma == "auto":
+        found = levels.profiled(camera.noise) or levels.estimated(light, pattern, pool=pool)
+    gains = np.array(camera.relative_gains, np.float32)
+    # balanced colours are clipped where one of them is full: highlights have no fringes
+    most = np.float32(1 if camera.balanced else gains.max())
+    weights = [float(gains["RGB".index(letter)] / most) for letter, _ in places]
+    for (_, place), weight in zip(places, weights):
+        light[place] *= np.float32(weight)
+    np.minimum(light, 1, out=light)
+    if pattern is not None:
+        # colours have noise of different strengths then: one curve, that of their average
+        gain = found[0] * sum(weights) / len(weights)
+        dark = found[1] * math.sqrt(sum(weight**2 for weight in weights) / len(weights))
+        light = _demosaiced(light, gain, dark, demosaic)
+    return _rendered(light * most, gains, camera), found
+
+
+def _demosaiced(light, gain, dark, demosaic):
+    """The colours of a mosaic of light with noise of variance ``gain * light + dark**2``."""
+    if max(gain, dark**2) < _LEAST:
+        return decoded(demosaic(encoded(light), 0.0))
+    return stabilised(light, gain, dark, demosaic)
+
+
+def stabilised(mosaic, gain, sigma, demosaic):
+    """The colours of a mosaic, demosaiced where its noise is the same in bright and dark.
+
+    Parameters
+    ----------
+    mosaic : float32 ndarray
+    gain, sigma : float
+        The variance of its noise at brightness x is ``gain * x + sigma**2``.
+    demosaic : callable
+        From a mosaic and the sigma of its noise to colours.
+    """
+    if gain <= _CURVED * sigma:
+        return demosaic(mosaic, sigma)
+    lowest, highest = (float(stabilise(np.float32(end), gain, sigma)) for end in (0, 1))
+    reach = np.float32(highest - lowest)
+    stable = (stabilise(mosaic, gain, sigma) - np.float32(lowest)) / reach
+    colours = demosaic(stable, float(1 / reach))
+    return unstabilise(colours * reach + np.float32(lowest), gain, sigma)
+
+
+def _rendered(colours, gains, camera):
+    """A camera's balanced linear colours in the space that is wanted."""
+    if not camera.balanced:
+        return np.clip(colours / gains, 0, 1)
+    if camera.space != "camera":
+        if camera.matrix is None:
+            raise ValueError(
+                "the file does not say what its camera's colours are: use --colour-space camera"
+            )
+        matrix = to_space(camera.matrix, camera.space).astype(np.float32)
+        # einsum rather than a matrix product: the same to the bit for any number of threads
+        colours = np.einsum("kc,ijc->ijk", matrix, np.minimum(colours, 1), order="C")
+    colours = np.clip(colours, 0, 1)
+    return colours if camera.linear else encoded(colours, camera.space)
