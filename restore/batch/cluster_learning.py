@@ -7,6 +7,7 @@ sums are added depend on the patches alone, and the dictionary is that of one ma
 """
 
 import contextlib
+import os
 
 import numpy as np
 from distributed import KilledWorker, as_completed
@@ -173,6 +174,8 @@ def _offers(pictures, first, patch_shape, seed):
     """What each of some pictures offers, or why it is left out."""
     found = []
     for number, file in enumerate(pictures.files, first):
+        if not os.path.lexists(file):
+            raise ValueError(f"a worker does not see {file}: workers need a shared file system")
         image = pictures[number - first]
         if image is None:
             found.append(pictures.skipped[file])
