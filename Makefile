@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo test lint format benchmark benchmark-kernels dictionaries figures docs sample-images clean help
+.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs sample-images clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -12,6 +12,9 @@ help: ## list the targets
 
 demo: .venv/installed-demo ## restore a sample picture and draw before / after in demo/
 	@$(BIN)/python docs/figures.py demo denoise --keep-results
+
+demo-cluster: .venv/installed-cluster ## restore the sample pictures on a Dask cluster of this machine
+	@$(BIN)/python -m benchmarks.demo_cluster
 
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest

@@ -18,7 +18,7 @@ import secrets
 import threading
 import time
 
-from distributed import Client, KilledWorker, as_completed, get_worker
+from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from restore import __version__
 from restore.batch.records import EngineLost, UsageError
@@ -83,6 +83,13 @@ def _workers(client):
     return client.scheduler_info(n_workers=-1)["workers"]
 
 
+class Work(WorkerPlugin):
+    """What is to be done with every file, sent to each worker once."""
+
+    def __init__(self, name, work):
+        self.name, self.work = name, work
+
+
 class Cluster:
     """The engine whose processes are workers of a Dask cluster.
 
@@ -111,6 +118,7 @@ class Cluster:
         try:
             self.addresses = set(_workers(self.client))
             _check_paths(self.client, self.planned)
+            self.client.register_plugin(Work(self.topic, self.work))
             self.client.subscribe_topic(self.topic, self._hear_begun)
             self.client.subscribe_topic("all", self._hear_workers)
         except BaseException:
@@ -124,8 +132,10 @@ class Cluster:
 
     def __exit__(self, *error):
         with contextlib.suppress(Exception):  # of a scheduler that is gone
-            for topic in (self.topic, "all"):
-                self.client.unsubscribe_topic(topic)
+            if self.client.status == "running":
+                for topic in (self.topic, "all"):
+                    self.client.unsubscribe_topic(topic)
+                self.client.unregister_worker_plugin(self.topic)
             self.client.close(timeout=1)
 
     @property
@@ -137,14 +147,12 @@ class Cluster:
         return IN_FLIGHT * max(1, self.workers)
 
     def submit(self, number, job, attempt=0):
-        work, unchanged = self.work, None
-        if number in self.redone:  # what is there may be from the attempt that was lost
-            work = {**work, "options": dataclasses.replace(self.options, overwrite=True)}
+        unchanged = None
         if self.options.overwrite and os.path.lexists(job.target):
             if os.path.samefile(job.source, job.target):
                 unchanged = _signature(job.source)
         future = self.client.submit(
-            _restore_there, work, _absolute(job), unchanged, self.topic,
+            _restore_there, self.topic, _absolute(job), unchanged, number in self.redone,
             key=f"{self.topic}-{number}-{attempt}",
         )  # fmt: skip
         self.in_flight[future.key] = number, job, attempt, future
@@ -226,9 +234,12 @@ def _signature(path):
     return status.st_size, status.st_mtime_ns
 
 
-def _restore_there(work, job, unchanged, topic):
+def _restore_there(topic, job, unchanged, again):
     """Do one file on the worker that this runs on."""
     worker = get_worker()
+    work = worker.plugins[topic].work
+    if again:  # what is there may be from the attempt that was lost
+        work = {**work, "options": dataclasses.replace(work["options"], overwrite=True)}
     with _one_file, _compiled_once():
         worker.log_event(topic, (worker.address, worker.get_current_task(), safe.owner))
         if not os.path.exists(job.source):

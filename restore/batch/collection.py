@@ -1,5 +1,8 @@
 """Many pictures to learn from: read one at a time, as often as asked for."""
 
+import copy
+import os
+
 from restore.batch.work import failure_reason
 from restore.imaging import bands
 from restore.imaging.colour import luminance
@@ -18,7 +21,8 @@ class Collection:
         Pictures are made so many times smaller: what a camera has interpolated or a JPEG has
         thrown away teaches wrong details.
     usable : callable
-        ``usable(image)`` raises a ValueError, one sentence, where an image is of no use.
+        ``usable(image)`` raises a ValueError, one sentence, where an image is of no use. Picklable,
+        for a cluster.
     max_pixels : int
 
     Attributes
@@ -36,6 +40,13 @@ class Collection:
 
     def __len__(self):
         return len(self.files)
+
+    def part(self, numbers):
+        """The pictures of these numbers alone, by names that mean the same in any folder."""
+        part = copy.copy(self)
+        part.files = [os.path.abspath(self.files[number]) for number in numbers]
+        part.skipped = {}
+        return part
 
     def __iter__(self):
         """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""

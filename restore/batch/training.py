@@ -1,6 +1,7 @@
 """From pictures to a file of what is learned on them: a dictionary, or the model of a task."""
 
 import dataclasses
+import functools
 import os
 import time
 
@@ -9,6 +10,7 @@ from restore.batch.collection import Collection
 from restore.batch.plan import find, nothing_found
 from restore.batch.records import FAILED, NOTHING
 from restore.batch.work import failure_reason
+from restore.batch.workers import import_cluster
 from restore.files.safe import make_folder, only_one, whole_file
 from restore.imaging.bands import Pool
 
@@ -177,12 +179,22 @@ class DictionaryRun(_Run):
     """Learns a dictionary; the file holds that of the last turn."""
 
     def _learn(self, pictures, names, resume):
+        with self._engine() as engine:
+            return self._learn_on(engine, pictures, names, resume)
+
+    def _engine(self):
+        """Where patches are drawn and summed up: this process, or a cluster."""
+        if self.settings["scheduler"] or self.settings["scheduler_file"]:
+            return import_cluster("cluster_learning").Cluster(self.console.options, self.console)
+        return InProcess()
+
+    def _learn_on(self, engine, pictures, names, resume):
         from restore.learning import dictionaries
 
         settings = self.settings
         start = time.perf_counter()
         first = self._first(resume)  # what is wrong with it is said before hours of drawing
-        drawn = self._draw(pictures)
+        drawn = self._draw(pictures, engine)
         channels = pictures.channels
         shape = (settings["patch_size"], settings["patch_size"], channels)
         sparsity, sigma = settings["sparsity"], settings["sigma"]
@@ -220,6 +232,7 @@ class DictionaryRun(_Run):
             count=settings["patches"],
             seed=settings["seed"],
             pool=self.pool,
+            summed=engine.summed,
         )
         before = time.perf_counter()
         for number, turn in enumerate(turns, done + 1):
@@ -241,12 +254,12 @@ class DictionaryRun(_Run):
             return FAILED
         return 0
 
-    def _draw(self, pictures):
+    def _draw(self, pictures, engine):
         """Patches of the pictures; those that cannot be used are listed."""
         from restore.learning import dictionaries
 
         size, settings = self.settings["patch_size"], self.settings
-        pictures.usable = lambda image: dictionaries.check(image, (size, size, image.shape[2]))
+        pictures.usable = functools.partial(_check_size, size)
         if pictures.channels is None:
             first = next(iter(pictures), None)
             if first is None:
@@ -254,13 +267,14 @@ class DictionaryRun(_Run):
                 raise ValueError("none of the pictures can be used")
             pictures.channels = first.shape[2]
         try:
-            return dictionaries.draw(
+            return engine.draw(
                 pictures,
                 (size, size, pictures.channels),
                 min(settings["patches"], dictionaries.ONLINE_DRAW)
                 if settings["method"] == "online"
                 else settings["patches"],
                 seed=settings["seed"],
+                mixed=settings["method"] in ("online", "gradient"),
                 pool=self.pool,
             )
         finally:
@@ -282,7 +296,7 @@ class DictionaryRun(_Run):
 
         settings = self.settings
         first = dictionary_learning.first_dictionary(
-            drawn.patches, shape, settings["atoms"], start, settings["seed"]
+            drawn.sample, shape, settings["atoms"], start, settings["seed"]
         )
         return Dictionary(first.atoms, shape)
 
@@ -344,6 +358,29 @@ class DictionaryRun(_Run):
             f"their patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
             f"{gain.sparsity} atoms each ({seconds:.1f} s)"
         )
+
+
+class InProcess:
+    """Draws patches and sums them up in this process."""
+
+    summed = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def draw(self, *arguments, **options):
+        from restore.learning import dictionaries
+
+        return dictionaries.draw(*arguments, **options)
+
+
+def _check_size(size, image):
+    from restore.learning import dictionaries
+
+    dictionaries.check(image, (size, size, image.shape[2]))
 
 
 def _pictures(count):

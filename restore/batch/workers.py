@@ -13,6 +13,7 @@ Here are `InProcess` and `Processes`; the third is `restore.batch.cluster.Cluste
 
 import contextlib
 import dataclasses
+import importlib
 import multiprocessing
 import os
 import secrets
@@ -36,21 +37,27 @@ def engine(work, jobs, options, console):
     """What is to do the `jobs`; `work` are `restore_one`'s arguments."""
     count = sum(job.report() is None for job in jobs)
     if count and (options.scheduler or options.scheduler_file):
-        return _cluster().Cluster(work, jobs, options, console)
+        return import_cluster("cluster").Cluster(work, jobs, options, console)
     processes, threads = shares(options.jobs or 1, options.threads, count, usable_cpus())
     if processes == 1:
         return InProcess(work, threads, console)
     return Processes(work, processes, threads, console)
 
 
-def _cluster():
+def import_cluster(name):
+    """The module of `restore.batch` that needs Dask.
+
+    Raises
+    ------
+    UsageError
+        If Dask is not installed.
+    """
     try:
-        from restore.batch import cluster
+        return importlib.import_module(f"restore.batch.{name}")
     except ImportError as error:
         raise UsageError(
             "a cluster needs Dask, which is not installed: pip install 'restore-ksvd[cluster]'"
         ) from error
-    return cluster
 
 
 def reports(engine, jobs):

@@ -188,20 +188,18 @@ class Shard(click.ParamType):
 
 
 #: The options of every command that can work on a cluster.
-cluster = [
-    click.option(
-        "--scheduler",
-        envvar="DASK_SCHEDULER_ADDRESS",
-        metavar="ADDRESS",
-        help="Work on the Dask cluster of this scheduler: tcp://host:8786.",
-    ),
-    click.option(
-        "--scheduler-file",
-        type=File(),
-        metavar="FILE",
-        help="The same, by the file that the scheduler wrote.",
-    ),
-]
+scheduler = click.option(
+    "--scheduler",
+    envvar="DASK_SCHEDULER_ADDRESS",
+    metavar="ADDRESS",
+    help="Work on the Dask cluster of this scheduler: tcp://host:8786.",
+)
+scheduler_file = click.option(
+    "--scheduler-file",
+    type=File(),
+    metavar="FILE",
+    help="The same, by the file that the scheduler wrote.",
+)
 
 
 def _shared(suffix):
@@ -272,7 +270,8 @@ def _shared(suffix):
             help="Threads per file. [default: all processors, shared by the jobs; on a cluster "
             "those of the worker]",
         ),
-        *cluster,
+        scheduler,
+        scheduler_file,
         click.option(
             "--retries",
             type=click.IntRange(min=0),

@@ -6,8 +6,15 @@ import click
 from click.core import ParameterSource
 
 from restore import batch
-from restore.batch.records import FAILED
-from restore.cli.options import PATH, FloatRange, check_picture, max_pixels
+from restore.batch.records import FAILED, USAGE, EngineLost, UsageError
+from restore.cli.options import (
+    PATH,
+    FloatRange,
+    check_picture,
+    max_pixels,
+    scheduler,
+    scheduler_file,
+)
 from restore.files.signals import at_signal
 from restore.imaging.bands import one_blas_thread
 
@@ -152,6 +159,8 @@ _MODELS = {
     metavar="N",
     help="The dictionary is the same for any number. [default: all processors]",
 )
+@scheduler
+@scheduler_file
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object per turn, and one at the end."
 )
@@ -177,13 +186,18 @@ def train(context, inputs, output, overwrite, resume, recursive, **settings):
     model = settings["model"]
     _check(context, output, overwrite, resume, model, settings)
     shown = {name: settings.pop(name) for name in ("progress", "quiet", "verbose")}
-    console = batch.Console(batch.Options(json=settings.pop("as_json"), **shown))
+    where = {name: settings[name] for name in ("scheduler", "scheduler_file")}
+    console = batch.Console(batch.Options(json=settings.pop("as_json"), **shown, **where))
     run = (ModelRun if model else DictionaryRun)(console, output, settings)
     try:
         with at_signal(lambda number: run.interrupted()), one_blas_thread:
             code = run.train(inputs, recursive, resume)
         return FAILED if console.failed else code
-    except (OSError, ValueError, MemoryError) as error:
+    except UsageError as error:
+        console.end()
+        console.say(f"restore: {error}")
+        return USAGE
+    except (EngineLost, OSError, ValueError, MemoryError) as error:
         console.end()
         console.say(f"restore: {batch.failure_reason(error)}")
         return FAILED
@@ -202,6 +216,8 @@ def _check(context, output, overwrite, resume, model, settings):
         if given and parameter.name in unused:
             what = f"--model {model}" if model else "a dictionary"
             raise click.UsageError(f"{parameter.opts[0]} means nothing for {what}: leave it out")
+    if model and (settings["scheduler"] or settings["scheduler_file"]):
+        raise click.UsageError(f"--model {model} is learned on one machine: leave out --scheduler")
     if model == "super-resolution" and settings["scale"] is None:
         raise click.UsageError("--model super-resolution needs a --scale of 2, 3 or 4")
     if not output.endswith(".npz"):

@@ -12,6 +12,7 @@ import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
+from restore.learning.reservoir import Reservoir
 from restore.sparse import coding, dictionary_learning
 from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
@@ -21,9 +22,6 @@ FLAT = 4 / 255
 
 #: Share of the flat patches that are kept.
 FLAT_SHARE = 0.05
-
-#: Most patches set apart, and their share of those drawn.
-HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
 
 #: Patches drawn for online learning, which only starts from them.
 ONLINE_DRAW = 100_000
@@ -42,24 +40,40 @@ class Draw(NamedTuple):
     Attributes
     ----------
     patches : (n_patches, patch_dim) float32 ndarray
-        To learn from.
+        To learn from. Where they are elsewhere, what knows their number and `digest`.
     held_out : (n, patch_dim) float32 ndarray
         Never learned from by the rules that hold their patches.
     available : int
         How many the pictures have, most of the flat ones left out.
     pictures : int
+    sample : (n, patch_dim) float32 ndarray
+        At most `SAMPLE` of the patches, for the first atoms.
     """
 
     patches: np.ndarray
     held_out: np.ndarray
     available: int
     pictures: int
+    sample: np.ndarray
 
     def fingerprint(self):
         """A few hexadecimal digits that differ where the patches do."""
-        digest = hashlib.sha256(np.ascontiguousarray(self.patches))
-        digest.update(np.ascontiguousarray(self.held_out))
-        return digest.hexdigest()[:16]
+        if isinstance(self.patches, np.ndarray):
+            digests = [digest(self.patches[chunk]) for chunk in chunks(len(self.patches))]
+        else:
+            digests = self.patches.digests()
+        digests.append(digest(self.held_out))
+        return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+
+
+def digest(patches):
+    """The SHA-256 of some patches."""
+    return hashlib.sha256(np.ascontiguousarray(patches)).digest()
+
+
+def chunks(count):
+    """Slices of `count` patches that one machine may hold and sum up alone."""
+    return bands.slices(count, dictionary_learning.BAND * dictionary_learning.CHUNK_BANDS)
 
 
 def check(image, patch_shape):
@@ -76,20 +90,19 @@ def check(image, patch_shape):
         raise ValueError("it holds NaN or infinity")
 
 
-def draw(pictures, patch_shape, count=200_000, *, seed=0, pool=None):
+def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, pool=None):
     """Draw patches, each of all those in the pictures with the same chance.
-
-    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip of a picture at a time: how many
-    patches a strip gets into the reservoir is hypergeometric, and which ones is uniform.
 
     Parameters
     ----------
-    pictures : iterable of (height, width, channels) float32 ndarrays
-        Read once, one at a time, and never held together.
+    pictures : sequence of (height, width, channels) float32 ndarrays or None
+        Read once, one at a time, and never held together. None is left out.
     patch_shape : (height, width, channels)
     count : int
         Most patches; bounds the memory.
     seed : int
+    mixed : bool
+        In random order, and not that of the pictures.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -102,51 +115,47 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, pool=None):
     ValueError
         If a picture does not fit `patch_shape` (see `check`), or all are flat.
     """
-    rng = np.random.default_rng([seed, 0])
-    apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
-    size = count + apart
-    reservoir = np.empty((size, int(np.prod(patch_shape))), np.float32)
-    available = flat = number = filled = 0
-    for number, image in enumerate(pictures, start=1):
+    reservoir = Reservoir(count, seed)
+    patches = np.empty((reservoir.size, int(np.prod(patch_shape))), np.float32)
+    used = 0
+    # one thread reads the next picture in the meantime
+    images = bands.map_bands(pictures.__getitem__, range(len(pictures)), Pool(1))
+    for number, image in enumerate(images, start=1):
+        bands.tell(pool, "drawing patches", number, len(pictures))
+        if image is None:
+            continue
         check(image, patch_shape)
+        used += 1
         for strip, places, left_out in _strips(image, patch_shape, (seed, number), pool):
-            flat += left_out
-            fresh = _share(rng, len(places), available, size)
-            available += len(places)
-            kept = min(size, available) - fresh
-            taken = rng.choice(filled, filled - kept, replace=False) if kept < filled else []
-            free = np.arange(filled, kept + fresh)
-            filled = kept + fresh
-            chosen = rng.choice(len(places), fresh, replace=False)
-            rows = np.concatenate([np.array(taken, np.int64), free])
-            _fill(reservoir, rows, strip, patch_shape, places[chosen], pool)
-        bands.tell(pool, "drawing patches", number, _length(pictures, number))
-    if available == 0:
-        raise ValueError(
-            "all patches are flat: there is nothing to learn from"
-            if flat
-            else "there are no pictures to learn from"
-        )
-    reservoir = _ordered(reservoir, rng.permutation(filled), pool)
-    apart = min(apart, round(HELD_OUT_SHARE * len(reservoir)))
-    return Draw(reservoir[apart:], reservoir[:apart], available, number)
+            rows, chosen = reservoir.offer(len(places), left_out)
+            _fill(patches, rows, strip, patch_shape, places[chosen], pool)
+    rows, held_out, sample = reservoir.order(mixed)
+    taken = (_ordered(patches, part, pool) for part in (rows, held_out, sample))
+    patches, held_out, sample = taken
+    return Draw(patches, held_out, reservoir.available, used, sample)
 
 
-def _length(pictures, known):
-    return len(pictures) if hasattr(pictures, "__len__") else known
+def offers(image, patch_shape, number, seed):
+    """What a picture, the `number`-th from 1, offers to a `Reservoir`, strip by strip."""
+    check(image, patch_shape)
+    strips = _strips(image, patch_shape, (seed, number), Pool(1))
+    return [(len(places), left_out) for _, places, left_out in strips]
 
 
-def _share(rng, fresh, before, size):
-    """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
-    if before + fresh <= size:
-        return fresh
-    if before + fresh < 1_000_000_000:  # numpy's limit
-        return int(rng.hypergeometric(fresh, before, size))
-    return min(fresh, int(rng.binomial(size, fresh / (before + fresh))))
+def drawn_from(image, patch_shape, number, seed, chosen):
+    """The patches that a `Reservoir` took: `chosen` is {a strip's number: which of its patches}."""
+    strips = _strips(image, patch_shape, (seed, number), Pool(1), sorted(chosen))
+    return [
+        _cut(strip, patch_shape, places[chosen[which]])
+        for which, (strip, places, _) in zip(sorted(chosen), strips)
+    ]
 
 
-def _strips(image, patch_shape, seed, pool):
-    """Yield (strip, places in it worth learning from, how many flat ones are left out)."""
+def _strips(image, patch_shape, seed, pool, only=None):
+    """Yield (strip, places in it worth learning from, how many flat ones are left out).
+
+    `only` are the numbers of the strips, all by default.
+    """
     columns = image.shape[1] - patch_shape[1] + 1
 
     def look(rows):
@@ -155,7 +164,7 @@ def _strips(image, patch_shape, seed, pool):
         return strip, places, (rows.stop - rows.start) * columns - len(places)
 
     rows = bands.slices(image.shape[0] - patch_shape[0] + 1, max(1, STRIP // columns))
-    yield from bands.map_bands(look, rows, pool)
+    yield from bands.map_bands(look, rows if only is None else [rows[n] for n in only], pool)
 
 
 def _places(strip, patch_shape, rng):
@@ -310,6 +319,7 @@ def learn(
     count=None,
     seed=0,
     pool=None,
+    summed=None,
 ):
     """The turns of learning, one at a time.
 
@@ -328,6 +338,8 @@ def learn(
         Patches that a turn of online learning sees; all by default.
     seed, pool
         As for `draw`.
+    summed : callable, optional
+        As for `restore.sparse.dictionary_learning.learn_turn`.
 
     Yields
     ------
@@ -343,11 +355,13 @@ def learn(
     for turn in range(done, iterations):
         if method == "online" and pictures is not None:
             batches = stream(pictures, shape, share, turn=turn, seed=seed, pool=pool)
+        elif summed:
+            batches = [drawn.patches]
         else:
             batches = dictionary_learning.batches(drawn.patches, method)
         learned = dictionary_learning.learn_turn(
             batches, dictionary, sparsity, tolerance, bands.part(pool, turn, iterations),
-            method=method, rule=rule,
+            method=method, rule=rule, summed=summed,
         )  # fmt: skip
         dictionary = learned.dictionary
         yield learned

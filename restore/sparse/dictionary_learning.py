@@ -25,6 +25,7 @@ One atom a patch (``sparsity=1``) makes any of them a gain-shape vector quantise
 """
 
 import functools
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -39,8 +40,9 @@ from restore.sparse.dictionary import Dictionary, overcomplete_dct
 #: Two atoms closer than this are one; the later is replaced.
 DUPLICATE = 0.99
 
-#: Patches whose sums are taken together on one thread.
-BAND = 4096
+#: Patches whose sums are taken together on one thread, and bands whose sums are added up in order
+#: before those of others: what one machine may do alone.
+BAND, CHUNK_BANDS = 4096, 16
 
 #: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
 BATCH, BATCH_BAND = 2048, 512
@@ -49,6 +51,33 @@ BATCH, BATCH_BAND = 2048, 512
 OVERSHOOT = 1.5
 
 METHODS = ("ksvd", "mod", "online", "gradient")
+
+
+class Sums(NamedTuple):
+    """What the rules need to know of patches and their codes.
+
+    Attributes
+    ----------
+    gram : (n_atoms, n_atoms) float64 ndarray
+    slope : (n_atoms, patch_dim) float64 ndarray
+    uses : (n_atoms,) int64 ndarray
+    energy : float
+        Of the residuals.
+    count : int
+        Patches.
+    worst : (at most n_atoms, patch_dim) float32 ndarray
+        Those of the largest residuals, the worst first.
+    energies : (at most n_atoms,) float32 ndarray
+        Of the residuals of `worst`.
+    """
+
+    gram: np.ndarray
+    slope: np.ndarray
+    uses: np.ndarray
+    energy: float
+    count: int
+    worst: np.ndarray
+    energies: np.ndarray
 
 
 class Iteration(NamedTuple):
@@ -233,7 +262,7 @@ def batches(patches, method):
 
 
 def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=None, *,
-               method="ksvd", rule="ormp"):  # fmt: skip
+               method="ksvd", rule="ormp", summed=None):  # fmt: skip
     """One turn over all patches.
 
     Parameters
@@ -242,6 +271,8 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
         The atoms are updated after each; only one is held.
     dictionary, sparsity, tolerance, pool, method, rule
         As in `learn_dictionary`.
+    summed : callable, optional
+        In place of the function `summed` here, for patches that are elsewhere.
 
     Returns
     -------
@@ -257,24 +288,25 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     uses = np.zeros(dictionary.n_atoms, np.int64)
     energy, count, memory = 0.0, 0, None
     for patches in patch_batches:
-        gram, slope, energies, used = _summary(patches, dictionary, code, step, pool, stage)
-        uses += used
-        energy += energies.sum(dtype=np.float64)
-        count += len(patches)
+        sums = (summed or summed_here)(patches, dictionary, code, step, pool, stage)
+        uses += sums.uses
+        energy += sums.energy
+        count += sums.count
         atoms = dictionary.atoms.astype(np.float64)
         with bands.one_blas_thread:
             if method == "online":
-                memory = _remember(memory, gram, slope, atoms)
+                memory = _remember(memory, sums.gram, sums.slope, atoms)
                 kernels.descend(*memory, atoms)
             else:
-                atoms += {"ksvd": _ksvd, "mod": _mod, "gradient": _gradient}[method](gram, slope)
+                update = {"ksvd": _ksvd, "mod": _mod, "gradient": _gradient}[method]
+                atoms += update(sums.gram, sums.slope)
         lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
         atoms = np.where(lengths > 0, atoms / np.where(lengths > 0, lengths, 1), dictionary.atoms)
         dictionary = _with_atoms(dictionary, atoms)
     if count == 0:
         raise ValueError("there are no patches to learn from")
     atoms = dictionary.atoms.copy()
-    replaced = _replace(atoms, uses, patches, energies)
+    replaced = _replace(atoms, uses, sums.worst)
     return Iteration(
         _with_atoms(dictionary, atoms),
         float(np.sqrt(energy / count / dictionary.patch_dim)),
@@ -284,25 +316,82 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     )
 
 
-def _summary(patches, dictionary, code, step, pool, stage):
-    """G, S, the residual energies and the uses of the atoms, summed over bands in order."""
-    energies = np.empty(len(patches), np.float32)
+def summed_here(patches, dictionary, code, step=BAND, pool=None, stage=None):
+    """The sums of patches, a (n_patches, patch_dim) float32 ndarray.
+
+    Bands of `step` patches are added up to chunks, in order, and chunks in pairs. What is added to
+    what depends on the number of patches alone, and neither on threads nor on machines.
+
+    Parameters
+    ----------
+    patches : (n_patches, patch_dim) float32 ndarray
+    dictionary : Dictionary
+    code : callable
+        ``code(patches, dictionary) -> Codes``.
+    step, pool, stage
+        As for `restore.imaging.bands.map_bands`.
+
+    Returns
+    -------
+    Sums
+    """
 
     def summarise(band):
         codes = code(patches[band], dictionary)
+        energies = np.empty(len(patches[band]), np.float32)
         gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms), np.float32)
         slope = np.zeros(dictionary.atoms.shape, np.float32)
-        kernels.summarise(patches[band], *codes, dictionary.atoms, gram, slope, energies[band])
+        kernels.summarise(patches[band], *codes, dictionary.atoms, gram, slope, energies)
         used = codes.indices[np.arange(codes.indices.shape[1]) < codes.counts[:, None]]
-        return gram, slope, np.bincount(used, minlength=dictionary.n_atoms)
+        worst = _worst(energies, dictionary.n_atoms)
+        return Sums(
+            gram.astype(np.float64),
+            slope.astype(np.float64),
+            np.bincount(used, minlength=dictionary.n_atoms),
+            float(energies.sum(dtype=np.float64)),
+            len(energies),
+            patches[band][worst],
+            energies[worst],
+        )
 
-    gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms))
-    slope = np.zeros(dictionary.atoms.shape)
-    uses = np.zeros(dictionary.n_atoms, np.int64)
-    for parts in bands.map_bands(summarise, bands.slices(len(patches), step), pool, stage):
-        for total, part in zip((gram, slope, uses), parts, strict=True):
-            total += part
-    return gram, slope, energies, uses
+    parts = bands.map_bands(summarise, bands.slices(len(patches), step), pool, stage)
+    chunks = iter(lambda: list(itertools.islice(parts, CHUNK_BANDS)), [])
+    return pairwise((functools.reduce(add, chunk) for chunk in chunks), add)
+
+
+def add(one, other):
+    """The sums of the patches of both; those of `one` come first."""
+    energies = np.concatenate([one.energies, other.energies])
+    worst = _worst(energies, len(one.gram))
+    totals = (mine + theirs for mine, theirs in zip(one[:5], other[:5]))
+    return Sums(*totals, np.concatenate([one.worst, other.worst])[worst], energies[worst])
+
+
+def _worst(energies, count):
+    return np.argsort(-energies, kind="stable")[:count]
+
+
+def pairwise(parts, add):
+    """Add parts up in pairs, then pairs of pairs: an order that only their number decides.
+
+    Parameters
+    ----------
+    parts : iterable
+        At least one; few are held at a time.
+    add : callable
+        ``add(part, next part)``.
+    """
+    totals = []  # (how many pairings each is made of, total), of falling numbers
+    for part in parts:
+        level = 0
+        while totals and totals[-1][0] == level:
+            part = add(totals.pop()[1], part)
+            level += 1
+        totals.append((level, part))
+    total = totals.pop()[1]
+    while totals:
+        total = add(totals.pop()[1], total)
+    return total
 
 
 def _code(patches, dictionary, sparsity, tolerance, rule):
@@ -357,16 +446,15 @@ def _with_atoms(dictionary, atoms):
     return Dictionary(atoms * np.sign(largest), dictionary.patch_shape, dictionary.provenance)
 
 
-def _replace(atoms, uses, patches, energies):
+def _replace(atoms, uses, worst):
     """Replace unused and duplicate atoms, in place, by the worst approximated patches."""
     with bands.one_blas_thread:
         overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
     bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
     if len(bad) == 0:
         return 0
-    worst = np.argsort(-energies, kind="stable")[: len(bad)]
     bad = bad[: len(worst)]
-    for j, patch in zip(bad, patches[worst], strict=True):
+    for j, patch in zip(bad, worst):
         length = np.linalg.norm(patch)
         if length > 0:
             atoms[j] = patch / length

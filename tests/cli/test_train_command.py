@@ -93,7 +93,7 @@ def test_a_draw_depends_on_the_seed_alone(threads, monkeypatch):
     monkeypatch.setattr(dictionaries, "STRIP", 1000)
     pictures = [noise(80, 90, seed=n) for n in range(3)]
     one = dictionaries.draw(pictures, (8, 8, 1), 500, seed=1)
-    again = dictionaries.draw(iter(pictures), (8, 8, 1), 500, seed=1, pool=Pool(threads))
+    again = dictionaries.draw(pictures, (8, 8, 1), 500, seed=1, pool=Pool(threads))
     other = dictionaries.draw(pictures, (8, 8, 1), 500, seed=2)
     assert one.fingerprint() == again.fingerprint() != other.fingerprint()
 

@@ -1,0 +1,77 @@
+"""What a Dask cluster costs for each file: ``python -m benchmarks.cluster [FILES]``.
+
+Small pictures, denoised with ``--quality fast`` by so many processes of this machine, then by as
+many workers. The bytes are those over the loopback device, by all parts of the cluster together,
+each sent once; other programs that use it meanwhile are counted with them.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+from distributed import LocalCluster
+
+from restore.cli import cli
+
+#: Height and width of a picture; runs of each engine, of which the median counts.
+SHAPE, RUNS = (250, 400), 3
+
+
+def pictures(folder, count):
+    """`count` noisy pictures."""
+    random = np.random.default_rng(0)
+    for number in range(count):
+        levels = random.normal(128, 25, SHAPE).clip(0, 255)
+        imageio.imwrite(Path(folder, f"{number:05}.png"), levels.astype(np.uint8))
+
+
+def timed(folder, *options):
+    """Seconds that a batch takes, the start of its processes included."""
+    with tempfile.TemporaryDirectory() as output:
+        words = ["denoise", folder, "-o", output, "--quality", "fast", "--sigma", "25", "-q"]
+        start = time.perf_counter()
+        code = cli.main([*words, *map(str, options)], standalone_mode=False)
+        assert code == 0, code
+        return time.perf_counter() - start
+
+
+def over_loopback():
+    """Bytes sent over the loopback device since the machine was started."""
+    for line in Path("/proc/net/dev").read_text().splitlines():
+        name, _, numbers = line.partition(":")
+        if name.strip() == "lo":
+            return int(numbers.split()[8])
+    raise OSError("no loopback device")
+
+
+def main(count=2000):
+    """Print a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        pictures(folder, count)
+        for workers in (1, 2, 4):
+            if workers > 2 * (os.cpu_count() or 1):
+                break
+            here, there, sent = [], [], []
+            with LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster:
+                timed(folder, "--scheduler", cluster.scheduler_address)  # imports
+                for _ in range(RUNS):
+                    here.append(timed(folder, "-j", workers, "-t", 1))
+                    before = over_loopback()
+                    there.append(timed(folder, "--scheduler", cluster.scheduler_address))
+                    sent.append(over_loopback() - before)
+            one, other = statistics.median(here), statistics.median(there)
+            print(
+                f"{workers} processes: {count / one:.1f} files/s; workers: {count / other:.1f} "
+                f"files/s, {1000 * (other - one) / count:+.2f} ms a file, "
+                f"{statistics.median(sent) / count:.0f} bytes a file",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))

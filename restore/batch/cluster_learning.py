@@ -1,0 +1,213 @@
+"""Learning a dictionary on the workers of a Dask cluster: patches stay there, sums come back.
+
+Every step is a task that any worker can do again with the same result: reading some pictures and
+telling what they offer, cutting the patches of a chunk, summing up what a rule needs of a chunk,
+adding two sums. So Dask itself makes up for workers that die. Chunks and the order in which their
+sums are added depend on the patches alone, and the dictionary is that of one machine.
+"""
+
+import contextlib
+import os
+
+import numpy as np
+from distributed import KilledWorker, as_completed
+from distributed.client import FutureCancelledError
+
+from restore.batch.cluster import connect
+from restore.batch.records import EngineLost
+from restore.imaging import bands
+from restore.imaging.bands import Pool
+from restore.learning import dictionaries
+from restore.learning.reservoir import Reservoir
+from restore.sparse import dictionary_learning
+
+#: Pictures that are read in one task.
+PICTURES = 16
+
+
+class Patches:
+    """Patches on the workers: chunks of them are results that Dask keeps there.
+
+    Attributes
+    ----------
+    chunks : list of distributed.Future
+        Of two arrays: patches to learn from, and patches held out.
+    """
+
+    def __init__(self, client, chunks, count):
+        self.client, self.chunks, self.count = client, chunks, count
+
+    def __len__(self):
+        return self.count
+
+    def digests(self):
+        """The digest of each chunk."""
+        return self.client.gather(self.client.map(_digest, self.chunks, pure=False))
+
+
+class Cluster:
+    """Draws patches and sums them up on the workers; a context."""
+
+    def __init__(self, options, console):
+        self.options, self.console = options, console
+
+    def __enter__(self):
+        self.client = connect(self.options, self.console)
+        return self
+
+    def __exit__(self, kind, error, trace):
+        with contextlib.suppress(Exception):  # of a scheduler that is gone
+            self.client.close(timeout=1)
+        if isinstance(error, FutureCancelledError):
+            raise EngineLost("the scheduler is gone: --resume goes on from the last turn")
+        if isinstance(error, KilledWorker):
+            raise EngineLost("worker after worker died, perhaps for want of memory")
+
+    def draw(self, pictures, patch_shape, count, *, seed=0, mixed=False, pool=None):
+        """As `restore.learning.dictionaries.draw`, in the order of the pictures."""
+        if mixed:
+            raise ValueError("on a cluster --method is ksvd or mod: others learn batch after batch")
+        about = tuple(patch_shape), seed
+        groups = bands.slices(len(pictures), PICTURES)
+        offered = [
+            self.client.submit(
+                _offers, pictures.part(range(len(pictures))[group]), group.start, *about, pure=False
+            )
+            for group in groups
+        ]
+        self._tell(pool, "reading pictures", offered)
+        reservoir = Reservoir(count, seed)
+        starts, where, used = [], [], 0  # of the strips that offer anything
+        for number, found in enumerate(
+            offer for group in self.client.gather(offered) for offer in group
+        ):
+            if isinstance(found, str):
+                pictures.skipped[pictures.files[number]] = found
+                continue
+            used += 1
+            for strip, (places, left_out) in enumerate(found):
+                starts.append(reservoir.available)
+                where.append((number, strip))
+                reservoir.offer(places, left_out)
+        rows, held_out, sample = reservoir.order(mixed)
+        strips = np.array(starts, np.int64), np.array(where, np.int64).reshape(-1, 2)
+        ids = reservoir.ids
+        chunks = self._cut(pictures, ids[rows], np.sort(ids[held_out]), strips, about)
+        self._tell(pool, "drawing patches", chunks)
+        patches = Patches(self.client, chunks, len(rows))
+        return dictionaries.Draw(
+            patches,
+            self._taken(chunks, 1, np.searchsorted(np.sort(ids[held_out]), ids[held_out])),
+            reservoir.available,
+            used,
+            self._taken(chunks, 0, np.searchsorted(ids[rows], ids[sample])),
+        )
+
+    def _cut(self, pictures, learned, held_out, strips, about):
+        """The chunks of the patches of these sorted numbers, as results on the workers."""
+        cuts = dictionaries.chunks(len(learned))
+        # what is held out is cut with the chunk whose pictures it is in
+        bounds = [0, *(np.searchsorted(held_out, learned[cut.start]) for cut in cuts[1:])]
+        bounds.append(len(held_out))
+        self.held = [stop - start for start, stop in zip(bounds, bounds[1:])]
+        futures = []
+        for cut, start, stop in zip(cuts, bounds, bounds[1:]):
+            parts = [_places(numbers, *strips) for numbers in (learned[cut], held_out[start:stop])]
+            files = sorted({number for part in parts for number in part})
+            chosen = [(number, *(part.get(number, {}) for part in parts)) for number in files]
+            part = pictures.part(files)
+            futures.append(self.client.submit(_chunk, part, chosen, *about, pure=False))
+        return futures
+
+    def _taken(self, chunks, which, rows):
+        """Rows of the patches (0), or of those held out (1), of all chunks together."""
+        lengths = self.held
+        if which == 0:
+            step = dictionary_learning.BAND * dictionary_learning.CHUNK_BANDS
+            owner, inner = rows // step, rows % step
+        else:
+            ends = np.cumsum(lengths)
+            owner = np.searchsorted(ends, rows, side="right")
+            inner = rows - (ends - lengths)[owner]
+        asked = np.unique(owner)
+        parts = [
+            self.client.submit(_rows, chunks[one], which, inner[owner == one], pure=False)
+            for one in asked.tolist()
+        ]
+        found = self.client.gather(parts)
+        dim = found[0].shape[1] if found else 0
+        taken = np.empty((len(rows), dim), np.float32)
+        for one, part in zip(asked, found):
+            taken[owner == one] = part
+        return taken
+
+    def summed(self, patches, dictionary, code, step, pool, stage):
+        """As `restore.sparse.dictionary_learning.summed_here`, of `Patches`."""
+        submit = self.client.submit
+        there = submit(_same, dictionary, pure=False)
+        parts = [submit(_sums, chunk, there, code, step, pure=False) for chunk in patches.chunks]
+        total = dictionary_learning.pairwise(
+            parts, lambda one, other: submit(dictionary_learning.add, one, other, pure=False)
+        )
+        del parts, there
+        sums = total.result()
+        bands.tell(pool, stage, 1, 1)
+        return sums
+
+    def _tell(self, pool, stage, futures):
+        for done, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
+            bands.tell(pool, stage, done, len(futures))
+
+
+def _places(numbers, starts, where):
+    """{picture: {strip of it: which of its patches}} of patches by their sorted numbers."""
+    found = {}
+    strips = np.searchsorted(starts, numbers, side="right") - 1
+    for strip in np.unique(strips).tolist():
+        picture, which = where[strip].tolist()
+        chosen = (numbers[strips == strip] - starts[strip]).astype(np.uint32)
+        found.setdefault(picture, {})[which] = chosen
+    return found
+
+
+def _offers(pictures, first, patch_shape, seed):
+    """What each of some pictures offers, or why it is left out."""
+    found = []
+    for number, file in enumerate(pictures.files, first):
+        if not os.path.lexists(file):
+            raise ValueError(f"a worker does not see {file}: workers need a shared file system")
+        image = pictures[number - first]
+        if image is None:
+            found.append(pictures.skipped[file])
+        else:
+            found.append(dictionaries.offers(image, patch_shape, number + 1, seed))
+    return found
+
+
+def _chunk(pictures, chosen, patch_shape, seed):
+    """Patches to learn from, and those held out, of pictures that are read again."""
+    parts = [], []
+    for index, (number, *wanted) in enumerate(chosen):
+        image = pictures[index]
+        if image is None:
+            raise ValueError(f"{pictures.files[index]} cannot be read any more")
+        for part, places in zip(parts, wanted):
+            part += dictionaries.drawn_from(image, patch_shape, number + 1, seed, places)
+    none = np.empty((0, int(np.prod(patch_shape))), np.float32)
+    return tuple(np.concatenate([none, *part]) for part in parts)
+
+
+def _digest(chunk):
+    return dictionaries.digest(chunk[0])
+
+
+def _rows(chunk, which, rows):
+    return chunk[which][rows]
+
+
+def _same(dictionary):
+    return dictionary
+
+
+def _sums(chunk, dictionary, code, step):
+    return dictionary_learning.summed_here(chunk[0], dictionary, code, step, Pool(1))

@@ -1,0 +1,82 @@
+"""Drawing patches evenly from pictures that are read once, by their numbers alone.
+
+Pictures may be read elsewhere: what is drawn follows from how many patches each strip offers.
+"""
+
+import numpy as np
+
+#: Most patches set apart, and their share of those drawn.
+HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
+
+#: Most patches that the first atoms are chosen from.
+SAMPLE = 65_536
+
+
+class Reservoir:
+    """Which of all patches are drawn, while strips of pictures offer theirs one after the other.
+
+    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip at a time: how many patches a strip
+    gets into the reservoir is hypergeometric, and which ones is uniform.
+
+    Parameters
+    ----------
+    count : int
+        Most patches to learn from.
+    seed : int
+
+    Attributes
+    ----------
+    size : int
+        Most patches, those held out counted.
+    available : int
+        How many were offered.
+    ids : (size,) int64 ndarray
+        For each row of the reservoir, which of all patches, in the order offered, it holds.
+    """
+
+    def __init__(self, count, seed):
+        self.rng = np.random.default_rng([seed, 0])
+        self.apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
+        self.size = count + self.apart
+        self.available = self.filled = self.flat = 0
+        self.ids = np.empty(self.size, np.int64)
+
+    def offer(self, count, left_out):
+        """Rows of the reservoir, and the ones of a strip's `count` patches that go there."""
+        rng, filled = self.rng, self.filled
+        fresh = _share(rng, count, self.available, self.size)
+        kept = min(self.size, self.available + count) - fresh
+        taken = rng.choice(filled, filled - kept, replace=False) if kept < filled else []
+        free = np.arange(filled, kept + fresh)
+        self.filled = kept + fresh
+        chosen = rng.choice(count, fresh, replace=False)
+        rows = np.concatenate([np.array(taken, np.int64), free])
+        self.ids[rows] = self.available + chosen
+        self.available += count
+        self.flat += left_out
+        return rows, chosen
+
+    def order(self, mixed):
+        """Rows to learn from, in the order of the pictures or `mixed`; held out; the sample's."""
+        if self.available == 0:
+            raise ValueError(
+                "all patches are flat: there is nothing to learn from"
+                if self.flat
+                else "there are no pictures to learn from"
+            )
+        order = self.rng.permutation(self.filled)
+        apart = min(self.apart, round(HELD_OUT_SHARE * self.filled))
+        rows = order[apart:]
+        sample = rows[:SAMPLE]
+        if not mixed:
+            rows = rows[np.argsort(self.ids[rows])]
+        return rows, order[:apart], sample
+
+
+def _share(rng, fresh, before, size):
+    """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
+    if before + fresh <= size:
+        return fresh
+    if before + fresh < 1_000_000_000:  # numpy's limit
+        return int(rng.hypergeometric(fresh, before, size))
+    return min(fresh, int(rng.binomial(size, fresh / (before + fresh))))
