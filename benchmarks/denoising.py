@@ -185,7 +185,7 @@ def clean_pictures(run):
     for name, pictures in clean_sets(run).items():
         levels, kept = {}, {}
         for title, picture in pictures.items():
-            sigmas, _ = noise.estimate_noise(picture, pool=Pool(run.threads))
+            sigmas = noise.estimate_noise(picture, pool=Pool(run.threads)).sigma
             levels[title] = float(255 * np.sqrt(np.mean(np.square(sigmas))))
             result = eight_bits(restore.denoise(picture, pool=Pool(run.threads)))
             kept[title] = min(psnr(picture, result), UNCHANGED)

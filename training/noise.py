@@ -115,11 +115,12 @@ def draw(folder, cache, count, seed):
             samples = camera.page(random, side)
         features, levels, kind = example(samples, random)
         held_out = index % HELD_OUT == 0
-        found.append((features, levels, np.full(len(levels), number), [kind] * len(levels),
+        name = str(photos[index].relative_to(folder))
+        found.append((features, levels, [name] * len(levels), [kind] * len(levels),
                       np.full(len(levels), held_out)))  # fmt: skip
         if number % 50 == 49 or number == count - 1:
             parts = [np.concatenate(part) for part in zip(*found)]
-            names = ("features", "levels", "picture", "kind", "held_out")
+            names = ("features", "levels", "photo", "kind", "held_out")
             np.savez(cache, **dict(zip(names, parts)))
 
 
@@ -129,9 +130,9 @@ def fit(caches, weights, steps, width, seed):
 
     torch.manual_seed(seed)
     torch.set_num_threads(1)
-    names = ("features", "levels", "kind", "held_out")
+    names = ("features", "levels", "photo", "kind", "held_out")
     contents = [np.load(cache) for cache in caches]
-    features, levels, kinds, held_out = (
+    features, levels, photos, kinds, held_out = (
         np.concatenate([content[name] for content in contents]) for name in names
     )
     mean, scale = features[~held_out].mean(axis=0), features[~held_out].std(axis=0) + 1e-3
@@ -172,6 +173,8 @@ def fit(caches, weights, steps, width, seed):
         return np.concatenate([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]])
 
     provenance = {
+        "learned_from": sorted({name.split("/")[0] for name in photos}),
+        "pictures": len(set(photos)),
         "classes": len(features),
         "validation": told,
         "seed": seed,

@@ -144,16 +144,17 @@ def to_planes(image):
     -------
     (channels, height, width) float32 ndarray
     """
-    return np.einsum("kc,ijc->kij", _axes(image.shape[2]), image, order="C")
+    return np.einsum("kc,ijc->kij", axes(image.shape[2]), image, order="C")
 
 
 def from_planes(planes):
     """The image that `to_planes` makes these planes of, up to rounding."""
-    inverse = np.linalg.inv(_axes(len(planes)).astype(float)).astype(np.float32)
+    inverse = np.linalg.inv(axes(len(planes)).astype(float)).astype(np.float32)
     return np.einsum("ck,kij->ijc", inverse, planes, order="C")
 
 
-def _axes(channels):
+def axes(channels):
+    """The axes that `to_planes` goes along, a row a plane, by the number of channels."""
     if channels == 1:
         return np.ones((1, 1), np.float32)
     return (WEIGHTS[:, None] * FROM_RGB).astype(np.float32)

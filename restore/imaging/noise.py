@@ -30,6 +30,9 @@ _BATCH = 16_384
 #: so do clean pictures.
 _COARSE = 1.5
 
+#: Rows and columns below which a picture has too few blocks to tell coarse noise from texture.
+_TOO_SMALL = 200
+
 #: Noise of at least this share of what the whole spectrum shows is white.
 _WHITE = 0.75
 
@@ -50,6 +53,23 @@ _CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
 #: than in the dark, and by a line that misses the variances by at most this share, and by
 #: this share of what a constant misses.
 _CONTRAST, _MISFIT, _GAINED = 1.5, 0.2, 0.5
+
+#: The same for flat blocks at half the size, where the coarse noise of cameras differs by up to
+#: 0.5, more where JPEG cuts weak noise off.
+_EVEN = (0.6, 0.95)
+
+#: Coarse noise that is weaker than the first of these may look as uneven as that, for images in
+#: [0, 1]. From the second on, JPEG leaves it as it is, and texture that is taken for it does
+#: the more harm: its spread counts as so many times larger.
+_STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
+
+#: Share of the classes of brightness that have to show coarse noise for it to be believed:
+#: nothing below the first, all from the second on. A clear sky is not enough. And the share of
+#: a class's blocks that are looked at.
+_AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
+
+#: Coarse noise at half the size keeps its low frequencies only: so many times it was stronger.
+_LOST = 1.3
 
 #: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
 #: of samples in [0, 1]: quality 85 leaves about that.
@@ -133,13 +153,15 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     channels = work.image.shape[2]
     none = np.zeros(channels)
     finished = work.unit == 1 and bool(work.known.all())
+    shown = min(work.image.shape[:2]) >= _TOO_SMALL
     if kind == "camera" and not finished:
         raise ValueError("camera noise is looked for in finite images in [0, 1] only")
-    white, ratio = _white(work.image, pool)
+    white, ratio, halves = _white(work.image, pool)
     if kind == "white":
         return Noise("white", work.unit * white)
-    if kind != "photon" and finished and (kind == "camera" or coding or ratio > _COARSE):
-        found = _camera(work.image, coding, pool)
+    looked_for = kind == "camera" or coding or (shown and ratio > _COARSE)
+    if kind != "photon" and finished and looked_for:
+        found = _camera(work.image, coding, halves, pool)
         if (
             kind == "camera"
             or coding
@@ -157,23 +179,33 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
 
 
 def _white(image, pool):
-    """White noise of each channel, and how many times stronger it is at half the size."""
+    """White noise of each channel, how much stronger it is at half the size, the blocks there."""
     blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
     white = sigmas * [_whiteness(of_plane) for of_plane in blocks]
     height, width, channels = image.shape
     if min(height, width) < 2 * _SIDE:
-        return white, 1.0
+        return white, 1.0, []
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halved = 2 * np.array([_Blocks(plane, pool).sigma() for plane in np.moveaxis(half, 2, 0)])
-    return white, float(np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12))
+    halves = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
+    halved = 2 * np.array([of_plane.sigma() for of_plane in halves])
+    return white, float(np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)), halves
 
 
-def _camera(image, coding, pool):
-    """Noise by brightness, or what JPEG left."""
+def _camera(image, coding, halves, pool):
+    """Noise by brightness, or what JPEG left.
+
+    The network knows the noise of sensors; what a camera has smoothed shows at half the size, in
+    blocks of nearly the same energy (`_evenness`). The stronger of the two is believed.
+    """
     planes = jpeg.to_planes(image)
     brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
+    if halves and min(image.shape[:2]) >= _TOO_SMALL:
+        evenness, coarse = np.transpose([_evenness(blocks) for blocks in halves])
+        coarse *= _LOST * np.interp(evenness.mean(), _AGREE, (0, 1))
+        variances = np.square(jpeg.axes(len(planes))) @ np.square(coarse)
+        levels = np.maximum(levels, np.sqrt(variances).astype(np.float32))
     if levels.any():
         return Noise("camera", _in_channels(levels), None, brightness, levels)
     if coding:
@@ -197,6 +229,26 @@ def _whiteness(blocks):
         return 0.0
     tilt = squares[:, blocks.middle].mean() / high.mean() - 1
     return float(np.interp(_spread(high) + _TILT * max(tilt, 0), _WHITE_EVEN, (1, 0)))
+
+
+def _evenness(blocks):
+    """Coarse noise in a plane at half the size: share of its classes that show it, its level.
+
+    The level is that of white noise at full size with the same variance at low frequencies.
+    """
+    found, levels = [], []
+    for flattest in _classes(blocks, _COARSE_SHARE):
+        level = 2 * np.sqrt(blocks.variance(flattest))
+        strict = np.interp(np.log(max(level, 1e-12)), np.log(_STRENGTHS), (1, _STRICTER))
+        spread = _spread(blocks.squares(flattest)[:, blocks.high])
+        found.append(np.interp(strict * spread, _EVEN, (1, 0)))
+        levels.append(level)
+    if len(found) < _FEWEST_CLASSES or not any(found):
+        return 0.0, 0.0
+    order = np.argsort(levels, kind="stable")
+    shares = np.cumsum(np.array(found)[order])
+    median = order[np.searchsorted(shares, shares[-1] / 2)]
+    return float(np.mean(found)), float(levels[median])
 
 
 def _spread(squares):

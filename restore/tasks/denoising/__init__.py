@@ -206,7 +206,7 @@ def _mapped(image, noise, coding, strength, chroma_strength, pool):
     side = white.GROUPING.side
     image = patching.pad(image, (side, side, channels))
     planes = jpeg.to_planes(image)
-    variances = noise_map.spread(planes, noise.brightness, noise.levels)
+    variances = mapped.SERVES * noise_map.spread(planes, noise.brightness, noise.levels)
     if coding:
         variances += coding.error(planes, pool=pool)
     variances *= np.float32(strength**2)

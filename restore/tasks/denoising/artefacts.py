@@ -140,5 +140,6 @@ def _restored(planes, artefacts, model, pool):
     restored = mapped.restore_mapped(
         padded, variances, coder, white.GROUPING, project=project, pool=pool
     )
+    restored = project(mapped.smoothed(restored, variances, white.GROUPING, pool=pool))
     top, left = before
     return restored[:, top : top + height, left : left + width], sigma
