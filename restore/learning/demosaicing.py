@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from restore.imaging import bands
 from restore.imaging.bands import map_bands
 from restore.imaging.colour import luminance
-from restore.kernels import stages as kernels
+from restore.kernels import regression as kernels
 from restore.tasks.demosaicing.stages import (
     FIRST_MARGIN,
     FIXED,
