@@ -20,6 +20,7 @@ _HOME = {
     "super_resolve": "tasks.super_resolution",
     "learn_super_resolution": "learning.super_resolution",
     "Dictionary": "sparse.dictionary",
+    "Extras": "tasks.compression",
     "Pool": "imaging.bands",
     "learn_dictionary": "sparse.dictionary_learning",
 }

@@ -95,20 +95,18 @@ def compress_picture(picture, *, pool, model, dictionary, embed, **target):
     """The bytes of a compressed `picture`."""
     from restore.files.metadata import with_resolution
     from restore.sparse.dictionary import Dictionary
-    from restore.tasks.compression import Codec
+    from restore.tasks.compression import Codec, Extras
     from restore.tasks.compression import compress as compress_samples
 
     metadata = picture.metadata
     height, width = picture.samples.shape[:2]
+    exif = with_resolution(metadata.exif, metadata.resolution)
     result = compress_samples(
         picture.samples,
         codec=Dictionary.load(dictionary) if dictionary else Codec.load(model or "photos"),
         embed=embed,
         depth="8" if picture.depth == "8" else "16",
-        alpha=picture.alpha,
-        icc=metadata.icc,
-        exif=with_resolution(metadata.exif, metadata.resolution),
-        xmp=metadata.xmp,
+        extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp),
         pool=pool,
         **target,
     )

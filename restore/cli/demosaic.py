@@ -1,6 +1,7 @@
 """The command ``restore demosaic``."""
 
 import functools
+from typing import NamedTuple
 
 import click
 
@@ -114,7 +115,7 @@ class Numbers(click.ParamType):
     help="Take the mosaic from a picture in full colour, to see what is lost.",
 )
 @batch_options(suffix="-demosaiced")
-def demosaic(inputs, options, **settings):
+def demosaic(inputs, options, pattern, offset, black, white, gains, simulate, **settings):
     """Full colour from a mosaic.
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
@@ -125,7 +126,8 @@ def demosaic(inputs, options, **settings):
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
-    process = functools.partial(demosaic_picture, **settings)
+    stored = Stored(pattern, offset, black, white, gains, simulate)
+    process = functools.partial(demosaic_picture, stored=stored, **settings)
     return batch.run(process, inputs, options, raw=True, coloured=True)
 
 
@@ -160,24 +162,24 @@ def _hint_at_white(picture):
         )
 
 
-def demosaic_picture(
-    picture,
-    *,
-    pool,
-    pattern,
-    offset,
-    black,
-    white,
-    gains,
-    sigma,
-    quality,
-    model,
-    dictionary,
-    simulate,
-):
+class Stored(NamedTuple):
+    """How a mosaic lies in its file, as far as the command line says."""
+
+    pattern: str | None = None
+    """Colours of the top-left samples."""
+    offset: tuple = (0, 0)
+    """Where the picture was cropped from the mosaic that has that pattern."""
+    black: float | None = None
+    """Levels of the file."""
+    white: float | None = None
+    gains: tuple | None = None
+    simulate: bool = False
+    """Whether the file is in full colour, and the mosaic to be taken from it."""
+
+
+def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary):
     """`picture` in full colour."""
-    from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import Model, demosaic, levelled
+    from restore.tasks.demosaicing import Model, demosaic
     from restore.tasks.demosaicing.development import stabilised
     from restore.tasks.demosaicing.noise import estimated
     from restore.tasks.demosaicing.patterns import moved
@@ -188,21 +190,16 @@ def demosaic_picture(
         shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 7]
         pool = batch.overall(pool, "demosaicing", shares)
     if picture.metadata.camera:
-        if simulate:
+        if stored.simulate:
             raise ValueError("--simulate takes the mosaic from a picture in colour; this is raw")
-        picture = _with_levels(picture, pattern, offset, black, white, gains)
+        picture = _with_levels(picture, stored)
         return _developed(picture, sigma, settings, pool)
-    samples, metadata = picture.samples, picture.metadata
-    if pattern is None and metadata.pattern is None:
+    metadata = picture.metadata
+    pattern = stored.pattern or metadata.pattern
+    if pattern is None:
         raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
-    pattern = moved(pattern or metadata.pattern, *offset)
-    samples = _mosaic(picture, pattern, simulate)
-    if white is None and not simulate:
-        _hint_at_white(picture)
-    if black is not None or white is not None or gains is not None:
-        top = LEVELS.get(picture.depth, 1)
-        white = 1.0 if white is None else white / top
-        samples = levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
+    pattern = moved(pattern, *stored.offset)
+    samples = _levelled(picture, pattern, stored)
     facts = {"pattern": pattern}
     if sigma == "auto":
         plane = samples.reshape(samples.shape[:2])
@@ -219,6 +216,22 @@ def demosaic_picture(
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
     return batch.Result(picture.replace(samples=colour, metadata=metadata), facts)
+
+
+def _levelled(picture, pattern, stored):
+    """The samples of a mosaic, from black to white, with white balance where that is asked for."""
+    from restore.files.picture import LEVELS
+    from restore.tasks.demosaicing import levelled
+
+    samples = _mosaic(picture, pattern, stored.simulate)
+    black, white, gains = stored.black, stored.white, stored.gains
+    if white is None and not stored.simulate:
+        _hint_at_white(picture)
+    if black is None and white is None and gains is None:
+        return samples
+    top = LEVELS.get(picture.depth, 1)
+    white = 1.0 if white is None else white / top
+    return levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
 
 
 def _mosaic(picture, pattern, simulate):
@@ -243,7 +256,7 @@ def _mosaic(picture, pattern, simulate):
     return samples
 
 
-def _with_levels(picture, pattern, offset, black, white, gains):
+def _with_levels(picture, stored):
     """A camera raw file with the levels and the pattern that were given instead of its own."""
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing.patterns import moved
@@ -252,13 +265,14 @@ def _with_levels(picture, pattern, offset, black, white, gains):
     camera = metadata.camera
     if metadata.pattern is None:
         raise ValueError("this raw file is demosaiced already: use another command to develop it")
-    pattern = moved(pattern or metadata.pattern, *offset)
+    pattern = moved(stored.pattern or metadata.pattern, *stored.offset)
+    black = stored.black
     if black is not None or len(camera.black) != len(pattern):
         level = min(camera.black) if black is None else black / top
         camera = camera.replace(black=len(pattern) * (level,))
-    if white is not None:
-        camera = camera.replace(white=white / top)
-    camera = camera.replace(gains=gains or camera.gains)
+    if stored.white is not None:
+        camera = camera.replace(white=stored.white / top)
+    camera = camera.replace(gains=stored.gains or camera.gains)
     return picture.replace(metadata=metadata.replace(pattern=pattern, camera=camera))
 
 

@@ -202,8 +202,95 @@ scheduler_file = click.option(
 )
 
 
+def _show_all(context, _, asked):
+    if asked:
+        context.meta[_show_all] = True
+        click.echo(context.get_help())
+        context.exit()
+
+
+_flag = functools.partial(click.option, is_flag=True)
+
+_PICTURES = [
+    _flag("-r", "--recursive", help="Go down into folders, and keep their tree."),
+    _flag("--overwrite", help="Replace outputs that exist. [default: that file fails]"),
+    _flag("--skip-existing", help="Outputs that exist are done: go on where a run stopped."),
+    click.option(
+        "--page", type=click.IntRange(min=1), metavar="N", help="Only this page of a TIFF."
+    ),
+    _flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
+    _flag("--strip-all", help="Leave out the colour profile, too."),
+    _flag("--strict", help="Fail where the format would cost depth, instead of warning."),
+    click.option(
+        "--colour-space",
+        type=click.Choice(["srgb", "prophoto", "camera"]),
+        help="Colours that a camera raw file is developed to. [default: srgb]",
+    ),
+    _flag("--linear", help="Develop a camera raw file without a curve for screens."),
+    max_pixels(),
+    click.option(
+        "--reference",
+        metavar="PATH",
+        type=click.Path(exists=True, readable=False),
+        help="Report PSNR and SSIM against this file, or the one of the same name there.",
+    ),
+]
+_WORK = [
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(min=1),
+        envvar="RESTORE_JOBS",
+        metavar="N",
+        help="Files at a time, each in a process of its own. [default: 1]",
+    ),
+    click.option(
+        "-t",
+        "--threads",
+        type=click.IntRange(min=1),
+        envvar="RESTORE_THREADS",
+        metavar="N",
+        help="Threads per file. [default: all processors, shared by the jobs; on a cluster "
+        "those of the worker]",
+    ),
+    scheduler,
+    scheduler_file,
+    click.option(
+        "--retries",
+        type=click.IntRange(min=0),
+        default=3,
+        show_default=True,
+        metavar="N",
+        help="How often a file is begun again whose worker died.",
+    ),
+    click.option(
+        "--shard",
+        type=Shard(),
+        metavar="I/N",
+        help="Only the I-th of N equal parts of the files, always the same.",
+    ),
+    _flag("--fail-fast", help="Stop at the first file that fails."),
+    _flag("--dry-run", help="Only print which output each input would get."),
+    _flag("--json", help="One JSON object per file on standard output."),
+    click.option(
+        "--progress/--no-progress",
+        default=None,
+        help="Progress bars on standard error. [default: on a terminal]",
+    ),
+    _flag("-q", "--quiet", help="Print nothing but errors."),
+    _flag("-v", "--verbose", help="Print a line per file."),
+    _flag("--debug", help="Print the traceback of a failure."),
+    _flag(
+        "--help-all",
+        is_eager=True,
+        expose_value=False,
+        callback=_show_all,
+        help="Show this message with these options explained.",
+    ),
+]
+
+
 def _shared(suffix):
-    flag = functools.partial(click.option, is_flag=True)
     beside = f"named photo{suffix}" if suffix else "with its name"
     put = f"{suffix} where it would land beside the input" if suffix else "nothing"
     return [
@@ -231,87 +318,9 @@ def _shared(suffix):
             type=click.Choice(["8", "16", "f32"]),
             help="Bits per sample of the output, or float. [default: the input's]",
         ),
-        flag("-r", "--recursive", help="Go down into folders, and keep their tree."),
-        flag("--overwrite", help="Replace outputs that exist. [default: that file fails]"),
-        flag("--skip-existing", help="Outputs that exist are done: go on where a run stopped."),
-        click.option(
-            "--page", type=click.IntRange(min=1), metavar="N", help="Only this page of a TIFF."
-        ),
-        flag("--strip", help="Leave out EXIF, XMP and text; keep the colour profile."),
-        flag("--strip-all", help="Leave out the colour profile, too."),
-        flag("--strict", help="Fail where the format would cost depth, instead of warning."),
-        click.option(
-            "--colour-space",
-            type=click.Choice(["srgb", "prophoto", "camera"]),
-            help="Colours that a camera raw file is developed to. [default: srgb]",
-        ),
-        flag("--linear", help="Develop a camera raw file without a curve for screens."),
-        max_pixels(),
-        click.option(
-            "--reference",
-            metavar="PATH",
-            type=click.Path(exists=True, readable=False),
-            help="Report PSNR and SSIM against this file, or the one of the same name there.",
-        ),
-        click.option(
-            "-j",
-            "--jobs",
-            type=click.IntRange(min=1),
-            envvar="RESTORE_JOBS",
-            metavar="N",
-            help="Files at a time, each in a process of its own. [default: 1]",
-        ),
-        click.option(
-            "-t",
-            "--threads",
-            type=click.IntRange(min=1),
-            envvar="RESTORE_THREADS",
-            metavar="N",
-            help="Threads per file. [default: all processors, shared by the jobs; on a cluster "
-            "those of the worker]",
-        ),
-        scheduler,
-        scheduler_file,
-        click.option(
-            "--retries",
-            type=click.IntRange(min=0),
-            default=3,
-            show_default=True,
-            metavar="N",
-            help="How often a file is begun again whose worker died.",
-        ),
-        click.option(
-            "--shard",
-            type=Shard(),
-            metavar="I/N",
-            help="Only the I-th of N equal parts of the files, always the same.",
-        ),
-        flag("--fail-fast", help="Stop at the first file that fails."),
-        flag("--dry-run", help="Only print which output each input would get."),
-        flag("--json", help="One JSON object per file on standard output."),
-        click.option(
-            "--progress/--no-progress",
-            default=None,
-            help="Progress bars on standard error. [default: on a terminal]",
-        ),
-        flag("-q", "--quiet", help="Print nothing but errors."),
-        flag("-v", "--verbose", help="Print a line per file."),
-        flag("--debug", help="Print the traceback of a failure."),
-        flag(
-            "--help-all",
-            is_eager=True,
-            expose_value=False,
-            callback=_show_all,
-            help="Show this message with these options explained.",
-        ),
+        *_PICTURES,
+        *_WORK,
     ]
-
-
-def _show_all(context, _, asked):
-    if asked:
-        context.meta[_show_all] = True
-        click.echo(context.get_help())
-        context.exit()
 
 
 class PictureCommand(click.Command):

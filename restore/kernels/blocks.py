@@ -30,15 +30,14 @@ DIM, BORDER = 256, 65
 #: Buckets of expected magnitude, half an octave each.
 SCALES = 24
 
-_Z = np.zeros((CELLS, CELLS), np.int64)
+#: Order of the cells of a superblock, and back.
+Z_ORDER = np.zeros((CELLS, CELLS), np.int64)
 for _y in range(CELLS):
     for _x in range(CELLS):
         for _bit in range(3):
-            _Z[_y, _x] |= ((_x >> _bit & 1) << 2 * _bit) | ((_y >> _bit & 1) << (2 * _bit + 1))
-#: Order of the cells of a superblock, and back.
-Z_ORDER = _Z
-Z_ROW = np.array([int(np.argwhere(z == _Z)[0][0]) for z in range(64)])
-Z_COLUMN = np.array([int(np.argwhere(z == _Z)[0][1]) for z in range(64)])
+            Z_ORDER[_y, _x] |= ((_x >> _bit & 1) << 2 * _bit) | ((_y >> _bit & 1) << (2 * _bit + 1))
+Z_ROW = np.array([int(np.argwhere(z == Z_ORDER)[0][0]) for z in range(64)])
+Z_COLUMN = np.array([int(np.argwhere(z == Z_ORDER)[0][1]) for z in range(64)])
 
 
 @kernel
@@ -275,6 +274,70 @@ class Quantiser(NamedTuple):
 
 
 @kernel
+def _transpose(block, side):
+    """Mirror a square block at its diagonal, in place."""
+    for i in range(side):
+        for j in range(i):
+            keep = block[i * side + j]
+            block[i * side + j] = block[j * side + i]
+            block[j * side + i] = keep
+
+
+@kernel
+def _quantise(coefficients, scales, quantiser, gains, quantised):
+    """Choose the level of each coefficient, in steps, and where to stop, by error and rate."""
+    rates, bias, log_step, _, price = quantiser
+    before, older = 0, 0
+    for i in range(quantised.size):
+        value = abs(coefficients[i])
+        value = value if value < _LARGEST else _LARGEST
+        bucket = scale_bucket(scales[i], log_step)
+        bits = rates[bucket, min(before + older, 2)]
+        best = 0
+        level = int(value + np.float32(0.5))
+        lowest = value * value + price * bits[0]
+        for trial in range(max(level - 1, 1), level + 1):
+            rest = value - np.float32(trial)
+            if trial < 3:
+                rest += bias[bucket, trial - 1]
+            rate = bits[min(trial, 15)]
+            if trial > 15:
+                rate += np.float32(2) * np.log2(np.float32(trial - 14))
+            cost = rest * rest + price * rate
+            if cost < lowest:
+                lowest, best = cost, trial
+        gains[i] = value * value - lowest
+        quantised[i] = best if coefficients[i] >= 0 else -best
+        older, before = before, best
+    # Where to stop: what the coefficients up to each save, less the cost of saying which is last.
+    total, most, last = np.float32(0), np.float32(0), -1
+    for i in range(quantised.size):
+        total += gains[i]
+        if quantised[i]:
+            saved = total - price * (np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1)))
+            if saved > most:
+                most, last = saved, i
+    for i in range(last + 1, quantised.size):
+        quantised[i] = 0
+
+
+@kernel
+def _add_levels(quantised, transform, scales, quantiser, guess):
+    """Add to `guess` what the levels stand for."""
+    _, bias, log_step, step, _ = quantiser
+    for i in range(quantised.size):
+        level = quantised[i]
+        if level:
+            value = np.float32(abs(level))
+            value -= bias[scale_bucket(scales[i], log_step), min(abs(level), 3) - 1]
+            value *= step
+            if level < 0:
+                value = -value
+            for j in range(quantised.size):
+                guess[j] += value * transform[i, j]
+
+
+@kernel
 def code_plane(bases, plane, quantiser, top, start):
     """Walk over the blocks of one row of superblocks: quantise and rebuild them.
 
@@ -295,17 +358,15 @@ def code_plane(bases, plane, quantiser, top, start):
         Where the next one begins.
     """
     pixels, decoded, levels, sizes, modes = plane
-    rates, bias, log_step, step, price = quantiser
     rows, columns = sizes.shape
     around = np.empty(BORDER, np.float32)
-    turned = np.empty(BORDER, np.float32)
     guess = np.empty(DIM, np.float32)
     low = np.empty(DIM, np.float32)
     block = np.empty(SUPER * SUPER, np.float32)
     half = np.empty(16 * SUPER, np.float32)
     coefficients = np.empty(DIM, np.float32)
     gains = np.empty(DIM, np.float32)
-    inverse = np.float32(1) / step
+    inverse = np.float32(1) / quantiser.step
     for left in range(0, columns, CELLS):
         z = 0
         while z < CELLS * CELLS:
@@ -323,9 +384,8 @@ def code_plane(bases, plane, quantiser, top, start):
             width = min(4 * size + 1, BORDER)
             mean = border(decoded, around, y, x, size)
             if mode & 1:
-                for i in range(width):
-                    turned[i] = around[width - 1 - i]
-                around[:width] = turned[:width]
+                for i in range(width // 2):
+                    around[i], around[width - 1 - i] = around[width - 1 - i], around[i]
             predictor = bases.predictors[level_size][kind]
             transform = bases.transforms[level_size][kind]
             scales = bases.scales[level_size][kind]
@@ -333,88 +393,29 @@ def code_plane(bases, plane, quantiser, top, start):
             for i in range(count):
                 guess[i] = _dot(predictor[i], around, width)
 
-            if price >= 0:
+            if quantiser.price >= 0:
                 for i in range(size):
                     for j in range(size):
                         block[i * size + j] = pixels[y + i, x + j] - mean
+                low[:count] = block[:count]
                 if size > 16:
                     lower(block, bases.cosines[level_size], half, low, size)
-                else:
-                    low[:count] = block[:count]
                 if mode & 1:
-                    for i in range(side):
-                        for j in range(i):
-                            keep = low[i * side + j]
-                            low[i * side + j] = low[j * side + i]
-                            low[j * side + i] = keep
+                    _transpose(low, side)
                 for i in range(count):
                     low[i] -= guess[i]
                 for i in range(count):
                     coefficients[i] = _dot(transform[i], low, count) * inverse
-                before, older = 0, 0
-                for i in range(count):
-                    value = abs(coefficients[i])
-                    value = value if value < _LARGEST else _LARGEST
-                    bucket = scale_bucket(scales[i], log_step)
-                    near = min(before + older, 2)
-                    bits = rates[bucket, near]
-                    gains[i] = np.float32(0) - price * bits[0]
-                    best = 0
-                    level = int(value + np.float32(0.5))
-                    lowest = value * value + price * bits[0]
-                    for trial in range(max(level - 1, 1), level + 1):
-                        rest = value - np.float32(trial)
-                        if trial < 3:
-                            rest += bias[bucket, trial - 1]
-                        rate = bits[min(trial, 15)]
-                        if trial > 15:
-                            rate += np.float32(2) * np.log2(np.float32(trial - 14))
-                        cost = rest * rest + price * rate
-                        if cost < lowest:
-                            lowest, best = cost, trial
-                    gains[i] = value * value - lowest
-                    quantised[i] = best if coefficients[i] >= 0 else -best
-                    older, before = before, best
-                # Where to stop: what the coefficients up to each one save, less the cost
-                # of saying which is the last.
-                total, most, last = np.float32(0), np.float32(0), -1
-                for i in range(count):
-                    total += gains[i]
-                    if quantised[i]:
-                        saved = total - price * (
-                            np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1))
-                        )
-                        if saved > most:
-                            most, last = saved, i
-                for i in range(last + 1, count):
-                    quantised[i] = 0
-
-            for i in range(count):
-                level = quantised[i]
-                if level:
-                    bucket = scale_bucket(scales[i], log_step)
-                    value = np.float32(abs(level))
-                    value -= bias[bucket, min(abs(level), 3) - 1]
-                    value *= step
-                    if level < 0:
-                        value = -value
-                    for j in range(count):
-                        guess[j] += value * transform[i, j]
+                _quantise(coefficients, scales, quantiser, gains, quantised)
+            _add_levels(quantised, transform, scales, quantiser, guess)
             if mode & 1:
-                for i in range(side):
-                    for j in range(i):
-                        keep = guess[i * side + j]
-                        guess[i * side + j] = guess[j * side + i]
-                        guess[j * side + i] = keep
+                _transpose(guess, side)
             if size > 16:
                 raise_(guess, bases.cosines[level_size], half, block, size)
-                for i in range(size):
-                    for j in range(size):
-                        decoded[y + i, x + j] = block[i * size + j] + mean
-            else:
-                for i in range(size):
-                    for j in range(size):
-                        decoded[y + i, x + j] = guess[i * size + j] + mean
+            shown = block if size > 16 else guess
+            for i in range(size):
+                for j in range(size):
+                    decoded[y + i, x + j] = shown[i * size + j] + mean
             start += count
             z += 1 << 2 * level_size
     return start

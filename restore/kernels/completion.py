@@ -26,39 +26,52 @@ Lebrun, Buades & Morel, "A nonlocal Bayesian image denoising algorithm", SIAM J.
 Sciences 6(3), 2013 (one Gaussian per group of similar patches).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.linear import invert
 
 
+class Mosaic(NamedTuple):
+    """What was measured of the colours, and how well they are known from elsewhere."""
+
+    samples: np.ndarray
+    """(height, width) float32, y."""
+    error: np.float32
+    """e, not 0."""
+    colours: np.ndarray
+    """(period, period) int64: which of the three is measured, by the row and the column modulo
+    the period."""
+    estimate: np.ndarray
+    """(3, height, width) float32, o."""
+    variances: np.ndarray
+    """(3, height, width) float32, v of the patch with that top left corner, not 0; the mean over
+    a group is taken, one for each colour."""
+    prior: np.float32
+    """p."""
+
+
 @kernel
-def complete(
-    shown, estimate, variances, mosaic, error, colours, places, side, prior, top, total, weight
-):
+def complete(shown, mosaic, places, side, top, total, weight):
     """Estimate all patches of all groups and sum them up, the surer ones with more weight.
 
     Parameters
     ----------
     shown : (3, height, width) float32
         The best estimate so far, of which the groups are Gaussians.
-    estimate, variances : (3, height, width) float32, o and v
-        v of the patch with that top left corner; the mean over a group is taken, one for
-        each colour. It must not be 0.
-    mosaic : (height, width) float32, y
-    error : float32, e
-    colours : (period, period) int64
-        Which of the three is measured, by the row and the column modulo the period.
+    mosaic : Mosaic
     places : (n_groups, size) int32
         As `restore.kernels.groups.match` gives them.
     side : int
-    prior : float32, p
     top : int
         The first row of `total`.
     total : (3, rows, width) float32, added to
     weight : (rows, width) float32, added to
         One over the variances that are left, trace(P).
     """
+    measured, error, colours, estimate, variances, prior = mosaic
     size = places.shape[1]
     width = shown.shape[2]
     area = side * side
@@ -110,8 +123,8 @@ def complete(
                 if row % period * period + column % period == phase:
                     for i in range(area):
                         at = samples[phase, i]
-                        measured = mosaic[row + i // side, column + i % side]
-                        residuals[count, i] = measured - mean[at] - coded[k, at]
+                        sample = measured[row + i // side, column + i % side]
+                        residuals[count, i] = sample - mean[at] - coded[k, at]
                     members[count] = k
                     count += 1
             if count == 0:

@@ -61,57 +61,152 @@ class Picture(NamedTuple):
     starts: np.ndarray
 
 
+class Around(NamedTuple):
+    """What is known of a block before it is coded."""
+
+    plane: int
+    #: place in the picture, of `PLACES`
+    where: int
+    #: sizes of the blocks to the left, above, and in the first plane; 4 where there is none
+    west: int
+    north: int
+    luma: int
+    #: size and mode of these, as one number; 128 where there is none
+    west_mode: int
+    north_mode: int
+    luma_mode: int
+    #: activity to the left and above
+    beside: int
+    above: int
+
+
 @kernel
-def _code_levels(coder, levels, scales, log_step, place, around):
-    """Code the quantised coefficients of one block; return the sum of their magnitudes.
-
-    `place` holds plane, size, mode, place in the picture; `around` the activity of the
-    neighbours: left + above, left, above, previous plane, luma for the third plane.
-    """
-    active, reading = coder.active, coder.state[4]
-    plane, size, mode, where = place[0], place[1], place[2], place[3]
-    count = levels.size
-    near = bucket(around[0], 8)
-    under = bucket(around[3], 8)
-    below = bucket(around[4], 8)
-    kind = mode >> 1
-    choice = size * 3 + plane
-    colour = 1 if plane else 0
-    # how many coefficients this class would have at this step
-    likely = 0
-    for i in range(count):
-        if np.int64(scales[i]) - log_step > -8:
-            likely += 1
-    likely = bucket(likely, 8)
-
-    last = -1
-    if not reading:
-        for i in range(count):
-            if levels[i]:
-                last = i
-    base = _CODED
-    active[0] = (
-        base
-        + choice * 16
-        + min(bucket(around[1], 8) + 1 >> 1, 3) * 4
-        + min(bucket(around[2], 8) + 1 >> 1, 3)
+def _around(picture, plane, y, x):
+    """What surrounds the block that begins in cell (y, x)."""
+    sizes, modes = picture.sizes, picture.modes
+    _, rows, columns = sizes.shape
+    west = np.int64(sizes[plane, y, x - 1]) if x else 4
+    north = np.int64(sizes[plane, y - 1, x]) if y else 4
+    luma = np.int64(sizes[0, y, x]) if plane else 4
+    return Around(
+        plane,
+        y * 8 // rows * 8 + x * 8 // columns,
+        west,
+        north,
+        luma,
+        west * MODES + np.int64(modes[plane, y, x - 1]) if x else 128,
+        north * MODES + np.int64(modes[plane, y - 1, x]) if y else 128,
+        luma * MODES + np.int64(modes[0, y, x]) if plane else 128,
+        np.int64(picture.activity[plane, y, x - 1]) if x else 0,
+        np.int64(picture.activity[plane, y - 1, x]) if y else 0,
     )
+
+
+class Block(NamedTuple):
+    """A block whose quantised coefficients are coded; the activities are in buckets."""
+
+    plane: int
+    size: int
+    mode: int
+    #: place in the picture, of `PLACES`
+    where: int
+    #: activity to the left and above together, then one by one
+    near: int
+    left: int
+    above: int
+    #: activity there in the plane before, and in the first plane for the third one
+    under: int
+    below: int
+
+
+@kernel
+def _block(activity, around, y, x, size, mode):
+    plane = around.plane
+    first, second = 0, 0
+    if plane:
+        for i in range(y, y + (1 << size)):
+            for j in range(x, x + (1 << size)):
+                first += activity[0, i, j]
+                second += activity[plane - 1, i, j]
+    return Block(
+        plane,
+        size,
+        mode,
+        around.where,
+        bucket(around.beside + around.above, 8),
+        min(bucket(around.beside, 8) + 1 >> 1, 3),
+        min(bucket(around.above, 8) + 1 >> 1, 3),
+        bucket(second >> 2 * size, 8),
+        bucket(first >> 2 * size if plane == 2 else 0, 8),
+    )
+
+
+@kernel
+def _code_size(coder, size, around, most):
+    """Code the size of a block, at most `most`."""
+    active = coder.active
+    reading = coder.state[4]
+    wanted = np.int64(size) if not reading else 0
+    near = bucket(around.beside + around.above, 8)
+    while most:
+        kind = (most - 1) * 3 + around.plane
+        active[0] = _SPLIT + kind * 25 + around.west * 5 + around.north
+        active[1] = _SPLIT + 225 + kind * 9 + near
+        active[2] = _SPLIT + 225 + 81 + kind * 5 + around.luma
+        active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + around.where
+        if not code_bit(coder, 1 if wanted < most else 0, 4, 38 + around.plane):
+            break
+        most -= 1
+    return most
+
+
+@kernel
+def _code_mode(coder, mode, around, size, count):
+    """Code which of `count` modes a block has, bit by bit."""
+    active, plane = coder.active, around.plane
+    depth = 1
+    while (1 << depth) < count:
+        depth += 1
+    wanted = np.int64(mode) if not coder.state[4] else 0
+    node = 1
+    for j in range(depth - 1, -1, -1):
+        at = size * MODES + node
+        active[0] = _MODE + at * 3 + plane
+        active[1] = _MODE + _NODES * 3 + at * _BESIDE + around.west_mode
+        active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + around.north_mode
+        active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + around.luma_mode
+        active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + around.where
+        node = node << 1 | code_bit(coder, wanted >> j & 1, 5, 41 + (1 if plane else 0))
+    return min(node - (1 << depth), count - 1)
+
+
+@kernel
+def _code_any(coder, found, block, likely):
+    """Code whether any coefficient of a block is coded."""
+    active = coder.active
+    choice = block.size * 3 + block.plane
+    colour = 1 if block.plane else 0
+    base = _CODED
+    active[0] = base + choice * 16 + block.left * 4 + block.above
     base += SIZES * 3 * 16
-    active[1] = base + choice * 9 + near
+    active[1] = base + choice * 9 + block.near
     base += SIZES * 3 * 9
-    active[2] = base + choice * 9 + under
+    active[2] = base + choice * 9 + block.under
     base += SIZES * 3 * 9
     active[3] = base + choice * 9 + likely
     base += SIZES * 3 * 9
-    active[4] = base + (colour * SIZES + size) * MODES + mode
+    active[4] = base + (colour * SIZES + block.size) * MODES + block.mode
     base += SIZES * MODES * 2
-    active[5] = base + choice * PLACES + where
-    if not code_bit(coder, 1 if last >= 0 else 0, 6, choice):
-        if reading:
-            levels[:] = 0
-        return 0
+    active[5] = base + choice * PLACES + block.where
+    return code_bit(coder, found, 6, choice)
 
-    # The last coefficient: its half-octave in unary, then the place in it.
+
+@kernel
+def _code_last(coder, last, count, block, likely):
+    """Code which of `count` coefficients is the last: its half-octave in unary, then the rest."""
+    active = coder.active
+    choice = block.size * 3 + block.plane
+    colour = 1 if block.plane else 0
     group = 0
     if last >= 3:
         bits = bucket(last + 1, 9) - 1
@@ -122,15 +217,15 @@ def _code_levels(coder, levels, scales, log_step, place, around):
     found = 0
     while found < most:
         base = _LAST
-        active[0] = base + (choice * 9 + near) * 16 + found
+        active[0] = base + (choice * 9 + block.near) * 16 + found
         base += 16 * SIZES * 3 * 9
-        active[1] = base + ((colour * SIZES + size) * MODES + mode) * 16 + found
+        active[1] = base + ((colour * SIZES + block.size) * MODES + block.mode) * 16 + found
         base += 16 * SIZES * MODES * 2
         active[2] = base + (choice * 9 + likely) * 16 + found
         base += 16 * SIZES * 3 * 9
-        active[3] = base + (choice * 9 + under) * 16 + found
+        active[3] = base + (choice * 9 + block.under) * 16 + found
         base += 16 * SIZES * 3 * 9
-        active[4] = base + (choice * PLACES + where) * 16 + found
+        active[4] = base + (choice * PLACES + block.where) * 16 + found
         if not code_bit(coder, 1 if group > found else 0, 5, 48 + choice * 6 + found % 6):
             break
         found += 1
@@ -140,83 +235,133 @@ def _code_levels(coder, levels, scales, log_step, place, around):
         bits = (found + 1) >> 1
         rest = bits - 1
         first = (2 + ((found + 1) & 1)) << rest
-        offset = last + 1 - first if not reading else 0
+        offset = last + 1 - first if not coder.state[4] else 0
         value = 0
         for j in range(rest - 1, -1, -1):
-            active[0] = _TAIL + (size * 16 + found) * 8 + j
+            active[0] = _TAIL + (block.size * 16 + found) * 8 + j
             value = value << 1 | code_bit(coder, offset >> j & 1, 1, 3 * 12)
         last = first + value - 1
-    if last >= count:
-        last = count - 1
+    return min(last, count - 1)
+
+
+class Coefficient(NamedTuple):
+    """What is known of a coefficient before it is coded."""
+
+    index: int
+    #: coefficients up to the last one, in a bucket
+    distance: int
+    #: its expected magnitude, in a bucket
+    scale: int
+    #: the last two magnitudes, those before against what was expected, and their fading sum
+    recent: int
+    ratio: int
+    faded: int
+
+
+@kernel
+def _contexts_of_found(active, block, coefficient):
+    """The contexts of whether a coefficient is not 0."""
+    plane, size = block.plane, block.size
+    i, distance, scale, recent, ratio, faded = coefficient
+    atom = (1 if plane else 0) * SIZES + size
+    base = _ZERO
+    active[0] = base + (plane * SCALES + scale) * 5 + recent
+    base += 3 * SCALES * 5
+    active[1] = base + (atom * CLASSES + (block.mode >> 1)) * 256 + i
+    base += _ATOMS
+    active[2] = base + scale * 27 + block.near * 3 + plane
+    base += SCALES * 27
+    active[3] = base + (scale * 8 + ratio) * 5 + faded
+    base += SCALES * 8 * 5
+    active[4] = base + ((distance * 9 + bucket(i, 8)) * 5 + faded) * 3 + plane
+    base += 8 * 9 * 5 * 3
+    active[5] = base + (scale * 81 + block.under * 9 + block.below) * 3 + plane
+    base += SCALES * 81 * 3
+    active[6] = base + (atom * 16 + min(i, 15)) * PLACES + block.where
+
+
+@kernel
+def _contexts_of_more(active, block, coefficient, step):
+    """The contexts of whether a magnitude is more than `step` + 1."""
+    plane = block.plane
+    i, _, scale, recent, ratio, _ = coefficient
+    colour = 1 if plane else 0
+    base = _MORE
+    active[0] = base + (step * 2 * SCALES + colour * SCALES + scale) * 5 + recent
+    base += 15 * 2 * SCALES * 5
+    active[1] = base + (step * SCALES + scale) * 8 + ratio
+    base += 15 * SCALES * 8
+    active[2] = base + step * 27 + block.near * 3 + plane
+    base += 15 * 27
+    active[3] = base + ((step * 2 + colour) * SIZES + block.size) * CLASSES * 32
+    active[3] += (block.mode >> 1) * 32 + min(i, 31)
+    base += 15 * 2 * SIZES * CLASSES * 32
+    active[4] = base + step * 243 + (block.under * 9 + block.below) * 3 + plane
+
+
+@kernel
+def _code_levels(coder, levels, scales, log_step, block):
+    """Code the quantised coefficients of one block; return the sum of their magnitudes."""
+    active, reading = coder.active, coder.state[4]
+    count = levels.size
+    choice = block.size * 3 + block.plane
+    signed = (block.size * MODES + block.mode) * SIGNED
+    # how many coefficients this class would have at this step
+    likely = 0
+    for i in range(count):
+        if np.int64(scales[i]) - log_step > -8:
+            likely += 1
+    likely = bucket(likely, 8)
+    last = -1
+    if not reading:
+        for i in range(count):
+            if levels[i]:
+                last = i
+    if not _code_any(coder, 1 if last >= 0 else 0, block, likely):
+        if reading:
+            levels[:] = 0
+        return 0
+    last = _code_last(coder, last, count, block, likely)
 
     total, before, older, decay, expected = 0, 0, 0, 0, 0
     for i in range(last + 1):
-        scale = scale_bucket(scales[i], log_step)
         recent = before + older
-        recent = recent if recent < 3 else (3 if recent < 5 else 4)
+        scale = scale_bucket(scales[i], log_step)
         ratio = min(bucket((16 * total + 8) * 16 // (expected + 8), 10), 9)
-        ratio = max(ratio - 2, 0)
-        faded = min(bucket(decay >> 3, 8), 4)
+        coefficient = Coefficient(
+            i,
+            bucket(last - i, 8) - 1,
+            scale,
+            recent if recent < 3 else (3 if recent < 5 else 4),
+            max(ratio - 2, 0),
+            min(bucket(decay >> 3, 8), 4),
+        )
         level = np.int64(levels[i]) if not reading else np.int64(0)
-        size_of = abs(level)
-        found = 1
+        found, value = 1, 0
         if i < last:
-            distance = bucket(last - i, 8) - 1
-            base = _ZERO
-            active[0] = base + (plane * SCALES + scale) * 5 + recent
-            base += 3 * SCALES * 5
-            active[1] = base + ((colour * SIZES + size) * CLASSES + kind) * 256 + i
-            base += _ATOMS
-            active[2] = base + scale * 27 + near * 3 + plane
-            base += SCALES * 27
-            active[3] = base + (scale * 8 + ratio) * 5 + faded
-            base += SCALES * 8 * 5
-            active[4] = base + ((distance * 9 + bucket(i, 8)) * 5 + faded) * 3 + plane
-            base += 8 * 9 * 5 * 3
-            active[5] = base + (scale * 81 + under * 9 + below) * 3 + plane
-            base += SCALES * 81 * 3
-            active[6] = base + ((colour * SIZES + size) * 16 + min(i, 15)) * PLACES + where
-            found = code_bit(coder, 1 if level else 0, 7, 120 + choice * 15 + min(scale, 14))
-        value = 0
+            _contexts_of_found(active, block, coefficient)
+            group = 120 + choice * 15 + min(scale, 14)
+            found = code_bit(coder, 1 if level else 0, 7, group)
         if found:
             value = 1
             while value < 15:
-                step = value - 1
-                base = _MORE
-                active[0] = base + (step * 2 * SCALES + colour * SCALES + scale) * 5 + recent
-                base += 15 * 2 * SCALES * 5
-                active[1] = base + (step * SCALES + scale) * 8 + ratio
-                base += 15 * SCALES * 8
-                active[2] = base + step * 27 + near * 3 + plane
-                base += 15 * 27
-                active[3] = (
-                    base
-                    + ((step * 2 + colour) * SIZES + size) * CLASSES * 32
-                    + kind * 32
-                    + min(i, 31)
-                )
-                base += 15 * 2 * SIZES * CLASSES * 32
-                active[4] = base + step * 243 + (under * 9 + below) * 3 + plane
-                if not code_bit(
-                    coder, 1 if size_of > value else 0, 5, choice * 1 + 12 * min(step + 1, 2)
-                ):
+                _contexts_of_more(active, block, coefficient, value - 1)
+                larger = 1 if abs(level) > value else 0
+                if not code_bit(coder, larger, 5, choice + 12 * min(value, 2)):
                     break
                 value += 1
             if value == 15:
-                value = 14 + code_large(coder, size_of - 14, _ESCAPE, 36 + 1)
-            if i < SIGNED and not plane:
-                base = _SIGN + (size * MODES + mode) * SIGNED + i
-                active[0] = base
-                active[1] = _SIGN + SIZES * MODES * SIGNED
-                active[1] += ((size * MODES + mode) * SIGNED + i) * PLACES + where
-                negative = code_bit(coder, 1 if level < 0 else 0, 2, SETS - 1)
+                value = 14 + code_large(coder, abs(level) - 14, _ESCAPE, 36 + 1)
+            negative = 1 if level < 0 else 0
+            if i < SIGNED and not block.plane:
+                active[0] = _SIGN + signed + i
+                active[1] = _SIGN + SIZES * MODES * SIGNED + (signed + i) * PLACES + block.where
+                negative = code_bit(coder, negative, 2, SETS - 1)
             else:
-                negative = code_even(coder, 1 if level < 0 else 0)
+                negative = code_even(coder, negative)
             level = -value if negative else value
-            if reading:
-                levels[i] = level
-        elif reading:
-            levels[i] = 0
+        if reading:
+            levels[i] = level
         older, before = before, value
         total += value
         decay += 8 * min(value, 15) - (decay >> 2)
@@ -246,95 +391,43 @@ def code_row(coder, scales, picture, log_step, top):
     bool
         False where reading ran past the end.
     """
-    levels, sizes, modes, active_cells, starts = picture
-    active, state = coder.active, coder.state
+    levels, sizes, modes, activity, starts = picture
+    state = coder.state
     reading = state[4]
     planes, rows, columns = sizes.shape
-    place = np.zeros(4, np.int64)
-    around = np.zeros(5, np.int64)
     for left in range(0, columns, CELLS):
         if reading and state[3] > coder.data.size + 8:
             return False
         for plane in range(planes):
-            place[0] = plane
             z = 0
             while z < CELLS * CELLS:
                 y, x = top + Z_ROW[z], left + Z_COLUMN[z]
                 if y >= rows or x >= columns:
                     z += 1
                     continue
-                west = np.int64(sizes[plane, y, x - 1]) if x else 4
-                north = np.int64(sizes[plane, y - 1, x]) if y else 4
-                beside = active_cells[plane, y, x - 1] if x else 0
-                above = active_cells[plane, y - 1, x] if y else 0
-                luma = np.int64(sizes[0, y, x]) if plane else 4
-                where = y * 8 // rows * 8 + x * 8 // columns
-                size = 3
-                while z & ((1 << 2 * size) - 1):
-                    size -= 1
-                wanted = np.int64(sizes[plane, y, x]) if not reading else 0
-                while size:
-                    cells = 1 << size
-                    if y + cells > rows or x + cells > columns:
-                        size -= 1
-                        continue
-                    kind = (size - 1) * 3 + plane
-                    active[0] = _SPLIT + kind * 25 + west * 5 + north
-                    active[1] = _SPLIT + 225 + kind * 9 + bucket(beside + above, 8)
-                    active[2] = _SPLIT + 225 + 81 + kind * 5 + luma
-                    active[3] = _SPLIT + 225 + 81 + 45 + kind * PLACES + where
-                    if not code_bit(coder, 1 if wanted < size else 0, 4, 38 + plane):
-                        break
-                    size -= 1
-                cells = 1 << size
-
-                # The class, bit by bit.
-                west_mode = west * MODES + np.int64(modes[plane, y, x - 1]) if x else 128
-                north_mode = north * MODES + np.int64(modes[plane, y - 1, x]) if y else 128
-                luma_mode = luma * MODES + np.int64(modes[0, y, x]) if plane else 128
-                depth = 1
-                while (1 << depth) < 2 * scales[size].shape[0]:
-                    depth += 1
-                mode = np.int64(modes[plane, y, x]) if not reading else 0
-                node = 1
-                for j in range(depth - 1, -1, -1):
-                    at = size * MODES + node
-                    active[0] = _MODE + at * 3 + plane
-                    active[1] = _MODE + _NODES * 3 + at * _BESIDE + west_mode
-                    active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + north_mode
-                    active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + luma_mode
-                    active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + where
-                    node = node << 1 | code_bit(coder, mode >> j & 1, 5, 41 + (1 if plane else 0))
-                mode = min(node - (1 << depth), 2 * scales[size].shape[0] - 1)
-
-                place[1], place[2], place[3] = size, mode, where
-                around[0], around[1], around[2] = beside + above, beside, above
-                around[3], around[4] = 0, 0
-                if plane:
-                    first, second = 0, 0
-                    for i in range(cells):
-                        for j in range(cells):
-                            first += active_cells[0, y + i, x + j]
-                            second += active_cells[plane - 1, y + i, x + j]
-                    around[3] = second >> 2 * size
-                    around[4] = first >> 2 * size if plane == 2 else 0
-                count = 64 if size == 0 else 256
+                around = _around(picture, plane, y, x)
+                most = 3
+                while z & ((1 << 2 * most) - 1) or max(y - rows, x - columns) + (1 << most) > 0:
+                    most -= 1
+                size = _code_size(coder, sizes[plane, y, x], around, most)
+                count = 2 * scales[size].shape[0]
+                mode = _code_mode(coder, modes[plane, y, x], around, size, count)
+                block = _block(activity, around, y, x, size, mode)
                 start = starts[plane]
+                starts[plane] += 64 if size == 0 else 256
                 total = _code_levels(
                     coder,
-                    levels[plane, start : start + count],
+                    levels[plane, start : starts[plane]],
                     scales[size][mode >> 1],
                     log_step,
-                    place,
-                    around,
+                    block,
                 )
-                starts[plane] += count
-                activity = min((16 * total) >> 2 * size, 4095)
-                for i in range(cells):
-                    for j in range(cells):
-                        active_cells[plane, y + i, x + j] = activity
+                cells = 1 << size
+                for i in range(y, y + cells):
+                    for j in range(x, x + cells):
+                        activity[plane, i, j] = min((16 * total) >> 2 * size, 4095)
                         if reading:
-                            sizes[plane, y + i, x + j] = size
-                            modes[plane, y + i, x + j] = mode
+                            sizes[plane, i, j] = size
+                            modes[plane, i, j] = mode
                 z += cells * cells
     return not reading or state[3] <= coder.data.size + 8

@@ -20,7 +20,7 @@ from restore.files import png, reading, writing
 from restore.files.formats import FORMATS
 from restore.files.picture import Metadata, Picture, to_depth, to_unit, unwarned
 from restore.imaging.bands import Pool
-from restore.tasks.compression import compress
+from restore.tasks.compression import Extras, compress
 from tests.invert_command import invert_picture
 
 try:
@@ -123,7 +123,8 @@ def compressed_seeds():
     alpha = random.random((26, 33))
     yield compress(samples[..., 0].clip(0, 1), quality=60, pool=Pool(1)).data
     yield compress(samples.clip(0, 1), quality=30, pool=Pool(1)).data
-    yield compress(samples.clip(0, 1), depth="16", alpha=alpha, **beside, pool=Pool(1)).data
+    extras = Extras(alpha, **beside)
+    yield compress(samples.clip(0, 1), depth="16", extras=extras, pool=Pool(1)).data
 
 
 def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capfd):

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from restore.cli import cli
-from restore.cli.demosaic import demosaic_picture
+from restore.cli.demosaic import Stored, demosaic_picture
 from restore.cli.denoise import denoise_picture
 from restore.cli.super_resolve import enlarge_picture
 from restore.files.picture import Picture
@@ -127,8 +127,8 @@ def test_one_picture_has_one_bar_with_a_total(task, quality):
         given |= {"dictionary": None, "n_atoms": None, "patch_size": None, "sparsity": None}
         denoise_picture(colour, pool=pool, **given, quality=quality)
     elif task == "demosaic":
-        given = {"pattern": "RGGB", "offset": (0, 0), "black": None, "white": None, "gains": None}
-        given |= {"sigma": 0, "model": None, "dictionary": None, "simulate": True}
+        given = {"stored": Stored("RGGB", simulate=True)}
+        given |= {"sigma": 0, "model": None, "dictionary": None}
         demosaic_picture(colour, pool=pool, **given, quality=quality)
     else:
         given = {"scale": 2, "width": None, "height": None, "max_side": None, "model": None}

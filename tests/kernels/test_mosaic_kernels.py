@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from restore.kernels import mosaic as kernels
-from restore.kernels import stages as stage_kernels
-from restore.kernels.completion import complete
+from restore.kernels import regression
+from restore.kernels.completion import Mosaic, complete
 from restore.sparse.groups import window_means
 from tests import reference
 
@@ -73,10 +73,10 @@ def test_chroma_residual(scene):
 def test_missing_colours_and_back(scene):
     mosaic, colour, _ = scene
     missing = np.zeros((2, *SHAPE), np.float32)
-    stage_kernels.missing_colours(colour, missing)
+    regression.missing_colours(colour, missing)
     assert np.array_equal(missing, reference.missing_of(colour).astype(np.float32))
     again = np.zeros_like(colour)
-    stage_kernels.full_colour(mosaic, missing, again)
+    regression.full_colour(mosaic, missing, again)
     assert np.array_equal(again, colour)
 
 
@@ -85,14 +85,14 @@ def estimates(scene):
     mosaic, *colours = scene
     missing = np.zeros((2, 2, *SHAPE), np.float32)
     for planes, colour in zip(missing, colours):
-        stage_kernels.missing_colours(colour, planes)
+        regression.missing_colours(colour, planes)
     return mosaic, *missing
 
 
 def test_direction_features(scene):
     mosaic, colour, other = scene
     found = np.zeros((3, *SHAPE), np.float32)
-    stage_kernels.direction_features(mosaic, colour[0], other[2], found)
+    regression.direction_features(mosaic, colour[0], other[2], found)
     sign = np.where(np.add.outer(*map(np.arange, SHAPE)) % 2, -1, 1)
     rows, columns = sign * (colour[0] - mosaic), sign * (other[2] - mosaic)
     i, j = 20, 23
@@ -112,7 +112,7 @@ def test_direction_features(scene):
 def test_local_and_region_features(estimates, i, j):
     mosaic, missing, other = estimates
     local = np.zeros((13, *SHAPE), np.float32)
-    stage_kernels.local_features(mosaic, missing, other, local)
+    regression.local_features(mosaic, missing, other, local)
     green = np.where(np.add.outer(*map(np.arange, SHAPE)) % 2, mosaic, missing[0])
     near = [(y, x) for y in range(i - 2, i + 3) for x in range(j - 2, j + 3)]
     across = [green[y, x + 1] - green[y, x - 1] for y, x in near]
@@ -135,7 +135,7 @@ def test_local_and_region_features(estimates, i, j):
     np.testing.assert_allclose(local[:, i, j], expected, rtol=2e-3, atol=1e-6)
 
     region = np.zeros((9, *SHAPE), np.float32)
-    stage_kernels.region_features(mosaic, missing, other, region)
+    regression.region_features(mosaic, missing, other, region)
     explained = reference.second_differences_explained(mosaic, missing, i, j, 8)
     steps = np.zeros(SHAPE)
     for y in range(2, SHAPE[0] - 2):
@@ -168,14 +168,14 @@ def test_regression_by_the_leaf_of_the_tree(estimates):
     planes = np.concatenate([mosaic[None], missing, other])
     means = np.zeros((3, *SHAPE), np.float32)
     colour = np.zeros_like(means)
-    stage_kernels.local_means(mosaic, missing, colour, means)
+    regression.local_means(mosaic, missing, colour, means)
     binomial = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256
     features = random.random((2, *SHAPE), np.float32)
     nodes = np.float32([(0, 0.5, 2), (1, 0.25, 4), (-1, 0, 0), (-1, 0, 1), (-1, 0, 2), (-1, 0, 3)])
     for outputs in (2, 3):
         weights = random.standard_normal((4, outputs, 49 + 25 + 9 + 81 + 9 + 3), np.float32)
         found = planes[:3, 4:-4, 4:-4].copy()
-        stage_kernels.regress(planes, means, features, nodes, weights, radii, 4, found)
+        regression.regress(planes, means, features, nodes, weights, radii, 4, found)
         for i, j in ((10, 10), (10, 11), (11, 10), (11, 11), (30, 27)):
             leaf = (2 if features[1, i, j] < 0.25 else 3) if (i + j) % 2 else None
             leaf = (0 if features[0, i, j] < 0.5 else 1) if leaf is None else leaf
@@ -193,14 +193,14 @@ def test_regression_by_the_leaf_of_the_tree(estimates):
             expected = planes[:3, i, j].astype(float)
             expected[3 - outputs :] += weights[leaf] @ np.concatenate(inputs)
             np.testing.assert_allclose(found[:, i - 4, j - 4], expected, rtol=1e-4, atol=1e-4)
-            assert stage_kernels.choose(features, nodes, i, j) == leaf
+            assert regression.choose(features, nodes, i, j) == leaf
 
 
 def test_one_compiled_signature_per_kernel():
     from restore.tasks.demosaicing import demosaic
 
     demosaic(np.zeros((20, 20), np.uint8))
-    for name, kernel in (vars(kernels) | vars(stage_kernels)).items():
+    for name, kernel in (vars(kernels) | vars(regression)).items():
         if hasattr(kernel, "signatures") and name[0] != "_" and name not in ("gather", "choose"):
             assert len(kernel.signatures) <= 1, name
 
@@ -221,10 +221,8 @@ def test_completed_groups(scene, colours, error):
     colours = np.array(colours)
     means = np.stack([window_means(plane, 4) for plane in variances])
     total, weight = np.zeros((3, *SHAPE), np.float32), np.zeros(SHAPE, np.float32)
-    complete(
-        shown, estimate, means, mosaic, np.float32(error), colours, places, 4,
-        np.float32(0.03), 0, total, weight,
-    )  # fmt: skip
+    measured = Mosaic(mosaic, np.float32(error), colours, estimate, means, np.float32(0.03))
+    complete(shown, measured, places, 4, 0, total, weight)
     expected = reference.completed_groups(
         shown, estimate, variances, mosaic, error, colours, places, 4, 0.03
     )

@@ -17,6 +17,7 @@ from restore.learning.compression import learn_codec
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import (
     Codec,
+    Extras,
     coding,
     compress,
     container,
@@ -124,7 +125,7 @@ def test_alpha_and_metadata_come_back_byte_for_byte(depth):
     kind = np.uint8 if depth == "8" else np.uint16
     alpha = RNG.integers(0, np.iinfo(kind).max, (40, 50)).astype(kind)
     beside = {"icc": b"profile" * 50, "exif": b"II*\0" + bytes(40), "xmp": b"<x/>"}
-    made = compress(drawn(40, 50, 3), depth=depth, alpha=alpha, **beside)
+    made = compress(drawn(40, 50, 3), depth=depth, extras=Extras(alpha, **beside))
     found = decompress(made.data)
     assert np.array_equal(np.rint(found.alpha * np.iinfo(kind).max).astype(kind), alpha)
     assert {name: getattr(found, name) for name in beside} == beside
@@ -154,7 +155,7 @@ def test_bad_pictures_are_refused():
     with pytest.raises(ValueError, match="there is no codec 'sketches'"):
         compress(drawn(8, 8), codec="sketches")
     with pytest.raises(ValueError, match="alpha of shape"):
-        compress(drawn(8, 8), alpha=np.ones((4, 4)))
+        compress(drawn(8, 8), extras=Extras(np.ones((4, 4))))
 
 
 @pytest.mark.parametrize("data", ["abc", 5, None, Path("photo.ksvd"), ["a"]])

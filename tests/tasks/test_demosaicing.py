@@ -295,7 +295,7 @@ def test_levels_and_gains():
 
 def test_learning_improves_and_repeats_itself(monkeypatch, tmp_path):
     for name, value in {"LEAST": 200, "BINS": 3}.items():
-        monkeypatch.setattr(f"restore.learning.demosaicing.{name}", value)
+        monkeypatch.setattr(f"restore.learning.trees.{name}", value)
     pictures = [picture(200, 160), np.ascontiguousarray(picture(200, 400)[:, 240:])]
     settings = {"stages": 2, "leaves": 2, "samples": 4000, "vivid": 0}
     files = [tmp_path / "one.npz", tmp_path / "two.npz"]

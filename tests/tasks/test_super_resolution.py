@@ -8,13 +8,8 @@ from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
-from restore.learning.super_resolution import (
-    Checkpoint,
-    Plan,
-    learn_stages,
-    learn_super_resolution,
-    moments,
-)
+from restore.learning.anchored import Plan, moments
+from restore.learning.super_resolution import Checkpoint, learn_stages, learn_super_resolution
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.super_resolution import Cascade, super_resolve
 from restore.tasks.super_resolution.cascade import (

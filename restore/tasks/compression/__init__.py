@@ -7,6 +7,6 @@ at the decoder, `container` is the file, `targets` finds the step for a wanted q
 
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.container import inspect
-from restore.tasks.compression.targets import compress, decompress
+from restore.tasks.compression.targets import Extras, compress, decompress
 
-__all__ = ["Codec", "compress", "decompress", "inspect"]
+__all__ = ["Codec", "Extras", "compress", "decompress", "inspect"]

@@ -22,6 +22,23 @@ _TRIALS = 12
 _TOPS = {"8": 255, "16": 65535}
 
 
+class Extras(NamedTuple):
+    """What a compressed file carries beside the picture, without loss.
+
+    Attributes
+    ----------
+    alpha : (height, width) array, optional
+        Opacity, kept at the depth of the picture.
+    icc, exif, xmp : bytes, optional
+        Kept as they are.
+    """
+
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+
 class Compressed(NamedTuple):
     """A compressed picture: its bytes, and the PSNR in dB that decompressing it will reach."""
 
@@ -54,10 +71,7 @@ def compress(
     codec=container.CODECS[0],
     embed=False,
     depth="8",
-    alpha=None,
-    icc=None,
-    exif=None,
-    xmp=None,
+    extras=None,
     pool=None,
 ):
     """Compress a picture.
@@ -84,10 +98,8 @@ def compress(
         Put the codec into the file.
     depth : {"8", "16"}
         Bits per sample that the decompressed picture will have.
-    alpha : (height, width) array, optional
-        Opacity, kept without loss at `depth`.
-    icc, exif, xmp : bytes, optional
-        Kept as they are.
+    extras : Extras, optional
+        Opacity, colour profile and metadata, to come back with the picture.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -114,15 +126,17 @@ def compress(
         unit = working(image).unit
         advice = f": divide these by {unit:g}, or by the level of white" if unit != 1 else ""
         raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
+    extras = extras or Extras()
+    alpha = extras.alpha
     if alpha is not None and np.shape(alpha) != (height, width):
         raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
     codec = _checked(codec, channels)
     name = _name_of(codec)
     sections = container.Sections(
         alpha=None if alpha is None else _stored(np.asarray(alpha), depth),
-        icc=icc,
-        exif=exif,
-        xmp=xmp,
+        icc=extras.icc,
+        exif=extras.exif,
+        xmp=extras.xmp,
         codec=_file_of(codec) if embed and not name else None,
     )
     trials = _Trials(image, depth, codec, name, sections, pool)

@@ -17,7 +17,7 @@ from scipy import ndimage
 from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import from_planes, to_planes
-from restore.kernels import stages as kernels
+from restore.kernels import regression as kernels
 from restore.sparse import unrolled
 from restore.sparse.dictionary import load_for
 from restore.sparse.operators import Mosaic

@@ -76,15 +76,15 @@ def completed(
     variances += np.float32(LEAST_DOUBT * error)
     before = shown = estimate
     width = mosaic.shape[1]
+    measured = kernels.Mosaic(
+        mosaic, np.float32(error), colours, estimate, variances, np.float32(PRIOR)
+    )
 
     def complete_band(band):
         top, bottom = band.min() // width, band.max() // width + SIDE
         total = np.zeros((3, bottom - top, width), np.float32)
         weight = np.zeros(total.shape[1:], np.float32)
-        kernels.complete(
-            shown, estimate, variances, mosaic, np.float32(error), colours, band, SIDE,
-            np.float32(PRIOR), top, total, weight,
-        )  # fmt: skip
+        kernels.complete(shown, measured, band, SIDE, top, total, weight)
         return slice(top, bottom), total, weight
 
     for number in range(rounds):

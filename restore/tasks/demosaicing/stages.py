@@ -3,7 +3,7 @@
 All strips begin with a sample under a red filter of the pattern RGGB. A step needs some
 samples around those that it estimates, its margin; what comes out is smaller by that much
 on all sides. Estimates hold only the two colours that were not measured at a sample
-(`restore.kernels.stages.missing_colours`).
+(`restore.kernels.regression.missing_colours`).
 """
 
 import math
@@ -13,7 +13,7 @@ import numpy as np
 
 from restore.imaging import archive
 from restore.kernels import mosaic as kernels
-from restore.kernels import stages as stage_kernels
+from restore.kernels import regression
 
 #: Samples around a strip that the first estimates need.
 FIRST_MARGIN = 36
@@ -39,7 +39,7 @@ class Stage:
     radii: np.ndarray
     """(planes,) int64: the windows, of side ``2 radius + 1``."""
     nodes: np.ndarray
-    """(nodes, 3) float32, see `restore.kernels.stages.choose`."""
+    """(nodes, 3) float32, see `restore.kernels.regression.choose`."""
     weights: np.ndarray
     """(leaves, 2 or 3, inputs) float32: for the missing colours, or for the measured one, too."""
 
@@ -85,9 +85,9 @@ def first_estimates(mosaic):
         kernels.green_difference(mosaic, along, down, difference)
         kernels.chroma_bilinear(mosaic, difference, colour)
         kernels.chroma_residual(mosaic, colour[1], colour)
-        stage_kernels.missing_colours(colour, found[2 * k : 2 * k + 2])
+        regression.missing_colours(colour, found[2 * k : 2 * k + 2])
         if k == 0:
-            stage_kernels.direction_features(mosaic, along, down, found[4:])
+            regression.direction_features(mosaic, along, down, found[4:])
     return np.ascontiguousarray(inner(found, FIRST_MARGIN))
 
 
@@ -103,7 +103,7 @@ def wide_inputs(mosaic, first):
     planes = np.concatenate([mosaic[None], first[:4]])
     features = np.zeros((FIXED + LOCAL, *mosaic.shape), np.float32)
     features[:3] = first[4:]
-    stage_kernels.region_features(planes[0], planes[1:3], planes[3:5], features[3:])
+    regression.region_features(planes[0], planes[1:3], planes[3:5], features[3:])
     return _inputs(planes, planes[3:5], features)
 
 
@@ -128,9 +128,9 @@ def narrow_inputs(estimate, first, fixed, noisy):
 
 def _inputs(planes, other, features):
     mosaic, estimate = planes[0], planes[1:3]
-    stage_kernels.local_features(mosaic, estimate, other, features[FIXED:])
+    regression.local_features(mosaic, estimate, other, features[FIXED:])
     means = np.zeros((3, *mosaic.shape), np.float32)
-    stage_kernels.local_means(mosaic, estimate, np.zeros_like(means), means)
+    regression.local_means(mosaic, estimate, np.zeros_like(means), means)
     return planes, means, features
 
 
@@ -138,7 +138,7 @@ def corrected(stage, inputs, by):
     """The three planes of a stage's estimate, smaller by its margin `by`."""
     planes, means, features = inputs
     estimate = np.ascontiguousarray(inner(planes[:3], by))
-    stage_kernels.regress(
+    regression.regress(
         planes, means, features, stage.nodes, stage.weights, stage.radii, by, estimate
     )
     return estimate
