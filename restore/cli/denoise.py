@@ -133,6 +133,8 @@ def denoise(inputs, options, estimate_only, **settings):
     on them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
     out where it is white, while the mosaic becomes colours.
     """
+    if estimate_only and options.report:
+        raise click.UsageError("--report shows results: leave it out with --estimate-only")
     if estimate_only:
         return _print_noise(inputs, options, settings["white"])
     _check(**settings)

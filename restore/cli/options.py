@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import warnings
 
 import click
@@ -254,6 +255,12 @@ def _shared(suffix):
             help="Report PSNR and SSIM against this file, or the one of the same name there.",
         ),
         click.option(
+            "--report",
+            metavar="OUT.html",
+            type=PATH,
+            help="Write a page to judge the results by: before and after, failures first.",
+        ),
+        click.option(
             "-j",
             "--jobs",
             type=click.IntRange(min=1),
@@ -330,6 +337,22 @@ class PictureCommand(click.Command):
                 formatter.write_text(", ".join("/".join(option.opts) for option in shared))
 
 
+def asked(context):
+    """The command and the options that were given, for a reader."""
+    given = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT}
+    words = ["restore", context.info_name]
+    for param in context.command.params:
+        if not isinstance(param, click.Option) or param.name == "report":
+            continue
+        value = context.params.get(param.name)
+        if context.get_parameter_source(param.name) not in given or value in (None, False, ()):
+            continue
+        for one in value if param.multiple else [value]:
+            shown = f"{one:g}" if isinstance(one, float) else str(one)
+            words += [param.opts[-1]] if one is True else [param.opts[-1], shown]
+    return shlex.join(words)
+
+
 def batch_options(suffix):
     """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
 
@@ -348,7 +371,8 @@ def batch_options(suffix):
                 raise click.UsageError("--overwrite and --skip-existing contradict each other")
             shared = {name: values.pop(name) for name in _FIELDS & values.keys()}
             strip = "all" if strip_all else "some" if strip else None
-            return function(inputs, Options(suffix=suffix, strip=strip, **shared), **values)
+            shared |= {"strip": strip, "command": asked(click.get_current_context())}
+            return function(inputs, Options(suffix=suffix, **shared), **values)
 
         for option in reversed(options):
             command = option(command)
@@ -358,4 +382,4 @@ def batch_options(suffix):
 
 
 _SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
-_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip"}
+_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip", "command", "view_bytes"}
