@@ -71,7 +71,7 @@ __all__ = [
 
 
 def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
-        raw=False, coloured=False):  # fmt: skip
+        raw=False, coloured=False, whole=False):  # fmt: skip
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -95,6 +95,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         `restore.files.raw.developed` itself. By default it gets the developed picture.
     coloured : bool
         Outputs are in colour where inputs are grey.
+    whole : bool
+        `process` measures something of the picture: of a part that is tried it gets the picture
+        that the part is of, as ``whole=``.
 
     Returns
     -------
@@ -103,6 +106,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
         listens to signals; see `restore.files.signals`.
     """
+    if options.trial:
+        options.trial(process, inputs, companions=companions, whole=whole)
+        return DONE
     console = Console(options)
     try:
         if options.report:

@@ -39,7 +39,7 @@ class Options:
     """The options that all commands share, as `restore.cli.options` fills them in.
 
     `command` is what was asked for, in words, for a report; `view_bytes`, set by `run`, how many
-    bytes of a report each file may take.
+    bytes of a report each file may take. `trial` is called with what `run` was to do, in its place.
     """
 
     suffix: str = ""
@@ -60,6 +60,7 @@ class Options:
     report: str | None = None
     command: str = ""
     view_bytes: int | None = None
+    trial: object = None
     jobs: int | None = None
     threads: int | None = None
     shard: tuple | None = None

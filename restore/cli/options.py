@@ -326,8 +326,8 @@ class PictureCommand(click.Command):
 
     def format_options(self, context, formatter):
         options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
-        own = [option for option in options if option.name not in _SHARED]
-        shared = [option for option in options if option.name in _SHARED]
+        own = [option for option in options if option.name not in SHARED]
+        shared = [option for option in options if option.name in SHARED]
         with formatter.section("Options"):
             formatter.write_dl([option.get_help_record(context) for option in own])
         with formatter.section("Options of all commands on pictures"):
@@ -353,6 +353,15 @@ def asked(context):
     return shlex.join(words)
 
 
+def check_alone(context):
+    """Refuse, for a part of one picture, options on files and batches that were given."""
+    for name in sorted(SHARED):
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            if name != "inputs":
+                option = name.removeprefix("explicit_").replace("_", "-")
+                raise click.UsageError(f"--{option} is for whole files: leave it out of --with")
+
+
 def batch_options(suffix):
     """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
 
@@ -370,8 +379,9 @@ def batch_options(suffix):
             if values["overwrite"] and values["skip_existing"]:
                 raise click.UsageError("--overwrite and --skip-existing contradict each other")
             shared = {name: values.pop(name) for name in _FIELDS & values.keys()}
+            context = click.get_current_context()
             strip = "all" if strip_all else "some" if strip else None
-            shared |= {"strip": strip, "command": asked(click.get_current_context())}
+            shared |= {"strip": strip, "command": asked(context), "trial": context.obj}
             return function(inputs, Options(suffix=suffix, **shared), **values)
 
         for option in reversed(options):
@@ -381,5 +391,6 @@ def batch_options(suffix):
     return decorate
 
 
-_SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
-_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip", "command", "view_bytes"}
+#: Names of the parameters that all picture commands have.
+SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
+_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip", "command", "view_bytes", "trial"}

@@ -3,6 +3,8 @@
 import numpy as np
 
 _PANEL, _MARGIN, _LINE = 320, 8, 20
+#: about how wide a contact sheet may be
+_SHEET = 1400
 #: how much the differences are amplified around middle grey
 GAIN = 4
 
@@ -50,6 +52,37 @@ def comparison(reference, results, labels):
         for panel in column:
             canvas.paste(panel, (left, top))
             top += panel.height + _MARGIN
+    return np.asarray(canvas, dtype=np.float32) / 255
+
+
+def contact_sheet(pictures, labels):
+    """Draw pictures in rows, pixel by pixel, each under its label.
+
+    Parameters
+    ----------
+    pictures : list of (height, width, channels) ndarrays
+        The smaller ones are enlarged, pixels as squares, to the size of the largest.
+    labels : list of str
+
+    Returns
+    -------
+    (rows, columns, 3) float32 ndarray
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = max(picture.shape[:2] for picture in pictures)
+    cell_width, cell_height = max(width, _PANEL) + _MARGIN, height + _LINE + 2 * _MARGIN
+    across = max(1, min(len(pictures), _SHEET // cell_width))
+    down = -(-len(pictures) // across)
+    canvas = Image.new("RGB", (across * cell_width + _MARGIN, down * cell_height), "white")
+    draw = ImageDraw.Draw(canvas)
+    for number, (picture, label) in enumerate(zip(pictures, labels)):
+        left = _MARGIN + number % across * cell_width
+        top = _MARGIN + number // across * cell_height
+        draw.text((left, top), _shortened(label), fill="black", font_size=14)
+        picture = _rgb(picture)
+        panel = _scaled(picture, height / len(picture), Image.Resampling.NEAREST)
+        canvas.paste(panel, (left, top + _LINE))
     return np.asarray(canvas, dtype=np.float32) / 255
 
 

@@ -75,7 +75,7 @@ def view(before, after, budget):
         None if picture is None else eight_bit(picture, unit) for picture in (before, after)
     ]
     size = max(picture.shape[:2] for picture in pictures if picture is not None)
-    pictures = [None if picture is None else _resized(picture, *size) for picture in pictures]
+    pictures = [None if picture is None else resized(picture, *size) for picture in pictures]
     room = budget * 3 // 4  # base64 writes 3 bytes as 4 characters
     small = budget < _SMALL
     sides = {name: [both[small] // part for part in _PARTS] for name, both in _SIDES.items()}
@@ -87,7 +87,7 @@ def view(before, after, budget):
             break
     for side in sides["thumbnails"]:
         lengths = [max(1, round(length * min(1, side / max(size)))) for length in size]
-        reduced = [None if picture is None else _resized(picture, *lengths) for picture in pictures]
+        reduced = [None if picture is None else resized(picture, *lengths) for picture in pictures]
         thumbnails = _files(reduced, room * _SHARES["thumbnails"])
         if thumbnails:
             break
@@ -153,7 +153,8 @@ def most_different(before, after, side):
     return tuple(box), float(np.sqrt(total[-1, -1] / before.size))
 
 
-def _resized(picture, height, width):
+def resized(picture, height, width):
+    """An 8-bit picture at another size."""
     from PIL import Image
 
     if picture.shape[:2] == (height, width):
