@@ -115,6 +115,72 @@ class Report:
             file.write(self.page().encode("ascii", "xmlcharrefreplace"))
 
 
+class Comparison:
+    """Two pictures, which a notebook shows with a slider.
+
+    Attributes
+    ----------
+    before, after : (height, width, channels) float32 ndarray
+    psnr, ssim : float or None
+        In dB, and the mean of the structural similarity; None where the pictures differ in shape.
+    """
+
+    def __init__(self, before, after):
+        from restore.imaging.arrays import as_image
+        from restore.imaging.measures import psnr, ssim
+
+        self.before, self.after = as_image(before), as_image(after)
+        alike = self.before.shape == self.after.shape
+        self.psnr = float(psnr(self.before, self.after)) if alike else None
+        self.ssim = float(ssim(self.before, self.after)) if alike else None
+
+    def __repr__(self):
+        return f"Comparison(psnr={self.psnr}, ssim={self.ssim})"
+
+    def _repr_html_(self):
+        from restore.files.views import view
+
+        page = Report(None, "before and after")
+        height, width = self.after.shape[:2]
+        about = {"input": "before and after", "status": "done", "width": width, "height": height}
+        about |= {"psnr": self.psnr, "ssim": self.ssim}
+        page.add({**REPORT, **about}, view(self.before, self.after, _PICTURE))
+        # a page of its own: its style and script stay apart from those of the notebook
+        return (
+            '<iframe sandbox="allow-scripts" style="width: 100%; height: 42rem; border: 0" '
+            f'srcdoc="{html.escape(page.page())}"></iframe>'
+        )
+
+
+def compare(before, after):
+    """Two pictures beside each other: in a notebook the last line of a cell shows a slider.
+
+    Parameters
+    ----------
+    before, after : (height, width) or (height, width, 1 or 3) array_like
+        As scikit-image has them; the smaller one is shown enlarged to the size of the other.
+
+    Returns
+    -------
+    Comparison
+        With the attributes `psnr` and `ssim`.
+
+    Raises
+    ------
+    ValueError
+        If one is no image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import restore
+    >>> before = np.tile(np.linspace(0, 1, 32), (32, 1))
+    >>> restore.compare(before, np.clip(before + 0.1, 0, 1)).psnr > 20
+    True
+    """
+    return Comparison(before, after)
+
+
 _KEPT = set(REPORT)
 
 

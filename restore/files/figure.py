@@ -1,4 +1,4 @@
-"""Pictures about pictures: results beside each other with their errors, atoms of a dictionary."""
+"""Pictures about pictures: results beside each other, with their errors, atoms written to files."""
 
 import numpy as np
 
@@ -113,40 +113,6 @@ def _worst_box(reference, results):
     return slice(top, top + side), slice(left, left + side)
 
 
-def mosaic(atoms, patch_shape, order=None):
-    """Draw the atoms of a dictionary in rows, each stretched to the full range around grey.
-
-    Parameters
-    ----------
-    atoms : (n_atoms, patch_dim) ndarray
-    patch_shape : (height, width, channels)
-    order : (n_atoms,) int ndarray, optional
-        Which comes first, left to right and row by row.
-
-    Returns
-    -------
-    (rows, columns, channels) float32 ndarray
-    """
-    if order is not None:
-        atoms = atoms[order]
-    height, width, channels = patch_shape
-    across = int(np.ceil(np.sqrt(len(atoms) * height / width)))
-    down = -(-len(atoms) // across)
-    zoom = max(1, 32 // max(height, width))
-    gap = max(1, zoom // 2)
-    canvas = np.ones(
-        (down * (height * zoom + gap) + gap, across * (width * zoom + gap) + gap, channels)
-    )
-    for number, atom in enumerate(atoms):
-        tile = 0.5 + 0.5 * atom.reshape(patch_shape) / np.abs(atom).max()
-        top = gap + number // across * (height * zoom + gap)
-        left = gap + number % across * (width * zoom + gap)
-        canvas[top : top + height * zoom, left : left + width * zoom] = tile.repeat(zoom, 0).repeat(
-            zoom, 1
-        )
-    return canvas.astype(np.float32)
-
-
 def write_figure(path, figure):
     """Write a drawn (rows, columns, channels) picture to a file, whole or not at all."""
     from restore.files.formats import format_of_name
@@ -160,6 +126,4 @@ def write_figure(path, figure):
 
 def draw_atoms(dictionary, path):
     """Write the mosaic of the atoms of a dictionary, the most used first."""
-    uses = dictionary.uses
-    order = np.argsort(-np.array(uses), kind="stable") if uses else None
-    write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))
+    write_figure(path, dictionary.drawn())

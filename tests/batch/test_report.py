@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import restore
 from restore.batch.records import REPORT, UsageError
 from restore.batch.report import Report, budget, check
 from restore.cli import cli
@@ -246,3 +247,23 @@ def test_a_thousand_rows_are_paged(browser, tmp_path):
     tab.select_option("#order", "name")
     assert tab.inner_text("#name") == "0.png"
     tab.close()
+
+
+def test_a_notebook_shows_two_pictures_with_the_slider(browser):
+    before = noise(60, 60)
+    compared = restore.compare(before, 1 - before)
+    assert repr(compared).startswith("Comparison(psnr=")
+    assert compared.psnr == pytest.approx(-10 * np.log10(np.mean((2 * before - 1) ** 2)), abs=0.01)
+    assert restore.compare(before, before[::2, ::2, 0]).psnr is None
+    tab = browser.new_page()
+    tab.set_content(compared._repr_html_())
+    frame = tab.frame_locator("iframe")
+    frame.locator("#slider").press("ArrowRight")
+    assert frame.locator("#edge").get_attribute("style") == "left: 55%;"
+    tab.close()
+
+
+def test_a_notebook_shows_the_atoms_of_a_dictionary():
+    dictionary = restore.Dictionary.load("colour")
+    shown = np.asarray(Image.open(io.BytesIO(dictionary._repr_png_())))
+    np.testing.assert_allclose(shown / 255, dictionary.drawn(), atol=0.5 / 255 + 1e-6)
