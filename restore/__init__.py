@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 # Loaded on first use, so that ``import restore`` and every ``--help`` stay light.
 _HOME = {
+    "compare": "batch.report",
     "compress": "tasks.compression",
     "decompress": "tasks.compression",
     "demosaic": "tasks.demosaicing",

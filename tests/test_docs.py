@@ -24,7 +24,9 @@ def test_every_command_line_on_a_page_is_understood(page):
         commands[name].make_parser(context).parse_args(words)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/compress.md", "docs/dictionaries.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/compress.md", "docs/dictionaries.md", "docs/report.md"]
+)
 def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (HOUSE / page).read_text(encoding="utf-8")

@@ -30,6 +30,7 @@ Nothing heavy is imported here at module level, so that wrong usage is told at o
 """
 
 import contextlib
+import dataclasses
 import os
 import sys
 
@@ -45,6 +46,7 @@ from restore.batch.records import (
     Result,
     UsageError,
 )
+from restore.batch.report import Report, budget, check
 from restore.batch.work import failure_reason, read_beside
 from restore.batch.workers import engine, reports, shares
 from restore.files.signals import at_signal
@@ -69,7 +71,7 @@ __all__ = [
 
 
 def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
-        raw=False, coloured=False):  # fmt: skip
+        raw=False, coloured=False, whole=False):  # fmt: skip
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -93,6 +95,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         `restore.files.raw.developed` itself. By default it gets the developed picture.
     coloured : bool
         Outputs are in colour where inputs are grey.
+    whole : bool
+        `process` measures something of the picture: of a part that is tried it gets the picture
+        that the part is of, as ``whole=``.
 
     Returns
     -------
@@ -101,8 +106,13 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
         listens to signals; see `restore.files.signals`.
     """
+    if options.trial:
+        options.trial(process, inputs, companions=companions, whole=whole)
+        return DONE
     console = Console(options)
     try:
+        if options.report:
+            check(options.report, options.overwrite)
         jobs, ignored = plan(
             inputs,
             options,
@@ -118,6 +128,12 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     missing = all(job.error and not os.path.lexists(job.source) for job in jobs)
     nothing = not jobs
     jobs = shard(jobs, options.shard)
+    page = None
+    if options.report:
+        page = Report(
+            options.report, "Report of " + options.command.partition(" -")[0], options.command
+        )
+        options = dataclasses.replace(options, view_bytes=budget(len(jobs)))
     if options.dry_run:
         console.show_plan(jobs)
         failed = console.failed or any(job.error for job in jobs)
@@ -140,6 +156,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
                 for report in finished:
                     console.workers(doing.workers)
                     outcome[report["status"]] += 1
+                    view = report.pop("view", None)
+                    if page:
+                        page.add(report, view)
                     console.report(report, alone=len(jobs) == 1)
                     if report["status"] == "failed" and options.fail_fast:
                         break
@@ -155,6 +174,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
             return FAILED
         finally:
             console.end()
+            lost |= not _written(page, options, console)
         if len(jobs) != 1 and not options.quiet:
             console.say(so_far())
     if nothing or missing:
@@ -162,3 +182,15 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
             console.say(nothing_found(inputs, ignored, options.recursive))
         return NOTHING
     return FAILED if outcome["failed"] or lost or console.failed else DONE
+
+
+def _written(page, options, console):
+    """Whether the page of a report, where one was asked for, could be written."""
+    if page is None:
+        return True
+    try:
+        page.write(options.overwrite)
+    except OSError as error:
+        console.say(f"restore: {options.report}: {failure_reason(error, options.report)}")
+        return False
+    return True

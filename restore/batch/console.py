@@ -176,7 +176,7 @@ class Console:
     def json(self, facts):
         """A line of --json."""
         if self.options.json:
-            self._print(json.dumps(_plain(facts), allow_nan=False))
+            self._print(json.dumps(plain(facts), allow_nan=False))
 
     def _print(self, line):
         """A line on stdout; where it cannot be written, the run goes on, and fails at its end."""
@@ -273,12 +273,12 @@ def summary(outcome, left, ignored):
     return ", ".join(parts) or "nothing done"
 
 
-def _plain(value):
+def plain(value):
     """`value` as JSON can hold it: numpy's numbers as Python's, NaN and infinity as null."""
     if isinstance(value, dict):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

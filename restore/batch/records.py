@@ -36,7 +36,11 @@ class EngineLost(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """The options that all commands share, as `restore.cli.options` fills them in."""
+    """The options that all commands share, as `restore.cli.options` fills them in.
+
+    `command` is what was asked for, in words, for a report; `view_bytes`, set by `run`, how many
+    bytes of a report each file may take. `trial` is called with what `run` was to do, in its place.
+    """
 
     suffix: str = ""
     output: str | None = None
@@ -53,6 +57,10 @@ class Options:
     linear: bool = False
     max_pixels: int = MAX_PIXELS
     reference: str | None = None
+    report: str | None = None
+    command: str = ""
+    view_bytes: int | None = None
+    trial: object = None
     jobs: int | None = None
     threads: int | None = None
     shard: tuple | None = None

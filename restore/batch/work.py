@@ -177,6 +177,8 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
             result = Result(result)
         output = result.output
         _check_finite(output, page)
+        if options.view_bytes and not notes["pages"]:
+            notes["view"] = _view(page, output, options.view_bytes)
         del page
         if not isinstance(output, bytes):
             output = _with_hidden_colours(output, hidden)
@@ -189,6 +191,14 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
         waiting = [output]
         del result, output
         yield waiting.pop()
+
+
+def _view(page, output, most):
+    """What a report shows of the first page; None where neither side is a picture."""
+    from restore.files.views import view
+
+    sides = [None if isinstance(side, bytes) else side.samples for side in (page, output)]
+    return None if all(side is None for side in sides) else view(*sides, most)
 
 
 def _with_wishes(page, name, options):

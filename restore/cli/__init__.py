@@ -21,6 +21,7 @@ _MODULES = {
     "train": "train",
     "inspect": "inspect",
     "compare": "compare",
+    "try": "trial",
     "cache": "cache",
 }
 
@@ -33,6 +34,7 @@ _SYNONYMS = {
     **dict.fromkeys(("deblock", "deartifact", "unjpeg"), "dejpeg"),
     **dict.fromkeys(("psnr", "ssim", "measure"), "compare"),
     **dict.fromkeys(("info", "show"), "inspect"),
+    **dict.fromkeys(("trial", "preview"), "try"),
     "clean": "denoise",
     "encode": "compress",
     "decode": "decompress",
@@ -50,7 +52,7 @@ class _LazyGroup(click.Group):
         if name not in _MODULES:
             return None
         module = importlib.import_module(f"restore.cli.{_MODULES[name]}")
-        return getattr(module, name.replace("-", "_"))
+        return getattr(module, _MODULES[name])
 
     def resolve_command(self, context, arguments):
         name = arguments[0]

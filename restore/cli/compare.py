@@ -1,5 +1,6 @@
 """The command ``restore compare``."""
 
+import contextlib
 import json
 import math
 import os
@@ -7,8 +8,9 @@ import os
 import click
 
 from restore import batch
-from restore.batch.records import NOTHING
-from restore.cli.options import PATH, check_picture, drawing, max_pixels
+from restore.batch.records import NOTHING, REPORT
+from restore.batch.report import Report, budget, check
+from restore.cli.options import PATH, asked, check_picture, drawing, max_pixels
 
 
 @click.command()
@@ -16,8 +18,14 @@ from restore.cli.options import PATH, check_picture, drawing, max_pixels
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
 @drawing("Draw all side by side, with a magnified crop and the differences.")
+@click.option(
+    "--report",
+    metavar="OUT.html",
+    type=PATH,
+    help="Write a page to judge the results by, the worst first.",
+)
 @max_pixels()
-def compare(reference, results, as_json, picture, overwrite, max_pixels):
+def compare(reference, results, as_json, picture, overwrite, report, max_pixels):
     """Measure results: PSNR in dB and SSIM.
 
     Each RESULT, a file or the files of a folder, is compared with REFERENCE or, where that is a
@@ -29,9 +37,18 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
         check_picture(picture, overwrite)
         if os.path.isdir(reference):
             raise click.UsageError("--picture draws results beside one REFERENCE, not a folder")
+    page = None
+    if report is not None:
+        try:
+            check(report, overwrite)
+        except batch.UsageError as error:
+            raise click.UsageError(str(error)) from error
+        words = asked(click.get_current_context())
+        page = Report(report, "Report of restore compare", words, ("reference", "result"))
 
     from restore.files.picture import unwarned
     from restore.files.reading import read_picture
+    from restore.files.views import view
     from restore.imaging.measures import psnr, ssim
 
     rows, failed, last, wanted = [], 0, None, None
@@ -50,12 +67,22 @@ def compare(reference, results, as_json, picture, overwrite, max_pixels):
             quality = psnr(wanted, samples), ssim(wanted, samples)
             kept = samples if picture else None  # only what is drawn
             rows.append((place, result, kept, *quality))
+            if page:
+                numbers = dict(zip(("psnr", "ssim"), map(_number, quality)))
+                seen = view(wanted, samples, budget(len(files)))
+                page.add({**REPORT, **_about(place, result, "done"), **numbers}, seen)
         except (OSError, ValueError, MemoryError) as error:
             batch.complain(result, error)
             failed += 1
+            if page:
+                reason = batch.failure_reason(error, result)
+                page.add({**REPORT, **_about(reference, result, "failed"), "error": reason})
     _show(rows, as_json)
     if picture is not None and rows:
         _draw(picture, reference, wanted, rows)
+    if page:
+        with _said(report):
+            page.write(overwrite)
     return int(failed > 0)
 
 
@@ -70,6 +97,10 @@ def _show(rows, as_json):
         click.echo(f"{name:{width}}  {decibels:6.2f} dB  SSIM {similarity:.4f}")
 
 
+def _about(reference, result, status):
+    return {"input": reference, "output": result, "status": status}
+
+
 def _number(value):
     return round(value, 4) if math.isfinite(value) else None
 
@@ -80,7 +111,14 @@ def _draw(path, reference, wanted, rows):
     labels = [os.path.basename(reference)]
     labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for _, name, _, decibels, _ in rows]
     figure = comparison(wanted, [samples for _, _, samples, _, _ in rows], labels)
-    try:
+    with _said(path):
         write_figure(path, figure)
+
+
+@contextlib.contextmanager
+def _said(path):
+    """What is wrong with writing this file, as a sentence."""
+    try:
+        yield
     except OSError as error:
         raise click.ClickException(f"{path}: {batch.failure_reason(error, path)}") from error

@@ -133,10 +133,14 @@ def denoise(inputs, options, estimate_only, **settings):
     on them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
     out where it is white, while the mosaic becomes colours.
     """
+    if estimate_only and options.report:
+        raise click.UsageError("--report shows results: leave it out with --estimate-only")
     if estimate_only:
         return _print_noise(inputs, options, settings["white"])
     _check(**settings)
-    return batch.run(functools.partial(denoise_picture, **settings), inputs, options, raw=True)
+    return batch.run(
+        functools.partial(denoise_picture, **settings), inputs, options, raw=True, whole=True
+    )
 
 
 def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings):
@@ -157,8 +161,10 @@ def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings
         raise click.UsageError("--chroma-strength goes without --dictionary and --quality fast")
 
 
-def denoise_picture(picture, *, pool, quality, dictionary, strength, chroma_strength, **settings):
-    """`picture` without its noise, and how much it was."""
+def denoise_picture(
+    picture, *, pool, quality, dictionary, strength, chroma_strength, whole=None, **settings
+):
+    """`picture` without its noise, and how much it was: that of the `whole` it is a part of."""
     from restore.files.metadata import turned_back, upright
     from restore.tasks.denoising import denoise, put_back
     from restore.tasks.denoising.dictionary import Classic
@@ -172,7 +178,9 @@ def denoise_picture(picture, *, pool, quality, dictionary, strength, chroma_stre
     orientation = picture.metadata.orientation if coding else 1
     picture = picture.replace(samples=turned_back(picture.samples, orientation))
     names = ("sigma", "white", "noise", "poisson_gain")
-    noise, facts = _known_noise(picture, pool, **{name: settings.pop(name) for name in names})
+    noise, facts = _known_noise(
+        whole or picture, pool, **{name: settings.pop(name) for name in names}
+    )
     classic = dictionary is not None or quality == "fast"
     if not classic:
         pool = batch.overall(pool, "denoising", _shares(picture, noise.kind))

@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shlex
 import warnings
 
 import click
@@ -234,6 +235,12 @@ _PICTURES = [
         type=click.Path(exists=True, readable=False),
         help="Report PSNR and SSIM against this file, or the one of the same name there.",
     ),
+    click.option(
+        "--report",
+        metavar="OUT.html",
+        type=PATH,
+        help="Write a page to judge the results by: before and after, failures first.",
+    ),
 ]
 _WORK = [
     click.option(
@@ -328,8 +335,8 @@ class PictureCommand(click.Command):
 
     def format_options(self, context, formatter):
         options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
-        own = [option for option in options if option.name not in _SHARED]
-        shared = [option for option in options if option.name in _SHARED]
+        own = [option for option in options if option.name not in SHARED]
+        shared = [option for option in options if option.name in SHARED]
         with formatter.section("Options"):
             formatter.write_dl([option.get_help_record(context) for option in own])
         with formatter.section("Options of all commands on pictures"):
@@ -337,6 +344,31 @@ class PictureCommand(click.Command):
                 formatter.write_dl([option.get_help_record(context) for option in shared])
             else:
                 formatter.write_text(", ".join("/".join(option.opts) for option in shared))
+
+
+def asked(context):
+    """The command and the options that were given, for a reader."""
+    given = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT}
+    words = ["restore", context.info_name]
+    for param in context.command.params:
+        if not isinstance(param, click.Option) or param.name == "report":
+            continue
+        value = context.params.get(param.name)
+        if context.get_parameter_source(param.name) not in given or value in (None, False, ()):
+            continue
+        for one in value if param.multiple else [value]:
+            shown = f"{one:g}" if isinstance(one, float) else str(one)
+            words += [param.opts[-1]] if one is True else [param.opts[-1], shown]
+    return shlex.join(words)
+
+
+def check_alone(context):
+    """Refuse, for a part of one picture, options on files and batches that were given."""
+    for name in sorted(SHARED):
+        if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
+            if name != "inputs":
+                option = name.removeprefix("explicit_").replace("_", "-")
+                raise click.UsageError(f"--{option} is for whole files: leave it out of --with")
 
 
 def batch_options(suffix):
@@ -356,8 +388,10 @@ def batch_options(suffix):
             if values["overwrite"] and values["skip_existing"]:
                 raise click.UsageError("--overwrite and --skip-existing contradict each other")
             shared = {name: values.pop(name) for name in _FIELDS & values.keys()}
+            context = click.get_current_context()
             strip = "all" if strip_all else "some" if strip else None
-            return function(inputs, Options(suffix=suffix, strip=strip, **shared), **values)
+            shared |= {"strip": strip, "command": asked(context), "trial": context.obj}
+            return function(inputs, Options(suffix=suffix, **shared), **values)
 
         for option in reversed(options):
             command = option(command)
@@ -366,5 +400,6 @@ def batch_options(suffix):
     return decorate
 
 
-_SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
-_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip"}
+#: Names of the parameters that all picture commands have.
+SHARED = {parameter.name for parameter in click.command()(batch_options(suffix="")(print)).params}
+_FIELDS = set(Options.__dataclass_fields__) - {"suffix", "strip", "command", "view_bytes", "trial"}

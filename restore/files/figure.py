@@ -1,8 +1,10 @@
-"""Pictures about pictures: results beside each other with their errors, atoms of a dictionary."""
+"""Pictures about pictures: results beside each other, with their errors, atoms written to files."""
 
 import numpy as np
 
 _PANEL, _MARGIN, _LINE = 320, 8, 20
+#: about how wide a contact sheet may be
+_SHEET = 1400
 #: how much the differences are amplified around middle grey
 GAIN = 4
 
@@ -53,6 +55,37 @@ def comparison(reference, results, labels):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
+def contact_sheet(pictures, labels):
+    """Draw pictures in rows, pixel by pixel, each under its label.
+
+    Parameters
+    ----------
+    pictures : list of (height, width, channels) ndarrays
+        The smaller ones are enlarged, pixels as squares, to the size of the largest.
+    labels : list of str
+
+    Returns
+    -------
+    (rows, columns, 3) float32 ndarray
+    """
+    from PIL import Image, ImageDraw
+
+    height, width = max(picture.shape[:2] for picture in pictures)
+    cell_width, cell_height = max(width, _PANEL) + _MARGIN, height + _LINE + 2 * _MARGIN
+    across = max(1, min(len(pictures), _SHEET // cell_width))
+    down = -(-len(pictures) // across)
+    canvas = Image.new("RGB", (across * cell_width + _MARGIN, down * cell_height), "white")
+    draw = ImageDraw.Draw(canvas)
+    for number, (picture, label) in enumerate(zip(pictures, labels)):
+        left = _MARGIN + number % across * cell_width
+        top = _MARGIN + number // across * cell_height
+        draw.text((left, top), _shortened(label), fill="black", font_size=14)
+        picture = _rgb(picture)
+        panel = _scaled(picture, height / len(picture), Image.Resampling.NEAREST)
+        canvas.paste(panel, (left, top + _LINE))
+    return np.asarray(canvas, dtype=np.float32) / 255
+
+
 def _rgb(image):
     return np.broadcast_to(np.clip(np.nan_to_num(image), 0, 1), (*image.shape[:2], 3))
 
@@ -80,40 +113,6 @@ def _worst_box(reference, results):
     return slice(top, top + side), slice(left, left + side)
 
 
-def mosaic(atoms, patch_shape, order=None):
-    """Draw the atoms of a dictionary in rows, each stretched to the full range around grey.
-
-    Parameters
-    ----------
-    atoms : (n_atoms, patch_dim) ndarray
-    patch_shape : (height, width, channels)
-    order : (n_atoms,) int ndarray, optional
-        Which comes first, left to right and row by row.
-
-    Returns
-    -------
-    (rows, columns, channels) float32 ndarray
-    """
-    if order is not None:
-        atoms = atoms[order]
-    height, width, channels = patch_shape
-    across = int(np.ceil(np.sqrt(len(atoms) * height / width)))
-    down = -(-len(atoms) // across)
-    zoom = max(1, 32 // max(height, width))
-    gap = max(1, zoom // 2)
-    canvas = np.ones(
-        (down * (height * zoom + gap) + gap, across * (width * zoom + gap) + gap, channels)
-    )
-    for number, atom in enumerate(atoms):
-        tile = 0.5 + 0.5 * atom.reshape(patch_shape) / np.abs(atom).max()
-        top = gap + number // across * (height * zoom + gap)
-        left = gap + number % across * (width * zoom + gap)
-        canvas[top : top + height * zoom, left : left + width * zoom] = tile.repeat(zoom, 0).repeat(
-            zoom, 1
-        )
-    return canvas.astype(np.float32)
-
-
 def write_figure(path, figure):
     """Write a drawn (rows, columns, channels) picture to a file, whole or not at all."""
     from restore.files.formats import format_of_name
@@ -127,6 +126,4 @@ def write_figure(path, figure):
 
 def draw_atoms(dictionary, path):
     """Write the mosaic of the atoms of a dictionary, the most used first."""
-    uses = dictionary.uses
-    order = np.argsort(-np.array(uses), kind="stable") if uses else None
-    write_figure(path, mosaic(dictionary.atoms, dictionary.patch_shape, order))
+    write_figure(path, dictionary.drawn())

@@ -102,6 +102,17 @@ class Dictionary:
         """
         return float(np.abs(self.gram - np.eye(self.n_atoms)).max()) if self.n_atoms > 1 else 0.0
 
+    def drawn(self):
+        """(rows, columns, channels) float32: the `mosaic` of the atoms, the most used first."""
+        order = np.argsort(-np.array(self.uses), kind="stable") if self.uses else None
+        return mosaic(self.atoms, self.patch_shape, order)
+
+    def _repr_png_(self):
+        """The atoms, where a notebook shows the dictionary."""
+        import imagecodecs  # slow to import, and seldom needed
+
+        return imagecodecs.png_encode(np.rint(255 * self.drawn()).astype(np.uint8))
+
     def save(self, file):
         """Write the dictionary as ``.npz``.
 
@@ -187,6 +198,40 @@ def load_for(dictionary, channels):
             f"named {needs}, or another of {needs} patches"
         )
     return dictionary
+
+
+def mosaic(atoms, patch_shape, order=None):
+    """Draw the atoms of a dictionary in rows, each stretched to the full range around grey.
+
+    Parameters
+    ----------
+    atoms : (n_atoms, patch_dim) ndarray
+    patch_shape : (height, width, channels)
+    order : (n_atoms,) int ndarray, optional
+        Which comes first, left to right and row by row.
+
+    Returns
+    -------
+    (rows, columns, channels) float32 ndarray
+    """
+    if order is not None:
+        atoms = atoms[order]
+    height, width, channels = patch_shape
+    across = int(np.ceil(np.sqrt(len(atoms) * height / width)))
+    down = -(-len(atoms) // across)
+    zoom = max(1, 32 // max(height, width))
+    gap = max(1, zoom // 2)
+    canvas = np.ones(
+        (down * (height * zoom + gap) + gap, across * (width * zoom + gap) + gap, channels)
+    )
+    for number, atom in enumerate(atoms):
+        tile = 0.5 + 0.5 * atom.reshape(patch_shape) / np.abs(atom).max()
+        top = gap + number // across * (height * zoom + gap)
+        left = gap + number % across * (width * zoom + gap)
+        canvas[top : top + height * zoom, left : left + width * zoom] = tile.repeat(zoom, 0).repeat(
+            zoom, 1
+        )
+    return canvas.astype(np.float32)
 
 
 def overcomplete_dct(n_atoms, patch_shape):

@@ -449,7 +449,7 @@ def test_warnings_about_pictures_to_learn_from_are_not_told(tmp_path):
 
 
 def test_the_mosaic_has_every_atom_in_order():
-    from restore.files.figure import mosaic
+    from restore.sparse.dictionary import mosaic
 
     atoms = np.eye(6, 48)
     drawn = mosaic(atoms, (4, 4, 3), np.arange(6)[::-1])

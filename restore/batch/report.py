@@ -1,0 +1,208 @@
+"""One HTML file to judge a batch by: every picture before and after, failures and worst first.
+
+The page is self-contained: a template beside the packaged models, the records as JSON in a script
+tag, and pictures as data URLs. Its Content-Security-Policy names the digests of its own script and
+style and allows nothing else, and whatever came from files is set as text.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import math
+import os
+import re
+import urllib.parse
+from pathlib import Path
+
+from restore.batch.records import REPORT, UsageError
+from restore.files.safe import whole_file
+
+#: Most bytes of all embedded pictures, and of those of one picture.
+_PAGE, _PICTURE = 54_000_000, 1_500_000
+
+#: Further records, the least bad of them, are listed without pictures.
+_SHOWN = 1000
+
+_TEMPLATE = Path(__file__).parent.parent / "data" / "report.html"
+
+
+def budget(count):
+    """Most bytes of a page that each of so many pictures takes."""
+    return min(_PICTURE, _PAGE // max(1, min(count, _SHOWN)))
+
+
+def check(path, overwrite):
+    """Refuse the name of a page that cannot be written.
+
+    Raises
+    ------
+    UsageError
+    """
+    if os.path.splitext(path)[1].lower() not in (".html", ".htm"):
+        raise UsageError(f"--report writes a web page: {path} must end in .html")
+    if os.path.lexists(path) and not overwrite:
+        raise UsageError(f"{path} exists: use --overwrite")
+    folder = os.path.dirname(os.path.abspath(path))
+    if not os.path.isdir(folder):
+        raise UsageError(f"there is no folder {folder} for {path}")
+
+
+class Report:
+    """The records of a page, collected as a batch goes.
+
+    Parameters
+    ----------
+    path : str or None
+        Of the page, to which the files it links are relative; None where it has no place.
+    title : str
+    settings : str
+        The command with its options, for the reader.
+    labels : (str, str)
+        What the two pictures of a record are called.
+    """
+
+    def __init__(self, path, title, settings="", labels=("before", "after")):
+        self.path, self.title, self.settings, self.labels = path, title, settings, labels
+        self.rows = []
+
+    def add(self, report, view=None):
+        """A finished file: the keys of `REPORT` and facts of the task, and what there is to see."""
+        row = {name: value for name, value in report.items() if name in _KEPT}
+        row["facts"] = [[name, value] for name, value in report.items() if name not in REPORT]
+        row["links"] = [self._link(report["input"]), self._link(report["output"])]
+        self.rows.append(row | (view.as_facts() if view else {}))
+        if len(self.rows) >= 2 * _SHOWN and len(self.rows) % _SHOWN == 0:
+            self._sort()
+
+    def _sort(self):
+        """The worst first; only those keep their pictures for which there is room."""
+        self.rows.sort(key=_badness)
+        for row in self.rows[_SHOWN:]:
+            row.pop("thumbnails", None)
+            row.pop("crops", None)
+
+    def _link(self, file):
+        """The address of a file relative to the page."""
+        if self.path is None or file in (None, "-") or not os.path.isfile(file):
+            return None
+        try:
+            relative = os.path.relpath(file, os.path.dirname(os.path.abspath(self.path)))
+        except ValueError:  # on another drive
+            return None
+        return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))
+
+    def page(self):
+        """The page as str."""
+        self._sort()
+        data = {"settings": self.settings, "labels": self.labels, "rows": self.rows}
+        template = _TEMPLATE.read_text(encoding="utf-8")
+        style, script = (
+            re.search(f"<{tag}>(.*?)</{tag}>", template, re.DOTALL)[1]
+            for tag in ("style", "script")
+        )
+        policy = (
+            f"default-src 'none'; img-src data:; style-src '{_digest(style)}'; "
+            f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
+        )
+        parts = {"policy": policy, "title": html.escape(self.title), "data": _json(data)}
+        # in one pass: what is put in is not looked through again
+        return re.sub(r"\{\{(policy|title|data)\}\}", lambda found: parts[found[1]], template)
+
+    def write(self, overwrite):
+        """Write the page, whole or not at all."""
+        with whole_file(self.path, replace=overwrite) as file:
+            file.write(self.page().encode("ascii", "xmlcharrefreplace"))
+
+
+class Comparison:
+    """Two pictures, which a notebook shows with a slider.
+
+    Attributes
+    ----------
+    before, after : (height, width, channels) float32 ndarray
+    psnr, ssim : float or None
+        In dB, and the mean of the structural similarity; None where the pictures differ in shape.
+    """
+
+    def __init__(self, before, after):
+        from restore.imaging.arrays import as_image
+        from restore.imaging.measures import psnr, ssim
+
+        self.before, self.after = as_image(before), as_image(after)
+        alike = self.before.shape == self.after.shape
+        self.psnr = float(psnr(self.before, self.after)) if alike else None
+        self.ssim = float(ssim(self.before, self.after)) if alike else None
+
+    def __repr__(self):
+        return f"Comparison(psnr={self.psnr}, ssim={self.ssim})"
+
+    def _repr_html_(self):
+        from restore.files.views import view
+
+        page = Report(None, "before and after")
+        height, width = self.after.shape[:2]
+        about = {"input": "before and after", "status": "done", "width": width, "height": height}
+        about |= {"psnr": self.psnr, "ssim": self.ssim}
+        page.add({**REPORT, **about}, view(self.before, self.after, _PICTURE))
+        # a page of its own: its style and script stay apart from those of the notebook
+        return (
+            '<iframe sandbox="allow-scripts" style="width: 100%; height: 42rem; border: 0" '
+            f'srcdoc="{html.escape(page.page())}"></iframe>'
+        )
+
+
+def compare(before, after):
+    """Two pictures beside each other: in a notebook the last line of a cell shows a slider.
+
+    Parameters
+    ----------
+    before, after : (height, width) or (height, width, 1 or 3) array_like
+        As scikit-image has them; the smaller one is shown enlarged to the size of the other.
+
+    Returns
+    -------
+    Comparison
+        With the attributes `psnr` and `ssim`.
+
+    Raises
+    ------
+    ValueError
+        If one is no image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import restore
+    >>> before = np.tile(np.linspace(0, 1, 32), (32, 1))
+    >>> restore.compare(before, np.clip(before + 0.1, 0, 1)).psnr > 20
+    True
+    """
+    return Comparison(before, after)
+
+
+_KEPT = set(REPORT)
+
+
+def _badness(row):
+    """Failures, then warnings, then the lowest PSNR, then the greatest change."""
+    rank = 0 if row["status"] == "failed" else 1 if row["warnings"] else 2
+    decibels, change = _worst(row["psnr"]), row.get("change")
+    return rank, math.inf if decibels is None else decibels, -(change or 0), str(row["input"])
+
+
+def _worst(psnr):
+    """The lowest PSNR of the pages of a file."""
+    values = [value for value in (psnr if isinstance(psnr, list) else [psnr]) if value is not None]
+    return min(values, default=None)
+
+
+def _digest(text):
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _json(value):
+    """JSON that can stand within a script tag, whatever is in its strings."""
+    from restore.batch.console import plain
+
+    return json.dumps(plain(value), allow_nan=False).replace("<", "\\u003c")
