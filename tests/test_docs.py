@@ -11,7 +11,7 @@ import pytest
 from tests import HOUSE
 
 DOCS = runpy.run_path(str(HOUSE / "docs" / "commands.py"))
-PAGES = [HOUSE / "README.md", *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
+PAGES = [*HOUSE.glob("*.md"), *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))

@@ -6,6 +6,7 @@ import pytest
 from numpydoc.validate import validate
 
 import restore
+from tests import HOUSE
 
 CHECKS = {"GL08", "PR01", "PR02", "PR03", "SS01", "RT01"}
 
@@ -18,3 +19,8 @@ def test_parameters_and_results_are_documented(name):
     if inspect.isclass(exported):  # attributes are described where they are declared
         errors = [error for error in errors if error[0] != "PR01"]
     assert not errors
+
+
+def test_what_is_cited_is_this_version():
+    citation = (HOUSE / "CITATION.cff").read_text(encoding="utf-8").splitlines()
+    assert f"version: {restore.__version__}" in citation
