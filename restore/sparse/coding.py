@@ -23,6 +23,13 @@ class Codes(NamedTuple):
         0 beyond the count.
     counts : (n_patches,) int32 ndarray
         Atoms used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code
+    >>> code([[0, 3, 0, -2]], Dictionary(np.eye(4), (4, 1, 1)), tolerance=5).counts
+    array([1], dtype=int32)
     """
 
     indices: np.ndarray
@@ -59,9 +66,23 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", pool
     ValueError
         If shapes do not fit each other, or patches hold NaN or infinity.
 
+    See Also
+    --------
+    code_l1 : By an l1 penalty.
+    reconstruct : The patches that codes stand for.
+
     References
     ----------
     Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> codes = code([[0, 3, 0, -2]], dictionary, sparsity=2)
+    >>> codes.indices, codes.coefficients
+    (array([[1, 3]], dtype=int32), array([[ 3., -2.]], dtype=float32))
     """
     patches = _checked(patches, dictionary)
     if rule not in ("ormp", "omp"):
@@ -121,7 +142,15 @@ def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, pool
 
     References
     ----------
-    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009.
+    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009, :doi:`10.1137/080716542`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code_l1
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> code_l1([[0, 3, 0, -2]], dictionary, penalty=0.5).coefficients
+    array([[ 2.5, -1.5]], dtype=float32)
     """
     patches = _checked(patches, dictionary)
     if rule not in ("fista", "ista"):
@@ -176,9 +205,22 @@ def _checked(patches, dictionary):
 def reconstruct(codes, dictionary):
     """The patches that `codes` stand for.
 
+    Parameters
+    ----------
+    codes : Codes
+    dictionary : Dictionary
+
     Returns
     -------
     (n_patches, patch_dim) float32 ndarray
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code, reconstruct
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> reconstruct(code([[0, 3, 0, -2]], dictionary, sparsity=1), dictionary)
+    array([[0., 3., 0., 0.]], dtype=float32)
     """
     patches = np.empty((len(codes.counts), dictionary.patch_dim), np.float32)
     kernels.reconstruct(*codes, dictionary.atoms, patches)

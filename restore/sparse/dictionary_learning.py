@@ -152,6 +152,23 @@ def learn_dictionary(
     ValueError
         If there are fewer patches than atoms, they do not fit `patch_shape`, or neither
         `sparsity` nor `tolerance` is given.
+
+    See Also
+    --------
+    restore.sparse.estimators.KSVD : The same as an estimator of scikit-learn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skimage import data
+    >>> from restore.sparse import code, learn_dictionary, patches, reconstruct
+    >>> picture = (data.camera() / 255).astype(np.float32)[..., None]
+    >>> drawn = patches.sample(picture, (6, 6, 1), 4000)
+    >>> means = patches.centre(drawn, channels=1)
+    >>> dictionary = learn_dictionary(drawn, (6, 6, 1), 64, sparsity=4)
+    >>> told = reconstruct(code(drawn, dictionary, sparsity=4), dictionary)
+    >>> bool(np.std(drawn - told) < 0.4 * np.std(drawn))
+    True
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)

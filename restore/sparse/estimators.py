@@ -289,10 +289,12 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
 
     Parameters
     ----------
-    n_components, n_nonzero_coefs, tol, dict_init, n_jobs, random_state
+    n_components, n_nonzero_coefs, tol
         As for `KSVD`.
     max_iter : int
         How often `fit` goes over all signals.
+    dict_init, n_jobs, random_state
+        As for `KSVD`.
 
     Attributes
     ----------
