@@ -24,15 +24,18 @@ def test_every_command_line_on_a_page_is_understood(page):
         commands[name].make_parser(context).parse_args(words)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/compress.md", "docs/dictionaries.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/compress.md", "docs/dictionaries.md", "docs/sparse.md"]
+)
 def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (HOUSE / page).read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert blocks
     pictures = np.random.default_rng(0).random((3, 72, 64))
-    for block in blocks:
-        exec(block, {"pictures": pictures, "picture": pictures[0, :24, :24]})
+    names = {"pictures": pictures, "picture": pictures[0, :24, :24]}
+    for block in blocks:  # a later one may use what an earlier one made
+        exec(block, names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
