@@ -19,10 +19,11 @@ demo-cluster: .venv/installed-cluster ## restore the sample pictures on a Dask c
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
 
-lint: .venv/installed-lint ## check style, format, spelling, docstrings and the floors of the house
+lint: .venv/installed-lint ## check style, format, spelling, types, docstrings and the floors of the house
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/numpydoc lint $$(find restore -name '*.py')
 
@@ -68,7 +69,7 @@ release: .venv/installed-release ## build, check, install and try the distributi
 	@ls -lh dist
 
 clean: ## remove everything that make made
-	rm -rf .venv demo benchmarks/quick build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo benchmarks/quick build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 
 # The environment: made once, extended by each target that needs more, renewed with pyproject.toml.
 .venv/made:

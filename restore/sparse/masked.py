@@ -5,8 +5,10 @@ the unknown ones.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import masked as kernels
 from restore.sparse import coding
 from restore.sparse import patches as patching
@@ -19,7 +21,15 @@ BAND = 2048
 ROUNDS = 3
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, constants=True, pool=None):
+def code(
+    patches: NDArray[np.float32],
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    *,
+    constants: bool = True,
+    pool: Pool | None = None,
+) -> tuple[coding.Codes, NDArray[np.float32]]:
     """Approximate the known samples of each patch by few atoms and a constant for each channel.
 
     Parameters
@@ -67,7 +77,7 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, constants=True, p
     )
     means = np.empty((count, dictionary.channels if constants else 0), np.float32)
 
-    def code_band(band):
+    def code_band(band: slice) -> None:
         kernels.pursue(
             patches[band], np.isfinite(patches[band]), dictionary.atoms, np.float32(tolerance),
             *(array[band] for array in codes), means[band],
@@ -77,7 +87,9 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, constants=True, p
     return codes, means
 
 
-def reconstruct(codes, means, dictionary):
+def reconstruct(
+    codes: coding.Codes, means: NDArray[np.float32], dictionary: Dictionary
+) -> NDArray[np.float32]:
     """The patches, all samples of them, that `codes` and constants stand for.
 
     Returns
@@ -90,8 +102,16 @@ def reconstruct(codes, means, dictionary):
     return patches
 
 
-def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, constants=True,
-          pool=None):  # fmt: skip
+def learn(
+    patches: NDArray[np.float32],
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    *,
+    iterations: int = 15,
+    constants: bool = True,
+    pool: Pool | None = None,
+) -> Dictionary:
     """Fit a dictionary to patches of which some samples are unknown, by masked K-SVD.
 
     Atoms that no patch uses stay as they are.
