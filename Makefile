@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs sample-images clean help
+.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs sample-images release clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -19,9 +19,11 @@ demo-cluster: .venv/installed-cluster ## restore the sample pictures on a Dask c
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
 
-lint: .venv/installed-lint ## check style, format, docstrings and the floors of the house
+lint: .venv/installed-lint ## check style, format, spelling, types, docstrings and the floors of the house
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/numpydoc lint $$(find restore -name '*.py')
 
@@ -55,8 +57,19 @@ docs: .venv/installed-demo ## put options and measured tables on the pages
 sample-images: .venv/installed-demo ## make sample_images/ anew
 	@$(BIN)/python sample_images/make.py
 
+release: .venv/installed-release ## build, check, install and try the distributions in dist/
+	@rm -rf dist build/smoke
+	@$(BIN)/python -m build --outdir dist .
+	@$(BIN)/python -m twine check --strict dist/*
+	@find dist -name '*.whl' -size -40M | grep -q . || { echo "the wheel is larger than 40 MB" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear build/smoke
+	@build/smoke/bin/python -m pip -qq --disable-pip-version-check install dist/*.whl
+	@cd build/smoke && bin/restore denoise ../../sample_images/camera-noisy.png -o denoised.png --overwrite
+	@cd build/smoke && bin/restore compare ../../sample_images/camera-clean.png denoised.png
+	@ls -lh dist
+
 clean: ## remove everything that make made
-	rm -rf .venv demo benchmarks/quick build dist *.egg-info .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv demo benchmarks/quick build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis .import_linter_cache
 
 # The environment: made once, extended by each target that needs more, renewed with pyproject.toml.
 .venv/made:

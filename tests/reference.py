@@ -98,11 +98,14 @@ def _left(patch, atoms, support):
 
 def pursued_known(patch, known, atoms, channels, sparsity, tolerance=0.0):
     """ORMP over the known samples: of all atoms the one whose least squares fit, together with a
-    constant for each channel, leaves least. Mairal, Elad & Sapiro 2008, section IV.
+    constant for each channel, leaves least. Mairal, Elad & Sapiro 2008, section IV. Without
+    constants where there are 0 channels.
     """
     seen = atoms.astype(np.float64)[:, known]
-    patch, channel = patch[known].astype(np.float64), np.arange(len(known))[known] % channels
-    constants = np.array([channel == c for c in range(channels)], np.float64)
+    patch, place = patch[known].astype(np.float64), np.flatnonzero(known)
+    constants = np.zeros((channels, len(patch)))
+    for c in range(channels):
+        constants[c] = place % channels == c
     share = np.array([np.sum(_left_over(row, constants) ** 2) for row in seen])
     usable = share > 0.1 * known.mean()
     support, coefficients, means = [], np.zeros(0), constants @ patch / constants.sum(axis=1)

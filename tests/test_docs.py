@@ -11,7 +11,7 @@ import pytest
 from tests import HOUSE
 
 DOCS = runpy.run_path(str(HOUSE / "docs" / "commands.py"))
-PAGES = [HOUSE / "README.md", *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
+PAGES = [*HOUSE.glob("*.md"), *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))
@@ -25,7 +25,11 @@ def test_every_command_line_on_a_page_is_understood(page):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/compress.md", "docs/dictionaries.md", "docs/report.md"]
+    "page",
+    [
+        "README.md",
+        *(f"docs/{name}.md" for name in ("compress", "dictionaries", "report", "sparse")),
+    ],
 )
 def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -33,8 +37,9 @@ def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert blocks
     pictures = np.random.default_rng(0).random((3, 72, 64))
-    for block in blocks:
-        exec(block, {"pictures": pictures, "picture": pictures[0, :24, :24]})
+    names = {"pictures": pictures, "picture": pictures[0, :24, :24]}
+    for block in blocks:  # a later one may use what an earlier one made
+        exec(block, names)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))

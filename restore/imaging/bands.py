@@ -103,6 +103,17 @@ class Pool:
     ------
     ValueError
         If `threads` is below 1.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> from restore import Pool, inpaint
+    >>> stages = set()
+    >>> pool = Pool(threads=2, progress=lambda stage, done, total: stages.add(stage))
+    >>> picture = data.camera()[:48, :48]
+    >>> filled = inpaint(picture, picture > 200, quality="fast", pool=pool)
+    >>> len(stages) > 0
+    True
     """
 
     threads: int | None = None

@@ -5,8 +5,8 @@ A patch x of which the samples M are known is approximated by
     minimise |M (x - c - a D)|^2   such that   |a|_0 <= sparsity,
 
 where c is a constant for each channel. The mean of a channel cannot be taken out beforehand
-where samples are missing, so it is fitted together with the coefficients. Nothing is read of
-what is unknown.
+where samples are missing, so it is fitted together with the coefficients. With no channels there
+are no constants, and c is zero. Nothing is read of what is unknown.
 
 References
 ----------
@@ -48,7 +48,8 @@ def _centre(patch, known, places, ends, values, means):
     """The known samples less the mean of their channel, channel by channel, and their energy.
 
     `places` are their positions in the patch; those of channel c end before `ends[c]`. The mean
-    of a channel without known samples is that of the other channels.
+    of a channel without known samples is that of the other channels. Without `means` the samples
+    stay as they are.
     """
     channels = ends.shape[0]
     count = 0
@@ -65,26 +66,29 @@ def _centre(patch, known, places, ends, values, means):
     first = 0
     for c in range(channels):
         total = ZERO
+        mean = ZERO
+        if c < means.shape[0]:
+            for i in range(first, ends[c]):
+                total += values[i]
+            if ends[c] > first:
+                mean = total / np.float32(ends[c] - first)
+            else:
+                mean = whole / np.float32(max(1, count))
+            means[c] = mean
         for i in range(first, ends[c]):
-            total += values[i]
-        if ends[c] > first:
-            means[c] = total / np.float32(ends[c] - first)
-        else:
-            means[c] = whole / np.float32(max(1, count))
-        for i in range(first, ends[c]):
-            values[i] -= means[c]
+            values[i] -= mean
             energy += values[i] * values[i]
         first = ends[c]
     return energy
 
 
 @kernel
-def _begin(columns, places, ends, values, scale, correlation, spare):
+def _begin(columns, places, ends, values, centred, scale, correlation, spare):
     """What every atom has to do with the known samples; the atom that fits them best.
 
-    With m_j the known samples of atom j less the mean of each channel, `scale` is 1 / |m_j|, or
-    0 where that is too little to use the atom, `correlation` is <m_j, x> / |m_j|, and `spare` is
-    1, all of the atom being outside the support.
+    With m_j the known samples of atom j, less the mean of each channel if `centred`, `scale` is
+    1 / |m_j|, or 0 where that is too little to use the atom, `correlation` is <m_j, x> / |m_j|,
+    and `spare` is 1, all of the atom being outside the support.
     """
     count = ends[-1]
     for j in range(0, correlation.shape[0], LANES):
@@ -97,7 +101,7 @@ def _begin(columns, places, ends, values, scale, correlation, spare):
                 total += samples
                 energy += samples * samples
                 inner += values[i] * samples
-            if ends[c] > first:
+            if centred and ends[c] > first:
                 energy -= total * total * splat(ONE / np.float32(ends[c] - first))
             first = ends[c]
         store(energy, spare, j)
@@ -110,7 +114,7 @@ def _begin(columns, places, ends, values, scale, correlation, spare):
 
 
 @kernel
-def _take(atom, scale, count, places, ends, orthonormal, factor):
+def _take(atom, scale, count, places, ends, centred, orthonormal, factor):
     """Add an atom to the support: the part of its known samples outside it, of unit length.
 
     Gram-Schmidt over the samples; the row of the triangular factor holds the inner products
@@ -123,10 +127,10 @@ def _take(atom, scale, count, places, ends, orthonormal, factor):
         for i in range(first, ends[c]):
             direction[i] = scale * atom[places[i]]
             total += direction[i]
-        if ends[c] > first:
+        if centred and ends[c] > first:
             total /= np.float32(ends[c] - first)
-        for i in range(first, ends[c]):
-            direction[i] -= total
+            for i in range(first, ends[c]):
+                direction[i] -= total
         first = ends[c]
     for k in range(count):
         factor[count, k] = _inner(direction, orthonormal[k], first)
@@ -181,13 +185,14 @@ def pursue(patches, known, atoms, tolerance, indices, coefficients, counts, mean
     indices : (n_patches, sparsity) int32, written
     coefficients : (n_patches, sparsity) float32, written
     counts : (n_patches,) int32, written
-    means : (n_patches, channels) float32, the constants, written
+    means : (n_patches, channels) float32, the constants, written; none where there are no channels
     """
     n_atoms, patch_dim = atoms.shape
     channels = means.shape[1]
+    centred = channels > 0
     width = padded(n_atoms)
     columns = widened(np.ascontiguousarray(atoms.T), width)
-    places, ends = np.empty(patch_dim, np.int64), np.empty(channels, np.int64)
+    places, ends = np.empty(patch_dim, np.int64), np.empty(max(1, channels), np.int64)
     values = np.empty(patch_dim, np.float32)
     scale, correlation, spare = np.empty((3, width), np.float32)
     sparsity = indices.shape[1]
@@ -202,10 +207,12 @@ def pursue(patches, known, atoms, tolerance, indices, coefficients, counts, mean
         most = min(sparsity, number - channels - 1)
         count = 0
         if most > 0 and residual > enough:
-            chosen = _begin(columns, places, ends, values, scale, correlation, spare)
+            chosen = _begin(columns, places, ends, values, centred, scale, correlation, spare)
             while chosen < n_atoms:
                 indices[p, count] = chosen
-                _take(atoms[chosen], scale[chosen], count, places, ends, orthonormal, factor)
+                _take(
+                    atoms[chosen], scale[chosen], count, places, ends, centred, orthonormal, factor
+                )
                 direction = orthonormal[count]
                 steps[count] = _inner(direction, values, number)
                 residual -= steps[count] * steps[count]
@@ -227,7 +234,7 @@ def pursue(patches, known, atoms, tolerance, indices, coefficients, counts, mean
 def _take_out(coefficient, atom, places, ends, means):
     """Take what an atom holds of the constants out of them."""
     first = 0
-    for c in range(ends.shape[0]):
+    for c in range(means.shape[0]):
         total = ZERO
         for i in range(first, ends[c]):
             total += atom[places[i]]
@@ -247,7 +254,7 @@ def update_atoms(residuals, known, indices, coefficients, counts, atoms, channel
     by alternating least squares: d_k = sum_p M_pk a_p E_pk / sum_p M_pk a_p^2 and then
     a_p = sum_k M_pk d_k E_pk / sum_k M_pk d_k^2. Neither raises the error. Of a new atom the mean
     of each channel is taken out, which the constants of the patches make up for, and it is
-    brought to unit length, its largest component positive.
+    brought to unit length, its largest component positive. Without constants no mean is.
 
     Parameters
     ----------
@@ -257,7 +264,7 @@ def update_atoms(residuals, known, indices, coefficients, counts, atoms, channel
     coefficients : (n_patches, sparsity) float32, updated
     counts : (n_patches,) int32
     atoms : (n_atoms, patch_dim) float32, updated
-    channels : int
+    channels : int, 0 without constants
     rounds : int, turns of alternating least squares for each atom
     """
     n_atoms, patch_dim = atoms.shape
@@ -330,18 +337,19 @@ def _add(coefficient, atom, known, residual):
 
 @kernel
 def _centred_length(atom, channels):
-    """The length of an atom whose channels are centred, in place.
+    """The length of an atom whose channels, if there are any, are centred, in place.
 
     Negative where the largest component is, so that the atom over its length has it positive.
     """
-    samples = atom.shape[0] // channels
+    step = max(1, channels)
     energy, largest = ZERO, ZERO
-    for c in range(channels):
+    for c in range(step):
         mean = ZERO
-        for k in range(c, atom.shape[0], channels):
-            mean += atom[k]
-        mean /= np.float32(samples)
-        for k in range(c, atom.shape[0], channels):
+        if channels > 0:
+            for k in range(c, atom.shape[0], channels):
+                mean += atom[k]
+            mean /= np.float32(atom.shape[0] // channels)
+        for k in range(c, atom.shape[0], step):
             atom[k] -= mean
             energy += atom[k] * atom[k]
             if abs(atom[k]) > abs(largest):

@@ -115,6 +115,19 @@ def learn_super_resolution(images, scale, **settings):
     ----------
     Timofte, De Smet & Van Gool, "A+", ACCV 2014; Timofte, Rothe & Van Gool, "Seven ways to
     improve example-based single image super resolution", CVPR 2016.
+
+    Examples
+    --------
+    A model of one small stage; the packaged ones have several large ones.
+
+    >>> from skimage import data
+    >>> from restore import learn_super_resolution, super_resolve
+    >>> from restore.learning.super_resolution import Plan
+    >>> photos = [data.astronaut()[96 * n : 96 * (n + 1), 100:300] for n in range(5)]
+    >>> plan = Plan(high=False, side=5, patch=4, n_anchors=16, focus=1.0, pose=0.7, n_sorting=12)
+    >>> model = learn_super_resolution(photos, 2, plans=[plan])
+    >>> super_resolve(data.coins()[:40, :50], model=model).shape
+    (80, 100)
     """
     for checkpoint in learn_stages(images, scale, **settings):
         cascade = checkpoint.cascade

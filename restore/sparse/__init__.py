@@ -1,1 +1,6 @@
 """Patches, dictionaries, pursuit: what every task is built from."""
+
+import lazy_loader
+
+# the names of __init__.pyi, loaded on first use
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

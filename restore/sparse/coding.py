@@ -1,12 +1,15 @@
 """Sparse coding of patches over a dictionary: the one door to its kernels."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import pursuit as kernels
 from restore.kernels import shrinkage
+from restore.sparse.dictionary import Dictionary
 
 #: Patches coded in one call of the kernel: many more than threads, so that all end together.
 BAND = 4096
@@ -23,14 +26,29 @@ class Codes(NamedTuple):
         0 beyond the count.
     counts : (n_patches,) int32 ndarray
         Atoms used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code
+    >>> code([[0, 3, 0, -2]], Dictionary(np.eye(4), (4, 1, 1)), tolerance=5).counts
+    array([1], dtype=int32)
     """
 
-    indices: np.ndarray
-    coefficients: np.ndarray
-    counts: np.ndarray
+    indices: NDArray[np.int32]
+    coefficients: NDArray[np.float32]
+    counts: NDArray[np.int32]
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", pool=None):
+def code(
+    patches: ArrayLike,
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: ArrayLike = 0.0,
+    *,
+    rule: Literal["ormp", "omp"] = "ormp",
+    pool: Pool | None = None,
+) -> Codes:
     """Approximate each patch by few atoms (orthogonal matching pursuit).
 
     Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
@@ -59,38 +77,60 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, rule="ormp", pool
     ValueError
         If shapes do not fit each other, or patches hold NaN or infinity.
 
+    See Also
+    --------
+    code_l1 : By an l1 penalty.
+    reconstruct : The patches that codes stand for.
+
     References
     ----------
     Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> codes = code([[0, 3, 0, -2]], dictionary, sparsity=2)
+    >>> codes.indices, codes.coefficients
+    (array([[1, 3]], dtype=int32), array([[ 3., -2.]], dtype=float32))
     """
-    patches = _checked(patches, dictionary)
+    signals = _checked(patches, dictionary)
     if rule not in ("ormp", "omp"):
         raise ValueError(f"expected rule 'ormp' or 'omp', got {rule!r}")
     sparsity = dictionary.patch_dim if sparsity is None else sparsity
     if sparsity < 1:
         raise ValueError(f"expected a sparsity of at least 1 atom, got {sparsity}")
     sparsity = min(sparsity, dictionary.n_atoms)
-    tolerances = np.full(len(patches), tolerance, np.float32)
+    tolerances = np.full(len(signals), tolerance, np.float32)
     codes = Codes(
-        np.zeros((len(patches), sparsity), np.int32),
-        np.zeros((len(patches), sparsity), np.float32),
-        np.zeros(len(patches), np.int32),
+        np.zeros((len(signals), sparsity), np.int32),
+        np.zeros((len(signals), sparsity), np.float32),
+        np.zeros(len(signals), np.int32),
     )
 
-    def code_band(band):
+    def code_band(band: slice) -> None:
         finite = kernels.pursue(
-            patches[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
+            signals[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
             rule == "ormp", *(array[band] for array in codes),
         )  # fmt: skip
-        if not (finite or np.isfinite(patches[band]).all()):
+        if not (finite or np.isfinite(signals[band]).all()):
             raise ValueError("patches hold NaN or infinity")
 
-    for _ in bands.map_bands(code_band, bands.slices(len(patches), BAND), pool, "coding"):
+    for _ in bands.map_bands(code_band, bands.slices(len(signals), BAND), pool, "coding"):
         pass
     return codes
 
 
-def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, pool=None):
+def code_l1(
+    patches: ArrayLike,
+    dictionary: Dictionary,
+    penalty: float,
+    *,
+    rule: Literal["fista", "ista"] = "fista",
+    iterations: int = 2000,
+    pool: Pool | None = None,
+) -> Codes:
     """Approximate each patch x by a D of small |x - a D|^2 / 2 + penalty |a|_1.
 
     Basis pursuit denoising, or the lasso. Iterated until no coefficient changes by more than
@@ -121,41 +161,45 @@ def code_l1(patches, dictionary, penalty, *, rule="fista", iterations=2000, pool
 
     References
     ----------
-    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009.
+    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009, :doi:`10.1137/080716542`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code_l1
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> code_l1([[0, 3, 0, -2]], dictionary, penalty=0.5).coefficients
+    array([[ 2.5, -1.5]], dtype=float32)
     """
-    patches = _checked(patches, dictionary)
+    signals = _checked(patches, dictionary)
     if rule not in ("fista", "ista"):
         raise ValueError(f"expected rule 'fista' or 'ista', got {rule!r}")
     if not penalty >= 0:
         raise ValueError(f"expected a penalty that is not negative, got {penalty}")
-    if not np.isfinite(patches).all():
+    if not np.isfinite(signals).all():
         raise ValueError("patches hold NaN or infinity")
     with bands.one_blas_thread:
         step = 1 / np.linalg.eigvalsh(dictionary.gram.astype(np.float64))[-1]
 
-    def code_band(band):
-        full = np.empty((len(patches[band]), dictionary.n_atoms), np.float32)
+    def code_band(band: slice) -> Codes:
+        full = np.empty((len(signals[band]), dictionary.n_atoms), np.float32)
         shrinkage.shrink(
-            patches[band], dictionary.atoms_t, dictionary.gram, np.float32(penalty),
+            signals[band], dictionary.atoms_t, dictionary.gram, np.float32(penalty),
             np.float32(step), rule == "fista", iterations, full,
         )  # fmt: skip
         return _sparse(full)
 
-    parts = list(bands.map_bands(code_band, bands.slices(len(patches)), pool, "coding"))
+    parts = list(bands.map_bands(code_band, bands.slices(len(signals)), pool, "coding"))
     width = max([part.indices.shape[1] for part in parts], default=0)
     parts.append(_sparse(np.zeros((0, width), np.float32)))
-    return Codes(
-        *(
-            np.concatenate(
-                [np.pad(part[i], [(0, 0), (0, width - part[i].shape[1])]) for part in parts]
-            )
-            for i in range(2)
-        ),
-        np.concatenate([part.counts for part in parts]),
+    indices, coefficients = (
+        np.concatenate([np.pad(part[i], [(0, 0), (0, width - part[i].shape[1])]) for part in parts])
+        for i in range(2)
     )
+    return Codes(indices, coefficients, np.concatenate([part.counts for part in parts]))
 
 
-def _sparse(full):
+def _sparse(full: NDArray[np.float32]) -> Codes:
     """Codes of full rows of coefficients."""
     used = full != 0
     counts = used.sum(axis=1, dtype=np.int32)
@@ -164,8 +208,8 @@ def _sparse(full):
     return Codes(np.where(coefficients != 0, order, 0).astype(np.int32), coefficients, counts)
 
 
-def _checked(patches, dictionary):
-    patches = np.ascontiguousarray(patches, dtype=np.float32)
+def _checked(values: ArrayLike, dictionary: Dictionary) -> NDArray[np.float32]:
+    patches = np.ascontiguousarray(values, dtype=np.float32)
     if patches.ndim != 2 or patches.shape[1] != dictionary.patch_dim:
         raise ValueError(
             f"expected patches of shape (n, {dictionary.patch_dim}), got {patches.shape}"
@@ -173,19 +217,32 @@ def _checked(patches, dictionary):
     return patches
 
 
-def reconstruct(codes, dictionary):
+def reconstruct(codes: Codes, dictionary: Dictionary) -> NDArray[np.float32]:
     """The patches that `codes` stand for.
+
+    Parameters
+    ----------
+    codes : Codes
+    dictionary : Dictionary
 
     Returns
     -------
     (n_patches, patch_dim) float32 ndarray
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore.sparse import Dictionary, code, reconstruct
+    >>> dictionary = Dictionary(np.eye(4), (4, 1, 1))
+    >>> reconstruct(code([[0, 3, 0, -2]], dictionary, sparsity=1), dictionary)
+    array([[0., 3., 0., 0.]], dtype=float32)
     """
     patches = np.empty((len(codes.counts), dictionary.patch_dim), np.float32)
     kernels.reconstruct(*codes, dictionary.atoms, patches)
     return patches
 
 
-def noise_energy(patch_dim, sigma):
+def noise_energy(patch_dim: int, sigma: float) -> float:
     """Residual energy at which a patch holds nothing but noise.
 
     The energy of `patch_dim` samples of white noise is ``patch_dim * sigma**2`` on

@@ -31,6 +31,16 @@ class Dictionary:
     ------
     ValueError
         If atoms are not finite, not of unit norm, or do not fit `patch_shape`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore import Dictionary
+    >>> packaged = Dictionary.load("grey")
+    >>> packaged.n_atoms, packaged.patch_shape
+    (256, (8, 8, 1))
+    >>> Dictionary(np.eye(5), (5, 1, 1)).coherence()
+    0.0
     """
 
     atoms: np.ndarray
@@ -253,6 +263,12 @@ def overcomplete_dct(n_atoms, patch_shape):
     References
     ----------
     Aharon, Elad & Bruckstein 2006, section VI-B.
+
+    Examples
+    --------
+    >>> from restore.sparse import overcomplete_dct
+    >>> overcomplete_dct(121, (8, 8, 1)).atoms.shape
+    (121, 64)
     """
     height, width, channels = patch_shape
     if channels == 1:

@@ -5,8 +5,10 @@ the unknown ones.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import masked as kernels
 from restore.sparse import coding
 from restore.sparse import patches as patching
@@ -19,7 +21,15 @@ BAND = 2048
 ROUNDS = 3
 
 
-def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
+def code(
+    patches: NDArray[np.float32],
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    *,
+    constants: bool = True,
+    pool: Pool | None = None,
+) -> tuple[coding.Codes, NDArray[np.float32]]:
     """Approximate the known samples of each patch by few atoms and a constant for each channel.
 
     Parameters
@@ -31,6 +41,8 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
         Most atoms a patch may use; half of `patch_dim` by default.
     tolerance : float
         Residual energy per known sample at which to stop.
+    constants : bool
+        Without them the atoms alone approximate the samples.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -38,7 +50,7 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
     -------
     codes : restore.sparse.coding.Codes
     means : (n_patches, channels) float32 ndarray
-        The constants.
+        The constants; ``(n_patches, 0)`` without them.
 
     Raises
     ------
@@ -63,9 +75,9 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
         np.zeros((count, sparsity), np.float32),
         np.zeros(count, np.int32),
     )
-    means = np.empty((count, dictionary.channels), np.float32)
+    means = np.empty((count, dictionary.channels if constants else 0), np.float32)
 
-    def code_band(band):
+    def code_band(band: slice) -> None:
         kernels.pursue(
             patches[band], np.isfinite(patches[band]), dictionary.atoms, np.float32(tolerance),
             *(array[band] for array in codes), means[band],
@@ -75,7 +87,9 @@ def code(patches, dictionary, sparsity=None, tolerance=0.0, *, pool=None):
     return codes, means
 
 
-def reconstruct(codes, means, dictionary):
+def reconstruct(
+    codes: coding.Codes, means: NDArray[np.float32], dictionary: Dictionary
+) -> NDArray[np.float32]:
     """The patches, all samples of them, that `codes` and constants stand for.
 
     Returns
@@ -83,11 +97,21 @@ def reconstruct(codes, means, dictionary):
     (n_patches, patch_dim) float32 ndarray
     """
     patches = coding.reconstruct(codes, dictionary)
-    patching.uncentre(patches, means)
+    if means.shape[1] > 0:
+        patching.uncentre(patches, means)
     return patches
 
 
-def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, pool=None):
+def learn(
+    patches: NDArray[np.float32],
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    *,
+    iterations: int = 15,
+    constants: bool = True,
+    pool: Pool | None = None,
+) -> Dictionary:
     """Fit a dictionary to patches of which some samples are unknown, by masked K-SVD.
 
     Atoms that no patch uses stay as they are.
@@ -101,6 +125,8 @@ def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, p
     sparsity, tolerance
         As in `code`.
     iterations : int
+    constants : bool
+        As in `code`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -115,10 +141,12 @@ def learn(patches, dictionary, sparsity=None, tolerance=0.0, *, iterations=15, p
     """
     known = np.isfinite(patches)
     for done in range(1, iterations + 1):
-        codes, means = code(patches, dictionary, sparsity, tolerance, pool=pool)
+        codes, means = code(
+            patches, dictionary, sparsity, tolerance, constants=constants, pool=pool
+        )
         residuals = np.where(known, patches - reconstruct(codes, means, dictionary), np.float32(0))
         atoms = dictionary.atoms.copy()
-        kernels.update_atoms(residuals, known, *codes, atoms, dictionary.channels, ROUNDS)
+        kernels.update_atoms(residuals, known, *codes, atoms, means.shape[1], ROUNDS)
         dictionary = Dictionary(atoms, dictionary.patch_shape, dictionary.provenance)
         bands.tell(pool, "learning", done, iterations)
     return dictionary

@@ -124,6 +124,18 @@ def demosaic(
     Yu, Sapiro & Mallat 2012 for patches as Gaussians of which some samples are known, and
     Mairal, Bach, Ponce, Sapiro & Zisserman 2009 for groups of patches of a mosaic;
     `restore.sparse.unrolled` for the coder.
+
+    Examples
+    --------
+    >>> from skimage import data, metrics
+    >>> from restore import demosaic
+    >>> picture = data.astronaut()[:96, 160:256] / 255
+    >>> mosaic = picture[..., 1].copy()  # green, and of every four samples
+    >>> mosaic[::2, ::2] = picture[::2, ::2, 0]  # a red one
+    >>> mosaic[1::2, 1::2] = picture[1::2, 1::2, 2]  # and a blue one
+    >>> colour = demosaic(mosaic, "RGGB", quality="fast")
+    >>> bool(metrics.peak_signal_noise_ratio(picture, colour, data_range=1) > 37)
+    True
     """
     samples = as_image(mosaic)
     if samples.shape[2] != 1:

@@ -68,6 +68,10 @@ def super_resolve(
     ValueError
         If scale, size, quality, model or dictionary make no sense for this image.
 
+    See Also
+    --------
+    restore.learning.super_resolution.learn_super_resolution : Learns a model.
+
     References
     ----------
     Timofte, De Smet & Van Gool, "A+: Adjusted anchored neighborhood regression for fast
@@ -76,6 +80,16 @@ def super_resolve(
     resolution", CVPR 2016.
     Guleryuz, "Nonlinear approximation based image recovery using adaptive sparse reconstructions
     and iterated denoising", IEEE TIP 15(3), 2006, for dictionaries.
+
+    Examples
+    --------
+    >>> from skimage import data
+    >>> from restore import super_resolve
+    >>> picture = data.astronaut()[:48, 160:208]
+    >>> super_resolve(picture, 2, quality="fast").shape
+    (96, 96, 3)
+    >>> super_resolve(picture, size=(90, 100), quality="fast").shape
+    (90, 100, 3)
     """
     whole = as_image(image)
     if quality not in QUALITIES:

@@ -1,0 +1,29 @@
+from .batch.report import compare
+from .imaging.bands import Pool
+from .learning.super_resolution import learn_super_resolution
+from .sparse.dictionary import Dictionary
+from .sparse.dictionary_learning import learn_dictionary
+from .tasks.compression import Extras, compress, decompress
+from .tasks.demosaicing import demosaic
+from .tasks.denoising import denoise
+from .tasks.inpainting import find_defects, inpaint
+from .tasks.super_resolution import super_resolve
+
+__version__: str
+
+__all__ = [
+    "Dictionary",
+    "Extras",
+    "Pool",
+    "__version__",
+    "compare",
+    "compress",
+    "decompress",
+    "demosaic",
+    "denoise",
+    "find_defects",
+    "inpaint",
+    "learn_dictionary",
+    "learn_super_resolution",
+    "super_resolve",
+]
