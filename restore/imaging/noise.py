@@ -27,8 +27,8 @@ _BATCH = 16_384
 
 #: Noise that is so many times stronger at half the size than at full size, in the unit of white
 #: noise, may be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more;
-#: so do clean pictures.
-_COARSE = 1.5
+#: so do clean pictures. Beyond the second it is certainly not white.
+_COARSE, _COARSER = 1.5, 2.3
 
 #: Rows and columns below which a picture has too few blocks to tell coarse noise from texture.
 _TOO_SMALL = 200
@@ -159,8 +159,12 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     white, ratio, halves = _white(work.image, pool)
     if kind == "white":
         return Noise("white", work.unit * white)
-    looked_for = kind == "camera" or coding or (shown and ratio > _COARSE)
-    if kind != "photon" and finished and looked_for:
+    # photons are told from a camera's noise, which follows the brightness as well, by being white
+    counted = kind == "auto" and not coding and white.any() and ratio < _COARSER
+    counted = counted or kind == "photon"
+    photons = estimate_photon_noise(image, pool=pool) if counted else None
+    coarse = kind == "camera" or coding or (shown and ratio > _COARSE)
+    if photons is None and kind != "photon" and finished and coarse:
         found = _camera(work.image, coding, halves, pool)
         if (
             kind == "camera"
@@ -168,7 +172,6 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
             or np.linalg.norm(white) < _WHITE * np.linalg.norm(found.sigma)
         ):
             return found
-    photons = estimate_photon_noise(image, pool=pool) if kind == "photon" or white.any() else None
     if photons:
         mean = float(work.image[work.known].mean()) * work.unit
         level = np.sqrt(photons.gain * max(mean - photons.pedestal, 0) + photons.sigma**2)

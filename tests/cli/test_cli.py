@@ -290,7 +290,7 @@ def test_only_the_noise_is_printed(tmp_path):
     done = restore("denoise", noisy, "--estimate-only", "--json")
     assert done.returncode == 0
     report = json.loads(done.stdout)
-    assert 5 < report["sigma"][0] < 60 and report["coarse"] is False
+    assert 5 < report["sigma"][0] < 60 and report["noise"] == "white"
     assert not list(tmp_path.iterdir())
     assert restore("denoise", tmp_path / "no.png", "--estimate-only").returncode == 1
     (tmp_path / "empty").mkdir()
@@ -343,7 +343,7 @@ def test_the_noise_of_every_page_is_printed(tmp_path):
     said = CliRunner().invoke(cli, words, standalone_mode=False).stdout
     assert [line.split()[1:3] for line in said.splitlines()] == [["page", "1"], ["page", "2"]]
     one = CliRunner().invoke(cli, [*words, "--page", "2"], standalone_mode=False).stdout
-    assert one.split()[1:] == said.split()[-1:]
+    assert one.split()[1:] == said.split()[-3:]
 
 
 def test_the_gain_of_photons_is_found_page_by_page(tmp_path):
@@ -352,11 +352,11 @@ def test_the_gain_of_photons_is_found_page_by_page(tmp_path):
     pages = [rng.poisson(clean * 60) / 60, clean + 0.1 * rng.standard_normal(clean.shape)]
     pages = [*np.float32(pages), rng.poisson(clean * 40).astype(np.float32) / 40]
     tifffile.imwrite(tmp_path / "stack.tif", np.stack(pages), photometric="minisblack")
-    words = ("--poisson-gain", "auto", "--quality", "fast")
+    words = ("--quality", "fast")
     done = restore("denoise", tmp_path / "stack.tif", "-o", tmp_path / "out.tif", *words, "--json")
     report = json.loads(done.stdout)
     assert [gain is None for gain in report["poisson_gain"]] == [False, True, False]
-    assert report["coarse"] == [None, False, None] and len(report["sigma"]) == 3
+    assert report["noise"] == ["photon", "white", "photon"] and len(report["sigma"]) == 3
     found = tifffile.imread(tmp_path / "out.tif")
     assert found.shape == (3, *clean.shape)
     for number, page in enumerate(pages, 1):

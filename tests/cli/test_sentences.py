@@ -1,5 +1,6 @@
 """Sentences that say what to do instead, before any work is done."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -14,6 +15,7 @@ from restore.files.picture import Picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
 from restore.imaging.bands import Pool
+from restore.tasks.denoising.dictionary import Classic
 
 random = np.random.default_rng(0)
 
@@ -124,7 +126,8 @@ def test_one_picture_has_one_bar_with_a_total(task, quality):
     colour = Picture(np.float32(random.random((40, 36, 3))))
     if task == "denoise":
         given = {"sigma": 20, "white": None, "poisson_gain": None, "blend": 0, "strength": 1}
-        given |= {"dictionary": None, "n_atoms": None, "patch_size": None, "sparsity": None}
+        given |= {"noise": "auto", "chroma_strength": 1, "keep_grain": 0, "dictionary": None}
+        given |= dataclasses.asdict(Classic())
         denoise_picture(colour, pool=pool, **given, quality=quality)
     elif task == "demosaic":
         given = {"stored": Stored("RGGB", simulate=True)}

@@ -31,6 +31,12 @@ class Extras(NamedTuple):
         Opacity, kept at the depth of the picture.
     icc, exif, xmp : bytes, optional
         Kept as they are.
+
+    Examples
+    --------
+    >>> from restore import Extras
+    >>> Extras(icc=b"a profile").icc
+    b'a profile'
     """
 
     alpha: np.ndarray | None = None

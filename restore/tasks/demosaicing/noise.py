@@ -48,7 +48,10 @@ def estimated(mosaic, pattern, *, pool=None):
         variance = max(photons.sigma**2 - photons.gain * photons.pedestal, 0)
         return photons.gain, variance**0.5
     sigmas = [
-        min(estimate_sigma(part, pool=pool)[0], estimate_noise(part, pool=pool)[0][0])
+        min(
+            estimate_sigma(part, pool=pool)[0],
+            estimate_noise(part, kind="white", pool=pool).sigma[0],
+        )
         for part in parts
     ]
     return 0.0, float(np.percentile(sigmas, _LOW))

@@ -100,6 +100,14 @@ def denoise(
     via sparse and redundant representations over learned dictionaries", IEEE TIP 15(12),
     2006; Mairal, Elad & Sapiro, "Sparse representation for color image restoration", IEEE
     TIP 17(1), 2008.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from restore import denoise
+    >>> noisy = 0.5 + 0.1 * np.random.default_rng(0).standard_normal((64, 64))
+    >>> bool(denoise(noisy, sigma=0.1).std() < 0.02)
+    True
     """
     array = np.asarray(image)
     observed = as_image(array)
