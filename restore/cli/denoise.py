@@ -183,7 +183,9 @@ def denoise_picture(
     )
     classic = dictionary is not None or quality == "fast"
     if not classic:
-        pool = batch.overall(pool, "denoising", _shares(picture, noise.kind))
+        mapped = noise.kind == "jpeg" or noise.levels is not None
+        shares = _shares(picture, noise.kind if mapped else "white")
+        pool = batch.overall(pool, "denoising", shares)
     samples = denoise(
         picture.samples, quality=quality, noise=noise, coding=coding, strength=strength,
         chroma_strength=chroma_strength, dictionary=dictionary,
@@ -307,7 +309,7 @@ def _noise(picture, white_level, pool):
         found["photons"] = {
             name: round(levels * value, 4) for name, value in noise.photons._asdict().items()
         }
-    if noise.kind == "camera":
+    if noise.levels is not None:
         white = float(jpeg.WEIGHTS[0]) if len(noise.sigma) == 3 else 1.0
         light = noise.brightness / white
         found["by_brightness"] = [

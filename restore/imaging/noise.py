@@ -68,8 +68,9 @@ _STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
 #: a class's blocks that are looked at.
 _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
 
-#: Coarse noise at half the size keeps its low frequencies only: so many times it was stronger.
-_LOST = 1.3
+#: Coarse noise at half the size keeps its low frequencies only: so many times it was stronger; and
+#: so many times a sigma of white noise serves against it.
+_LOST, _SERVES = 1.3, 3
 
 #: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
 #: of samples in [0, 1]: quality 85 leaves about that.
@@ -108,9 +109,10 @@ class Noise(NamedTuple):
     photons : PhotonNoise or None
         For ``"photon"``.
     brightness : (n_classes,) ndarray or None
-        For ``"camera"``: of each class, on the first plane of `restore.imaging.jpeg.to_planes`.
+        For ``"camera"``, where they are known: of each class, on the first plane of
+        `restore.imaging.jpeg.to_planes`.
     levels : (n_classes, channels) ndarray or None
-        For ``"camera"``: standard deviation in each plane.
+        For ``"camera"``, where they are known: standard deviation in each plane.
     """
 
     kind: str
@@ -165,7 +167,8 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     photons = estimate_photon_noise(image, pool=pool) if counted else None
     coarse = kind == "camera" or coding or (shown and ratio > _COARSE)
     if photons is None and kind != "photon" and finished and coarse:
-        found = _camera(work.image, coding, halves, pool)
+        seen = halves if coding or ratio > _COARSER else []
+        found = _camera(work.image, coding, seen, pool)
         if (
             kind == "camera"
             or coding
@@ -200,15 +203,21 @@ def _camera(image, coding, halves, pool):
     """Noise by brightness, or what JPEG left.
 
     The network knows the noise of sensors; what a camera has smoothed shows at half the size, in
-    blocks of nearly the same energy (`_evenness`). The stronger of the two is believed.
+    blocks of nearly the same energy (`_evenness`). Where it is the stronger it is told, and of a
+    picture that is no JPEG file without a map, as the white noise that serves against it.
     """
     planes = jpeg.to_planes(image)
     brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
     if halves and min(image.shape[:2]) >= _TOO_SMALL:
         evenness, coarse = np.transpose([_evenness(blocks) for blocks in halves])
-        coarse *= _LOST * np.interp(evenness.mean(), _AGREE, (0, 1))
-        variances = np.square(jpeg.axes(len(planes))) @ np.square(coarse)
-        levels = np.maximum(levels, np.sqrt(variances).astype(np.float32))
+        believed = np.interp(evenness.mean(), _AGREE, (0, 1))
+        if coding:
+            variances = np.square(jpeg.axes(len(planes))) @ np.square(_LOST * believed * coarse)
+            levels = np.maximum(levels, np.sqrt(variances).astype(np.float32))
+        elif believed > 0.5 and _LOST * np.linalg.norm(coarse) > np.linalg.norm(
+            _in_channels(levels)
+        ):
+            return Noise("camera", believed * _SERVES * coarse)
     if levels.any():
         return Noise("camera", _in_channels(levels), None, brightness, levels)
     if coding:

@@ -125,7 +125,7 @@ def denoise(
     noise = _noise(observed, sigma, noise, coding, work.unit, pool)
     if noise.kind == "none" or strength == 0 or not work.known.any():
         return observed.reshape(array.shape)
-    if by_groups and noise.kind in ("camera", "jpeg"):
+    if by_groups and (noise.kind == "jpeg" or noise.levels is not None):
         restored = _mapped(observed, noise, coding, strength, chroma_strength, pool)
         return restored.reshape(array.shape)
     if noise.kind == "photon":
