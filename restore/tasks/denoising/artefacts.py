@@ -90,12 +90,6 @@ def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
     return restored, dataclasses.replace(artefacts, sigma=sigma)
 
 
-def expected_error(image, coding):
-    """Root of the mean squared error, in [0, 1], of a picture decoded from a JPEG file."""
-    errors = coding.error(jpeg.to_planes(as_image(image)))
-    return float(np.sqrt(errors.sum(axis=0).mean() / len(errors)))
-
-
 def _known(planes, coding, quality_was):
     """The coding that is given or found."""
     if coding is not None:
