@@ -141,7 +141,7 @@ def test_held_out_patches_tell_the_gain():
     grey = Dictionary.load("grey")
     assert dictionaries.gain(grey, drawn.held_out).decibels == pytest.approx(0)
     assert dictionaries.gain(overcomplete_dct(256, (8, 8, 1)), drawn.held_out).decibels < -0.5
-    *_, last = dictionaries.learn(drawn, grey, None, 5, iterations=8)
+    *_, last = dictionaries.learn(drawn, grey, 5, iterations=8)
     gained = dictionaries.gain(last.dictionary, drawn.held_out)
     assert gained.decibels > 0.1 and gained.other == "the packaged dictionary grey"
     small = dictionaries.draw([noise(30, 30)], (4, 4, 1), 100)
@@ -166,7 +166,7 @@ def test_nothing_to_learn_from_is_told(pictures, sentence):
 def test_fewer_patches_than_atoms_are_told():
     drawn = dictionaries.draw([noise(12, 12)], (8, 8, 1), 1000)
     with pytest.raises(ValueError, match="too few for 64 atoms: more pictures or fewer atoms"):
-        next(dictionaries.learn(drawn, overcomplete_dct(64, (8, 8, 1)), None, 3))
+        next(dictionaries.learn(drawn, overcomplete_dct(64, (8, 8, 1)), 3))
 
 
 # --- The command --------------------------------------------------------------------------
