@@ -58,7 +58,9 @@ def test_l1_codes_equal_the_literal_ones():
     atoms = np.random.default_rng(3).standard_normal((24, 16))
     atoms = Dictionary(atoms / np.linalg.norm(atoms, axis=1, keepdims=True), (4, 4, 1))
     patches = PATCHES[:8]
-    literal = [reference.shrunk(patch, atoms.atoms.astype(float), 0.3) for patch in patches]
+    literal = [
+        reference.shrinkage.shrunk(patch, atoms.atoms.astype(float), 0.3) for patch in patches
+    ]
     codes = coding.code_l1(patches, atoms, 0.3, iterations=20_000)
     full = np.zeros((8, 24))
     for row, indices, values, count in zip(full, *codes, strict=True):

@@ -46,7 +46,7 @@ def test_k_svd_equals_the_literal_one():
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     codes = full(coding.code(signals, start, 4), 30)
     turn = next(dictionary_learning.iterate(signals, start, 4))
-    expected = reference.updated_atoms(
+    expected = reference.learning.updated_atoms(
         signals, codes, start.atoms, overshoot=dictionary_learning.OVERSHOOT
     )
     overlaps = np.sum(expected * turn.dictionary.atoms, 1)
@@ -95,7 +95,7 @@ def test_the_online_descent_equals_the_literal_one():
     codes = rng.standard_normal((200, 12)) * (rng.random((200, 12)) < 0.3)
     signals, atoms = rng.standard_normal((200, 20)), unit(rng.standard_normal((12, 20)))
     gram, cross = codes.T @ codes, codes.T @ signals
-    expected = reference.descended_atoms(gram, cross, atoms)
+    expected = reference.learning.descended_atoms(gram, cross, atoms)
     kernels.descend(gram, cross, atoms)
     assert np.allclose(atoms, expected, atol=1e-10)
 
@@ -110,8 +110,8 @@ def test_the_approximate_update_is_nearly_the_exact_one():
         return np.square(signals - full(refit, 30) @ atoms).sum()
 
     before = error(start.atoms)
-    exact = error(reference.updated_atoms(signals, codes, start.atoms, exact=True))
-    approximate = error(reference.updated_atoms(signals, codes, start.atoms))
+    exact = error(reference.learning.updated_atoms(signals, codes, start.atoms, exact=True))
+    approximate = error(reference.learning.updated_atoms(signals, codes, start.atoms))
     assert exact < before
     assert before - approximate > 0.8 * (before - exact)
 
