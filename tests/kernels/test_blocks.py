@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from restore.kernels import blocks
+from restore.kernels import blocks, walk
 from restore.tasks.compression import Codec, coding
 from tests import reference
 from tests.tasks.compressed import RNG, coded
@@ -85,7 +85,7 @@ def test_levels_are_counted_by_what_is_expected_of_them():
     codec, _, number, _, levels, sizes, modes = coded(72, 72, 1, 9.0)
     log_step = coding.step_of(number)[1]
     counts = np.zeros((blocks.SCALES, 3, 17))
-    blocks.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)
+    walk.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)
     wanted, start = np.zeros_like(counts), 0
     for y, x in blocks_of(sizes[0]):
         scales = codec.scales[sizes[0, y, x]][modes[0, y, x] >> 1]

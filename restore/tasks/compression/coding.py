@@ -3,7 +3,7 @@
 import numpy as np
 
 from restore.imaging.bands import map_bands
-from restore.kernels import bits, blocks, entropy
+from restore.kernels import bits, blocks, entropy, walk
 from restore.tasks.compression.search import choose
 
 #: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
@@ -141,17 +141,17 @@ def _walk(codec, planes, levels, sizes, modes, number, price, pool):
     A row of superblocks at a time, so that no call is long; planes side by side.
     """
     step, log_step = step_of(number)
-    quantiser = blocks.Quantiser(codec.rates, codec.bias, log_step, step, price)
+    quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step, price)
 
-    def walk(number):
+    def code_one(number):
         shown = np.empty_like(planes[number])
-        plane = blocks.Plane(planes[number], shown, levels[number], sizes[number], modes[number])
+        plane = walk.Plane(planes[number], shown, levels[number], sizes[number], modes[number])
         start = 0
         for top in range(0, sizes.shape[1], blocks.CELLS):
-            start = blocks.code_plane(codec.bases, plane, quantiser, top, start)
+            start = walk.code_plane(codec.bases, plane, quantiser, top, start)
         return shown
 
-    return list(map_bands(walk, range(len(planes)), pool))
+    return list(map_bands(code_one, range(len(planes)), pool))
 
 
 def _picture(levels, sizes, modes):

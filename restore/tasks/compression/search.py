@@ -21,7 +21,7 @@ def choose(codec, pixels, decoded, log_step, step, price, pool=None):
     decoded : list of (height, width) float32
         What borders are taken from: the planes as an earlier pass decoded them, or `pixels`.
     log_step, step, price
-        As for `restore.kernels.blocks.code_plane`.
+        As for `restore.kernels.walk.code_plane`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
