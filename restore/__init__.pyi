@@ -2,7 +2,7 @@ from .batch.report import compare
 from .imaging.bands import Pool
 from .learning.super_resolution import learn_super_resolution
 from .sparse.dictionary import Dictionary
-from .sparse.dictionary_learning import learn_dictionary
+from .sparse.dictionary_learning import Rules, learn_dictionary
 from .tasks.compression import Extras, compress, decompress
 from .tasks.demosaicing import demosaic
 from .tasks.denoising import denoise
@@ -15,6 +15,7 @@ __all__ = [
     "Dictionary",
     "Extras",
     "Pool",
+    "Rules",
     "__version__",
     "compare",
     "compress",

@@ -72,7 +72,7 @@ def test_turned_windows_equal_the_literal_ones(step, side):
     plane = np.random.default_rng(0).random((31, 40)).astype(np.float32)
     rows, columns = (31 - side) // step + 1, (40 - side) // step + 1
     windows, turns = windows_of(plane, moments(side, 1.0), step, side, columns, slice(0, rows))
-    literal, poses_taken = reference.turned_windows(
+    literal, poses_taken = reference.anchors.turned_windows(
         plane, moments(side, 1.0), step, side, rows, columns
     )
     assert np.array_equal(turns, poses_taken)
@@ -84,7 +84,7 @@ def test_all_sixteen_symmetries_give_one_window():
     expected = None
     for pose in range(8):
         for sign in (1, -1):
-            plane = np.ascontiguousarray(sign * reference.turned(window, pose))
+            plane = np.ascontiguousarray(sign * reference.anchors.turned(window, pose))
             turned, _ = windows_of(plane, moments(7, 1.0), 1, 7, 1, slice(0, 1))
             expected = turned if expected is None else expected
             assert np.allclose(turned, expected, atol=1e-6)
@@ -96,7 +96,7 @@ def test_patches_turn_there_and_back():
     turns = rng.integers(0, 16, 10 * 12).astype(np.int8)
     patches = np.empty((120, 16), np.float32)
     kernels.turned_patches(plane, poses(4), turns, 2, 4, 12, patches)
-    assert np.array_equal(patches, reference.turned_patches(plane, turns, 2, 4, 12))
+    assert np.array_equal(patches, reference.anchors.turned_patches(plane, turns, 2, 4, 12))
     total = np.zeros_like(plane)
     kernels.add_turned_patches(patches, poses(4), turns, 2, 4, 12, total)
     covers = np.zeros_like(plane)
@@ -117,7 +117,7 @@ def test_regressions_of_the_nearest_anchors():
     nearest, shares = nearest_of(rows, scorers_of(anchors))
     outputs = np.empty((50, 5), np.float32)
     kernels.apply_regressions(features, nearest, shares, regressions, outputs)
-    literal = reference.anchored(features, compared, anchors, regressions, SHARPNESS)
+    literal = reference.anchors.anchored(features, compared, anchors, regressions, SHARPNESS)
     assert np.allclose(outputs, literal, atol=1e-4)
     assert 0.5 <= shares.min() < 0.9 < shares.max() <= 1
 
