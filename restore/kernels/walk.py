@@ -36,6 +36,8 @@ class Plane(NamedTuple):
     #: (rows, columns) uint8, by cell: the choices
     sizes: np.ndarray
     modes: np.ndarray
+    #: (rows, columns) float32, by cell: squared steps that a bit is worth; empty to rebuild only
+    prices: np.ndarray
 
 
 class Quantiser(NamedTuple):
@@ -49,8 +51,6 @@ class Quantiser(NamedTuple):
     log_step: int
     #: float32, in levels
     step: np.float32
-    #: float32: squared steps that a bit is worth; negative to rebuild only
-    price: np.float32
 
 
 @kernel(reorder=True)
@@ -72,9 +72,9 @@ def _transpose(block, side):
 
 
 @kernel
-def _quantise(coefficients, scales, quantiser, gains, quantised):
+def _quantise(coefficients, scales, quantiser, price, gains, quantised):
     """Choose the level of each coefficient, in steps, and where to stop, by error and rate."""
-    rates, bias, log_step, _, price = quantiser
+    rates, bias, log_step, _ = quantiser
     before, older = 0, 0
     for i in range(quantised.size):
         value = abs(coefficients[i])
@@ -112,7 +112,7 @@ def _quantise(coefficients, scales, quantiser, gains, quantised):
 @kernel
 def _add_levels(quantised, transform, scales, quantiser, guess):
     """Add to `guess` what the levels stand for."""
-    _, bias, log_step, step, _ = quantiser
+    _, bias, log_step, step = quantiser
     for i in range(quantised.size):
         level = quantised[i]
         if level:
@@ -133,7 +133,7 @@ def code_plane(bases, plane, quantiser, top, start):
     ----------
     bases : Bases
     plane : Plane
-        `decoded` is written; `levels` are written where the price is not negative, else read.
+        `decoded` is written; `levels` are written where there are prices, else read.
     quantiser : Quantiser
     top : int
         First row of cells.
@@ -145,7 +145,7 @@ def code_plane(bases, plane, quantiser, top, start):
     int
         Where the next one begins.
     """
-    pixels, decoded, levels, sizes, modes = plane
+    pixels, decoded, levels, sizes, modes, prices = plane
     rows, columns = sizes.shape
     around = np.empty(BORDER, np.float32)
     guess = np.empty(DIM, np.float32)
@@ -181,7 +181,13 @@ def code_plane(bases, plane, quantiser, top, start):
             for i in range(count):
                 guess[i] = _dot(predictor[i], around, width)
 
-            if quantiser.price >= 0:
+            if prices.size:
+                price = np.float32(0)
+                cells = 1 << level_size
+                for i in range(cells):
+                    for j in range(cells):
+                        price += prices[cell_y + i, cell_x + j]
+                price /= np.float32(cells * cells)
                 for i in range(size):
                     for j in range(size):
                         block[i * size + j] = pixels[y + i, x + j] - mean
@@ -194,7 +200,7 @@ def code_plane(bases, plane, quantiser, top, start):
                     low[i] -= guess[i]
                 for i in range(count):
                     coefficients[i] = _dot(transform[i], low, count) * inverse
-                _quantise(coefficients, scales, quantiser, gains, quantised)
+                _quantise(coefficients, scales, quantiser, price, gains, quantised)
             _add_levels(quantised, transform, scales, quantiser, guess)
             if mode & 1:
                 _transpose(guess, side)

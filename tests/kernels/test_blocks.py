@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from restore.kernels import blocks, walk
-from restore.tasks.compression import Codec, coding
+from restore.tasks.compression import Codec, coding, tuning
 from tests import reference
 from tests.tasks.compressed import RNG, coded
 
@@ -25,6 +25,7 @@ def test_quantising_and_rebuilding_equal_the_reference():
     codec, planes, number, shown, levels, sizes, modes = coded(72, 136, 3, 9.0)
     step, log_step = coding.step_of(number)
     assert max(sizes.ravel()) >= 2
+    prices = tuning.prices(planes, "eye")
     different = 0
     for plane in range(2):
         first = 2 * coding._start_of(planes[plane])
@@ -41,9 +42,10 @@ def test_quantising_and_rebuilding_equal_the_reference():
             coefficients, guess = reference.blocks.coefficients_of(
                 pixels[here] - mean, around, transform, codec.bases.predictors[number][kind], turned
             )
+            price = prices[plane, cell_y : cell_y + size // 8, cell_x : cell_x + size // 8].mean()
             own = levels[plane, start : start + len(scales)]
             wanted = reference.blocks.quantised(
-                coefficients, scales, codec.rates, codec.bias, log_step, step, coding.PRICE
+                coefficients, scales, codec.rates, codec.bias, log_step, step, price
             )
             different += not np.array_equal(own, wanted)
             again = reference.blocks.rebuilt(

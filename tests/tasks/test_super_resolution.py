@@ -8,7 +8,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
-from restore.learning.anchored import Plan, moments
+from restore.learning.anchored import LARGEST, Plan, moments, rounded
 from restore.learning.super_resolution import Checkpoint, learn_stages, learn_super_resolution
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.super_resolution import Cascade, super_resolve
@@ -45,6 +45,23 @@ def decibels(one, other):
 @pytest.fixture(scope="module")
 def learned():
     return learn_super_resolution([edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS)
+
+
+def test_regressions_are_rounded_to_equal_steps_that_a_byte_holds():
+    matrices = np.random.default_rng(3).standard_normal((20, 12, 9)).astype(np.float32)
+    matrices[4, 0, 2] = 400  # too large for the common step
+    whole, steps = rounded(matrices)
+    assert whole.dtype == np.int8 and np.abs(whole.astype(int)).max() == LARGEST
+    assert (np.abs(whole * steps[:, None] - matrices) <= 0.51 * steps[:, None]).all()
+    equal = np.delete(steps.ravel(), 4 * 9 + 2)
+    assert (equal == equal[0]).all() and steps[4, 2] > equal[0]
+
+
+def test_the_packaged_files_stay_small():
+    """They are most of what an installation downloads."""
+    sizes = {name: archive.packaged_path(name).stat().st_size for name in archive.packaged()}
+    assert sum(sizes.values()) <= 30e6
+    assert sizes["sr2"] + sizes["sr3"] + sizes["sr4"] <= 15e6
 
 
 # --- Kernels ----------------------------------------------------------------------------
