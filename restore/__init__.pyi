@@ -3,6 +3,7 @@ from .imaging.bands import Pool
 from .learning.super_resolution import learn_super_resolution
 from .sparse.dictionary import Dictionary
 from .sparse.dictionary_learning import learn_dictionary
+from .sparse.solve import solve
 from .tasks.compression import Extras, compress, decompress
 from .tasks.demosaicing import demosaic
 from .tasks.denoising import denoise
@@ -25,5 +26,6 @@ __all__ = [
     "inpaint",
     "learn_dictionary",
     "learn_super_resolution",
+    "solve",
     "super_resolve",
 ]
