@@ -25,6 +25,7 @@ from restore.learning import dictionaries
 from restore.sparse import dictionary_learning
 from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary
+from restore.sparse.dictionary_learning import Rules
 
 PATCH_SHAPE = (8, 8, 1)
 ATOMS, SPARSITY, PATCHES, TURNS = 256, 5, 200_000, 20
@@ -73,7 +74,9 @@ def against_time(run):
 
     lines = {}
     for method in ("ksvd", "online"):
-        next(dictionary_learning.iterate(drawn.patches[:5000], start, SPARSITY, method=method))
+        next(
+            dictionary_learning.iterate(drawn.patches[:5000], start, SPARSITY, rules=Rules(method))
+        )
         lines[f"restore, {method}"] = ours(run, drawn, start, method)
         print(f"  {method}: {lines[f'restore, {method}'][-1]}", file=sys.stderr)
     budget = lines["restore, ksvd"][-1][0]
@@ -119,7 +122,12 @@ def ours(run, drawn, start, method):
     """[(seconds, RMSE)] after every turn; the time of judging does not count."""
     points, seconds, began = [], 0.0, time.perf_counter()
     for turn in dictionary_learning.iterate(
-        drawn.patches, start, SPARSITY, iterations=TURNS, pool=Pool(run.threads), method=method
+        drawn.patches,
+        start,
+        SPARSITY,
+        iterations=TURNS,
+        pool=Pool(run.threads),
+        rules=Rules(method),
     ):
         seconds += time.perf_counter() - began
         points.append((seconds, judged(turn.dictionary.atoms, drawn)))
@@ -180,7 +188,7 @@ def planted(run, trials=50, turns=80):
             def found(trial, method=method, snr=snr):
                 atoms, signals = plant(np.random.default_rng(trial), snr)
                 learned = dictionary_learning.learn_dictionary(
-                    signals, (20, 1, 1), 50, 3, method=method, start="data", iterations=turns,
+                    signals, (20, 1, 1), 50, 3, rules=Rules(method), start="data", iterations=turns,
                     seed=trial, pool=Pool(1),
                 )  # fmt: skip
                 return np.sum(np.abs(atoms @ learned.atoms.T).max(axis=1) > 0.99)
@@ -235,7 +243,7 @@ def portraits(run):
             drawn = dictionaries.draw(pictures, shape, count, pool=Pool(run.threads))
             first = dictionary_learning.first_dictionary(drawn.patches, shape, atoms, "data")
             *_, turn = dictionaries.learn(
-                drawn, first, None, SPARSITY, iterations=turns, pool=Pool(run.threads)
+                drawn, first, SPARSITY, iterations=turns, pool=Pool(run.threads)
             )
             compared[kind] = turn.dictionary
         if side == PATCH_SHAPE[0]:

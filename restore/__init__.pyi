@@ -2,9 +2,10 @@ from .batch.report import compare
 from .imaging.bands import Pool
 from .learning.super_resolution import learn_super_resolution
 from .sparse.dictionary import Dictionary
-from .sparse.dictionary_learning import learn_dictionary
+from .sparse.dictionary_learning import Rules, learn_dictionary
 from .sparse.solve import solve
 from .tasks.compression import Extras, compress, decompress
+from .tasks.deconvolution import deblur
 from .tasks.demosaicing import demosaic
 from .tasks.denoising import denoise
 from .tasks.inpainting import find_defects, inpaint
@@ -16,10 +17,12 @@ __all__ = [
     "Dictionary",
     "Extras",
     "Pool",
+    "Rules",
     "__version__",
     "compare",
     "compress",
     "decompress",
+    "deblur",
     "demosaic",
     "denoise",
     "find_defects",

@@ -66,7 +66,7 @@ class Cluster:
     def draw(self, pictures, patch_shape, count, *, seed=0, mixed=False, pool=None):
         """As `restore.learning.dictionaries.draw`, in the order of the pictures."""
         if mixed:
-            raise ValueError("on a cluster --method is ksvd or mod: others learn batch after batch")
+            raise ValueError("on a cluster --method is ksvd or mod: online learns in batches")
         about = tuple(patch_shape), seed
         groups = bands.slices(len(pictures), PICTURES)
         offered = [

@@ -190,6 +190,7 @@ class DictionaryRun(_Run):
 
     def _learn_on(self, engine, pictures, names, resume):
         from restore.learning import dictionaries
+        from restore.sparse.dictionary_learning import Rules
 
         settings = self.settings
         start = time.perf_counter()
@@ -222,15 +223,12 @@ class DictionaryRun(_Run):
         turns = dictionaries.learn(
             drawn,
             dictionary,
-            pictures,
             sparsity,
             shape[0] * shape[1] * channels * ((sigma or 0) / 255) ** 2,
-            method=settings["method"],
-            rule=settings["coder"],
+            rules=Rules(settings["method"], settings["coder"]),
             iterations=settings["iterations"],
             done=done,
-            count=settings["patches"],
-            seed=settings["seed"],
+            reading=dictionaries.Reading(pictures, settings["patches"], settings["seed"]),
             pool=self.pool,
             summed=engine.summed,
         )
@@ -274,7 +272,7 @@ class DictionaryRun(_Run):
                 if settings["method"] == "online"
                 else settings["patches"],
                 seed=settings["seed"],
-                mixed=settings["method"] in ("online", "gradient"),
+                mixed=settings["method"] == "online",
                 pool=self.pool,
             )
         finally:

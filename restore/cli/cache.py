@@ -43,7 +43,7 @@ def _warm():
     restore.decompress(restore.compress(colour, codec=restore.Dictionary.load("colour")).data)
     restore.demosaic(colour[..., 0].copy(), "RGGB")
     patches = colour.reshape(-1, 16)
-    for rule in ("ormp", "fista"):
+    for coder in ("ormp", "fista"):
         restore.learn_dictionary(
-            patches, (4, 4, 1), 32, 2, 0.1, method="online", rule=rule, iterations=1
+            patches, (4, 4, 1), 32, 2, 0.1, rules=restore.Rules("online", coder), iterations=1
         )

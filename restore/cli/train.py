@@ -72,17 +72,17 @@ _MODELS = {
 )
 @click.option(
     "--method",
-    type=click.Choice(["ksvd", "mod", "online", "gradient"]),
+    type=click.Choice(["ksvd", "mod", "online"]),
     default="ksvd",
     show_default=True,
     help="How atoms are updated. online reads the pictures again in every turn.",
 )
 @click.option(
     "--coder",
-    type=click.Choice(["ormp", "omp", "fista", "ista"]),
+    type=click.Choice(["ormp", "omp", "fista"]),
     default="ormp",
     show_default=True,
-    help="How patches are coded; the last two by an l1 penalty that follows from --sigma.",
+    help="How patches are coded; fista by an l1 penalty that follows from --sigma.",
 )
 @click.option(
     "--iterations",

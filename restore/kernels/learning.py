@@ -15,7 +15,7 @@ def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energi
         gram += a^T a,   slope += a^T r,   energies_p = |r|^2
 
     The slope is the steepest descent of sum |x - a D|^2 / 2 over D, and the gram its
-    curvature: what the gradient rule, K-SVD and the method of optimal directions differ in
+    curvature: what K-SVD and the method of optimal directions differ in
     is how much of the curvature they heed (see `restore.sparse.dictionary_learning`).
 
     Parameters

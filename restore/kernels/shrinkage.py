@@ -1,4 +1,4 @@
-"""Sparse coding by iterative shrinkage: ISTA and FISTA."""
+"""Sparse coding by iterative shrinkage with momentum: FISTA."""
 
 import numpy as np
 
@@ -12,14 +12,14 @@ PRECISION = np.float32(1e-5)
 
 
 @kernel
-def shrink(patches, atoms_t, gram, penalty, step, accelerate, iterations, codes):
+def shrink(patches, atoms_t, gram, penalty, step, iterations, codes):
     """Minimise |x - a D|^2 / 2 + penalty |a|_1 for every patch x.
 
         a <- soft(y - step (y G - x D^T), step penalty),   soft(u, l) = sign(u) max(|u| - l, 0)
 
-    ISTA has y = a; FISTA goes on in the direction of the last change, y = a + momentum (a -
-    the a before), with t <- (1 + sqrt(1 + 4 t^2)) / 2 and momentum = (t before - 1) / t. A
-    patch whose gradient opposes the change starts its momentum anew.
+    y goes on from a in the direction of the last change, y = a + momentum (a - the a before),
+    with t <- (1 + sqrt(1 + 4 t^2)) / 2 and momentum = (t before - 1) / t. A patch whose gradient
+    opposes the change starts its momentum anew.
 
     Beck & Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
     problems", SIAM J. Imaging Sciences 2(1), 2009, section 4; the restart is O'Donoghue &
@@ -32,7 +32,6 @@ def shrink(patches, atoms_t, gram, penalty, step, accelerate, iterations, codes)
     gram : (n_atoms, n_atoms) float32
     penalty : float32
     step : float32, at most 1 / largest eigenvalue of the gram
-    accelerate : bool, FISTA
     iterations : int, at most
     codes : (n_patches, n_atoms) float32, written
     """
@@ -63,9 +62,7 @@ def shrink(patches, atoms_t, gram, penalty, step, accelerate, iterations, codes)
             for p in range(count):
                 if not busy[p]:
                     continue
-                age = np.float32(1)
-                if accelerate:
-                    age = (np.float32(1) + np.sqrt(np.float32(1) + 4 * ages[p] * ages[p])) / 2
+                age = (np.float32(1) + np.sqrt(np.float32(1) + 4 * ages[p] * ages[p])) / 2
                 momentum = (ages[p] - np.float32(1)) / age
                 ages[p] = age
                 code, point = codes[start + p], points[p]

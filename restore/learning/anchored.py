@@ -40,8 +40,10 @@ FOLDS = COPIES - 1
 #: Ridges tried for each anchor, in parts of the mean energy of an anchor's windows.
 RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
 
-#: Regressions are rounded to integers up to this, which costs less than 0.002 dB.
-LEVELS = 31
+#: Regressions are rounded to multiples of this part of a stage's root mean square, which costs
+#: less than 0.005 dB: features are white, so every coefficient deserves the same step, and equal
+#: steps leave small integers that pack well. Where the largest would not fit, steps are longer.
+STEP, LARGEST = 0.25, 127
 
 #: Added to a photo's mean square error before it divides the weight of its windows.
 EVEN = 1e-5
@@ -116,7 +118,7 @@ def learn_stage(examples, plan, seed, pool=None):
     normal = _normal_equations(examples, plan, features, sorting, anchors, pool)
 
     def made(matrices):
-        steps = half(np.abs(matrices).max(axis=1) / LEVELS + 1e-7)
+        regressions, steps = rounded(matrices)
         return Stage(
             step=examples.scale if plan.high else 1,
             side=plan.side,
@@ -125,7 +127,7 @@ def learn_stage(examples, plan, seed, pool=None):
             sorting=sorting,
             anchors=anchors,
             features=features,
-            regressions=np.rint(matrices / steps[:, None]).astype(np.int8),
+            regressions=regressions,
             steps=steps,
         )
 
@@ -242,6 +244,25 @@ def _examples(small, large, enlarged, scale, plan):
     patches = np.empty((len(windows), plan.patch**2), np.float32)
     turned_patches(missing, poses(plan.patch), turns, scale, plan.patch, columns, patches)
     return windows[vary], patches[vary]
+
+
+def rounded(matrices):
+    """Regressions as a file holds them.
+
+    Parameters
+    ----------
+    matrices : (n_anchors, n_features, patch**2) float32 ndarray
+
+    Returns
+    -------
+    regressions : (n_anchors, n_features, patch**2) int8 ndarray
+    steps : (n_anchors, patch**2) float32 ndarray
+        What one unit stands for.
+    """
+    least = max(STEP * float(np.sqrt(np.mean(matrices**2))), 1e-7)
+    steps = half(np.maximum(least, np.abs(matrices).max(axis=1) / LARGEST))
+    whole = np.rint(matrices / steps[:, None])
+    return np.clip(whole, -LARGEST, LARGEST).astype(np.int8), steps
 
 
 def moments(side, width):

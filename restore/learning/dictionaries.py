@@ -305,19 +305,34 @@ def _shuffled(gathered, rng, pool):
     )
 
 
+class Reading(NamedTuple):
+    """Pictures that online learning reads again in every turn.
+
+    Attributes
+    ----------
+    pictures : sequence
+        As for `stream`.
+    count : int, optional
+        Patches that a turn sees; all by default.
+    seed : int
+        As for `draw`.
+    """
+
+    pictures: object
+    count: int | None = None
+    seed: int = 0
+
+
 def learn(
     drawn,
     dictionary,
-    pictures=None,
     sparsity=None,
     tolerance=0.0,
     *,
-    method="ksvd",
-    rule="ormp",
+    rules=dictionary_learning.BY_KSVD,
     iterations=20,
     done=0,
-    count=None,
-    seed=0,
+    reading=None,
     pool=None,
     summed=None,
 ):
@@ -328,15 +343,13 @@ def learn(
     drawn : Draw
     dictionary : Dictionary
         To start from, or that another run ended its turn `done` with.
-    pictures : sequence, optional
-        As for `stream`: for ``method="online"``, which reads them again in every turn.
-    sparsity, tolerance, method, rule
+    sparsity, tolerance, rules
         As for `restore.learn_dictionary`.
     iterations : int
         Turns, the `done` ones counted.
-    count : int, optional
-        Patches that a turn of online learning sees; all by default.
-    seed, pool
+    reading : Reading, optional
+        What online learning learns from; those drawn by default.
+    pool
         As for `draw`.
     summed : callable, optional
         As for `restore.sparse.dictionary_learning.learn_turn`.
@@ -351,21 +364,24 @@ def learn(
             f"{dictionary.n_atoms} atoms: more pictures or fewer atoms"
         )
     shape = dictionary.patch_shape
-    share = min(1.0, count / drawn.available) if count else 1.0
+    streamed = rules.method == "online" and reading is not None
     for turn in range(done, iterations):
-        if method == "online" and pictures is not None:
-            batches = stream(pictures, shape, share, turn=turn, seed=seed, pool=pool)
+        if streamed:
+            share = min(1.0, reading.count / drawn.available) if reading.count else 1.0
+            batches = stream(
+                reading.pictures, shape, share, turn=turn, seed=reading.seed, pool=pool
+            )
         elif summed:
             batches = [drawn.patches]
         else:
-            batches = dictionary_learning.batches(drawn.patches, method)
+            batches = dictionary_learning.batches(drawn.patches, rules.method)
         learned = dictionary_learning.learn_turn(
             batches, dictionary, sparsity, tolerance, bands.part(pool, turn, iterations),
-            method=method, rule=rule, summed=summed,
+            rules=rules, summed=summed,
         )  # fmt: skip
         dictionary = learned.dictionary
         yield learned
-        if method == "gradient" or (method == "online" and pictures is None):
+        if rules.method == "online" and not streamed:
             bands.tell(pool, "learning", turn + 1, iterations)
 
 

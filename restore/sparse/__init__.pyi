@@ -1,6 +1,6 @@
 from .coding import Codes, code, code_l1, reconstruct
 from .dictionary import Dictionary, overcomplete_dct
-from .dictionary_learning import learn_dictionary
+from .dictionary_learning import Rules, learn_dictionary
 from .estimators import KSVD, OnlineDictionaryLearning
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "Codes",
     "Dictionary",
     "OnlineDictionaryLearning",
+    "Rules",
     "code",
     "code_l1",
     "learn_dictionary",

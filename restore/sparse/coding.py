@@ -127,7 +127,6 @@ def code_l1(
     dictionary: Dictionary,
     penalty: float,
     *,
-    rule: Literal["fista", "ista"] = "fista",
     iterations: int = 2000,
     pool: Pool | None = None,
 ) -> Codes:
@@ -142,8 +141,6 @@ def code_l1(
     dictionary : Dictionary
     penalty : float
         In the unit of the patches.
-    rule : {"fista", "ista"}
-        With momentum or without; the codes are the same, the latter's later.
     iterations : int
         At most.
     pool
@@ -172,8 +169,6 @@ def code_l1(
     array([[ 2.5, -1.5]], dtype=float32)
     """
     signals = _checked(patches, dictionary)
-    if rule not in ("fista", "ista"):
-        raise ValueError(f"expected rule 'fista' or 'ista', got {rule!r}")
     if not penalty >= 0:
         raise ValueError(f"expected a penalty that is not negative, got {penalty}")
     if not np.isfinite(signals).all():
@@ -185,7 +180,7 @@ def code_l1(
         full = np.empty((len(signals[band]), dictionary.n_atoms), np.float32)
         shrinkage.shrink(
             signals[band], dictionary.atoms_t, dictionary.gram, np.float32(penalty),
-            np.float32(step), rule == "fista", iterations, full,
+            np.float32(step), iterations, full,
         )  # fmt: skip
         return _sparse(full)
 

@@ -4,9 +4,6 @@ With the codes a fixed, the error sum |x - a D|^2 / 2 has the slope -S over the 
 sum a^T r of the residuals r = x - a D, and the curvature G = sum a^T a. The rules differ in how
 much of the curvature they heed before the atoms are brought back to unit length:
 
-- ``"gradient"``: D <- D + S / (largest eigenvalue of G), after every small batch of patches.
-  Olshausen & Field, "Emergence of simple-cell receptive field properties by learning a sparse
-  code for natural images", Nature 381, 1996, and Vision Research 37(23), 1997.
 - ``"ksvd"``: D <- D + w S / (diagonal of G). With w = 1 this is the approximate K-SVD of
   Rubinstein, Zibulevsky & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step
   towards the singular vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing
@@ -50,7 +47,26 @@ BATCH, BATCH_BAND = 2048, 512
 #: How far K-SVD goes, in parts of the way to the least error with fixed codes.
 OVERSHOOT = 1.5
 
-METHODS = ("ksvd", "mod", "online", "gradient")
+METHODS = ("ksvd", "mod", "online")
+
+
+class Rules(NamedTuple):
+    """How a dictionary is learned; see the module.
+
+    Attributes
+    ----------
+    method : {"ksvd", "mod", "online"}
+        How atoms are updated.
+    coder : {"ormp", "omp", "fista"}
+        How patches are coded; the last with the l1 penalty that the tolerance stands for, see
+        `l1_penalty`.
+    """
+
+    method: str = "ksvd"
+    coder: str = "ormp"
+
+
+BY_KSVD = Rules()
 
 
 class Sums(NamedTuple):
@@ -110,8 +126,7 @@ def learn_dictionary(
     sparsity=None,
     tolerance=0.0,
     *,
-    method="ksvd",
-    rule="ormp",
+    rules=BY_KSVD,
     start="dct",
     iterations=20,
     seed=0,
@@ -130,11 +145,8 @@ def learn_dictionary(
     tolerance : float
         Residual energy of a patch at which it needs no more atoms. One of `sparsity`
         and `tolerance` must be given.
-    method : {"ksvd", "mod", "online", "gradient"}
-        How atoms are updated; see the module.
-    rule : {"ormp", "omp", "fista", "ista"}
-        How patches are coded; the latter two with the l1 penalty that `tolerance` stands
-        for, see `l1_penalty`.
+    rules : Rules
+        How atoms are updated and patches coded.
     start : {"dct", "data"} or Dictionary
         First atoms: an overcomplete cosine transform, patches drawn at random, or another
         dictionary (cut, or filled up with patches, to `n_atoms`).
@@ -172,11 +184,11 @@ def learn_dictionary(
     """
     patches = np.ascontiguousarray(patches, dtype=np.float32)
     first = first_dictionary(patches, patch_shape, n_atoms, start, seed)
-    turns = iterate(patches, first, sparsity, tolerance, iterations, pool, method=method, rule=rule)
+    turns = iterate(patches, first, sparsity, tolerance, iterations, pool, rules=rules)
     learned = first
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
-        if method in ("online", "gradient"):  # others tell how far they are within a turn
+        if rules.method == "online":  # others tell how far they are within a turn
             bands.tell(pool, "learning", done, iterations)
     return learned
 
@@ -253,7 +265,7 @@ def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
 
 
 def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, pool=None, *,
-            method="ksvd", rule="ormp"):  # fmt: skip
+            rules=BY_KSVD):  # fmt: skip
     """The turns of learning, one at a time; parameters as in `learn_dictionary`.
 
     Yields
@@ -265,8 +277,8 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, po
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
     for number in range(iterations):
         turn = learn_turn(
-            batches(patches, method), dictionary, sparsity, tolerance,
-            bands.part(pool, number, iterations), method=method, rule=rule,
+            batches(patches, rules.method), dictionary, sparsity, tolerance,
+            bands.part(pool, number, iterations), rules=rules,
         )  # fmt: skip
         dictionary = turn.dictionary
         yield turn
@@ -274,22 +286,22 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, po
 
 def batches(patches, method):
     """Cut `patches` into what `method` learns from between two updates of the atoms."""
-    size = BATCH if method in ("online", "gradient") else len(patches)
+    size = BATCH if method == "online" else len(patches)
     return (patches[batch] for batch in bands.slices(len(patches), size))
 
 
 def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=None, *,
-               method="ksvd", rule="ormp", summed=None):  # fmt: skip
+               rules=BY_KSVD, summed=None):  # fmt: skip
     """One turn over all patches.
 
     Parameters
     ----------
     patch_batches : iterable of (n, patch_dim) float32 ndarrays
         The atoms are updated after each; only one is held.
-    dictionary, sparsity, tolerance, pool, method, rule
+    dictionary, sparsity, tolerance, pool, rules
         As in `learn_dictionary`.
     summed : callable, optional
-        In place of the function `summed` here, for patches that are elsewhere.
+        In place of `summed_here`, for patches that are held elsewhere.
 
     Returns
     -------
@@ -297,11 +309,10 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     """
     if sparsity is None and not tolerance > 0:
         raise ValueError("give a sparsity (most atoms a patch) or a tolerance (residual energy)")
-    if method not in METHODS:
-        raise ValueError(f"expected method {', '.join(METHODS)}, got {method!r}")
-    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, rule=rule)
-    in_batches = method in ("online", "gradient")
-    step, stage = (BATCH_BAND, None) if in_batches else (BAND, "learning")
+    if rules.method not in METHODS:
+        raise ValueError(f"expected method {', '.join(METHODS)}, got {rules.method!r}")
+    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, coder=rules.coder)
+    step, stage = (BATCH_BAND, None) if rules.method == "online" else (BAND, "learning")
     uses = np.zeros(dictionary.n_atoms, np.int64)
     energy, count, memory = 0.0, 0, []
     for patches in patch_batches:
@@ -309,7 +320,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
         uses += sums.uses
         energy += sums.energy
         count += sums.count
-        dictionary = updated(dictionary, sums, method, memory)
+        dictionary = updated(dictionary, sums, rules.method, memory)
     if count == 0:
         raise ValueError("there are no patches to learn from")
     atoms = dictionary.atoms.copy()
@@ -331,7 +342,7 @@ def updated(dictionary, sums, method="ksvd", memory=None):
     dictionary : Dictionary
     sums : Sums
         Of patches that were coded over `dictionary`.
-    method : {"ksvd", "mod", "online", "gradient"}
+    method : {"ksvd", "mod", "online"}
     memory : list, optional
         What ``"online"`` knows of the patches before these, changed in place; empty at first.
 
@@ -345,7 +356,7 @@ def updated(dictionary, sums, method="ksvd", memory=None):
             _remember(memory, sums.gram, sums.slope, atoms)
             kernels.descend(*memory, atoms)
         else:
-            update = {"ksvd": _ksvd, "mod": _mod, "gradient": _gradient}[method]
+            update = {"ksvd": _ksvd, "mod": _mod}[method]
             atoms += update(sums.gram, sums.slope)
     lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
     atoms = np.where(lengths > 0, atoms / np.where(lengths > 0, lengths, 1), dictionary.atoms)
@@ -430,11 +441,11 @@ def pairwise(parts, add):
     return total
 
 
-def _code(patches, dictionary, sparsity, tolerance, rule):
-    if rule in ("fista", "ista"):
+def _code(patches, dictionary, sparsity, tolerance, coder):
+    if coder == "fista":
         penalty = l1_penalty(tolerance, dictionary)
-        return coding.code_l1(patches, dictionary, penalty, rule=rule, pool=Pool(1))
-    return coding.code(patches, dictionary, sparsity, tolerance, rule=rule, pool=Pool(1))
+        return coding.code_l1(patches, dictionary, penalty, pool=Pool(1))
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=coder, pool=Pool(1))
 
 
 def l1_penalty(tolerance, dictionary):
@@ -458,11 +469,6 @@ def _ksvd(gram, slope):
 def _mod(gram, slope):
     # atoms that no patch uses stay; those that are always used together share the step
     return np.linalg.lstsq(gram, slope, rcond=1e-7)[0]
-
-
-def _gradient(gram, slope):
-    largest = np.linalg.eigvalsh(gram)[-1]
-    return slope / largest if largest > 0 else np.zeros_like(slope)
 
 
 def _remember(memory, gram, slope, atoms):

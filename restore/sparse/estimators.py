@@ -379,7 +379,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
                 told = self._filled(signals, known, dictionary, stop)
             turn = dictionary_learning.learn_turn(
                 dictionary_learning.batches(told, "online"), dictionary, *stop, self._pool(),
-                method="online",
+                rules=dictionary_learning.Rules("online"),
             )  # fmt: skip
             dictionary = turn.dictionary
         return dictionary

@@ -92,11 +92,10 @@ def test_the_scheduler_goes_away_and_a_run_without_it_goes_on(tmp_path, photos):
     assert output.read_bytes() == (tmp_path / "whole.npz").read_bytes()
 
 
-@pytest.mark.parametrize("method", ["online", "gradient"])
-def test_rules_that_learn_batch_after_batch_are_refused(tmp_path, photos, method):
+def test_online_learning_is_refused(tmp_path, photos):
     there = Started(tmp_path, 1)
     try:
-        asked = "--scheduler", there.address, "--method", method
+        asked = "--scheduler", there.address, "--method", "online"
         found = train(*arguments(photos, tmp_path / "there.npz", *asked))
     finally:
         there.close()

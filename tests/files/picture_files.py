@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import tifffile
+from PIL import Image
 
 from restore.files import reading, writing
 from restore.files.picture import to_depth, to_unit
@@ -38,3 +39,16 @@ def saved_by_tifffile(samples, **options):
     file = io.BytesIO()
     tifffile.imwrite(file, samples, metadata=None, **options)
     return file.getvalue()
+
+
+def round_trip(picture, name, **options):
+    return read(encode(picture, name, **options))
+
+
+def exif_block(orientation=1):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    exif[0x010F] = "Maker"
+    exif[0x8769] = {0x9003: "2001:02:03 04:05:06", 0xA002: 5, 0xA003: 7}
+    exif[0x8825] = {1: "N", 2: (48.0, 30.0, 0.0)}
+    return exif.tobytes()[6:]

@@ -3,7 +3,7 @@ import pytest
 
 from restore.imaging.bands import Pool
 from restore.imaging.resize import resize, taps
-from tests.reference import resized as literal
+from tests.reference.resize import resized as literal
 
 SIZES = [(7, 9), (14, 18), (21, 5), (3, 4), (1, 1), (12, 9)]
 

@@ -48,7 +48,12 @@ def test_every_kernel_is_compiled_once(channels):
         coding.code_l1(given, dictionary, np.float64(0.1))
         for method in dictionary_learning.METHODS:
             dictionary_learning.learn_dictionary(
-                given, (4, 4, channels), 32, np.int64(3), method=method, iterations=1
+                given,
+                (4, 4, channels),
+                32,
+                np.int64(3),
+                rules=dictionary_learning.Rules(method),
+                iterations=1,
             )
     for name in MODULES:
         module = importlib.import_module(f"restore.kernels.{name}")

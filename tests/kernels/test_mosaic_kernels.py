@@ -41,14 +41,14 @@ def test_tentative_rows(scene):
     mosaic = scene[0]
     found = np.zeros(SHAPE, np.float32)
     kernels.tentative_rows(mosaic, found)
-    close(found, np.array([reference.tentative(row) for row in np.float64(mosaic)]), 2)
+    close(found, np.array([reference.mosaic.tentative(row) for row in np.float64(mosaic)]), 2)
 
 
 def test_residual_rows(scene):
     mosaic = scene[0]
     found = np.zeros(SHAPE, np.float32)
     kernels.residual_rows(mosaic, found)
-    expected = np.array([reference.residual_interpolated(row) for row in np.float64(mosaic)])
+    expected = np.array([reference.mosaic.residual_interpolated(row) for row in np.float64(mosaic)])
     close(found, expected, 14, 1e-4)
 
 
@@ -56,17 +56,17 @@ def test_green_difference_and_bilinear_chroma(scene):
     mosaic, colour, other = scene
     found = np.zeros(SHAPE, np.float32)
     kernels.green_difference(mosaic, colour[0], other[2], found)
-    close(found, reference.green_differences(np.float64(mosaic), colour[0], other[2]), 7)
+    close(found, reference.mosaic.green_differences(np.float64(mosaic), colour[0], other[2]), 7)
     planes = np.zeros((3, *SHAPE), np.float32)
     kernels.chroma_bilinear(mosaic, found, planes)
-    close(planes, reference.colours_from_differences(np.float64(mosaic), found), 8)
+    close(planes, reference.mosaic.colours_from_differences(np.float64(mosaic), found), 8)
 
 
 def test_chroma_residual(scene):
     mosaic, colour, _ = scene
     found = np.zeros((3, *SHAPE), np.float32)
     kernels.chroma_residual(mosaic, colour[1], found)
-    expected = reference.guided_chroma(np.float64(mosaic), np.float64(colour[1]))
+    expected = reference.mosaic.guided_chroma(np.float64(mosaic), np.float64(colour[1]))
     close(found[::2], expected[::2], 14, 1e-4)
 
 
@@ -74,7 +74,7 @@ def test_missing_colours_and_back(scene):
     mosaic, colour, _ = scene
     missing = np.zeros((2, *SHAPE), np.float32)
     regression.missing_colours(colour, missing)
-    assert np.array_equal(missing, reference.missing_of(colour).astype(np.float32))
+    assert np.array_equal(missing, reference.regression.missing_of(colour).astype(np.float32))
     again = np.zeros_like(colour)
     regression.full_colour(mosaic, missing, again)
     assert np.array_equal(again, colour)
@@ -119,8 +119,8 @@ def test_local_and_region_features(estimates, i, j):
     upright = [green[y + 1, x] - green[y - 1, x] for y, x in near]
     a, b, c = np.dot(across, across), np.dot(upright, upright), np.dot(across, upright)
     apart = np.abs(missing - other)
-    distance = reference.cell_sum(np.sum(apart**2, axis=0), i, j, 2)
-    explained = reference.second_differences_explained(mosaic, missing, i, j, 2)
+    distance = reference.regression.cell_sum(np.sum(apart**2, axis=0), i, j, 2)
+    explained = reference.regression.second_differences_explained(mosaic, missing, i, j, 2)
     expected = [
         (a + SMALL) / (b + SMALL),
         c / (a + b + SMALL),
@@ -136,7 +136,7 @@ def test_local_and_region_features(estimates, i, j):
 
     region = np.zeros((9, *SHAPE), np.float32)
     regression.region_features(mosaic, missing, other, region)
-    explained = reference.second_differences_explained(mosaic, missing, i, j, 8)
+    explained = reference.regression.second_differences_explained(mosaic, missing, i, j, 8)
     steps = np.zeros(SHAPE)
     for y in range(2, SHAPE[0] - 2):
         for x in range(2, SHAPE[1] - 2):
@@ -152,11 +152,11 @@ def test_local_and_region_features(estimates, i, j):
     levels[2, 1::2, 1::2] = (mosaic - missing[0])[1::2, 1::2]
     row = 2 * (i % 2)
     expected = [
-        reference.cell_sum(np.sum(apart**2, axis=0), i, j, 8),
-        reference.cell_sum(steps, i, j, 8),
+        reference.regression.cell_sum(np.sum(apart**2, axis=0), i, j, 8),
+        reference.regression.cell_sum(steps, i, j, 8),
         *(both * abs(both) / (own * guide + TINY) for own, guide, both in explained),
         *((own + guide - 2 * both) / (guide + SMALL) for own, guide, both in explained),
-        *(reference.cell_sum(levels[k], i, j, 2) for k in (row, 2 - row, 1)),
+        *(reference.regression.cell_sum(levels[k], i, j, 2) for k in (row, 2 - row, 1)),
     ]
     np.testing.assert_allclose(region[:, i, j], expected, rtol=2e-3, atol=1e-5)
 
@@ -223,7 +223,7 @@ def test_completed_groups(scene, colours, error):
     total, weight = np.zeros((3, *SHAPE), np.float32), np.zeros(SHAPE, np.float32)
     measured = Mosaic(mosaic, np.float32(error), colours, estimate, means, np.float32(0.03))
     complete(shown, measured, places, 4, 0, total, weight)
-    expected = reference.completed_groups(
+    expected = reference.completion.completed_groups(
         shown, estimate, variances, mosaic, error, colours, places, 4, 0.03
     )
     covered = weight > 0

@@ -36,7 +36,8 @@ def test_equals_the_literal_one(rule, sparsity, tolerance):
     atoms, patches = dictionary(), signals(120)
     codes = coding.code(patches, atoms, sparsity, tolerance, rule=rule)
     literal = [
-        reference.pursued(patch, atoms.atoms, sparsity, tolerance, rule=rule) for patch in patches
+        reference.pursuit.pursued(patch, atoms.atoms, sparsity, tolerance, rule=rule)
+        for patch in patches
     ]
     assert_same(codes, literal)
 
@@ -155,5 +156,5 @@ def test_no_patches_give_no_codes():
 def test_reconstruct_equals_the_literal_one():
     atoms = dictionary()
     codes = coding.code(signals(), atoms, 7, 1.0)
-    literal = reference.reconstructed(*codes, atoms.atoms)
+    literal = reference.pursuit.reconstructed(*codes, atoms.atoms)
     assert np.allclose(coding.reconstruct(codes, atoms), literal, atol=1e-5)

@@ -7,6 +7,7 @@ from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse import coding, dictionary_learning
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
+from restore.sparse.dictionary_learning import Rules
 from tests import reference
 
 
@@ -45,7 +46,7 @@ def test_k_svd_equals_the_literal_one():
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     codes = full(coding.code(signals, start, 4), 30)
     turn = next(dictionary_learning.iterate(signals, start, 4))
-    expected = reference.updated_atoms(
+    expected = reference.learning.updated_atoms(
         signals, codes, start.atoms, overshoot=dictionary_learning.OVERSHOOT
     )
     overlaps = np.sum(expected * turn.dictionary.atoms, 1)
@@ -73,7 +74,7 @@ def test_mod_is_the_least_squares_fit():
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     codes = full(coding.code(signals, start, 4), 30)
     fitted = unit(np.linalg.lstsq(codes, signals, rcond=None)[0])
-    turn = next(dictionary_learning.iterate(signals, start, 4, method="mod"))
+    turn = next(dictionary_learning.iterate(signals, start, 4, rules=Rules("mod")))
     assert np.abs(np.sum(fitted * turn.dictionary.atoms, 1)).min() > 1 - 1e-5
 
 
@@ -94,7 +95,7 @@ def test_the_online_descent_equals_the_literal_one():
     codes = rng.standard_normal((200, 12)) * (rng.random((200, 12)) < 0.3)
     signals, atoms = rng.standard_normal((200, 20)), unit(rng.standard_normal((12, 20)))
     gram, cross = codes.T @ codes, codes.T @ signals
-    expected = reference.descended_atoms(gram, cross, atoms)
+    expected = reference.learning.descended_atoms(gram, cross, atoms)
     kernels.descend(gram, cross, atoms)
     assert np.allclose(atoms, expected, atol=1e-10)
 
@@ -109,8 +110,8 @@ def test_the_approximate_update_is_nearly_the_exact_one():
         return np.square(signals - full(refit, 30) @ atoms).sum()
 
     before = error(start.atoms)
-    exact = error(reference.updated_atoms(signals, codes, start.atoms, exact=True))
-    approximate = error(reference.updated_atoms(signals, codes, start.atoms))
+    exact = error(reference.learning.updated_atoms(signals, codes, start.atoms, exact=True))
+    approximate = error(reference.learning.updated_atoms(signals, codes, start.atoms))
     assert exact < before
     assert before - approximate > 0.8 * (before - exact)
 
@@ -124,7 +125,7 @@ def test_atoms_with_no_users_stay_until_they_are_replaced(method, monkeypatch):
     signals[:, 0] = 0
     monkeypatch.setattr(dictionary_learning, "_replace", lambda *_: 0)
     turn = next(
-        dictionary_learning.iterate(signals, Dictionary(atoms, (20, 1, 1)), 1, method=method)
+        dictionary_learning.iterate(signals, Dictionary(atoms, (20, 1, 1)), 1, rules=Rules(method))
     )
     assert turn.uses[5] == 0 and np.allclose(turn.dictionary.atoms[5], atoms[5], atol=1e-6)
 
@@ -142,17 +143,17 @@ def test_a_planted_dictionary_is_found(snr, at_least):
 def test_the_error_falls(method):
     _, signals = planted(snr=20, count=5000)
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 50, "data")
-    turns = list(dictionary_learning.iterate(signals, start, 3, iterations=25, method=method))
+    turns = list(dictionary_learning.iterate(signals, start, 3, iterations=25, rules=Rules(method)))
     errors = [turn.rmse for turn in turns]
-    assert errors[-1] < (0.9 if method == "gradient" else 0.6) * errors[0]
+    assert errors[-1] < 0.6 * errors[0]
     assert (np.diff(errors) < 0.05 * errors[0]).all()
 
 
-@pytest.mark.parametrize("rule", ["omp", "ormp", "ista", "fista"])
+@pytest.mark.parametrize("rule", ["omp", "ormp", "fista"])
 def test_the_error_falls_with_any_coder(rule):
     _, signals = planted(snr=20)
     learned = dictionary_learning.learn_dictionary(
-        signals, (20, 1, 1), 50, 3, 0.05, rule=rule, start="data", iterations=4
+        signals, (20, 1, 1), 50, 3, 0.05, rules=Rules(coder=rule), start="data", iterations=4
     )
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 50, "data")
 
@@ -176,7 +177,13 @@ def test_threads_change_nothing(method):
 
     def learn(threads):
         return dictionary_learning.learn_dictionary(
-            signals, (4, 4, 1), 32, sparsity=3, iterations=3, method=method, pool=Pool(threads)
+            signals,
+            (4, 4, 1),
+            32,
+            sparsity=3,
+            iterations=3,
+            rules=Rules(method),
+            pool=Pool(threads),
         ).atoms.tobytes()
 
     assert len({learn(threads) for threads in (1, 2, 4)}) == 1
@@ -230,9 +237,9 @@ def test_starts():
         ({"n_atoms": 101}, "too few for 101 atoms"),
         ({"n_atoms": 101, "start": "data"}, "too few for 101 atoms"),
         ({"start": "svd"}, "expected start"),
-        ({"method": "svd"}, "expected method"),
-        ({"rule": "lars"}, "expected rule"),
-        ({"rule": "fista"}, "needs a tolerance"),
+        ({"rules": Rules("svd")}, "expected method"),
+        ({"rules": Rules(coder="lars")}, "expected rule"),
+        ({"rules": Rules(coder="fista")}, "needs a tolerance"),
         ({"start": overcomplete_dct(9, (3, 3, 1))}, r"\(3, 3, 1\), not \(20, 1, 1\)"),
         ({"patch_shape": (8, 8, 1)}, "are not"),
         ({"patch_shape": (4, 5)}, r"expected a patch shape \(height, width, 1 or 3\)"),

@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from restore.sparse import KSVD, OnlineDictionaryLearning, code, learn_dictionary
+from restore.sparse import KSVD, OnlineDictionaryLearning, Rules, code, learn_dictionary
 from restore.sparse.dictionary import Dictionary
 
 BOTH = pytest.mark.parametrize("estimator", [KSVD, OnlineDictionaryLearning])
@@ -43,7 +43,9 @@ def test_fit_is_learning_a_dictionary(estimator, method):
     signals = planted()[1]
     signals /= 1.1 * np.abs(signals).max()
     start = Dictionary(planted(seed=5)[0], (12, 1, 1))
-    learned = learn_dictionary(signals, (12, 1, 1), 16, 2, method=method, start=start, iterations=4)
+    learned = learn_dictionary(
+        signals, (12, 1, 1), 16, 2, rules=Rules(method), start=start, iterations=4
+    )
     fitted = estimator(16, n_nonzero_coefs=2, max_iter=4, dict_init=start.atoms).fit(signals)
     assert np.array_equal(fitted.components_, learned.atoms)
     assert fitted.n_iter_ == 4

@@ -26,7 +26,7 @@ def test_matches_are_the_nearest_patches(side, reach, size):
     kernels.match(plane, rows, columns, side, reach, places)
     corners = [(row, column) for row in rows for column in columns]
     for found, corner in zip(places, corners, strict=True):
-        wanted = reference.nearest_patches(plane, corner, side, reach, size)
+        wanted = reference.groups.nearest_patches(plane, corner, side, reach, size)
         assert set(zip(*np.divmod(found, 44), strict=True)) == set(wanted)
 
 
@@ -44,7 +44,7 @@ def test_coding_follows_the_equations(use_pilot):
     grouping = groups.Grouping(side=4, size=20, reach=9, stride=3)
     places = groups.find(plane, grouping, pool=Pool(1))
     coded = groups.code(plane, variances, places, 4, pilot=pilot, threshold=2.0, pool=Pool(1))
-    wanted = reference.coded_groups(plane, pilot, variances, np.concatenate(places), 4, 2.0)
+    wanted = reference.groups.coded_groups(plane, pilot, variances, np.concatenate(places), 4, 2.0)
     np.testing.assert_allclose(coded, wanted, atol=2e-5)
 
 
@@ -86,7 +86,7 @@ def test_window_sums_follow_the_equation(direction):
     plane = RNG(0).random((9, 12)).astype(np.float32)
     sums = np.empty((5, 12), np.float32)
     kernels.window_sums(plane, 3, direction, 4, sums)
-    wanted = reference.window_sums(plane, 3, direction)[4:]
+    wanted = reference.groups.window_sums(plane, 3, direction)[4:]
     np.testing.assert_allclose(sums, wanted, rtol=1e-6)
 
 
@@ -107,7 +107,9 @@ def test_samples_without_a_distance_are_never_matched_nor_written_beyond(share, 
     room = np.full((9 + 9, 30), -7, np.int32)
     with np.errstate(all="ignore"):
         kernels.match(plane, rows, columns, 4, 6, room[:9])
-        wanted = [reference.nearest_patches(plane, (y, x), 4, 6, 30) for y in rows for x in columns]
+        wanted = [
+            reference.groups.nearest_patches(plane, (y, x), 4, 6, 30) for y in rows for x in columns
+        ]
     assert (room[9:] == -7).all()
     for found, corners in zip(room[:9], wanted, strict=True):
         assert sorted(zip(*np.divmod(found, 26), strict=True)) == sorted(corners)

@@ -37,7 +37,7 @@ def test_pursuit_equals_the_literal_one(channels, sparsity, tolerance):
     codes, means = masked.code(patches, atoms, sparsity, tolerance, constants=channels > 0)
     assert means.shape == (80, channels)
     for p, patch in enumerate(patches):
-        support, coefficients, constants = reference.pursued_known(
+        support, coefficients, constants = reference.masked.pursued_known(
             patch, np.isfinite(patch), atoms.atoms, channels, sparsity, tolerance
         )
         assert list(codes.indices[p, : codes.counts[p]]) == support
@@ -150,7 +150,7 @@ def full(codes, n_atoms):
 @pytest.mark.parametrize("channels", [0, 1, 3])
 def test_k_svd_equals_the_literal_one(channels):
     _, known, residuals, codes, dictionary = coded(channels)
-    expected, values = reference.updated_known_atoms(
+    expected, values = reference.masked.updated_known_atoms(
         residuals, known, full(codes, 30), dictionary.atoms, channels, 3
     )
     atoms = dictionary.atoms.copy()

@@ -49,18 +49,20 @@ def test_extract_and_aggregate_equal_the_literal_ones(channels):
     image, patch_shape = scene(11, 14, channels), (4, 3, channels)
     rows, columns = np.array([0, 2, 7]), np.array([0, 1, 5, 11])
     patches = patching.extract(image, patch_shape, rows, columns)
-    assert np.array_equal(patches, reference.extracted(image, patch_shape, rows, columns))
+    assert np.array_equal(patches, reference.patches.extracted(image, patch_shape, rows, columns))
     weights = np.random.default_rng(1).random(len(patches)).astype(np.float32)
     total, weight = np.zeros_like(image), np.zeros(image.shape[:2], np.float32)
     patching.aggregate(patches, weights, patch_shape, rows, columns, total, weight)
-    literal = reference.aggregated(patches, weights, patch_shape, rows, columns, image.shape)
+    literal = reference.patches.aggregated(
+        patches, weights, patch_shape, rows, columns, image.shape
+    )
     assert np.allclose(total, literal[0], atol=1e-6) and np.allclose(weight, literal[1], atol=1e-6)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_centre_equals_the_literal_one_and_can_be_undone(channels):
     patches = np.random.default_rng(0).random((50, 12 * channels)).astype(np.float32)
-    literal, literal_means = reference.centred(patches, channels)
+    literal, literal_means = reference.patches.centred(patches, channels)
     centred = patches.copy()
     means = patching.centre(centred, channels)
     assert np.allclose(centred, literal, atol=1e-6) and np.allclose(means, literal_means, atol=1e-6)

@@ -41,7 +41,7 @@ def some_planes(channels=1, shape=(23, 30)):
 def test_the_equations(channels):
     coder, planes = some_coder(channels), some_planes(channels)
     weights = [getattr(coder, name).astype(float) for name in unrolled.ARRAYS]
-    expected = reference.corrected(planes.astype(float), 0.1, *weights)
+    expected = reference.unrolled.corrected(planes.astype(float), 0.1, *weights)
     result = correct(*mean_and_kinds(*planes), 0.1, coder)
     assert np.abs(result - planes[2:].mean(axis=0)).max() > 0.01
     np.testing.assert_allclose(result, expected, atol=1e-4)
@@ -53,7 +53,7 @@ def test_a_step():
     gains, thresholds = random.random((2, 7)).astype(np.float32)
     values = codes + gains * analysed
     kernels.step(codes, analysed, gains, thresholds)
-    np.testing.assert_allclose(codes, reference.soft(values, thresholds), atol=1e-6)
+    np.testing.assert_allclose(codes, reference.unrolled.soft(values, thresholds), atol=1e-6)
     assert (codes == 0).any() and (codes != 0).any()
 
 

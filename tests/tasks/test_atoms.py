@@ -61,7 +61,7 @@ def test_pursuit_is_the_literal_one(grey, step):
     for patch, atom, level, count in zip(patches, indices, levels, counts):
         assert (np.diff(atom[:count]) > 0).all() and (level[:count] != 0).all()
         code = dict(zip(atom[:count].tolist(), level[:count].tolist()))
-        expected = reference.pursued_levels(patch, grey.atoms, step, price, kernels.MOST)
+        expected = reference.quantised.pursued_levels(patch, grey.atoms, step, price, kernels.MOST)
         same += code == expected
         mine, theirs = (cost(patch, one, grey, step, price) for one in (code, expected))
         assert mine <= 1.05 * theirs + 1e-3 * patch @ patch
@@ -103,7 +103,7 @@ def test_bytes_hold_the_codes_and_are_read_as_described(n_atoms, channels):
         assert kernels.code_row(reader, *found[:2], found[2][row], found[3][row], n_atoms, row)
     for mine, theirs in zip(found, (means, counts, indices, levels)):
         assert (mine == theirs).all()
-    literal = reference.AtomReader(payload, *atoms._start(n_atoms))
+    literal = reference.quantised.AtomReader(payload, *atoms._start(n_atoms))
     their_means, codes = literal.read(rows, columns, channels, n_atoms)
     assert (their_means == means).all()
     for at in np.ndindex(rows, columns):

@@ -38,7 +38,7 @@ def test_costs_equal_the_sums():
     image, _, _, targets, matches, costs = scene()
     kernels.measure(image, targets, matches, costs, LOCALITY, HALF)
     for y, x in targets:
-        expected = reference.price(image, (y, x), matches[y, x], HALF, LOCALITY)
+        expected = reference.holes.price(image, (y, x), matches[y, x], HALF, LOCALITY)
         assert costs[y, x] == pytest.approx(expected, rel=1e-4)
 
 
@@ -50,14 +50,17 @@ def test_matches_only_improve():
         kernels.improve(image, source, targets, matches, costs, LOCALITY, HALF, seed)
         assert (costs <= before).all()
     best = [
-        min(reference.price(image, place, match, HALF, LOCALITY) for match in np.argwhere(source))
+        min(
+            reference.holes.price(image, place, match, HALF, LOCALITY)
+            for match in np.argwhere(source)
+        )
         for place in targets
     ]
     at = tuple(targets.T)
     assert source[tuple(matches[at].T)].all()
     assert np.mean(costs[at] <= np.array(best) * 1.001) > 0.3
     for (y, x), cost in zip(targets, costs[at], strict=True):
-        expected = reference.price(image, (y, x), matches[y, x], HALF, LOCALITY)
+        expected = reference.holes.price(image, (y, x), matches[y, x], HALF, LOCALITY)
         assert cost == pytest.approx(expected, rel=1e-4)
 
 
@@ -68,7 +71,7 @@ def test_votes_equal_the_equation(sharp):
     pixels = np.ascontiguousarray(np.argwhere(hole))
     values = np.empty((len(pixels), image.shape[2]), np.float32)
     kernels.vote(image, pixels, matches, costs, values, HALF, sharp)
-    expected = reference.votes(image, pixels, matches, costs, HALF, sharp)
+    expected = reference.holes.votes(image, pixels, matches, costs, HALF, sharp)
     assert np.allclose(values, expected, atol=1e-5)
 
 
@@ -76,7 +79,7 @@ def test_the_rim_takes_what_fits_best():
     image, hole, source, _, matches, _ = scene()
     rim = np.ascontiguousarray(np.argwhere(hole)[:8])
     kernels.peel(image, source, ~hole, rim, matches, LOCALITY, HALF, 9)
-    expected = reference.peeled(image, source, ~hole, rim, LOCALITY, HALF, 9)
+    expected = reference.holes.peeled(image, source, ~hole, rim, LOCALITY, HALF, 9)
     assert np.array_equal(matches[tuple(rim.T)], expected)
 
 

@@ -40,7 +40,7 @@ def test_interpolation_equals_the_bordered_system():
     assert np.array_equal(filled[known], plane[known])
     for y, x in [(0, 0), (9, 11), (18, 22), (3, 20), (12, 1)]:
         if not known[y, x]:
-            expected = reference.kriged(
+            expected = reference.inpainting.kriged(
                 plane, known, y, x, inpainting.RADIUS, inpainting.NEAREST, inpainting.POWER
             )
             # equally distant samples at the end of the list may be others
@@ -53,7 +53,7 @@ def test_interpolation_of_few_known_pixels():
     known[1, 1] = known[3, 4] = known[4, 0] = True
     filled = inpainting._interpolate(np.where(known, plane, 7)[None], known, pool=Pool(1))[0]
     for y, x in np.argwhere(~known):
-        expected = reference.kriged(plane, known, y, x, 8, 16, inpainting.POWER)
+        expected = reference.inpainting.kriged(plane, known, y, x, 8, 16, inpainting.POWER)
         assert filled[y, x] == pytest.approx(expected, abs=1e-4)
 
 
@@ -68,7 +68,7 @@ def test_completion_equals_the_equations(channels, ridge, share):
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
     grouping = kernels.Grouping(0, 4, 6, 20, 5, True, np.float32(ridge))
     kernels.complete(estimate, observed, known, places, total, weight, grouping)
-    expected = reference.completed(estimate, observed, known, places, 4, 6, 20, 5, ridge)
+    expected = reference.inpainting.completed(estimate, observed, known, places, 4, 6, 20, 5, ridge)
     assert np.array_equal(weight, expected[1])
     assert np.allclose(total, expected[0], atol=2e-3)
 
@@ -83,7 +83,9 @@ def test_completion_of_large_contrast_does_without_a_ridge():
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
     grouping = kernels.Grouping(0, 6, 6, 20, 5, True, np.float32(inpainting.RIDGE))
     kernels.complete(estimate, estimate, known, places, total, weight, grouping)
-    expected = reference.completed(estimate, estimate, known, places, 6, 6, 20, 5, inpainting.RIDGE)
+    expected = reference.inpainting.completed(
+        estimate, estimate, known, places, 6, 6, 20, 5, inpainting.RIDGE
+    )
     assert np.allclose(total, expected[0], atol=40)
 
 

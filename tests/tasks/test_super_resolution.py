@@ -8,7 +8,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
-from restore.learning.anchored import Plan, moments
+from restore.learning.anchored import LARGEST, Plan, moments, rounded
 from restore.learning.super_resolution import Checkpoint, learn_stages, learn_super_resolution
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.super_resolution import Cascade, super_resolve
@@ -47,6 +47,23 @@ def learned():
     return learn_super_resolution([edges(seed=seed) for seed in range(1, 9)], 2, plans=PLANS)
 
 
+def test_regressions_are_rounded_to_equal_steps_that_a_byte_holds():
+    matrices = np.random.default_rng(3).standard_normal((20, 12, 9)).astype(np.float32)
+    matrices[4, 0, 2] = 400  # too large for the common step
+    whole, steps = rounded(matrices)
+    assert whole.dtype == np.int8 and np.abs(whole.astype(int)).max() == LARGEST
+    assert (np.abs(whole * steps[:, None] - matrices) <= 0.51 * steps[:, None]).all()
+    equal = np.delete(steps.ravel(), 4 * 9 + 2)
+    assert (equal == equal[0]).all() and steps[4, 2] > equal[0]
+
+
+def test_the_packaged_files_stay_small():
+    """They are most of what an installation downloads."""
+    sizes = {name: archive.packaged_path(name).stat().st_size for name in archive.packaged()}
+    assert sum(sizes.values()) <= 30e6
+    assert sizes["sr2"] + sizes["sr3"] + sizes["sr4"] <= 15e6
+
+
 # --- Kernels ----------------------------------------------------------------------------
 
 
@@ -55,7 +72,7 @@ def test_turned_windows_equal_the_literal_ones(step, side):
     plane = np.random.default_rng(0).random((31, 40)).astype(np.float32)
     rows, columns = (31 - side) // step + 1, (40 - side) // step + 1
     windows, turns = windows_of(plane, moments(side, 1.0), step, side, columns, slice(0, rows))
-    literal, poses_taken = reference.turned_windows(
+    literal, poses_taken = reference.anchors.turned_windows(
         plane, moments(side, 1.0), step, side, rows, columns
     )
     assert np.array_equal(turns, poses_taken)
@@ -67,7 +84,7 @@ def test_all_sixteen_symmetries_give_one_window():
     expected = None
     for pose in range(8):
         for sign in (1, -1):
-            plane = np.ascontiguousarray(sign * reference.turned(window, pose))
+            plane = np.ascontiguousarray(sign * reference.anchors.turned(window, pose))
             turned, _ = windows_of(plane, moments(7, 1.0), 1, 7, 1, slice(0, 1))
             expected = turned if expected is None else expected
             assert np.allclose(turned, expected, atol=1e-6)
@@ -79,7 +96,7 @@ def test_patches_turn_there_and_back():
     turns = rng.integers(0, 16, 10 * 12).astype(np.int8)
     patches = np.empty((120, 16), np.float32)
     kernels.turned_patches(plane, poses(4), turns, 2, 4, 12, patches)
-    assert np.array_equal(patches, reference.turned_patches(plane, turns, 2, 4, 12))
+    assert np.array_equal(patches, reference.anchors.turned_patches(plane, turns, 2, 4, 12))
     total = np.zeros_like(plane)
     kernels.add_turned_patches(patches, poses(4), turns, 2, 4, 12, total)
     covers = np.zeros_like(plane)
@@ -100,7 +117,7 @@ def test_regressions_of_the_nearest_anchors():
     nearest, shares = nearest_of(rows, scorers_of(anchors))
     outputs = np.empty((50, 5), np.float32)
     kernels.apply_regressions(features, nearest, shares, regressions, outputs)
-    literal = reference.anchored(features, compared, anchors, regressions, SHARPNESS)
+    literal = reference.anchors.anchored(features, compared, anchors, regressions, SHARPNESS)
     assert np.allclose(outputs, literal, atol=1e-4)
     assert 0.5 <= shares.min() < 0.9 < shares.max() <= 1
 

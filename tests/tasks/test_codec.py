@@ -1,0 +1,100 @@
+"""Codecs: asked for by their hash, embedded, learned; their bases, planes and smoothing."""
+
+import io
+
+import numpy as np
+import pytest
+
+from restore.imaging.bands import Pool
+from restore.learning.compression import learn_codec
+from restore.tasks.compression import Codec, compress, decompress, inspect, smoothing
+from restore.tasks.compression.planes import colour_angles, from_planes, rotation, to_planes
+from tests import reference
+from tests.tasks.compressed import RNG, drawn, levels_of
+
+
+@pytest.fixture(scope="module")
+def other():
+    usual = Codec.load("photos")
+    scales = tuple(part + np.int8(1) for part in usual.scales)
+    parts = {name: getattr(usual, name) for name in usual.__dataclass_fields__}
+    return Codec(**{**parts, "scales": scales})
+
+
+def test_a_codec_is_asked_for_by_its_hash(other):
+    picture = drawn(40, 48)
+    made = compress(picture, codec=other)
+    assert inspect(made.data)["overhead"] <= 24
+    assert np.array_equal(
+        levels_of(decompress(made.data, codec=other)),
+        levels_of(decompress(compress(picture, codec=other, embed=True).data)),
+    )
+    with pytest.raises(ValueError, match=other.digest[:4].hex()):
+        decompress(made.data)
+    with pytest.raises(ValueError, match="not with this one"):
+        decompress(made.data, codec=Codec.load("photos"))
+
+
+def test_a_codec_survives_its_file(other):
+    file, twice = io.BytesIO(), io.BytesIO()
+    other.save(file)
+    again = Codec.load(file)
+    again.save(twice)
+    assert again.digest == other.digest != Codec.load("photos").digest
+    assert file.getvalue() == twice.getvalue()
+
+
+def test_a_codec_learned_on_like_pictures_beats_the_packaged_one():
+    random = np.random.default_rng(3)
+    y, x = np.mgrid[:72, :64]
+    waves = [np.sin(0.9 * y + 0.4 * x + random.uniform(0, 6)) for _ in range(9)]
+    grain = [random.normal(0, 3, (72, 64)) for _ in range(9)]
+    pictures = [(128 + 70 * np.sign(w) + g).astype(np.uint8) for w, g in zip(waves, grain)]
+    usual = Codec.load("photos")
+    one = learn_codec(pictures[:8], prior=usual, rounds=2, pool=Pool(1))
+    assert learn_codec(pictures[:8], prior=usual, rounds=2, pool=Pool(3)).digest == one.digest
+    learned = compress(pictures[8], size=400, codec=one)
+    assert learned.psnr > compress(pictures[8], size=400).psnr + 0.5
+    with pytest.raises(ValueError, match="to learn from"):
+        learn_codec(pictures)
+    with pytest.raises(ValueError, match="no pictures"):
+        learn_codec([])
+
+
+def test_rotation_is_orthonormal_and_planes_come_back():
+    picture = drawn(21, 34, 3) / np.float32(255)
+    angles = colour_angles(picture)
+    axes = rotation(angles)
+    assert np.allclose(axes @ axes.T, np.eye(3), atol=1e-6)
+    planes = to_planes(picture, angles)
+    assert all(plane.shape == (24, 40) for plane in planes)
+    assert np.allclose(from_planes(planes, angles, 21, 34), picture, atol=1e-6)
+    # most of the differences are in the first plane
+    energy = [np.square(np.diff(plane)).sum() for plane in planes]
+    assert energy[0] > 2 * energy[1] >= energy[2]
+
+
+@pytest.mark.parametrize("height, width", [(8, 8), (64, 24), (136, 72)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_smoothing_equals_the_reference(height, width, threads):
+    plane = RNG.normal(0, 30, (height, width)).astype(np.float32)
+    step = np.float32(40)
+    (found,) = smoothing.smooth([plane], 9, step, Pool(threads))
+    wanted = reference.deblocking.smoothed(plane, float(np.float32(9) * np.float32(0.07) * step))
+    assert np.allclose(found, wanted, atol=1e-3)
+
+
+def test_smoothing_is_asked_for_where_it_helps():
+    wanted = drawn(64, 64).astype(np.float32)
+    noisy = wanted + RNG.normal(0, 6, wanted.shape).astype(np.float32)
+    strength = smoothing.best_strength([wanted], [noisy], np.float32(20))
+    assert strength > 0
+    (smooth,) = smoothing.smooth([noisy], strength, np.float32(20))
+    assert np.square(smooth - wanted).mean() < 0.8 * np.square(noisy - wanted).mean()
+    assert smoothing.best_strength([wanted], [wanted], np.float32(20)) == 0
+
+
+def test_bases_are_orthonormal():
+    for transforms in Codec.load("photos").bases.transforms:
+        for transform in transforms:
+            assert np.allclose(transform @ transform.T, np.eye(len(transform)), atol=1e-5)
