@@ -41,7 +41,8 @@ def deblur(
         Instead of groups of similar patches, patches that are sparse over this dictionary, as
         `restore.solve` takes it.
     each_turn : callable, optional
-        Called with the level of noise and the residual of each turn: `restore.sparse.solve.Turn`.
+        Called with the level of noise and the residual of each turn, in the unit of the image:
+        `restore.sparse.solve.Turn`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -116,10 +117,17 @@ def deblur(
         operator = Observed(operator, known)
         filled = np.where(known, filled, np.float32(0))
     prior = "groups" if dictionary is None else dictionary
+
+    def tell(turn):
+        if each_turn:
+            each_turn(
+                turn._replace(level=turn.level * work.unit, residual=turn.residual * work.unit)
+            )
+
     threads = (pool and pool.threads) or bands.usable_cpus()
     with fft.set_workers(threads):
         found = solve(
-            filled, operator, prior, sigma, start=start, each_turn=each_turn, pool=pool
+            filled, operator, prior, sigma, start=start, each_turn=tell, pool=pool
         )  # fmt: skip
     (top, _), (left, _) = margins
     restored = work.back(found[top : top + filled.shape[0], left : left + filled.shape[1]].copy())
