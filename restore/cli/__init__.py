@@ -16,6 +16,7 @@ _MODULES = {
     "inpaint": "inpaint",
     "deblur": "deblur",
     "demosaic": "demosaic",
+    "sense": "sense",
     "super-resolve": "super_resolve",
     "compress": "compress",
     "decompress": "decompress",

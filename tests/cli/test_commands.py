@@ -32,6 +32,7 @@ NEEDS = {
     "inpaint": ["--mask", "#ff00ff", "--quality", "fast"],
     "deblur": ["--gaussian", "1", "--sigma", "2"],
     "demosaic": ["--pattern", "RGGB", "--simulate", "--quality", "fast"],
+    "sense": ["--simulate", "radial:0.9", "--dictionary", "grey"],
     "super-resolve": ["--quality", "fast"],
 }
 #: those that give back a picture of the same size
