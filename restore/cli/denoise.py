@@ -253,7 +253,7 @@ def _said(found, levels):
 
 def _shares(picture, kind):
     """The stages of denoising by groups, and about how much of the time each takes."""
-    from restore.tasks.denoising.white import PASSES
+    from restore.sparse.white import PASSES
 
     channels = picture.samples.shape[2]
     if kind in ("camera", "jpeg"):

@@ -13,8 +13,8 @@ from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
 from restore.imaging.noise import PhotonNoise
+from restore.sparse.white import group_estimates
 from restore.tasks.denoising.dictionary import Classic
-from restore.tasks.denoising.white import group_estimates
 from tests import SAMPLES
 
 

@@ -23,8 +23,8 @@ from restore.imaging.noise import (
     unstabilise,
 )
 from restore.sparse import patches as patching
-from restore.sparse import unrolled
-from restore.tasks.denoising import artefacts, mapped, white
+from restore.sparse import unrolled, white
+from restore.tasks.denoising import artefacts, mapped
 from restore.tasks.denoising.dictionary import Classic, classic
 
 #: Patches on their own; in groups, with what comes of them corrected.
