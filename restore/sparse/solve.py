@@ -33,7 +33,7 @@ DISCREPANCY = 0.85
 
 #: Iterations of conjugate gradients in a turn, at most, and the share of the energy of the
 #: residual at which they end.
-ITERATIONS, ENOUGH = 12, 1e-6
+ITERATIONS, ENOUGH = 8, 1e-6
 
 #: Steps of the power method that estimates the norm of A.
 POWER_STEPS = 8
