@@ -29,6 +29,12 @@ class Rules(NamedTuple):
     coder : {"ormp", "omp", "fista"}
         How patches are coded; the last with the l1 penalty that the tolerance stands for, see
         `l1_penalty`.
+
+    Examples
+    --------
+    >>> from restore import Rules
+    >>> Rules(method="mod")
+    Rules(method='mod', coder='ormp')
     """
 
     method: str = "ksvd"
