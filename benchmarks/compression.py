@@ -184,7 +184,7 @@ def curves(run, name, pictures):
 
     points = {codec: [] for codec in compared}
     for title, area, found in zip(
-        pictures, areas, map_bands(measure, pictures.values(), run.threads), strict=True
+        pictures, areas, map_bands(measure, pictures.values(), Pool(run.threads)), strict=True
     ):
         for codec, pairs in found.items():
             points[codec].append([(round(8 * size / area, 5), *both) for size, *both in pairs])
