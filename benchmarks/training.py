@@ -193,7 +193,9 @@ def planted(run, trials=50, turns=80):
                 )  # fmt: skip
                 return np.sum(np.abs(atoms @ learned.atoms.T).max(axis=1) > 0.99)
 
-            row.append(float(np.mean(list(bands.map_bands(found, range(trials), run.threads)))))
+            row.append(
+                float(np.mean(list(bands.map_bands(found, range(trials), bands.Pool(run.threads)))))
+            )
         rows.append(row)
     return Table(
         name="training-planted",
