@@ -169,6 +169,8 @@ def enlarge_picture(
 
 def _cleaned(picture, sigma, white, pool):
     """`picture` without its noise and what JPEG left, and what was found of them."""
+    import numpy as np
+
     from restore.cli.dejpeg import dejpeg_picture
     from restore.files.metadata import turned_back, upright
     from restore.imaging.noise import Noise, estimate_noise
@@ -182,7 +184,7 @@ def _cleaned(picture, sigma, white, pool):
             noise = estimate_noise(samples, coding, pool=pool)
         else:
             level = sigma / levels_in_unit(picture, sigma, white)
-            noise = Noise("white", [level] * samples.shape[2])
+            noise = Noise("white", np.full(samples.shape[2], level))
         facts["noise"] = noise.kind
         if noise.kind not in ("none", "jpeg"):
             samples = denoise(samples, noise=noise, coding=coding, pool=pool)
