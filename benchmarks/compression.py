@@ -1,10 +1,12 @@
-"""The picture codec against JPEG, WebP, JPEG 2000 and AVIF: quality at equal size."""
+"""The picture codec against AVIF, JPEG XL, JPEG 2000, WebP and JPEG: quality at equal size."""
 
 import io
 import math
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, features
@@ -12,6 +14,7 @@ from scipy.interpolate import PchipInterpolator
 
 import restore
 from benchmarks.harness import Table, machine, psnr, read_folder
+from benchmarks.harness import peer as module
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
 from restore.learning import dictionaries
@@ -22,6 +25,13 @@ SETS = ("test/kodak12", "test/mcmaster18", "test/set12", "test/photos")
 RATES = (0.25, 0.5, 1.0)
 #: Bytes within which small pictures of one kind are coded, and the patches of their dictionary.
 BYTES, FACE_PATCH = (200, 300, 500), (12, 12, 1)
+#: This package's codec by what it is tuned for; AVIF as Pillow calls it, and tuned for the PSNR.
+OURS = {"eye": "restore", "psnr": "restore --tune psnr"}
+AVIF = {
+    "AVIF, speed 4": {"speed": 4},
+    "AVIF, speed 4, tuned for PSNR": {"speed": 4, "advanced": {"tune": "psnr"}},
+    "AVIF, speed 1, tuned for PSNR": {"speed": 1, "advanced": {"tune": "psnr"}},
+}
 #: Bits per pixel at which the curves of the plots are drawn.
 CURVE = np.geomspace(0.125, 2, 13)
 
@@ -51,24 +61,24 @@ def codecs(threads=1, fine=False):
     """{name: Peer} of this package and of what Pillow can write; `fine`: at all settings."""
     every = tuple(range(96)) if fine else None
     found = {
-        "restore": Peer(
+        OURS[tune]: Peer(
             (3, 20, 35, 48, 60, 72, 84, 93),
-            lambda picture, quality: restore.compress(
-                picture, quality=quality, pool=Pool(threads)
+            lambda picture, quality, tune=tune: restore.compress(
+                picture, quality=quality, tune=tune, pool=Pool(threads)
             ).data,
             lambda data: np.rint(
                 255 * restore.decompress(data, pool=Pool(threads)).samples
             ).astype(np.uint8),
         )
+        for tune in OURS
     }  # fmt: skip
     if features.check("avif"):
-        found["AVIF, speed 4"] = pillow(
-            "AVIF",
-            every or (5, 15, 28, 42, 55, 68, 80, 90),
-            speed=4,
-            subsampling="4:4:4",
-            max_threads=threads,
-        )
+        chosen = {"subsampling": "4:4:4", "max_threads": threads}
+        settings = every or (5, 15, 28, 42, 55, 68, 80, 90)
+        for name, how in AVIF.items():
+            found[name] = pillow("AVIF", settings, **chosen, **how)
+    if module("imagecodecs"):
+        found["JPEG XL, effort 7"] = jpeg_xl(every or (10, 25, 40, 55, 70, 80, 88, 95), threads)
     found["JPEG 2000"] = jpeg_2000(
         np.geomspace(160, 8, 96).tolist() if fine else (240, 120, 64, 36, 20, 11, 6)
     )
@@ -82,6 +92,17 @@ def codecs(threads=1, fine=False):
         subsampling="4:2:0",
     )
     return found
+
+
+def jpeg_xl(settings, threads):
+    """libjxl by its quality, as imagecodecs calls it."""
+    imagecodecs = module("imagecodecs")
+
+    def encode(picture, quality):
+        distance = 0.1 + (100 - quality) * 0.09 if quality >= 30 else 6.4 + (30 - quality) * 0.4
+        return imagecodecs.jpegxl_encode(picture, distance=distance, effort=7, numthreads=threads)
+
+    return Peer(settings, encode, imagecodecs.jpegxl_decode)
 
 
 def pillow(kind, settings, **chosen):
@@ -120,40 +141,61 @@ def opened(data):
 
 
 def measured(peer, picture):
-    """(bytes, PSNR) of a picture at each setting."""
+    """(bytes, PSNR, result) of a picture at each setting."""
     found = []
     for setting in peer.settings:
         data = peer.encode(picture, setting)
         result = peer.decode(data)
         if result.ndim > picture.ndim:  # WebP and AVIF hold grey as colour
             result = np.asarray(Image.fromarray(result).convert("L"))
-        found.append((len(data), round(psnr(picture, result), 4)))
+        found.append((len(data), round(psnr(picture, result), 4), result))
     return found
+
+
+def seen(picture, result):
+    """SSIMULACRA2 of an 8-bit picture: 100 is the same, 70 good, 50 middling.
+
+    By the package of that name, which reads files; NaN without it.
+    """
+    if not module("ssimulacra2"):
+        return math.nan
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder) / name) for name in ("clean.png", "coded.png")]
+        for file, samples in zip(files, (picture, result), strict=True):
+            Image.fromarray(samples).convert("RGB").save(file, compress_level=1)
+        return round(float(module("ssimulacra2").compute_ssimulacra2(*files)), 3)
 
 
 # Photographs ------------------------------------------------------------------------------
 
 
 def curves(run, name, pictures):
-    """PSNR at some bits per pixel, interpolated over their logarithm, means over the pictures."""
+    """PSNR and SSIMULACRA2 at some bits per pixel, interpolated over their logarithm, means."""
     compared = codecs()
     areas = [picture.shape[0] * picture.shape[1] for picture in pictures.values()]
 
     def measure(picture):
-        return {codec: measured(peer, picture) for codec, peer in compared.items()}
+        return {
+            codec: [(size, dB, seen(picture, result)) for size, dB, result in found]
+            for codec, found in (
+                (codec, measured(peer, picture)) for codec, peer in compared.items()
+            )
+        }
 
     points = {codec: [] for codec in compared}
     for title, area, found in zip(
         pictures, areas, map_bands(measure, pictures.values(), run.threads), strict=True
     ):
         for codec, pairs in found.items():
-            points[codec].append([(round(8 * size / area, 5), dB) for size, dB in pairs])
+            points[codec].append([(round(8 * size / area, 5), *both) for size, *both in pairs])
         print(f"  {title}: done", file=sys.stderr)
     rows, lines = [], {}
-    for codec, pairs in points.items():
-        means = mean_curve(pairs, RATES)
+    ours = OURS["psnr"]
+    by_psnr = {codec: only(found, 1) for codec, found in points.items()}
+    for codec, pairs in by_psnr.items():
+        means = [*mean_curve(pairs, RATES), *mean_curve(only(points[codec], 2), RATES)]
         rows.append([codec, *(None if np.isnan(mean) else float(mean) for mean in means)])
-        rows[-1].append(None if codec == "restore" else saved(points["restore"], pairs))
+        rows[-1].append(None if codec == ours else saved(by_psnr[ours], pairs))
         means = mean_curve(pairs, CURVE)
         kept = ~np.isnan(means)
         lines[codec] = [CURVE[kept].round(4).tolist(), means[kept].round(4).tolist()]
@@ -163,19 +205,28 @@ def curves(run, name, pictures):
         columns=[
             ("codec", ""),
             *((f"PSNR at {rate} bits per pixel (dB)", ".2f") for rate in RATES),
-            ("bytes of restore at equal PSNR (%)", "+.1f"),
+            *((f"SSIMULACRA2 at {rate}", ".1f") for rate in RATES),
+            (f"bytes of {ours} at equal PSNR (%)", "+.1f"),
         ],
         rows=rows,
         notes="Whole files, header and all (JPEG 2000: the bare codestream); a dash where not "
-        "every picture can be made so small. The last column is the Bjontegaard rate difference.",
+        "every picture can be made so small. SSIMULACRA2 says how near a picture looks, 100 being "
+        "the same. The last column is the Bjontegaard rate difference.",
         details={"pictures": list(pictures), "points": points},
-        machine=machine("pillow"),
+        machine=machine("pillow", "imagecodecs", "ssimulacra2"),
         curves={"x": "bits per pixel", "y": "PSNR (dB)", "log": "x", "lines": lines},
     )
 
 
+def only(points, measure):
+    """Of each picture (bits per pixel, one measure), without what could not be measured."""
+    return [[(point[0], point[measure]) for point in picture] for picture in points]
+
+
 def mean_curve(pairs, rates):
-    """Mean PSNR over pictures at `rates`; NaN where one picture does not reach a rate."""
+    """Mean of a measure over pictures at `rates`; NaN where one picture does not reach a rate."""
+    if np.isnan([value for points in pairs for _, value in points]).any():
+        return np.full(len(rates), np.nan)
     return np.mean([curve(points)(np.log(rates)) for points in pairs], axis=0)
 
 
@@ -238,7 +289,7 @@ def faces(run):
     for name, chosen in ways.items():
         reached = map_bands(
             lambda picture, chosen=chosen: [
-                restore.compress(picture, size=most, codec=chosen, pool=Pool(1)).psnr
+                restore.compress(picture, size=most, tune="psnr", codec=chosen, pool=Pool(1)).psnr
                 for most in BYTES
             ],
             pictures,
@@ -246,7 +297,7 @@ def faces(run):
         )
         rows.append([f"restore, {name}", *np.mean(list(reached), axis=0).tolist()])
     for name, peer in codecs(fine=True).items():
-        if name != "restore":
+        if name not in OURS.values():
             reached = map_bands(
                 lambda picture, peer=peer: within_bytes(peer, picture), pictures, Pool(run.threads)
             )
@@ -268,7 +319,7 @@ def within_bytes(peer, picture):
     """Best PSNR of a peer in files of at most so many bytes; None where none is so small."""
     found = measured(peer, picture)
     return [
-        max((quality for size, quality in found if size <= most), default=None) for most in BYTES
+        max((quality for size, quality, _ in found if size <= most), default=None) for most in BYTES
     ]
 
 

@@ -5,6 +5,7 @@ import numpy as np
 import restore
 from benchmarks.harness import Table, eight_bits, machine, peer, psnr, read_folder
 from restore.imaging.bands import Pool
+from restore.imaging.colour import GREY
 from restore.imaging.noise import PhotonNoise, estimate_noise
 from restore.tasks.denoising.artefacts import dejpeg
 from training.camera import Camera, as_jpeg, page, taken
@@ -93,10 +94,16 @@ def cameras(run):
     )
 
 
+def greys(run):
+    """The brightness of the pictures of kodak12, in 8-bit levels."""
+    for photo in read_folder(run.data / "test" / "kodak12").values():
+        yield np.rint(photo @ GREY.astype(float))
+
+
 def photons(run):
     """Stacks of 30 photons, in floats: found, and told."""
     gains = []
-    for index, clean in enumerate(read_folder(run.data / "test" / "kodak12", grey=True).values()):
+    for index, clean in enumerate(greys(run)):
         clean = clean / 255
         counts = np.float32(np.random.default_rng(index).poisson(clean * 30) / 30)
         given = ({}, {"noise": PhotonNoise(1 / 30)})
@@ -114,7 +121,6 @@ def photons(run):
 
 def drawn(run):
     """Scans of text and film grain."""
-    photos = read_folder(run.data / "test" / "kodak12", grey=True)
     rows, details = [], {}
 
     def add(name, cases):
@@ -132,7 +138,7 @@ def drawn(run):
             yield *as_jpeg(np.float32(noisy), 60, 2), clean
 
     def films():
-        for index, clean in enumerate(photos.values()):
+        for index, clean in enumerate(greys(run)):
             photo = np.repeat(np.float32(clean / 255)[..., None], 3, axis=2)
             camera = Camera(1e-7, 1e-6, grain=15 / 255, grain_size=0.8, grey=True, quality=None,
                             sharpening=0)  # fmt: skip

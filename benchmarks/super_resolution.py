@@ -17,18 +17,18 @@ from training.camera import as_jpeg
 SETS = ("test/set5", "test/set14")
 SCALES = (2, 3, 4)
 
-#: How pictures become small where nobody says how; sharpened by area first.
+#: How pictures become small; what is sharpened, by area first.
 HISTORIES = ("bicubic", "area", "gaussian:1.2", "sharpened:0.5", "sharpened:1.0", "nearest",
              "bicubic, JPEG 75", "bicubic, JPEG 50", "sharpened:0.5, JPEG 75")  # fmt: skip
-UNKNOWN = ("test/set14", "test/photos")
+OTHERS = ("test/set14", "test/photos")
 
 
 def tables(run):
-    """Each set at each scale; then pictures of unknown history."""
+    """Each set at each scale; then pictures of other histories."""
     sets = [folder for folder in SETS if run.data and (run.data / folder).is_dir()]
     for folder in sets or [""]:
         yield scales(run, *run.pictures(folder or "none", "chelsea-clean.png"))
-    sets = [folder for folder in UNKNOWN if run.data and (run.data / folder).is_dir()]
+    sets = [folder for folder in OTHERS if run.data and (run.data / folder).is_dir()]
     for folder in sets or [""]:
         yield histories(run, *run.pictures(folder or "none", "chelsea-clean.png"))
 
@@ -81,36 +81,40 @@ def scales(run, name, pictures):
 
 
 def histories(run, name, pictures):
-    """PSNR with --degradation auto beside Lanczos, for each way of becoming small."""
+    """PSNR of Lanczos, of the bare command, and told how, for each way of becoming small."""
     found = {}
     for history in HISTORIES:
         for scale in SCALES:
-            both = []
+            every = []
             for picture in pictures.values():
                 height, width = (side - side % scale for side in picture.shape[:2])
                 clean = luminance(large := picture[:height, :width])
                 small = made_small(large, scale, history)
                 peer = lanczos((eight_bits(small.samples).squeeze(), scale))
-                result = enlarge_picture(
-                    small, pool=Pool(run.threads), scale=scale, width=None, height=None,
-                    max_side=None, max_pixels=MAX_PIXELS, sigma=0, white=None, degradation="auto",
-                    model=None, dictionary=None, quality="balanced",
-                ).output.samples  # fmt: skip
-                both.append([psnr(clean, luminance(as_picture(enlarged)), scale)
-                             for enlarged in (peer, eight_bits(result))])  # fmt: skip
-            found[f"{history} x{scale}"] = both
+                bare, told = (
+                    enlarge_picture(
+                        small, pool=Pool(run.threads), scale=scale, width=None, height=None,
+                        max_side=None, max_pixels=MAX_PIXELS, sigma=0, white=None, model=None,
+                        degradation=degradation, dictionary=None, quality="balanced",
+                    ).output.samples
+                    for degradation in (None, history.partition(",")[0])
+                )  # fmt: skip
+                results = peer, eight_bits(bare), eight_bits(told)
+                every.append([psnr(clean, luminance(as_picture(one)), scale) for one in results])
+            found[f"{history} x{scale}"] = every
     rows = [[history, *(value for scale in SCALES
                         for value in map(float, np.mean(found[f"{history} x{scale}"], axis=0)))]
             for history in HISTORIES]  # fmt: skip
     columns = [("became small by", "")]
     for scale in SCALES:
-        columns += [(f"x{scale} Lanczos (dB)", ".2f"), (f"x{scale} restore (dB)", ".2f")]
+        columns += [(f"x{scale} Lanczos (dB)", ".2f"), (f"x{scale} restore (dB)", ".2f"),
+                    (f"x{scale} told (dB)", ".2f")]  # fmt: skip
     return Table(
-        name=f"enlarge-unknown-{name}",
-        title=f"Super-resolution of unknown history, {name} ({len(pictures)} pictures), luminance",
+        name=f"enlarge-other-{name}",
+        title=f"Super-resolution by how pictures became small, {name} ({len(pictures)} pictures)",
         columns=columns,
         rows=rows,
-        notes="Sharpened: area, then Pillow's UnsharpMask of radius 1. JPEG: 4:2:0.",
+        notes="Luminance. Sharpened: area, then Pillow's UnsharpMask of radius 1. JPEG: 4:2:0.",
         details=found,
         machine=machine("pillow", threads=run.threads),
     )

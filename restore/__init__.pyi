@@ -3,7 +3,9 @@ from .imaging.bands import Pool
 from .learning.super_resolution import learn_super_resolution
 from .sparse.dictionary import Dictionary
 from .sparse.dictionary_learning import Rules, learn_dictionary
+from .sparse.solve import solve
 from .tasks.compression import Extras, compress, decompress
+from .tasks.deconvolution import deblur
 from .tasks.demosaicing import demosaic
 from .tasks.denoising import denoise
 from .tasks.inpainting import find_defects, inpaint
@@ -20,11 +22,13 @@ __all__ = [
     "compare",
     "compress",
     "decompress",
+    "deblur",
     "demosaic",
     "denoise",
     "find_defects",
     "inpaint",
     "learn_dictionary",
     "learn_super_resolution",
+    "solve",
     "super_resolve",
 ]

@@ -22,9 +22,9 @@ from restore.imaging.colour import GREY, to_planes
 from restore.imaging.noise_map import noise_levels, spread
 from restore.learning.demosaicing import changed
 from restore.sparse.unrolled import UNIT, mean_and_kinds
+from restore.sparse.white import GROUPING, group_estimates
 from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
-from restore.tasks.denoising.white import GROUPING, group_estimates
 from training import camera
 
 #: Side of the crops that are kept.

@@ -108,9 +108,12 @@ class Shrink(torch.autograd.Function):
 class Unrolled(torch.nn.Module):
     """`restore.sparse.unrolled.correct` in PyTorch, weights and all."""
 
-    def __init__(self, channels, n_kinds, n_atoms, n_steps, mosaics=False):
+    def __init__(
+        self, channels, n_kinds, n_atoms, n_steps, mosaics=False, *, start="grey", stride=STRIDE
+    ):
         super().__init__()
-        start = Dictionary.load("grey")
+        start = Dictionary.load(start) if isinstance(start, str) else start
+        self.stride = stride
         side = start.patch_shape[0]
         order = np.random.default_rng(0).permutation(start.n_atoms)[:n_atoms]
         atoms = torch.from_numpy(start.atoms[order].copy())
@@ -123,17 +126,22 @@ class Unrolled(torch.nn.Module):
 
         # about as large as each other
         scales = [4, 4, 0.5, 2] if mosaics else [1, 3, 0.5, 1] + (n_kinds - 4) * [1]
+        if n_kinds == 2:
+            scales = [1, 1]
         shares = mix(n_kinds * channels, torch.tensor(scales).repeat(channels))
         gram = atoms @ atoms.T
         step = torch.eye(n_atoms) - gram / torch.linalg.eigvalsh(gram)[-1]
         analysis = torch.einsum("kx,ki->ixk", atoms, shares)
+        small = (
+            0.02 if n_kinds == 2 else 0.003
+        )  # what is corrected is far from the picture, or near
         window = torch.hann_window(side + 2, periodic=False)[1:-1].sqrt()
         weights = {
             "analysis": torch.stack([analysis, torch.zeros_like(analysis)]),
             "steps": step.repeat(n_steps, 1, 1),
             "gains": torch.full((n_steps, n_atoms), 0.1),
             "thresholds": torch.tensor([0.02, 0.05])[:, None].repeat(n_steps + 1, 1, n_atoms),
-            "synthesis": torch.einsum("kx,kc->kxc", 0.003 * atoms, mix(channels, 1)).reshape(
+            "synthesis": torch.einsum("kx,kc->kxc", small * atoms, mix(channels, 1)).reshape(
                 n_atoms, side, side, channels
             ),
             "log_window": torch.outer(window, window).log(),
@@ -188,7 +196,9 @@ class Unrolled(torch.nn.Module):
         `sigma` is (batch,), in [0, 1].
         """
         middle = torch.zeros(kinds.shape[1:3])
-        middle[:, ESTIMATE] = 0.5 * torch.from_numpy(AXES[estimate.shape[1]].sum(axis=1))
+        middle[:, min(ESTIMATE, kinds.shape[2] - 1)] = 0.5 * torch.from_numpy(
+            AXES[estimate.shape[1]].sum(axis=1)
+        )
         inputs = (kinds - middle[..., None, None]).flatten(1, 2) / UNIT
         side = len(self.log_window)
         levels = torch.stack([torch.ones_like(sigma), sigma / UNIT], dim=1)
@@ -197,7 +207,7 @@ class Unrolled(torch.nn.Module):
         inputs = (levels[:, :, None, None, None] * inputs[:, None]).flatten(1, 2)
         kernel = self.analysis.flatten(0, 1).permute(2, 0, 1).unflatten(2, (side, side))
         analysed = functional.conv2d(
-            inputs.contiguous(memory_format=torch.channels_last), kernel, stride=STRIDE
+            inputs.contiguous(memory_format=torch.channels_last), kernel, stride=self.stride
         ).permute(0, 2, 3, 1)
         thresholds = thresholds[:, :, None, None, :].to(analysed.dtype)
         codes = Shrink.apply(analysed, thresholds[0])
@@ -206,9 +216,9 @@ class Unrolled(torch.nn.Module):
             codes = Shrink.apply(codes, threshold)
         window = self.log_window.exp()
         atoms = self.synthesis.permute(0, 3, 1, 2) * window
-        total = functional.conv_transpose2d(codes.permute(0, 3, 1, 2), atoms, stride=STRIDE)
+        total = functional.conv_transpose2d(codes.permute(0, 3, 1, 2), atoms, stride=self.stride)
         ones = torch.ones_like(analysed[:1, :, :, :1]).float().permute(0, 3, 1, 2)
-        weight = functional.conv_transpose2d(ones, window[None, None], stride=STRIDE)
+        weight = functional.conv_transpose2d(ones, window[None, None], stride=self.stride)
         return estimate + UNIT * total.float() / weight
 
     def export(self, provenance):

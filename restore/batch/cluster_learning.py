@@ -19,7 +19,7 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.learning import dictionaries
 from restore.learning.reservoir import Reservoir
-from restore.sparse import dictionary_learning
+from restore.sparse import atom_updates
 
 #: Pictures that are read in one task.
 PICTURES = 16
@@ -123,7 +123,7 @@ class Cluster:
         """Rows of the patches (0), or of those held out (1), of all chunks together."""
         lengths = self.held
         if which == 0:
-            step = dictionary_learning.BAND * dictionary_learning.CHUNK_BANDS
+            step = atom_updates.BAND * atom_updates.CHUNK_BANDS
             owner, inner = rows // step, rows % step
         else:
             ends = np.cumsum(lengths)
@@ -142,12 +142,12 @@ class Cluster:
         return taken
 
     def summed(self, patches, dictionary, code, step, pool, stage):
-        """As `restore.sparse.dictionary_learning.summed_here`, of `Patches`."""
+        """As `restore.sparse.atom_updates.summed_here`, of `Patches`."""
         submit = self.client.submit
         there = submit(_same, dictionary, pure=False)
         parts = [submit(_sums, chunk, there, code, step, pure=False) for chunk in patches.chunks]
-        total = dictionary_learning.pairwise(
-            parts, lambda one, other: submit(dictionary_learning.add, one, other, pure=False)
+        total = atom_updates.pairwise(
+            parts, lambda one, other: submit(atom_updates.add, one, other, pure=False)
         )
         del parts, there
         sums = total.result()
@@ -210,4 +210,4 @@ def _same(dictionary):
 
 
 def _sums(chunk, dictionary, code, step):
-    return dictionary_learning.summed_here(chunk[0], dictionary, code, step, Pool(1))
+    return atom_updates.summed_here(chunk[0], dictionary, code, step, Pool(1))

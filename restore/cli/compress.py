@@ -70,9 +70,15 @@ class Atoms(NameOrFile):
     help="Instead, code each patch with a few of these atoms: a packaged dictionary, or a file of "
     "train, which decompress will need, too. For small pictures of one kind.",
 )
+@click.option(
+    "--tune",
+    type=click.Choice(["eye", "psnr"]),
+    help="Spend the bits on what is seen, or on the PSNR. [default: eye; psnr with --psnr or "
+    "--dictionary]",
+)
 @click.option("--embed", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")
-def compress(inputs, options, embed, model, dictionary, **targets):
+def compress(inputs, options, embed, model, dictionary, tune, **targets):
     """Compress pictures to .ksvd files.
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
@@ -85,13 +91,15 @@ def compress(inputs, options, embed, model, dictionary, **targets):
         raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
     if model and dictionary:
         raise click.UsageError("choose one of --model and --dictionary")
+    if tune == "eye" and dictionary:
+        raise click.UsageError("--tune eye is for blocks: leave out --dictionary")
     process = functools.partial(
-        compress_picture, model=model, dictionary=dictionary, embed=embed, **targets
+        compress_picture, model=model, dictionary=dictionary, embed=embed, tune=tune, **targets
     )
     return batch.run(process, inputs, options, writes=".ksvd")
 
 
-def compress_picture(picture, *, pool, model, dictionary, embed, **target):
+def compress_picture(picture, *, pool, model, dictionary, embed, tune, **target):
     """The bytes of a compressed `picture`."""
     from restore.files.metadata import with_resolution
     from restore.sparse.dictionary import Dictionary
@@ -101,12 +109,13 @@ def compress_picture(picture, *, pool, model, dictionary, embed, **target):
     metadata = picture.metadata
     height, width = picture.samples.shape[:2]
     exif = with_resolution(metadata.exif, metadata.resolution)
+    depth = "8" if picture.depth == "8" else "16"
     result = compress_samples(
         picture.samples,
+        tune=tune,
         codec=Dictionary.load(dictionary) if dictionary else Codec.load(model or "photos"),
         embed=embed,
-        depth="8" if picture.depth == "8" else "16",
-        extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp),
+        extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp, depth),
         pool=pool,
         **target,
     )

@@ -77,7 +77,7 @@ from restore.imaging.bands import Pool
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@quality("fast takes about a 20th of balanced's time.", ("fast", "balanced"))
+@quality("fast takes about a 30th of balanced's time.", ("fast", "balanced"))
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture, a packaged dictionary, or a file. What follows is for this way alone."
@@ -146,7 +146,7 @@ def denoise(inputs, options, estimate_only, **settings):
 def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings):
     """Refuse settings that do not go together, before anything is read."""
     given = {name for name, value in settings.items() if value is not None}
-    classic = dictionary is not None or quality == "fast"
+    classic = dictionary is not None
     if poisson_gain == "auto" and sigma != "auto":
         raise click.UsageError("--poisson-gain auto finds the sigma, too: leave out --sigma")
     if noise not in ("auto", "white") and sigma != "auto":
@@ -156,8 +156,8 @@ def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings
     if dictionary != "learn" and given & {"n_atoms", "patch_size"}:
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
     if not classic and given & {"sparsity", "stride"}:
-        raise click.UsageError("--sparsity and --stride go with --dictionary or --quality fast")
-    if classic and settings["chroma_strength"] != 1:
+        raise click.UsageError("--sparsity and --stride go with --dictionary")
+    if (classic or quality == "fast") and settings["chroma_strength"] != 1:
         raise click.UsageError("--chroma-strength goes without --dictionary and --quality fast")
 
 
@@ -181,8 +181,8 @@ def denoise_picture(
     noise, facts = _known_noise(
         whole or picture, pool, **{name: settings.pop(name) for name in names}
     )
-    classic = dictionary is not None or quality == "fast"
-    if not classic:
+    classic = dictionary is not None
+    if not classic and quality != "fast":
         mapped = noise.kind == "jpeg" or noise.levels is not None
         shares = _shares(picture, noise.kind if mapped else "white")
         pool = batch.overall(pool, "denoising", shares)
@@ -253,7 +253,7 @@ def _said(found, levels):
 
 def _shares(picture, kind):
     """The stages of denoising by groups, and about how much of the time each takes."""
-    from restore.tasks.denoising.white import PASSES
+    from restore.sparse.white import PASSES
 
     channels = picture.samples.shape[2]
     if kind in ("camera", "jpeg"):

@@ -18,18 +18,17 @@ from restore.cli.options import (
 
 
 class Degradation(click.ParamType):
-    """How a picture became small, or that it be found out."""
+    """How a picture became small."""
 
     name = "degradation"
 
     def convert(self, value, param, ctx):
         from restore.tasks.super_resolution.correction import correction
 
-        if value != "auto":
-            try:
-                correction(value, "bicubic", 2)
-            except ValueError as error:
-                self.fail(f"{error}; auto looks for it", param, ctx)
+        try:
+            correction(value, "bicubic", 2)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
         return value
 
 
@@ -49,10 +48,10 @@ class Degradation(click.ParamType):
 @click.option(
     "--degradation",
     type=Degradation(),
-    metavar="auto|bicubic|area|gaussian:S|sharpened:A|nearest",
+    metavar="bicubic|area|gaussian:S|sharpened:A|nearest",
     help="How the pictures became small: by interpolation, means, a blur of S large pixels' "
-    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels; "
-    "auto looks for it. [default: as the model believes]",
+    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. "
+    "[default: as the model believes]",
 )
 @click.option(
     "--sigma",
@@ -105,9 +104,6 @@ def enlarge_picture(
     *,
     pool,
     scale,
-    width,
-    height,
-    max_side,
     max_pixels,
     sigma,
     white,
@@ -115,15 +111,16 @@ def enlarge_picture(
     model,
     dictionary,
     quality,
+    **wished,
 ):
     """`picture` enlarged, its alpha with it, and what was found of its history."""
     import numpy as np
 
     from restore.imaging.resize import resize
     from restore.tasks.super_resolution import Cascade, super_resolve
-    from restore.tasks.super_resolution.history import find_correction, words_of
 
     model = Cascade.load(model) if model else None
+    width, height, max_side = (wished[name] for name in ("width", "height", "max_side"))
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
@@ -140,12 +137,7 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
-    seen = picture.samples
     picture, facts = _cleaned(picture, sigma, white, pool)
-    if degradation == "auto" and model is None:
-        # JPEG's tables are coarse, but halos are seen better before they are smoothed
-        degradation = find_correction(seen if sigma == 0 else picture.samples)
-        facts["degradation"] = words_of(degradation)
     if dictionary is None:
         stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
         pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])

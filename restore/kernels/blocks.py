@@ -1,4 +1,4 @@
-"""Blocks of the picture codec: their borders, transforms, quantisation, and the walk over them.
+"""Blocks of the picture codec: their borders and transforms, and what coding them would cost.
 
 A plane of the picture is cut into blocks of 8, 16, 32 or 64 pixels by a quadtree over
 superblocks of 64. A block x is predicted from its border b (pixels already decoded) and the
@@ -177,14 +177,6 @@ def raise_(low, cosines, half, out, size):
                 out[y * size + x] += weight * half[k * size + x]
 
 
-@kernel(reorder=True)
-def _dot(first, second, count):
-    total = np.float32(0)
-    for i in range(count):
-        total += first[i] * second[i]
-    return total
-
-
 @kernel
 def scale_bucket(log_scale, log_step):
     """Bucket of the expected magnitude in quantiser steps, from eighths of octaves."""
@@ -194,7 +186,7 @@ def scale_bucket(log_scale, log_step):
 #: Levels that have a rate of their own, and what each level beyond costs, in bits.
 _RATED, _BEYOND = 16, np.float32(0.1)
 #: Largest level: what is beyond, or NaN, is taken for it before it becomes an integer.
-_LARGEST = np.float32(1 << 24)
+LARGEST = np.float32(1 << 24)
 
 
 @kernel(reorder=True)
@@ -233,7 +225,7 @@ def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
             total = np.float32(0)
             for i in range(count):
                 value = abs(row[i]) * inverse
-                value = value if value < _LARGEST else _LARGEST
+                value = value if value < LARGEST else LARGEST
                 level = np.int32(value + np.float32(0.4))
                 rated = level if level < _RATED else np.int32(_RATED - 1)
                 rest = value - np.float32(level)
@@ -242,209 +234,3 @@ def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
                 whole = value * value
                 total += cost if cost < whole else whole
             costs[mode, n] += total
-
-
-class Plane(NamedTuple):
-    """A plane of a picture on its way through the coder."""
-
-    #: (height, width) float32: what is coded, in levels about 0; sides multiples of 8
-    pixels: np.ndarray
-    #: (height, width) float32: what the decoder will see
-    decoded: np.ndarray
-    #: (height * width,) int32: quantised coefficients in the order of the walk
-    levels: np.ndarray
-    #: (rows, columns) uint8, by cell: the choices
-    sizes: np.ndarray
-    modes: np.ndarray
-
-
-class Quantiser(NamedTuple):
-    """How coefficients become integers."""
-
-    #: (SCALES, 3, 17) float32: bits of a level of 0 to 15 by expected magnitude and the last two
-    rates: np.ndarray
-    #: (SCALES, 3) float32: by how much levels of 1, 2 and more are drawn to zero
-    bias: np.ndarray
-    #: 8 log2(step), rounded
-    log_step: int
-    #: float32, in levels
-    step: np.float32
-    #: float32: squared steps that a bit is worth; negative to rebuild only
-    price: np.float32
-
-
-@kernel
-def _transpose(block, side):
-    """Mirror a square block at its diagonal, in place."""
-    for i in range(side):
-        for j in range(i):
-            keep = block[i * side + j]
-            block[i * side + j] = block[j * side + i]
-            block[j * side + i] = keep
-
-
-@kernel
-def _quantise(coefficients, scales, quantiser, gains, quantised):
-    """Choose the level of each coefficient, in steps, and where to stop, by error and rate."""
-    rates, bias, log_step, _, price = quantiser
-    before, older = 0, 0
-    for i in range(quantised.size):
-        value = abs(coefficients[i])
-        value = value if value < _LARGEST else _LARGEST
-        bucket = scale_bucket(scales[i], log_step)
-        bits = rates[bucket, min(before + older, 2)]
-        best = 0
-        level = int(value + np.float32(0.5))
-        lowest = value * value + price * bits[0]
-        for trial in range(max(level - 1, 1), level + 1):
-            rest = value - np.float32(trial)
-            if trial < 3:
-                rest += bias[bucket, trial - 1]
-            rate = bits[min(trial, 15)]
-            if trial > 15:
-                rate += np.float32(2) * np.log2(np.float32(trial - 14))
-            cost = rest * rest + price * rate
-            if cost < lowest:
-                lowest, best = cost, trial
-        gains[i] = value * value - lowest
-        quantised[i] = best if coefficients[i] >= 0 else -best
-        older, before = before, best
-    # Where to stop: what the coefficients up to each save, less the cost of saying which is last.
-    total, most, last = np.float32(0), np.float32(0), -1
-    for i in range(quantised.size):
-        total += gains[i]
-        if quantised[i]:
-            saved = total - price * (np.float32(2.0) + np.float32(1.2) * np.log2(np.float32(i + 1)))
-            if saved > most:
-                most, last = saved, i
-    for i in range(last + 1, quantised.size):
-        quantised[i] = 0
-
-
-@kernel
-def _add_levels(quantised, transform, scales, quantiser, guess):
-    """Add to `guess` what the levels stand for."""
-    _, bias, log_step, step, _ = quantiser
-    for i in range(quantised.size):
-        level = quantised[i]
-        if level:
-            value = np.float32(abs(level))
-            value -= bias[scale_bucket(scales[i], log_step), min(abs(level), 3) - 1]
-            value *= step
-            if level < 0:
-                value = -value
-            for j in range(quantised.size):
-                guess[j] += value * transform[i, j]
-
-
-@kernel
-def code_plane(bases, plane, quantiser, top, start):
-    """Walk over the blocks of one row of superblocks: quantise and rebuild them.
-
-    Parameters
-    ----------
-    bases : Bases
-    plane : Plane
-        `decoded` is written; `levels` are written where the price is not negative, else read.
-    quantiser : Quantiser
-    top : int
-        First row of cells.
-    start : int
-        Where in `levels` this row of superblocks begins.
-
-    Returns
-    -------
-    int
-        Where the next one begins.
-    """
-    pixels, decoded, levels, sizes, modes = plane
-    rows, columns = sizes.shape
-    around = np.empty(BORDER, np.float32)
-    guess = np.empty(DIM, np.float32)
-    low = np.empty(DIM, np.float32)
-    block = np.empty(SUPER * SUPER, np.float32)
-    half = np.empty(16 * SUPER, np.float32)
-    coefficients = np.empty(DIM, np.float32)
-    gains = np.empty(DIM, np.float32)
-    inverse = np.float32(1) / quantiser.step
-    for left in range(0, columns, CELLS):
-        z = 0
-        while z < CELLS * CELLS:
-            cell_y, cell_x = top + Z_ROW[z], left + Z_COLUMN[z]
-            if cell_y >= rows or cell_x >= columns:
-                z += 1
-                continue
-            level_size = np.int64(sizes[cell_y, cell_x])
-            mode = np.int64(modes[cell_y, cell_x])
-            kind = mode >> 1
-            size = CELL << level_size
-            y, x = cell_y * CELL, cell_x * CELL
-            side = min(size, 16)
-            count = side * side
-            width = min(4 * size + 1, BORDER)
-            mean = border(decoded, around, y, x, size)
-            if mode & 1:
-                for i in range(width // 2):
-                    around[i], around[width - 1 - i] = around[width - 1 - i], around[i]
-            predictor = bases.predictors[level_size][kind]
-            transform = bases.transforms[level_size][kind]
-            scales = bases.scales[level_size][kind]
-            quantised = levels[start : start + count]
-            for i in range(count):
-                guess[i] = _dot(predictor[i], around, width)
-
-            if quantiser.price >= 0:
-                for i in range(size):
-                    for j in range(size):
-                        block[i * size + j] = pixels[y + i, x + j] - mean
-                low[:count] = block[:count]
-                if size > 16:
-                    lower(block, bases.cosines[level_size], half, low, size)
-                if mode & 1:
-                    _transpose(low, side)
-                for i in range(count):
-                    low[i] -= guess[i]
-                for i in range(count):
-                    coefficients[i] = _dot(transform[i], low, count) * inverse
-                _quantise(coefficients, scales, quantiser, gains, quantised)
-            _add_levels(quantised, transform, scales, quantiser, guess)
-            if mode & 1:
-                _transpose(guess, side)
-            if size > 16:
-                raise_(guess, bases.cosines[level_size], half, block, size)
-            shown = block if size > 16 else guess
-            for i in range(size):
-                for j in range(size):
-                    decoded[y + i, x + j] = shown[i * size + j] + mean
-            start += count
-            z += 1 << 2 * level_size
-    return start
-
-
-@kernel
-def count_levels(levels, sizes, modes, scales, counts, log_step):
-    """counts[expected magnitude, last two levels, level] += 1 over the coded levels of a plane."""
-    rows, columns = sizes.shape
-    start = 0
-    for top in range(0, rows, CELLS):
-        for left in range(0, columns, CELLS):
-            z = 0
-            while z < CELLS * CELLS:
-                y, x = top + Z_ROW[z], left + Z_COLUMN[z]
-                if y >= rows or x >= columns:
-                    z += 1
-                    continue
-                size = np.int64(sizes[y, x])
-                spread = scales[size][modes[y, x] >> 1]
-                last = -1
-                for i in range(spread.size):
-                    if levels[start + i]:
-                        last = i
-                before, older = 0, 0
-                for i in range(last + 1):
-                    level = abs(levels[start + i])
-                    bucket = scale_bucket(spread[i], log_step)
-                    counts[bucket, min(before + older, 2), min(level, 15)] += 1
-                    older, before = before, level
-                start += spread.size
-                z += 1 << 2 * size

@@ -32,6 +32,7 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.linear import invert
+from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
 
 
 class Mosaic(NamedTuple):
@@ -63,7 +64,7 @@ def complete(shown, mosaic, places, side, top, total, weight):
         The best estimate so far, of which the groups are Gaussians.
     mosaic : Mosaic
     places : (n_groups, size) int32
-        As `restore.kernels.groups.match` gives them.
+        As `restore.kernels.similar.match` gives them.
     side : int
     top : int
         The first row of `total`.
@@ -96,10 +97,14 @@ def complete(shown, mosaic, places, side, top, total, weight):
             samples[phase, k] = colours[y % period, x % period] * area + k
     for g in range(places.shape[0]):
         group_places = places[g]
-        _gather(shown, group_places, side, group)
-        _gather(estimate, group_places, side, known)
-        _centre(group, known, mean)
-        _mean_variances(variances, group_places, area, spread)
+        gather(shown, group_places, side, group)
+        centre(group, mean)
+        gather(estimate, group_places, side, known)
+        for k in range(size):
+            for i in range(dim):
+                known[k, i] -= mean[i]
+        for c in range(variances.shape[0]):
+            spread[c * area : (c + 1) * area] = mean_at(variances[c], group_places)
         np.dot(group.T, group, covariance)
         for i in range(dim):
             for j in range(dim):
@@ -140,64 +145,5 @@ def complete(shown, mosaic, places, side, top, total, weight):
             for k in range(count):
                 for i in range(dim):
                     coded[members[k], i] += corrections[k, i]
-        _scatter(coded, mean, np.float32(1) / left, group_places, side, top, total, weight)
-
-
-@kernel
-def _gather(planes, places, side, group):
-    """The patches at `places` as rows, colour by colour."""
-    width = planes.shape[2]
-    for k in range(places.shape[0]):
-        row, column = places[k] // width, places[k] % width
-        at = 0
-        for c in range(planes.shape[0]):
-            for y in range(side):
-                line = planes[c, row + y, column : column + side]
-                for x in range(side):
-                    group[k, at] = line[x]
-                    at += 1
-
-
-@kernel
-def _centre(group, known, mean):
-    """Take the group's mean, which is written, from both."""
-    size, dim = group.shape
-    mean[:] = np.float32(0)
-    for k in range(size):
-        for i in range(dim):
-            mean[i] += group[k, i]
-    for i in range(dim):
-        mean[i] /= np.float32(size)
-    for k in range(size):
-        for i in range(dim):
-            group[k, i] -= mean[i]
-            known[k, i] -= mean[i]
-
-
-@kernel
-def _mean_variances(variances, places, area, spread):
-    """For each colour the mean over the patches of a group."""
-    width = variances.shape[2]
-    for c in range(variances.shape[0]):
-        total = np.float32(0)
-        for k in range(places.shape[0]):
-            total += variances[c, places[k] // width, places[k] % width]
-        spread[c * area : (c + 1) * area] = total / np.float32(places.shape[0])
-
-
-@kernel
-def _scatter(coded, mean, confidence, places, side, top, total, weight):
-    """Add the patches at `places` to `total`, whose first row is `top`."""
-    width = total.shape[2]
-    for k in range(places.shape[0]):
-        row, column = places[k] // width - top, places[k] % width
-        for y in range(side):
-            for x in range(side):
-                weight[row + y, column + x] += confidence
-        at = 0
-        for c in range(total.shape[0]):
-            for y in range(side):
-                line = total[c, row + y, column : column + side]
-                for x in range(side):
-                    line[x] += confidence * (coded[k, at] + mean[at])
-                    at += 1
+        scatter(coded, mean, np.float32(1) / left, group_places, side, top, total)
+        scatter_weight(np.float32(1) / left, group_places, side, top, weight)

@@ -41,111 +41,10 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.linear import invert
+from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
 
 #: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
 ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
-
-#: Follows the bits of infinity, the largest that a distance can have.
-NO_DISTANCE = np.int32(0x7F800001)
-
-
-@kernel(reorder=True)
-def match(guide, rows, columns, side, reach, places):
-    """The patches nearest to each reference patch: smallest sum of squared differences.
-
-    Parameters
-    ----------
-    guide : (height, width) float32
-    rows, columns : (n,) int64
-        Top left corners of the reference patches: every row with every column.
-    side, reach : int
-        Sides of a patch, and the largest shift that is looked at.
-    places : (rows * columns, size) int32, written
-        ``row * width + column`` of the top left corners of the nearest patches, the
-        reference among them; of equally near ones those that come first. Patches whose
-        distance is NaN are left out; the reference is repeated where too few remain.
-    """
-    height, width = guide.shape
-    distances = np.empty((2 * reach + 1) ** 2, np.float32)
-    for r in range(rows.shape[0]):
-        top, bottom = max(0, rows[r] - reach), min(height - side, rows[r] + reach)
-        for c in range(columns.shape[0]):
-            left, right = max(0, columns[c] - reach), min(width - side, columns[c] + reach)
-            across = right - left + 1
-            count = (bottom - top + 1) * across
-            for v in range(top, bottom + 1):
-                line = distances[(v - top) * across : (v - top + 1) * across]
-                line[:] = np.float32(0)
-                for y in range(side):
-                    patch_row = guide[rows[r] + y, columns[c] : columns[c] + side]
-                    _add_squares(guide[v + y, left : right + side], patch_row, line)
-            nearest = places[r * columns.shape[0] + c]
-            own = (rows[r] - top) * across + columns[c] - left
-            _smallest(distances[:count], own, nearest)
-            for k in range(nearest.shape[0]):
-                v = nearest[k] // across
-                nearest[k] = (top + v) * width + left + nearest[k] - v * across
-
-
-@kernel(reorder=True)
-def _add_squares(line, patch_row, distances):
-    """distances_k += sum_x (patch_row_x - line_{k + x})^2, three x at a time."""
-    count = distances.shape[0]
-    x = 0
-    while x + 3 <= patch_row.shape[0]:
-        first, second, third = patch_row[x], patch_row[x + 1], patch_row[x + 2]
-        shifted = line[x : x + count + 2]
-        for k in range(count):
-            a, b, c = first - shifted[k], second - shifted[k + 1], third - shifted[k + 2]
-            distances[k] += a * a + b * b + c * c
-        x += 3
-    while x < patch_row.shape[0]:
-        first = patch_row[x]
-        shifted = line[x : x + count]
-        for k in range(count):
-            a = first - shifted[k]
-            distances[k] += a * a
-        x += 1
-
-
-@kernel
-def _smallest(distances, own, chosen):
-    """Indices of the smallest distances, `own` among them, as many as `chosen` has room for.
-
-    The bits of non-negative floats are ordered as the floats are: the limit between near
-    and far is found by bisection, in which counting vectorises. The bits of NaN are not
-    ordered, and may be negative: they are replaced by `NO_DISTANCE`, and never chosen.
-    """
-    bits = distances.view(np.int32)
-    size = chosen.shape[0]
-    below, limit = np.int32(-1), np.int32(0)
-    for k in range(bits.shape[0]):
-        bits[k] = bits[k] if 0 <= bits[k] < NO_DISTANCE else NO_DISTANCE
-    bits[own] = -1
-    for k in range(bits.shape[0]):
-        limit = bits[k] if bits[k] > limit else limit
-    while limit - below > 1:
-        middle = below + (limit - below) // np.int32(2)
-        count = np.int32(0)
-        for k in range(bits.shape[0]):
-            count += np.int32(bits[k] <= middle)
-        if count < size:
-            below = middle
-        else:
-            limit = middle
-        if count == size:
-            break
-    taken = 0
-    for k in range(bits.shape[0]):
-        if bits[k] < limit and taken < size:
-            chosen[taken] = k
-            taken += 1
-    for k in range(bits.shape[0]):
-        if bits[k] == limit and limit < NO_DISTANCE and taken < size:
-            chosen[taken] = k
-            taken += 1
-    for k in range(taken, size):
-        chosen[k] = own
 
 
 @kernel
@@ -159,7 +58,7 @@ def shrink(plane, variances, places, side, threshold, total, weight):
         Variance of the noise in the patch with that top left corner; the mean over a
         group is taken, and of that the magnitude.
     places : (n_groups, size) int32
-        As `match` gives them.
+        As `restore.kernels.similar.match` gives them.
     side : int
     threshold : float32
         t in variances of the noise.
@@ -176,10 +75,13 @@ def shrink(plane, variances, places, side, threshold, total, weight):
     share = np.empty((size, size), np.float32)
     square = np.empty((size, size), np.float32)
     gain = np.empty((size, size), np.float32)
+    planes = plane.reshape(1, *plane.shape)
+    sums = total.reshape(1, *total.shape)
     top = places.min() // plane.shape[1]
     for g in range(groups):
-        _gather(plane, places[g], side, group, mean)
-        _noise_share(group, threshold * _mean_variance(variances, places[g]), share)
+        gather(planes, places[g], side, group)
+        centre(group, mean)
+        _noise_share(group, threshold * abs(mean_at(variances, places[g])), share)
         np.dot(share, share, square)
         for i in range(size):
             for j in range(size):
@@ -189,7 +91,9 @@ def shrink(plane, variances, places, side, threshold, total, weight):
         for i in range(size):
             gain[i, i] += np.float32(1)
         np.dot(gain, group, coded)
-        _scatter(coded, mean, _confidence(gain), places[g], side, top, total, weight)
+        confidence = _confidence(gain)
+        scatter(coded, mean, confidence, places[g], side, top, sums)
+        scatter_weight(confidence, places[g], 1, top, weight)
 
 
 @kernel
@@ -211,11 +115,15 @@ def wiener(plane, pilot, variances, places, side, total, weight):
     share = np.empty((size, size), np.float32)
     product = np.empty((size, size), np.float32)
     codes = np.empty((size, size), np.float32)
+    planes, pilots = plane.reshape(1, *plane.shape), pilot.reshape(1, *pilot.shape)
+    sums = total.reshape(1, *total.shape)
     top = places.min() // plane.shape[1]
     for g in range(groups):
-        _gather(pilot, places[g], side, shown, mean)
-        scale = _noise_share(shown, _mean_variance(variances, places[g]), share)
-        _gather(plane, places[g], side, group, mean)
+        gather(pilots, places[g], side, shown)
+        centre(shown, mean)
+        scale = _noise_share(shown, abs(mean_at(variances, places[g])), share)
+        gather(planes, places[g], side, group)
+        centre(group, mean)
         np.dot(group, shown.T, product)
         np.dot(product, share, codes)
         for i in range(size):
@@ -224,51 +132,9 @@ def wiener(plane, pilot, variances, places, side, total, weight):
                 share[i, j] = -share[i, j]
             share[i, i] += np.float32(1)
         np.dot(codes, shown, group)
-        _scatter(group, mean, _confidence(share), places[g], side, top, total, weight)
-
-
-@kernel
-def _gather(plane, places, side, group, mean):
-    """The patches at `places` as rows, less their mean, which is written, too."""
-    width = plane.shape[1]
-    size, dim = group.shape
-    mean[:] = np.float32(0)
-    for k in range(size):
-        row, column = places[k] // width, places[k] % width
-        for y in range(side):
-            line = plane[row + y, column : column + side]
-            for x in range(side):
-                group[k, y * side + x] = line[x]
-        for j in range(dim):
-            mean[j] += group[k, j]
-    for j in range(dim):
-        mean[j] /= np.float32(size)
-    for k in range(size):
-        for j in range(dim):
-            group[k, j] -= mean[j]
-
-
-@kernel
-def _scatter(coded, mean, confidence, places, side, top, total, weight):
-    """Add the patches at `places` to `total`, whose first row is `top`."""
-    width = total.shape[1]
-    for k in range(coded.shape[0]):
-        row, column = places[k] // width - top, places[k] % width
-        weight[row, column] += confidence
-        for y in range(side):
-            line = total[row + y, column : column + side]
-            for x in range(side):
-                line[x] += confidence * (coded[k, y * side + x] + mean[y * side + x])
-
-
-@kernel
-def _mean_variance(variances, places):
-    """Magnitude of the mean over a group."""
-    width = variances.shape[1]
-    total = np.float32(0)
-    for k in range(places.shape[0]):
-        total += variances[places[k] // width, places[k] % width]
-    return abs(total) / np.float32(places.shape[0])
+        confidence = _confidence(share)
+        scatter(group, mean, confidence, places[g], side, top, sums)
+        scatter_weight(confidence, places[g], 1, top, weight)
 
 
 @kernel

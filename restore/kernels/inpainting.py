@@ -21,6 +21,7 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.linear import factorise, solve
+from restore.kernels.similar import centre, gather, nearest, scatter, scatter_weight
 
 #: Share of the trace of a covariance that float32 can tell from its rounding.
 ROUNDING = np.float32(1e-6)
@@ -131,23 +132,26 @@ def complete(estimate, observed, known, places, total, weight, grouping):
     channels, height, width = estimate.shape
     top, side, reach, size, share, whole, ridge = grouping
     dim = side * side
-    distances = np.empty(2 * reach + 1, np.float32)
-    nearest = np.empty(size, np.float32)
-    rows = np.empty(size, np.int64)
-    columns = np.empty(size, np.int64)
+    window = np.empty((2 * reach + 1) ** 2, np.float32)
+    distances = np.empty(size, np.float32)
+    found = np.empty(size, np.int64)
+    members = np.empty(share, np.int64)
     group = np.empty((size, dim), np.float32)
+    centred = np.empty((share, dim), np.float32)
     mean = np.empty(dim, np.float32)
     covariance = np.empty((dim, dim), np.float32)
     factor = np.empty((dim, dim), np.float32)
     vector = np.empty(dim, np.float32)
     samples = np.empty(dim, np.int64)
-    patch = np.empty(dim, np.float32)
     for p in range(places.shape[0]):
-        count = _match(estimate[0], places[p], side, reach, distances, nearest, rows, columns)
-        order = np.argsort(nearest[:count], kind="mergesort")
+        row, column = places[p]
+        count = min(size, _within(row, height - side, reach) * _within(column, width - side, reach))
+        nearest(estimate[0], row, column, side, reach, window, found[:count], distances[:count])
+        order = np.argsort(distances[:count], kind="mergesort")
         for c in range(channels):
-            _gather(estimate[c], rows, columns, count, side, group, mean)
-            np.dot(group.T, group, covariance)
+            gather(estimate[c : c + 1], found[:count], side, group[:count])
+            centre(group[:count], mean)
+            np.dot(group[:count].T, group[:count], covariance)
             trace = np.float32(0)
             for i in range(dim):
                 for j in range(dim):
@@ -155,8 +159,9 @@ def complete(estimate, observed, known, places, total, weight, grouping):
                 trace += covariance[i, i]
             least = ROUNDING * trace
             added = ridge if ridge > least else least
+            estimated = 0
             for chosen in order[:share]:
-                y, x = rows[chosen], columns[chosen]
+                y, x = found[chosen] // width, found[chosen] % width
                 n_known = 0
                 for k in range(dim):
                     v, u = y + k // side, x + k % side
@@ -167,97 +172,27 @@ def complete(estimate, observed, known, places, total, weight, grouping):
                 if n_known == dim and not whole:
                     continue
                 for i in range(n_known):
-                    row = covariance[samples[i]]
+                    line = covariance[samples[i]]
                     for j in range(i + 1):
-                        factor[i, j] = row[samples[j]]
+                        factor[i, j] = line[samples[j]]
                     factor[i, i] += added
                 factorise(factor, n_known)
                 solve(factor, n_known, vector)
-                for k in range(dim):
-                    patch[k] = mean[k]
+                patch = centred[estimated]
+                patch[:] = np.float32(0)
                 for i in range(n_known):
-                    row = covariance[samples[i]]
+                    line = covariance[samples[i]]
                     for k in range(dim):
-                        patch[k] += vector[i] * row[k]
-                for k in range(dim):
-                    v, u = y + k // side - top, x + k % side
-                    total[c, v, u] += patch[k]
-                    if c == 0:
-                        weight[v, u] += np.float32(1)
+                        patch[k] += vector[i] * line[k]
+                members[estimated] = found[chosen]
+                estimated += 1
+            whose = members[:estimated]
+            scatter(centred, mean, np.float32(1), whose, side, top, total[c : c + 1])
+            if c == 0:
+                scatter_weight(np.float32(1), whose, side, top, weight)
 
 
 @kernel
-def _match(plane, place, side, reach, distances, nearest, rows, columns):
-    """The patches within `reach` of `place` that differ least from the one there.
-
-    Returns how many there are; `nearest` is a heap with the farthest on top.
-    """
-    height, width = plane.shape
-    first, last = max(0, place[0] - reach), min(height - side, place[0] + reach)
-    left, right = max(0, place[1] - reach), min(width - side, place[1] + reach)
-    across = right - left + 1
-    count = 0
-    for y in range(first, last + 1):
-        for k in range(across):
-            distances[k] = np.float32(0)
-        for dy in range(side):
-            line = plane[y + dy, left : left + across + side]
-            for dx in range(side):
-                sample = plane[place[0] + dy, place[1] + dx]
-                for k in range(across):
-                    difference = line[dx + k] - sample
-                    distances[k] += difference * difference
-        for k in range(across):
-            if count < nearest.shape[0]:
-                _rise(distances[k], y, left + k, count, nearest, rows, columns)
-                count += 1
-            elif distances[k] < nearest[0]:
-                _sink(distances[k], y, left + k, nearest, rows, columns)
-    return count
-
-
-@kernel
-def _rise(distance, y, x, at, nearest, rows, columns):
-    """Add an entry to the heap at its end."""
-    while at > 0 and nearest[(at - 1) // 2] < distance:
-        above = (at - 1) // 2
-        nearest[at], rows[at], columns[at] = nearest[above], rows[above], columns[above]
-        at = above
-    nearest[at], rows[at], columns[at] = distance, y, x
-
-
-@kernel
-def _sink(distance, y, x, nearest, rows, columns):
-    """Replace the top of the full heap."""
-    at = 0
-    while 2 * at + 1 < nearest.shape[0]:
-        below = 2 * at + 1
-        if below + 1 < nearest.shape[0] and nearest[below + 1] > nearest[below]:
-            below += 1
-        if nearest[below] <= distance:
-            break
-        nearest[at], rows[at], columns[at] = nearest[below], rows[below], columns[below]
-        at = below
-    nearest[at], rows[at], columns[at] = distance, y, x
-
-
-@kernel
-def _gather(plane, rows, columns, count, side, group, mean):
-    """The centred patches of a group, zeros beyond its count, and their mean."""
-    dim = side * side
-    for k in range(dim):
-        mean[k] = np.float32(0)
-    for p in range(count):
-        for dy in range(side):
-            for dx in range(side):
-                sample = plane[rows[p] + dy, columns[p] + dx]
-                group[p, dy * side + dx] = sample
-                mean[dy * side + dx] += sample
-    for k in range(dim):
-        mean[k] /= np.float32(count)
-    for p in range(count):
-        for k in range(dim):
-            group[p, k] -= mean[k]
-    for p in range(count, group.shape[0]):
-        for k in range(dim):
-            group[p, k] = np.float32(0)
+def _within(place, last, reach):
+    """How many of the places 0 to `last` are within `reach` of `place`."""
+    return min(last, place + reach) - max(0, place - reach) + 1

@@ -16,7 +16,7 @@ def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energi
 
     The slope is the steepest descent of sum |x - a D|^2 / 2 over D, and the gram its
     curvature: what K-SVD and the method of optimal directions differ in
-    is how much of the curvature they heed (see `restore.sparse.dictionary_learning`).
+    is how much of the curvature they heed (see `restore.sparse.atom_updates`).
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import numpy as np
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
-from restore.kernels import bits, blocks, entropy
+from restore.kernels import bits, blocks, entropy, walk
 from restore.tasks.compression import coding
 from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
 from restore.tasks.compression.planes import colour_angles, to_planes
@@ -332,7 +332,7 @@ def _learn_statistics(codec, pictures, rng, pool):
         coder = coding.writer(models, weights, levels.size * 2 + 1024)
         coding.write(coder, codec, levels, sizes, modes, log_step)
         for plane in range(len(levels)):
-            blocks.count_levels(
+            walk.count_levels(
                 levels[plane], sizes[plane], modes[plane], codec.bases.scales, counts, log_step
             )
     stored = np.empty((entropy.MODELS, 2), np.uint16)

@@ -13,7 +13,7 @@ import numpy as np
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.learning.reservoir import Reservoir
-from restore.sparse import coding, dictionary_learning
+from restore.sparse import atom_updates, coding, dictionary_learning
 from restore.sparse import patches as patching
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 
@@ -73,7 +73,7 @@ def digest(patches):
 
 def chunks(count):
     """Slices of `count` patches that one machine may hold and sum up alone."""
-    return bands.slices(count, dictionary_learning.BAND * dictionary_learning.CHUNK_BANDS)
+    return bands.slices(count, atom_updates.BAND * atom_updates.CHUNK_BANDS)
 
 
 def check(image, patch_shape):

@@ -11,7 +11,7 @@ import functools
 import numpy as np
 
 from restore.imaging.bands import Pool
-from restore.sparse import coding, dictionary_learning, masked
+from restore.sparse import atom_updates, coding, dictionary_learning, masked
 from restore.sparse.dictionary import Dictionary
 
 try:
@@ -359,7 +359,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
         self._batches += 1
         for sum_before in self._memory:
             sum_before *= (1 - 1 / self._batches) ** FORGETTING
-        dictionary = dictionary_learning.updated(dictionary, sums, "online", self._memory)
+        dictionary = atom_updates.updated(dictionary, sums, "online", self._memory)
         self.components_ = dictionary.atoms.astype(np.float64)
         self.n_iter_ = self.n_iter_ + 1 if begun else 1
         return self
@@ -390,7 +390,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
             signals = self._filled(signals, known, dictionary, stop)
         sparsity, energy = stop
         code = functools.partial(coding.code, sparsity=sparsity, tolerance=energy, pool=Pool(1))
-        return dictionary_learning.summed_here(signals, dictionary, code, pool=self._pool())
+        return atom_updates.summed_here(signals, dictionary, code, pool=self._pool())
 
     def _filled(self, signals, known, dictionary, stop):
         codes = self._coded(signals, dictionary, stop)

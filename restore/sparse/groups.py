@@ -11,6 +11,7 @@ import numpy as np
 
 from restore.imaging import bands
 from restore.kernels import groups as kernels
+from restore.kernels import similar
 from restore.sparse import overlap, patches
 
 #: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
@@ -57,7 +58,7 @@ def find(guide, grouping, *, pool=None):
 
     def find_band(band):
         places = np.empty((len(rows[band]) * len(columns), grouping.size), np.int32)
-        kernels.match(guide, rows[band], columns, grouping.side, grouping.reach, places)
+        similar.match(guide, rows[band], columns, grouping.side, grouping.reach, places)
         return places
 
     cut = bands.slices(len(rows), max(1, min(BAND_ROWS, len(rows) // BANDS)))

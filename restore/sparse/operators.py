@@ -100,23 +100,47 @@ class Blur:
     ----------
     kernel : (kernel_height, kernel_width) float32 ndarray
         As convolution takes it: turned by 180 degrees over the picture.
+    shape : (height, width)
+        Of the picture; a kernel of n rows leaves n - 1 rows fewer to be measured.
     """
 
     kernel: np.ndarray
+    shape: tuple
 
     def forward(self, image):
-        """Measure a (height, width, channels) picture; a kernel of n samples costs n - 1 rows."""
-        return self._convolved(image, self.kernel, "valid")
+        """Measure a (height, width, channels) picture."""
+        (height, width), (rows, columns) = self.shape, self.kernel.shape
+        return self._filtered(image, self._transfer)[rows - 1 : height, columns - 1 : width]
 
     def adjoint(self, measured):
         """Every measurement spread over the samples that it is a sum of."""
-        return self._convolved(measured, self.kernel[::-1, ::-1], "full")
+        before = [(n - 1, 0) for n in self.kernel.shape]
+        spread = self._filtered(np.pad(measured, [*before, (0, 0)]), np.conj(self._transfer))
+        return spread[: self.shape[0], : self.shape[1]]
 
-    def _convolved(self, image, kernel, mode):
-        from scipy import signal  # slow to import
+    def precondition(self, residual, weight):
+        """(A' A + weight)^-1, as if the picture went on periodically."""
+        inverse = 1 / (np.square(np.abs(self._transfer)) + weight)
+        return self._filtered(residual, inverse)[: self.shape[0], : self.shape[1]]
 
-        planes = [signal.convolve(plane, kernel, mode) for plane in np.moveaxis(image, 2, 0)]
-        return np.stack(planes, axis=2).astype(np.float32)
+    @functools.cached_property
+    def _size(self):
+        from scipy import fft  # slow to import
+
+        return tuple(fft.next_fast_len(n, real=True) for n in self.shape)
+
+    @functools.cached_property
+    def _transfer(self):
+        from scipy import fft
+
+        return fft.rfft2(self.kernel, self._size)
+
+    def _filtered(self, image, transfer):
+        from scipy import fft
+
+        spectrum = fft.rfft2(image, self._size, axes=(0, 1))
+        spectrum *= transfer[..., None]
+        return fft.irfft2(spectrum, self._size, axes=(0, 1))
 
 
 @dataclass(frozen=True)
@@ -162,3 +186,103 @@ class Decimation:
     def _mapped(image, down, across):
         planes = [(across @ (down @ plane).T).T for plane in np.moveaxis(image, 2, 0)]
         return np.stack(planes, axis=2)
+
+
+@dataclass(frozen=True, eq=False)
+class Fourier:
+    """Some of the samples of the Fourier transform, as a magnetic resonance scanner takes them.
+
+    Attributes
+    ----------
+    mask : (height, width) bool ndarray
+        True where the unitary transform is measured; frequency 0 is at the corner.
+    real : bool
+        Whether the picture is known to be real.
+    """
+
+    mask: np.ndarray
+    real: bool = False
+
+    def forward(self, image):
+        """Measure a (height, width) picture as (n_measured,) complex values."""
+        from scipy import fft  # slow to import
+
+        return fft.fft2(image, norm="ortho")[self.mask]
+
+    def adjoint(self, measured):
+        """The picture whose other samples are 0: zero filling."""
+        from scipy import fft
+
+        spectrum = np.zeros(self.mask.shape, measured.dtype)
+        spectrum[self.mask] = measured
+        image = fft.ifft2(spectrum, norm="ortho")
+        return np.ascontiguousarray(image.real) if self.real else image
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Projections of blocks of a picture, as a single-pixel camera takes them.
+
+    Attributes
+    ----------
+    matrix : (n_projections, side * side) float32 ndarray
+        The same for each block.
+    shape : (height, width)
+        Of the picture. Blocks that reach beyond it see zeros there.
+    """
+
+    matrix: np.ndarray
+    shape: tuple
+
+    @property
+    def side(self):
+        """Rows, and columns, of a block."""
+        return math.isqrt(self.matrix.shape[1])
+
+    @property
+    def counts(self):
+        """Blocks down and across."""
+        return tuple(-(-n // self.side) for n in self.shape)
+
+    def forward(self, image):
+        """Measure a (height, width) picture: (n_blocks, n_projections), row by row."""
+        down, across = self.counts
+        missing = [(0, n * self.side - size) for n, size in zip(self.counts, self.shape)]
+        blocks = np.pad(image, missing).reshape(down, self.side, across, self.side)
+        return blocks.transpose(0, 2, 1, 3).reshape(down * across, -1) @ self.matrix.T
+
+    def adjoint(self, measured):
+        """Every projection spread over its block."""
+        down, across = self.counts
+        blocks = (measured @ self.matrix).reshape(down, across, self.side, self.side)
+        image = blocks.transpose(0, 2, 1, 3).reshape(down * self.side, across * self.side)
+        return image[: self.shape[0], : self.shape[1]]
+
+
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """What an operator measures, but for the measurements that are left out and count as 0.
+
+    Attributes
+    ----------
+    operator
+        With ``forward`` and ``adjoint``, and perhaps ``precondition``.
+    known : bool ndarray
+        True where a measurement counts; of the shape of the measurements.
+    """
+
+    operator: object
+    known: np.ndarray
+
+    def forward(self, image):
+        """Measure a picture, as `operator` does."""
+        return np.where(self.known, self.operator.forward(image), np.float32(0))
+
+    def adjoint(self, measured):
+        """Those that count, spread as `operator` does."""
+        return self.operator.adjoint(np.where(self.known, measured, np.float32(0)))
+
+    def precondition(self, residual, weight):
+        """As if nothing were left out."""
+        precondition = getattr(self.operator, "precondition", lambda residual, weight: residual)
+        return precondition(residual, weight)

@@ -30,7 +30,8 @@ LEARNED_SIGMAS = (5 / 255, 75 / 255)
 #: What becomes 1 inside: a level of noise in the middle.
 UNIT = 25 / 255
 
-#: Of the kinds of input, which is the estimate that is to be corrected: it is centred at grey.
+#: Of the kinds of input, which is the estimate that is to be corrected, or the last one where
+#: there are fewer: it is centred at grey.
 ESTIMATE = 2
 
 KIND = "unrolled coder"
@@ -103,7 +104,7 @@ class Coder:
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} of shape {getattr(self, name).shape} are not {shape}")
-        if self.n_kinds <= ESTIMATE:
+        if self.n_kinds < 2:
             raise ValueError(f"analysis of {self.n_kinds} inputs a plane lacks the estimate")
         if not (self.window > 0).all():
             raise ValueError("the window is not positive")
@@ -151,7 +152,7 @@ def packaged(name):
     return Coder.load(archive.packaged_path(name))
 
 
-def correct(estimate, kinds, sigma, coder, *, learned=LEARNED_SIGMAS, pool=None):
+def correct(estimate, kinds, sigma, coder, *, stride=STRIDE, learned=LEARNED_SIGMAS, pool=None):
     """Correct an estimate of a picture.
 
     Parameters
@@ -161,10 +162,12 @@ def correct(estimate, kinds, sigma, coder, *, learned=LEARNED_SIGMAS, pool=None)
     kinds : function of a slice
         The `coder.n_kinds` inputs, each (channels, rows, width), for a slice of rows:
         differences of what was observed and of other estimates from `estimate`; number
-        `ESTIMATE` is the estimate itself.
+        `ESTIMATE`, or the last, is the estimate itself.
     sigma : float
         Standard deviation of the noise, in the unit of [0, 1] images.
     coder : Coder
+    stride : int
+        Pixels between neighbouring patches.
     learned : tuple of float
         Weakest and strongest noise that the coder was taught with.
     pool : Pool, optional
@@ -192,7 +195,7 @@ def correct(estimate, kinds, sigma, coder, *, learned=LEARNED_SIGMAS, pool=None)
     """
     channels, height, width = estimate.shape
     side = coder.side
-    rows, columns = (patches.positions(n, side, STRIDE) for n in (height, width))
+    rows, columns = (patches.positions(n, side, stride) for n in (height, width))
     # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
     # what they take for the weakest they know, a share is that much weaker.
     level = np.clip(sigma, *learned)
@@ -205,7 +208,7 @@ def correct(estimate, kinds, sigma, coder, *, learned=LEARNED_SIGMAS, pool=None)
         own_rows = rows[band]
         top, bottom = own_rows[0], own_rows[-1] + side
         inputs = scale * np.stack(kinds(slice(top, bottom)), axis=-1)
-        inputs[..., ESTIMATE] -= middle[:, None, None]
+        inputs[..., min(ESTIMATE, coder.n_kinds - 1)] -= middle[:, None, None]
         inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3)).reshape(bottom - top, width, -1)
         own_rows = own_rows - top
         observed = patches.extract(inputs, (side, side, inputs.shape[2]), own_rows, columns)

@@ -123,8 +123,8 @@ def compressed_seeds():
     alpha = random.random((26, 33))
     yield compress(samples[..., 0].clip(0, 1), quality=60, pool=Pool(1)).data
     yield compress(samples.clip(0, 1), quality=30, pool=Pool(1)).data
-    extras = Extras(alpha, **beside)
-    yield compress(samples.clip(0, 1), depth="16", extras=extras, pool=Pool(1)).data
+    extras = Extras(alpha, **beside, depth="16")
+    yield compress(samples.clip(0, 1), extras=extras, pool=Pool(1)).data
 
 
 def test_damaged_compressed_files_end_in_a_line_or_a_whole_result(tmp_path, capfd):

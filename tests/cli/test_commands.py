@@ -30,11 +30,13 @@ COMMANDS = [
 NEEDS = {
     "denoise": ["--sigma", "10", "--dictionary", "colour", "--stride", "4"],
     "inpaint": ["--mask", "#ff00ff", "--quality", "fast"],
+    "deblur": ["--gaussian", "1", "--sigma", "2"],
     "demosaic": ["--pattern", "RGGB", "--simulate", "--quality", "fast"],
+    "sense": ["--simulate", "radial:0.9", "--dictionary", "grey"],
     "super-resolve": ["--quality", "fast"],
 }
 #: those that give back a picture of the same size
-ALIKE = sorted({"denoise", "inpaint", "demosaic"} & set(COMMANDS))
+ALIKE = sorted({"deblur", "denoise", "inpaint", "demosaic"} & set(COMMANDS))
 PROFILE = bytes(16) + b"RGB " + bytes(200)
 
 

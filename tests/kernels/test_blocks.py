@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from restore.kernels import blocks
-from restore.tasks.compression import Codec, coding
+from restore.kernels import blocks, walk
+from restore.tasks.compression import Codec, coding, tuning
 from tests import reference
 from tests.tasks.compressed import RNG, coded
 
@@ -25,6 +25,7 @@ def test_quantising_and_rebuilding_equal_the_reference():
     codec, planes, number, shown, levels, sizes, modes = coded(72, 136, 3, 9.0)
     step, log_step = coding.step_of(number)
     assert max(sizes.ravel()) >= 2
+    prices = tuning.prices(planes, "eye")
     different = 0
     for plane in range(2):
         first = 2 * coding._start_of(planes[plane])
@@ -41,9 +42,10 @@ def test_quantising_and_rebuilding_equal_the_reference():
             coefficients, guess = reference.blocks.coefficients_of(
                 pixels[here] - mean, around, transform, codec.bases.predictors[number][kind], turned
             )
+            price = prices[plane, cell_y : cell_y + size // 8, cell_x : cell_x + size // 8].mean()
             own = levels[plane, start : start + len(scales)]
             wanted = reference.blocks.quantised(
-                coefficients, scales, codec.rates, codec.bias, log_step, step, coding.PRICE
+                coefficients, scales, codec.rates, codec.bias, log_step, step, price
             )
             different += not np.array_equal(own, wanted)
             again = reference.blocks.rebuilt(
@@ -85,7 +87,7 @@ def test_levels_are_counted_by_what_is_expected_of_them():
     codec, _, number, _, levels, sizes, modes = coded(72, 72, 1, 9.0)
     log_step = coding.step_of(number)[1]
     counts = np.zeros((blocks.SCALES, 3, 17))
-    blocks.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)
+    walk.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)
     wanted, start = np.zeros_like(counts), 0
     for y, x in blocks_of(sizes[0]):
         scales = codec.scales[sizes[0, y, x]][modes[0, y, x] >> 1]

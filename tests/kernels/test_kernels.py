@@ -9,7 +9,7 @@ from numba.core.dispatcher import Dispatcher
 
 import restore
 from restore import kernels
-from restore.sparse import coding, dictionary_learning
+from restore.sparse import atom_updates, coding, dictionary_learning
 from restore.sparse.dictionary import overcomplete_dct
 from restore.tasks.denoising.dictionary import Classic
 
@@ -46,7 +46,7 @@ def test_every_kernel_is_compiled_once(channels):
         coding.code(given, dictionary, 3)
         coding.code(given, dictionary, tolerance=np.full(64, 1.0), rule="omp")
         coding.code_l1(given, dictionary, np.float64(0.1))
-        for method in dictionary_learning.METHODS:
+        for method in atom_updates.METHODS:
             dictionary_learning.learn_dictionary(
                 given,
                 (4, 4, channels),
@@ -58,11 +58,11 @@ def test_every_kernel_is_compiled_once(channels):
     for name in MODULES:
         module = importlib.import_module(f"restore.kernels.{name}")
         for label, kernel in vars(module).items():
-            # those with an underscore, of linear and of bits are called by kernels alone, with
-            # literal scalars
+            # those with an underscore, of linear, of similar and of bits are called by kernels
+            # alone, with literal scalars
             if isinstance(kernel, Dispatcher) and not (
                 label.startswith("_")
                 or label in {"bucket", "code_bit", "code_even", "code_large"}
-                or kernel.py_func.__module__ == "restore.kernels.linear"
+                or kernel.py_func.__module__.rpartition(".")[2] in ("linear", "similar")
             ):
                 assert len(kernel.signatures) <= 1, f"{name}.{label}: {kernel.signatures}"

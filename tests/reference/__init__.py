@@ -22,6 +22,7 @@ from tests.reference import (
     regression,
     resize,
     shrinkage,
+    similar,
     unrolled,
 )
 
@@ -44,5 +45,6 @@ __all__ = [
     "regression",
     "resize",
     "shrinkage",
+    "similar",
     "unrolled",
 ]

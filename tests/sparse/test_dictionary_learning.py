@@ -5,7 +5,7 @@ import pytest
 
 from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
-from restore.sparse import coding, dictionary_learning
+from restore.sparse import atom_updates, coding, dictionary_learning
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from restore.sparse.dictionary_learning import Rules
 from tests import reference
@@ -47,7 +47,7 @@ def test_k_svd_equals_the_literal_one():
     codes = full(coding.code(signals, start, 4), 30)
     turn = next(dictionary_learning.iterate(signals, start, 4))
     expected = reference.learning.updated_atoms(
-        signals, codes, start.atoms, overshoot=dictionary_learning.OVERSHOOT
+        signals, codes, start.atoms, overshoot=atom_updates.OVERSHOOT
     )
     overlaps = np.sum(expected * turn.dictionary.atoms, 1)
     assert np.abs(overlaps).min() > 1 - 1e-6
@@ -64,7 +64,7 @@ def test_k_svd_lowers_the_error_of_fixed_codes():
     gram, slope = codes.T @ codes, codes.T @ (signals - codes @ start.atoms)
     before, after = (
         np.square(signals - codes @ (start.atoms + step)).sum()
-        for step in (0, dictionary_learning._ksvd(gram, slope))
+        for step in (0, atom_updates._ksvd(gram, slope))
     )
     assert after < before
 
@@ -82,7 +82,7 @@ def test_one_atom_a_patch_is_gain_shape_vector_quantisation(monkeypatch):
     _, signals = planted(count=400)
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 30, "data")
     nearest = np.abs(signals @ start.atoms.T).argmax(axis=1)
-    monkeypatch.setattr(dictionary_learning, "OVERSHOOT", 1)
+    monkeypatch.setattr(atom_updates, "OVERSHOOT", 1)
     turn = next(dictionary_learning.iterate(signals, start, 1))
     for j in np.flatnonzero(turn.uses):
         members = signals[nearest == j]
@@ -116,14 +116,14 @@ def test_the_approximate_update_is_nearly_the_exact_one():
     assert before - approximate > 0.8 * (before - exact)
 
 
-@pytest.mark.parametrize("method", dictionary_learning.METHODS)
+@pytest.mark.parametrize("method", atom_updates.METHODS)
 def test_atoms_with_no_users_stay_until_they_are_replaced(method, monkeypatch):
     _, signals = planted(count=100)
     atoms = np.concatenate(
         [unit(np.random.default_rng(3).standard_normal((5, 20))), np.eye(20)[:1]]
     )
     signals[:, 0] = 0
-    monkeypatch.setattr(dictionary_learning, "_replace", lambda *_: 0)
+    monkeypatch.setattr(atom_updates, "replaced", lambda dictionary, *_: (dictionary, 0))
     turn = next(
         dictionary_learning.iterate(signals, Dictionary(atoms, (20, 1, 1)), 1, rules=Rules(method))
     )
@@ -139,7 +139,7 @@ def test_a_planted_dictionary_is_found(snr, at_least):
     assert found(atoms, learned) >= at_least
 
 
-@pytest.mark.parametrize("method", dictionary_learning.METHODS)
+@pytest.mark.parametrize("method", atom_updates.METHODS)
 def test_the_error_falls(method):
     _, signals = planted(snr=20, count=5000)
     start = dictionary_learning.first_dictionary(signals, (20, 1, 1), 50, "data")
@@ -171,7 +171,7 @@ def test_a_tolerance_is_reached_by_fewer_and_fewer_atoms():
     assert turns[-1].sparsity < 0.9 * turns[0].sparsity
 
 
-@pytest.mark.parametrize("method", dictionary_learning.METHODS)
+@pytest.mark.parametrize("method", atom_updates.METHODS)
 def test_threads_change_nothing(method):
     signals = np.random.default_rng(0).standard_normal((20_000, 16)).astype(np.float32)
 
@@ -268,7 +268,7 @@ def test_progress_is_told():
 
 
 def test_progress_is_told_within_a_turn(monkeypatch):
-    monkeypatch.setattr(dictionary_learning, "BAND", 40)
+    monkeypatch.setattr(atom_updates, "BAND", 40)
     told = []
     _, signals = planted(count=100)
     pool = Pool(progress=lambda *step: told.append(step))

@@ -5,6 +5,7 @@ import pytest
 
 from restore.imaging.bands import Pool
 from restore.kernels import groups as kernels
+from restore.kernels import similar
 from restore.sparse import groups
 from tests import reference
 
@@ -23,16 +24,16 @@ def test_matches_are_the_nearest_patches(side, reach, size):
     plane = texture()
     rows, columns = np.array([0, 10, 40 - side]), np.array([0, 7, 44 - side])
     places = np.empty((9, size), np.int32)
-    kernels.match(plane, rows, columns, side, reach, places)
+    similar.match(plane, rows, columns, side, reach, places)
     corners = [(row, column) for row in rows for column in columns]
     for found, corner in zip(places, corners, strict=True):
-        wanted = reference.groups.nearest_patches(plane, corner, side, reach, size)
+        wanted = reference.similar.nearest_patches(plane, corner, side, reach, size)
         assert set(zip(*np.divmod(found, 44), strict=True)) == set(wanted)
 
 
 def test_of_equally_near_patches_its_own_and_the_first_are_taken():
     places = np.empty((1, 5), np.int32)
-    kernels.match(np.zeros((9, 9), np.float32), np.array([2]), np.array([3]), 3, 2, places)
+    similar.match(np.zeros((9, 9), np.float32), np.array([2]), np.array([3]), 3, 2, places)
     np.testing.assert_array_equal(places[0], [2 * 9 + 3, 1, 2, 3, 4])
 
 
@@ -106,10 +107,9 @@ def test_samples_without_a_distance_are_never_matched_nor_written_beyond(share, 
     rows, columns = np.array([0, 5, 20]), np.array([0, 9, 22])
     room = np.full((9 + 9, 30), -7, np.int32)
     with np.errstate(all="ignore"):
-        kernels.match(plane, rows, columns, 4, 6, room[:9])
-        wanted = [
-            reference.groups.nearest_patches(plane, (y, x), 4, 6, 30) for y in rows for x in columns
-        ]
+        similar.match(plane, rows, columns, 4, 6, room[:9])
+        corners = [(y, x) for y in rows for x in columns]
+        wanted = [reference.similar.nearest_patches(plane, at, 4, 6, 30) for at in corners]
     assert (room[9:] == -7).all()
     for found, corners in zip(room[:9], wanted, strict=True):
         assert sorted(zip(*np.divmod(found, 26), strict=True)) == sorted(corners)

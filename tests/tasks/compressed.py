@@ -4,7 +4,7 @@ import numpy as np
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
-from restore.tasks.compression import Codec, coding
+from restore.tasks.compression import Codec, coding, tuning
 from restore.tasks.compression.planes import to_planes
 
 RNG = np.random.default_rng(0)
@@ -37,5 +37,6 @@ def coded(height, width, channels, step):
     picture[:64, :64] = np.linspace(0.3, 0.6, 64)[:, None, None]  # for large blocks
     planes = to_planes(picture, (30, -20, 9))
     number = coding.number_of(step)
-    shown, levels, sizes, modes = coding.quantise(codec, planes, number, pool=Pool(1))
+    prices = tuning.prices(planes, "eye")
+    shown, levels, sizes, modes = coding.quantise(codec, planes, number, prices, pool=Pool(1))
     return codec, planes, number, shown, levels, sizes, modes

@@ -64,7 +64,7 @@ def test_targets_out_of_reach_name_the_nearest(monkeypatch):
         # with the real one it rests on rounding whether sixteen bits come back exactly
         patched.setattr(targets, "_FINEST", 0.05)
         with pytest.raises(ValueError, match="149 dB cannot be reached: the most is"):
-            compress(deep, depth="16", psnr=149)
+            compress(deep, extras=Extras(depth="16"), psnr=149)
     assert compress(picture, psnr=200).psnr == np.inf  # exact is better than any number
     with pytest.raises(ValueError, match="only one of"):
         compress(picture, psnr=30, size=500)
@@ -74,7 +74,7 @@ def test_targets_out_of_reach_name_the_nearest(monkeypatch):
 
 def test_sixteen_bits_keep_more_than_eight():
     ramp = np.linspace(20000, 24000, 64 * 64).reshape(64, 64).astype(np.uint16)
-    made = compress(ramp, depth="16", psnr=70)
+    made = compress(ramp, extras=Extras(depth="16"), psnr=70)
     found = decompress(made.data)
     assert found.depth == "16"
     assert len(np.unique(levels_of(found, 16))) > 256
@@ -86,7 +86,7 @@ def test_alpha_and_metadata_come_back_byte_for_byte(depth):
     kind = np.uint8 if depth == "8" else np.uint16
     alpha = RNG.integers(0, np.iinfo(kind).max, (40, 50)).astype(kind)
     beside = {"icc": b"profile" * 50, "exif": b"II*\0" + bytes(40), "xmp": b"<x/>"}
-    made = compress(drawn(40, 50, 3), depth=depth, extras=Extras(alpha, **beside))
+    made = compress(drawn(40, 50, 3), extras=Extras(alpha, **beside, depth=depth))
     found = decompress(made.data)
     assert np.array_equal(np.rint(found.alpha * np.iinfo(kind).max).astype(kind), alpha)
     assert {name: getattr(found, name) for name in beside} == beside

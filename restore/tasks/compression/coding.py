@@ -3,11 +3,10 @@
 import numpy as np
 
 from restore.imaging.bands import map_bands
-from restore.kernels import bits, blocks, entropy
+from restore.kernels import bits, blocks, entropy, walk
+from restore.tasks.compression import tuning
 from restore.tasks.compression.search import choose
 
-#: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
-PRICE = np.float32(0.075)
 #: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
 STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
 #: Most observations a model remembers.
@@ -24,7 +23,7 @@ def number_of(step):
     return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
 
 
-def encode(codec, planes, number, passes=2, decoded=None, pool=None):
+def encode(codec, planes, number, prices=None, passes=2, decoded=None, pool=None):
     """Code planes.
 
     Parameters
@@ -34,6 +33,8 @@ def encode(codec, planes, number, passes=2, decoded=None, pool=None):
         Levels about 0; sides multiples of 8.
     number : int
         Step number.
+    prices : (planes, rows, columns) float32, optional
+        What a bit is worth in each cell: of `tuning.prices`; by default for the PSNR.
     passes : int
         How often blocks are chosen, each time on what the pass before decoded.
     decoded : list of (height, width) float32, optional
@@ -48,7 +49,7 @@ def encode(codec, planes, number, passes=2, decoded=None, pool=None):
         What the decoder will see.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(codec, planes, number, passes, decoded, pool)
+    shown, levels, sizes, modes = quantise(codec, planes, number, prices, passes, decoded, pool)
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
@@ -73,7 +74,7 @@ def write(coder, codec, levels, sizes, modes, log_step):
     return bits.finish(coder)
 
 
-def quantise(codec, planes, number, passes=2, decoded=None, pool=None):
+def quantise(codec, planes, number, prices=None, passes=2, decoded=None, pool=None):
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -88,10 +89,12 @@ def quantise(codec, planes, number, passes=2, decoded=None, pool=None):
     shown = planes
     if decoded:
         shown = [plane - start for plane, start in zip(decoded, starts)]
+    if prices is None:
+        prices = tuning.prices(planes, "psnr")
     for _ in range(passes):
-        sizes, modes = choose(codec, planes, shown, log_step, step, PRICE, pool)
+        sizes, modes = choose(codec, planes, shown, log_step, step, prices, pool)
         levels = np.zeros((len(planes), planes[0].size), np.int32)
-        shown = _walk(codec, planes, levels, sizes, modes, number, PRICE, pool)
+        shown = _walk(codec, planes, levels, sizes, modes, number, prices, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
@@ -131,27 +134,30 @@ def decode(codec, payload, shape, number, pool=None):
     if len(starts) < planes:
         raise ValueError("the compressed data end before the picture is complete")
     empty = [np.empty((height, width), np.float32)] * planes
-    shown = _walk(codec, empty, levels, sizes, modes, number, np.float32(-1), pool)
+    none = np.zeros((planes, 0, 0), np.float32)
+    shown = _walk(codec, empty, levels, sizes, modes, number, none, pool)
     return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
 
 
-def _walk(codec, planes, levels, sizes, modes, number, price, pool):
-    """Quantise planes into `levels`, or with a negative price rebuild them; what is decoded.
+def _walk(codec, planes, levels, sizes, modes, number, prices, pool):
+    """Quantise planes into `levels`, or without prices rebuild them; what is decoded.
 
     A row of superblocks at a time, so that no call is long; planes side by side.
     """
     step, log_step = step_of(number)
-    quantiser = blocks.Quantiser(codec.rates, codec.bias, log_step, step, price)
+    quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step)
 
-    def walk(number):
+    def code_one(number):
         shown = np.empty_like(planes[number])
-        plane = blocks.Plane(planes[number], shown, levels[number], sizes[number], modes[number])
+        plane = walk.Plane(
+            planes[number], shown, levels[number], sizes[number], modes[number], prices[number]
+        )
         start = 0
         for top in range(0, sizes.shape[1], blocks.CELLS):
-            start = blocks.code_plane(codec.bases, plane, quantiser, top, start)
+            start = walk.code_plane(codec.bases, plane, quantiser, top, start)
         return shown
 
-    return list(map_bands(walk, range(len(planes)), pool))
+    return list(map_bands(code_one, range(len(planes)), pool))
 
 
 def _picture(levels, sizes, modes):

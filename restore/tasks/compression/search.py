@@ -5,12 +5,13 @@ import numpy as np
 from restore.imaging.bands import map_bands
 from restore.kernels import blocks
 from restore.tasks.compression.codec import SIDES
+from restore.tasks.compression.tuning import PRICE
 
 #: Bits that a block costs beside its levels and its mode, and a split of one.
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
-def choose(codec, pixels, decoded, log_step, step, price, pool=None):
+def choose(codec, pixels, decoded, log_step, step, prices, pool=None):
     """Choose sizes and modes of the blocks of planes.
 
     Parameters
@@ -20,8 +21,10 @@ def choose(codec, pixels, decoded, log_step, step, price, pool=None):
         The planes to code; sides multiples of 8.
     decoded : list of (height, width) float32
         What borders are taken from: the planes as an earlier pass decoded them, or `pixels`.
-    log_step, step, price
-        As for `restore.kernels.blocks.code_plane`.
+    log_step, step
+        As for `restore.kernels.walk.Quantiser`.
+    prices : (planes, rows, columns) float32 ndarray
+        By cell, of `restore.tasks.compression.tuning.prices`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -37,7 +40,9 @@ def choose(codec, pixels, decoded, log_step, step, price, pool=None):
 
     def search(band):
         plane, top = band
-        return _search_band(codec, pixels[plane], decoded[plane], top, log_step, step, price)
+        return _search_band(
+            codec, pixels[plane], decoded[plane], top, log_step, step, prices[plane]
+        )
 
     for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, pool)):
         rows = slice(top // blocks.CELL, top // blocks.CELL + size.shape[0])
@@ -46,24 +51,25 @@ def choose(codec, pixels, decoded, log_step, step, price, pool=None):
     return sizes, modes
 
 
-def _search_band(codec, pixels, decoded, top, log_step, step, price):
+def _search_band(codec, pixels, decoded, top, log_step, step, prices):
     """Sizes and modes of the blocks of one row of superblocks, from the smallest size up."""
-    bases = codec.bases
     height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
+    prices = prices[top // blocks.CELL :][: height // blocks.CELL]
     cost = None
     for number, side in enumerate(SIDES):
         rows, columns = height // side, width // side
         if not rows or not columns:
             break
         costs, kinds = _costs(
-            bases, codec.rates, pixels, decoded, top, number, rows, columns, log_step, step, price
-        )
+            codec, pixels, decoded, top, number, log_step, step,
+            _means(prices, rows, columns, side // blocks.CELL),
+        )  # fmt: skip
         if cost is None:
             cost, modes = costs, kinds
             sizes = np.zeros_like(modes)
             continue
         split = cost[: 2 * rows, : 2 * columns].reshape(rows, 2, columns, 2).sum(axis=(1, 3))
-        split += np.float32(price * _SPLIT_BITS)
+        split += np.float32(PRICE * _SPLIT_BITS)
         whole = costs < split
         cost = np.where(whole, costs, split)
         cells = side // blocks.CELL
@@ -75,9 +81,18 @@ def _search_band(codec, pixels, decoded, top, log_step, step, price):
     return sizes, modes
 
 
-def _costs(bases, rates, pixels, decoded, top, number, rows, columns, log_step, step, price):
-    """The least cost of each block of one size, in squared steps, and the mode that has it."""
-    side = SIDES[number]
+def _means(prices, rows, columns, cells):
+    """The mean price in each block of so many cells a side."""
+    whole = prices[: rows * cells, : columns * cells]
+    return whole.reshape(rows, cells, columns, cells).mean(axis=(1, 3))
+
+
+def _costs(codec, pixels, decoded, top, number, log_step, step, prices):
+    """The least cost of each block of one size, and the mode that has it.
+
+    In squared steps at the usual price of a bit: blocks that bits are dearer in count less.
+    """
+    bases, (rows, columns), side = codec.bases, prices.shape, SIDES[number]
     corners = np.stack(
         np.meshgrid(np.arange(rows) * side + top, np.arange(columns) * side, indexing="ij"), -1
     ).reshape(-1, 2)
@@ -87,7 +102,7 @@ def _costs(bases, rates, pixels, decoded, top, number, rows, columns, log_step, 
     samples = np.empty((len(corners), side * side), np.float32)
     borders = np.empty((len(corners), analyses.shape[1] - coded**2), np.float32)
     blocks.gather(pixels, decoded, corners, samples, borders, side)
-    lost = np.float32(0)
+    lost = np.zeros(len(corners), np.float32)
     if side > 16:
         cosines = bases.cosines[number]
         low = (cosines @ samples.reshape(-1, side, side) @ cosines.T).reshape(len(corners), -1)
@@ -98,10 +113,17 @@ def _costs(bases, rates, pixels, decoded, top, number, rows, columns, log_step, 
     views[1, :, : coded**2] = turned.reshape(samples.shape)
     views[1, :, coded**2 :] = borders[:, ::-1]
     costs = np.empty((2 * len(analyses), len(corners)), np.float32)
-    costs[:] = lost + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
-    blocks.mode_costs(
-        views, analyses, bases.scales[number], rates[:, 1].copy(), costs, log_step, step, price
-    )
+    rates = codec.rates[:, 1].copy()
+    # blocks of about the same price together: to a quarter of an octave
+    octaves = np.rint(4 * np.log2(prices.ravel() / PRICE)) / 4
+    for octave in np.unique(octaves):
+        price = PRICE * np.float32(2**octave)
+        some = octaves == octave
+        seen = views if some.all() else np.ascontiguousarray(views[:, some])
+        part = np.empty((len(costs), np.count_nonzero(some)), np.float32)
+        part[:] = lost[some] + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
+        blocks.mode_costs(seen, analyses, bases.scales[number], rates, part, log_step, step, price)
+        costs[:, some] = part * (PRICE / price)
     kinds = costs.argmin(axis=0)
     least = costs[kinds, np.arange(len(corners))]
     return least.reshape(rows, columns), kinds.astype(np.uint8).reshape(rows, columns)

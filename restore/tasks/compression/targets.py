@@ -10,7 +10,7 @@ import numpy as np
 from restore.imaging import bands
 from restore.imaging.arrays import as_image, check_finite, working
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.compression import atoms, coding, container, smoothing
+from restore.tasks.compression import atoms, coding, container, smoothing, tuning
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
 
@@ -31,6 +31,8 @@ class Extras(NamedTuple):
         Opacity, kept at the depth of the picture.
     icc, exif, xmp : bytes, optional
         Kept as they are.
+    depth : {"8", "16"}
+        Bits per sample that the decompressed picture will have.
 
     Examples
     --------
@@ -43,6 +45,7 @@ class Extras(NamedTuple):
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    depth: str = "8"
 
 
 class Compressed(NamedTuple):
@@ -74,9 +77,9 @@ def compress(
     psnr=None,
     bpp=None,
     size=None,
+    tune=None,
     codec=container.CODECS[0],
     embed=False,
-    depth="8",
     extras=None,
     pool=None,
 ):
@@ -96,16 +99,17 @@ def compress(
         The most bits per pixel of the whole file.
     size : int, optional
         The most bytes of the whole file.
+    tune : {"eye", "psnr"}, optional
+        What the bits are spent for: what is seen, or the PSNR, which is the default where `psnr`
+        is the target and over a Dictionary, which knows nothing else.
     codec : str, Codec or Dictionary
         The name of a packaged codec, or one of `learn_codec`; or a dictionary, over which the
         patches are coded by orthogonal matching pursuit, in colour plane by plane where its atoms
         are grey. Decompressing will need the same.
     embed : bool
         Put the codec into the file.
-    depth : {"8", "16"}
-        Bits per sample that the decompressed picture will have.
     extras : Extras, optional
-        Opacity, colour profile and metadata, to come back with the picture.
+        Opacity, colour profile, metadata and depth, to come back with the picture.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -139,26 +143,27 @@ def compress(
     _check_targets(given)
     image = as_image(image)
     height, width, channels = image.shape
-    if depth not in _TOPS:
-        raise ValueError(f"depth is 8 or 16, not {depth!r}")
     if not np.isfinite(image).all() or image.min() < 0 or image.max() > 1:
         unit = working(image).unit
         advice = f": divide these by {unit:g}, or by the level of white" if unit != 1 else ""
         raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
     extras = extras or Extras()
+    if extras.depth not in _TOPS:
+        raise ValueError(f"depth is 8 or 16, not {extras.depth!r}")
     alpha = extras.alpha
     if alpha is not None and np.shape(alpha) != (height, width):
         raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
     codec = _checked(codec, channels)
+    tune = _tuned(tune, codec, psnr)
     name = _name_of(codec)
     sections = container.Sections(
-        alpha=None if alpha is None else _stored(np.asarray(alpha), depth),
+        alpha=None if alpha is None else _stored(np.asarray(alpha), extras.depth),
         icc=extras.icc,
         exif=extras.exif,
         xmp=extras.xmp,
         codec=_file_of(codec) if embed and not name else None,
     )
-    trials = _Trials(image, depth, codec, name, sections, pool)
+    trials = _Trials(image, extras.depth, codec, tune, name, sections, pool)
 
     def attempt(number):
         result = trials.at(number)
@@ -187,7 +192,8 @@ def compress(
     else:
         quality = 75 if quality is None else quality
         ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
-        number = coding.number_of(2.0 ** (7.35 - 0.0435 * quality + ends))
+        step = 2.0 ** (7.35 - 0.0435 * quality + ends)
+        number = coding.number_of(tuning.step_share(tune) * step)
     return Compressed(*attempt(number))
 
 
@@ -205,6 +211,18 @@ def _checked(codec, channels):
     if isinstance(codec, Dictionary) and codec.channels not in (1, channels):
         raise ValueError("the dictionary's patches are in colour and the picture is grey")
     return codec
+
+
+def _tuned(tune, codec, psnr):
+    """What the bits are spent for."""
+    plain = isinstance(codec, Dictionary)
+    if tune is None:
+        return "psnr" if plain or psnr is not None else "eye"
+    if tune not in tuning.TUNES:
+        raise ValueError(f"tune {tune!r} is none of {', '.join(tuning.TUNES)}")
+    if plain and tune == "eye":
+        raise ValueError("over a dictionary pictures are coded for the PSNR alone: leave out tune")
+    return tune
 
 
 def _name_of(codec):
@@ -232,11 +250,12 @@ class _Trials:
         The whole file and its PSNR in dB, by step number.
     """
 
-    def __init__(self, image, depth, codec, name, sections, pool):
+    def __init__(self, image, depth, codec, tune, name, sections, pool):
         self._height, self._width, channels = image.shape
         together = isinstance(codec, Dictionary) and codec.channels == 3
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
         self._planes = to_planes(image, self._angles)
+        self._prices = tuning.prices(self._planes, tune)
         self._top = np.float32(_TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
@@ -271,7 +290,7 @@ class _Trials:
         else:
             passes = 1 if self.results else 2
             payload, self._shown = coding.encode(
-                self._codec, self._planes, number, passes, self._shown, self._pool
+                self._codec, self._planes, number, self._prices, passes, self._shown, self._pool
             )
         return payload
 

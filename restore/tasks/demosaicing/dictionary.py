@@ -7,7 +7,7 @@ from restore.imaging.colour import AXES
 from restore.sparse import coding, dictionary_learning
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.operators import Mosaic
-from restore.sparse.solve import fitted, solve
+from restore.sparse.solve import coded_in_turns, fitted
 
 #: Turns and samples between patches, by quality.
 QUALITIES = {"fast": (3, 4), "balanced": (6, 3), "best": (8, 2)}
@@ -71,7 +71,7 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
 
     noise *= np.sum(axes**2) / 3
     tolerances = np.sqrt(np.geomspace(FIRST, LAST, turns) ** 2 + noise)
-    planes = solve(_mapped(start, axes), fit, seen, tolerances, stride, pool=pool)
+    planes = coded_in_turns(_mapped(start, axes), fit, seen, tolerances, stride, pool=pool)
     return _mapped(planes, back)
 
 

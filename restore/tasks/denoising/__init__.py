@@ -4,8 +4,9 @@ By default similar patches are gathered in groups, each group is coded over atom
 itself (`restore.sparse.groups`), and what comes of it is corrected by a coder whose steps were
 learned (`restore.sparse.unrolled`). What the noise is like is looked for first
 (`restore.imaging.noise`): white noise, photons, the coarse noise of cameras and the error of JPEG
-are each met in their own way. The classic way, every patch on its own over one dictionary for
-the whole picture, is the fast setting, and serves where a dictionary is given.
+are each met in their own way. The fast setting is a learned coder alone, from coarse to fine
+(`restore.sparse.scales`). The classic way, every patch on its own over one dictionary for the
+whole picture, serves where a dictionary is given.
 """
 
 import warnings
@@ -14,7 +15,7 @@ import numpy as np
 
 from restore.imaging import jpeg, noise_map
 from restore.imaging.arrays import PictureWarning, as_image, working
-from restore.imaging.colour import luminance
+from restore.imaging.colour import from_planes, luminance, to_planes
 from restore.imaging.noise import (
     Noise,
     PhotonNoise,
@@ -23,11 +24,11 @@ from restore.imaging.noise import (
     unstabilise,
 )
 from restore.sparse import patches as patching
-from restore.sparse import unrolled
-from restore.tasks.denoising import artefacts, mapped, white
+from restore.sparse import scales, unrolled, white
+from restore.tasks.denoising import artefacts, mapped
 from restore.tasks.denoising.dictionary import Classic, classic
 
-#: Patches on their own; in groups, with what comes of them corrected.
+#: A learned coder from coarse to fine; groups, with what comes of them corrected.
 QUALITIES = ("fast", "balanced")
 
 #: Noise of more than this, on the scale that is worked on, leaves nothing to restore.
@@ -60,9 +61,10 @@ def denoise(
         one for all channels or one for each. 0 returns the image. Where it is not given, the
         noise is looked for.
     quality : {"fast", "balanced"}
-        ``"fast"``: each patch on its own over a packaged dictionary. ``"balanced"``:
-        groups of similar patches over atoms of their own, corrected by learned sparse
-        coding; takes about 20 times as long.
+        ``"fast"``: learned sparse coding from coarse to fine; of noise below three levels of 255,
+        each patch on its own over a packaged dictionary. ``"balanced"``: groups of similar
+        patches over atoms of their own, corrected by learned sparse coding; takes about 30
+        times as long.
     noise : {"auto", "white", "photon", "camera"}, PhotonNoise or Noise
         What to look for, or what there is: `restore.imaging.noise.estimate_noise`. A
         PhotonNoise is noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x,
@@ -78,7 +80,7 @@ def denoise(
         packaged one and fits it to this very picture by K-SVD; otherwise a packaged name,
         a file, or a dictionary.
     settings : Classic, optional
-        How to code over one dictionary; for `dictionary` and ``"fast"``.
+        How to code over one dictionary; for `dictionary`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -117,7 +119,7 @@ def denoise(
         if not value >= 0:
             raise ValueError(f"{name} is 0 or more, not {value:g}")
     by_groups = dictionary is None and quality != "fast"
-    if by_groups and settings not in (None, Classic()):
+    if dictionary is None and settings not in (None, Classic()):
         raise ValueError("settings are for coding over one dictionary: say which")
     if chroma_strength != 1 and not by_groups:
         raise ValueError("chroma_strength is for the balanced quality without a dictionary")
@@ -141,12 +143,15 @@ def denoise(
     if by_groups:
         restored = white.by_groups(filled, sigmas, chroma_strength, pool)
     else:
-        settings = settings or Classic()
-        if dictionary is None:
-            dictionary = "grey" if observed.shape[2] == 1 else "colour"
-            settings = Classic(sparsity=settings.sparsity, stride=settings.stride or 2)
         sigma = float(np.sqrt(np.mean(sigmas**2)))
-        restored = classic(filled, work.known, sigma, dictionary, settings, pool)
+        if dictionary is None and sigma >= scales.WEAKEST:
+            coder = unrolled.packaged("fast-grey" if observed.shape[2] == 1 else "fast-colour")
+            restored = from_planes(scales.restore_planes(to_planes(filled), sigma, coder, pool))
+        else:
+            if dictionary is None:  # of a range so wide the coder has learned nothing
+                dictionary = "grey" if observed.shape[2] == 1 else "colour"
+                settings = Classic(stride=2)
+            restored = classic(filled, work.known, sigma, dictionary, settings or Classic(), pool)
     if noise.kind == "photon":
         restored = _unstabilised(restored, photons)
     restored = work.back(restored)

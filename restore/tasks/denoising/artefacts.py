@@ -12,8 +12,8 @@ import numpy as np
 
 from restore.imaging import jpeg
 from restore.imaging.arrays import as_image
-from restore.sparse import unrolled
-from restore.tasks.denoising import mapped, white
+from restore.sparse import unrolled, white
+from restore.tasks.denoising import mapped
 
 #: Error, as a standard deviation of samples in [0, 1], that cannot be seen.
 UNSEEN = 0.3 / 255

@@ -12,7 +12,6 @@ from restore.sparse.dictionary import load_for
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
 from restore.tasks.super_resolution.correction import apply_correction, correction
 from restore.tasks.super_resolution.dictionary import by_dictionary
-from restore.tasks.super_resolution.history import find_correction
 
 __all__ = ["Cascade", "super_resolve"]
 
@@ -48,12 +47,11 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
-    degradation : str or (7, 7) ndarray, optional
+    degradation : str, optional
         How the image became small, where not as the model believes. ``"bicubic"``; ``"area"``: the
         mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
         standard deviation; ``"sharpened:A"``: by area and sharpened since, A being 0.5 for 50 %;
-        ``"nearest"``: one pixel of several was kept. ``"auto"`` looks for it in the image. An
-        array is a filter, as `find_correction` tells it.
+        ``"nearest"``: one pixel of several was kept.
     model : Cascade, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
@@ -132,7 +130,7 @@ def super_resolve(
             "ask for a larger size"
         )
     enlarged = work.filled()
-    kernel = _filter(enlarged, degradation, model, max(1, round(size[0] / height)))
+    kernel = _filter(degradation, model, max(1, round(size[0] / height)))
     if kernel is not None:
         enlarged = apply_correction(enlarged, kernel)
     if atoms is not None:
@@ -152,16 +150,11 @@ def super_resolve(
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _filter(image, degradation, model, scale):
+def _filter(degradation, model, scale):
     """What brings the image to where a model begins, or None."""
-    if degradation is None or isinstance(degradation, np.ndarray):
-        return degradation
-    if degradation != "auto":
-        believed = "bicubic" if model is None else model.degradation
-        return correction(degradation, believed, scale)
-    if model is not None:
-        raise ValueError("a degradation is looked for with the packaged models only: say which")
-    return find_correction(image)
+    if degradation is None:
+        return None
+    return correction(degradation, "bicubic" if model is None else model.degradation, scale)
 
 
 def _enlarge(image, model, quality, pool):

@@ -6,7 +6,7 @@ from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
 from restore.sparse import dictionary_learning
 from restore.sparse.operators import Decimation
-from restore.sparse.solve import fitted, solve
+from restore.sparse.solve import coded_in_turns, fitted
 
 #: Turns and samples between patches, by quality.
 QUALITIES = {"fast": (8, 3), "balanced": (12, 2), "best": (16, 1)}
@@ -55,7 +55,7 @@ def by_dictionary(image, size, dictionary, learn, quality, seed=0, pool=None):
     enlarged = resize(image, *size, pool)
     start = luminance(enlarged, pool)[..., None]
     enlarged -= start
-    enlarged += solve(
+    enlarged += coded_in_turns(
         fitted(start, operator, small), lambda large: fitted(large, operator, small), dictionary,
         np.geomspace(FIRST, LAST, turns), stride,
         pool=pool,

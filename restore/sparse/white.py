@@ -23,7 +23,7 @@ FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 PASSES = 4
 
 
-def by_groups(image, sigmas, colour=1.0, pool=None):
+def by_groups(image, sigmas, colour=1.0, pool=None, *, guide=None, passes=PASSES):
     """Every plane of decorrelated colours by its groups, all then corrected.
 
     Parameters
@@ -35,17 +35,23 @@ def by_groups(image, sigmas, colour=1.0, pool=None):
         Take the noise of the colour differences for so many times as strong.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
+    guide : (height, width, channels) float32 ndarray, optional
+        An estimate that shows which patches are similar; otherwise two are made on the way.
+    passes : int
+        With feedback.
 
     Returns
     -------
     (height, width, channels) float32 ndarray
     """
     height, width, channels = image.shape
-    planes = to_planes(patching.pad(image, (GROUPING.side, GROUPING.side, channels)))
+    shape = (GROUPING.side, GROUPING.side, channels)
+    planes = to_planes(patching.pad(image, shape))
+    shown = None if guide is None else to_planes(patching.pad(guide, shape))[0]
     variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
     sigma = float(np.sqrt(variances.mean()))
     variances[1:] *= np.float32(colour**2)
-    estimates = group_estimates(planes, variances, pool)
+    estimates = group_estimates(planes, variances, pool, guide=shown, passes=passes)
     inputs = unrolled.mean_and_kinds(
         planes, *(np.stack(kind) for kind in zip(*estimates, strict=True))
     )
@@ -54,7 +60,27 @@ def by_groups(image, sigmas, colour=1.0, pool=None):
     return from_planes(restored)[:height, :width]
 
 
-def group_estimates(noisy, variances, pool=None):
+def by_patches(image, sigma, pool=None):
+    """Every patch on its own over the packaged dictionary, then the learned coder.
+
+    A fifth of the time of `by_groups`; parameters and what comes back are the same, for noise of
+    one standard deviation.
+    """
+    height, width, channels = image.shape
+    image = patching.pad(image, (GROUPING.side, GROUPING.side, channels))
+    planes = to_planes(image)
+    pilot = np.stack(
+        [
+            overlap.by_dictionary(plane[..., None], sigma, "grey", None, 2, pool)[..., 0]
+            for plane in planes
+        ]
+    )
+    inputs = unrolled.mean_and_kinds(planes, pilot, pilot, pilot)
+    coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
+    return from_planes(unrolled.correct(*inputs, sigma, coder, pool=pool))[:height, :width]
+
+
+def group_estimates(noisy, variances, pool=None, *, guide=None, passes=PASSES):
     """Plane by plane, coded in the same groups, which are found on the first.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
@@ -70,6 +96,10 @@ def group_estimates(noisy, variances, pool=None):
     ----------
     noisy : (channels, height, width) float32 ndarray
     variances : (channels,) float32 ndarray
+    guide : (height, width) float32 ndarray, optional
+        Shows which patches are similar; otherwise two estimates of the first plane do.
+    passes : int
+        With feedback.
 
     Yields
     ------
@@ -84,21 +114,24 @@ def group_estimates(noisy, variances, pool=None):
         level = np.full_like(plane, variance)
         return code(plane, level, places, threshold=FIRST_THRESHOLD)
 
-    pilot = overlap.by_dictionary(
-        noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, pool
-    )
-    first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
-    del pilot
-    places = find(first)
-    for c, (plane, variance) in enumerate(zip(noisy, variances, strict=True)):
-        if c > 0:
+    first = None
+    if guide is None:
+        pilot = overlap.by_dictionary(
+            noisy[0][..., None], float(np.sqrt(variances[0])), "grey", None, 2, pool
+        )
+        first = code_first(noisy[0], variances[0], find(np.ascontiguousarray(pilot[..., 0])))
+        del pilot
+    places = find(first if guide is None else guide)
+    for plane, variance in zip(noisy, variances, strict=True):
+        if first is None:
             first = code_first(plane, variance, places)
         estimate = first
-        for _ in range(PASSES):
+        for _ in range(passes):
             mixed, left = _put_back(plane, estimate, variance, pool)
             estimate = code(mixed, left, places, threshold=NEXT_THRESHOLD)
         level = np.full_like(plane, variance)
         yield first, estimate, code(plane, level, places, pilot=estimate)
+        first = None
 
 
 def _put_back(plane, estimate, variance, pool):

@@ -1,0 +1,148 @@
+"""The command ``restore deblur``."""
+
+import functools
+
+import click
+
+from restore import batch
+from restore.cli.options import (
+    PATH,
+    FloatRange,
+    Levels,
+    PictureCommand,
+    batch_options,
+    dictionary,
+    levels_in_unit,
+    white_level,
+)
+
+
+class Motion(click.ParamType):
+    """A length and an angle."""
+
+    name = "motion"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        try:
+            length, angle = (float(word) for word in value.split(","))
+        except ValueError:
+            length, angle = 0.0, 0.0
+        if not (1 <= length <= 255 and abs(angle) <= 360):
+            self.fail(
+                f"{value!r} is not LENGTH,ANGLE: 1 to 255 pixels, and degrees anticlockwise from "
+                "the right, as in 15,30"
+            )
+        return length, angle
+
+
+@click.command(cls=PictureCommand)
+@click.option(
+    "--kernel",
+    type=PATH,
+    metavar="FILE|FOLDER|auto",
+    help="How a point looks: a picture of it (or that in a folder with the same name). auto finds "
+    "the width of the blur of a lens, and whether it is a Gaussian or a disc.",
+)
+@click.option(
+    "--gaussian",
+    type=FloatRange(0, 30, min_open=True),
+    metavar="S",
+    help="The blur is a Gaussian of this standard deviation, in pixels.",
+)
+@click.option(
+    "--motion",
+    type=Motion(),
+    metavar="LENGTH,ANGLE",
+    help="The blur is a straight line: pixels, and degrees anticlockwise from the right.",
+)
+@click.option(
+    "--defocus",
+    type=FloatRange(0, 120, min_open=True),
+    metavar="R",
+    help="The blur is a disc of this radius, in pixels.",
+)
+@click.option(
+    "--sigma",
+    type=Levels(0),
+    metavar="LEVELS|auto",
+    default="auto",
+    show_default=True,
+    help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
+)
+@white_level
+@click.option(
+    "--strength",
+    type=FloatRange(0, 10),
+    default=1.0,
+    show_default=True,
+    metavar="X",
+    help="Take the noise for X times as strong: smoother above 1, sharper below.",
+)
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
+    "picture as it becomes sharp, a packaged dictionary, or a file."
+)
+@batch_options(suffix="-deblurred")
+def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
+    """Take a known blur away.
+
+    The blur is that of a lens, of a motion, or of any picture of a point, and the same everywhere.
+    What lies beyond the frame is not guessed at, so edges show no ringing; white pixels, which are
+    cut off, are left out of the comparison with the blurred picture.
+    """
+    given = [blur for blur in (kernel, gaussian, motion, defocus) if blur is not None]
+    if len(given) != 1:
+        raise click.UsageError(
+            "say what the blur is, by one of --kernel, --gaussian, --motion and --defocus"
+        )
+    blur = ("auto",)
+    for name, value in (("gaussian", gaussian), ("motion", motion), ("defocus", defocus)):
+        if value is not None:
+            blur = (name, *(value if name == "motion" else (value,)))
+    from_file = kernel is not None and kernel != "auto"
+    process = functools.partial(deblur_picture, blur=None if from_file else blur, **settings)
+    companions = {"kernel": kernel} if from_file else None
+    return batch.run(process, inputs, options, companions=companions)
+
+
+def deblur_picture(picture, *, pool, blur, sigma, white, strength, dictionary, kernel=None):
+    """`picture` without its blur, and what was known and found."""
+    import numpy as np
+
+    from restore.tasks.deconvolution import blurs, deblur, white_noise
+
+    told = None if sigma == "auto" else sigma
+    levels = levels_in_unit(picture, told, white)
+    noise = told / levels if told is not None else float(
+        np.sqrt(np.mean(np.square(white_noise(picture.samples, pool))))
+    )  # fmt: skip
+    facts = {}
+    if kernel is not None:
+        shape = kernel.samples
+    else:
+        if blur == ("auto",):
+            blur = _found(picture, noise)
+            facts["blur"] = f"{blur[0]} {blur[1]:.2f}"
+        shape = getattr(blurs, blur[0])(*blur[1:])
+    turns = []
+    samples = deblur(
+        picture.samples, shape, noise, strength=strength, dictionary=dictionary,
+        each_turn=turns.append, pool=pool,
+    )  # fmt: skip
+    facts |= {"sigma": round(levels * noise, 2)}
+    if turns:
+        facts["residuals"] = [round(levels * turn.residual, 2) for turn in turns]
+    if levels == 1:
+        facts["unit"] = "of the samples"
+    return batch.Result(picture.replace(samples=samples), facts)
+
+
+def _found(picture, noise):
+    """The blur that the picture itself shows."""
+    from restore.imaging.arrays import working
+    from restore.tasks.deconvolution.estimation import estimate
+
+    work = working(picture.samples)
+    return estimate(work.filled(), noise / work.unit)

@@ -1,0 +1,169 @@
+"""The command ``restore sense``."""
+
+import functools
+
+import click
+
+from restore import batch
+from restore.cli.options import PATH, File, Levels, PictureCommand, batch_options, dictionary
+
+
+class Simulation(click.ParamType):
+    """A way to measure and a share."""
+
+    name = "simulation"
+
+    def convert(self, value, param, ctx):
+        if not isinstance(value, str):
+            return value
+        kind, _, share = value.partition(":")
+        try:
+            share = float(share)
+        except ValueError:
+            share = 0.0
+        if kind not in ("radial", "random-fourier", "blocks") or not 0 < share <= 1:
+            self.fail(
+                f"{value!r} is not radial:SHARE, random-fourier:SHARE or blocks:SHARE, with a "
+                "share above 0 and at most 1, as in radial:0.2"
+            )
+        return kind, share
+
+
+@click.command(cls=PictureCommand)
+@click.option(
+    "--mask",
+    type=PATH,
+    metavar="FILE|FOLDER",
+    help="Where the frequencies were measured: the white of a picture. [default: where they are "
+    "not 0]",
+)
+@click.option(
+    "--operator",
+    type=File(),
+    metavar="FILE.npy",
+    help="INPUT holds projections of blocks; this is their matrix, unless it is in INPUT.",
+)
+@click.option(
+    "--simulate",
+    type=Simulation(),
+    metavar="radial:SHARE|random-fourier:SHARE|blocks:SHARE",
+    help="INPUT is a picture: measure that share of it, and forget the rest.",
+)
+@click.option(
+    "--sigma",
+    type=Levels(0),
+    default="0",
+    show_default=True,
+    metavar="LEVELS",
+    help="Standard deviation of the noise of a measurement, in 255ths of white.",
+)
+@click.option("--write-phase", is_flag=True, help="Write the phase as OUTPUT-phase.png.")
+@dictionary(
+    "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
+    "picture as it emerges, a packaged dictionary, or a file."
+)
+@batch_options(suffix="-sensed")
+def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **settings):
+    """Pictures from few measurements.
+
+    INPUT is a plane of frequencies (.npy or .npz, complex, of one coil), or an .npz file with
+    projections of blocks; with --simulate it is a picture in grey or colour. The result is the
+    magnitude.
+    """
+    if sigma == "auto":
+        raise click.UsageError("the noise of measurements is not estimated: give --sigma in levels")
+    if simulate and (mask or operator or write_phase):
+        raise click.UsageError("--simulate goes without --mask, --operator and --write-phase")
+    if mask and operator:
+        raise click.UsageError("--mask is for frequencies, --operator for projections: give one")
+    if operator and write_phase:
+        raise click.UsageError("--write-phase is for frequencies: projections are real")
+    if simulate:
+        process = functools.partial(sense_picture, simulate=simulate, sigma=sigma, **settings)
+        return batch.run(process, inputs, options)
+    process = functools.partial(
+        sense_bytes, matrix=operator, sigma=sigma, write_phase=write_phase, **settings
+    )
+    return batch.run(
+        process,
+        inputs,
+        options,
+        reads=(".npy", ".npz"),
+        companions={"mask": mask} if mask else None,
+        extras=("-phase.png",) if write_phase else (),
+    )
+
+
+def sense_picture(picture, *, pool, simulate, sigma, dictionary):
+    """`picture` as a share of its measurements shows it."""
+    import numpy as np
+
+    from restore.imaging import bands
+    from restore.imaging.arrays import check_finite
+    from restore.tasks.sensing import sense, simulated
+
+    kind, share = simulate
+    samples = picture.samples
+    check_finite(samples)
+    operator = simulated(kind, share, samples.shape[:2])
+    planes, turns = [], []
+    for number, plane in enumerate(np.moveaxis(samples, 2, 0)):
+        measured = operator.forward(np.ascontiguousarray(plane))
+        noise = np.random.default_rng(number).standard_normal((2, *measured.shape))
+        if measured.dtype.kind == "c":
+            noise = noise[0] + 1j * noise[1]
+        else:
+            noise = noise[0]
+        measured = (measured + sigma / 255 * noise).astype(measured.dtype)
+        part = bands.part(pool, number, samples.shape[2])
+        planes.append(
+            sense(
+                measured,
+                operator,
+                sigma / 255,
+                dictionary=dictionary,
+                each_turn=turns.append,
+                pool=part,
+            )  # fmt: skip
+        )
+    taken = operator.mask.mean() if kind != "blocks" else len(operator.matrix) / operator.side**2
+    facts = {"measured": f"{100 * taken:.1f} %", "residual": round(255 * turns[-1].residual, 2)}
+    return batch.Result(picture.replace(samples=np.stack(planes, axis=2)), facts)
+
+
+def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, mask=None):
+    """The picture of a file of measurements."""
+    import numpy as np
+
+    from restore.files.picture import Picture
+    from restore.tasks.sensing import measurements, sense
+
+    arrays = measurements.arrays_of(data)
+    turns = []
+    run = functools.partial(sense, dictionary=dictionary, each_turn=turns.append, pool=pool)
+    if matrix or "measurements" in arrays:
+        if mask is not None or write_phase:
+            raise ValueError("these are projections of blocks: leave out --mask and --write-phase")
+        given = None
+        if matrix:
+            with open(matrix, "rb") as file:
+                given = next(iter(measurements.arrays_of(file.read()).values()))
+        image = run(*measurements.blocks(arrays, given), sigma / 255)
+        return batch.Result(
+            Picture(image[..., None]), {"residual": round(255 * turns[-1].residual, 2)}
+        )
+    known = None if mask is None else mask.samples.mean(axis=2) >= 0.5
+    measured, operator, scale, centred = measurements.fourier(arrays, known)
+    image = run(measured, operator, sigma / 255)
+    if centred:
+        image = np.fft.fftshift(image)
+    facts = {
+        "measured": f"{100 * operator.mask.mean():.1f} %",
+        "white": scale,
+        "residual": round(255 * turns[-1].residual, 2),
+    }
+    extras = {}
+    if write_phase:
+        phase = np.angle(image) / (2 * np.pi) + 0.5
+        extras = {"-phase.png": Picture(np.float32(phase[..., None]), None, "16")}
+    return batch.Result(Picture(np.abs(image)[..., None], None, "16"), facts, extras)

@@ -1,0 +1,192 @@
+"""Groups of similar patches: found, gathered as the rows of a matrix, and added up again.
+
+A patch is named by its place, ``row * width + column`` of its top left corner. Kernels of groups
+call these; what they do with a group is their own.
+"""
+
+import numpy as np
+
+from restore.kernels.jit import kernel
+
+#: Follows the bits of infinity, the largest that a distance can have.
+NO_DISTANCE = np.int32(0x7F800001)
+
+
+@kernel
+def match(guide, rows, columns, side, reach, places):
+    """The patches nearest to each reference patch: smallest sum of squared differences.
+
+    Parameters
+    ----------
+    guide : (height, width) float32
+    rows, columns : (n,) int64
+        Top left corners of the reference patches: every row with every column.
+    side, reach : int
+        Sides of a patch, and the largest shift that is looked at.
+    places : (rows * columns, size) int32, written
+        The nearest patches, the reference among them; of equally near ones those that come
+        first. Patches whose distance is NaN are left out; the reference is repeated where too
+        few remain.
+    """
+    window = np.empty((2 * reach + 1) ** 2, np.float32)
+    distances = np.empty(places.shape[1], np.float32)
+    for r in range(rows.shape[0]):
+        for c in range(columns.shape[0]):
+            found = places[r * columns.shape[0] + c]
+            nearest(guide, rows[r], columns[c], side, reach, window, found, distances)
+
+
+@kernel
+def nearest(guide, row, column, side, reach, window, places, distances):
+    """As `match`, for one reference patch; `distances` of the patches found are written, too.
+
+    `window` is room for the distances of all patches within reach.
+    """
+    height, width = guide.shape
+    top, bottom = max(0, row - reach), min(height - side, row + reach)
+    left, right = max(0, column - reach), min(width - side, column + reach)
+    across = right - left + 1
+    count = (bottom - top + 1) * across
+    for v in range(top, bottom + 1):
+        line = window[(v - top) * across : (v - top + 1) * across]
+        line[:] = np.float32(0)
+        for y in range(side):
+            patch_row = guide[row + y, column : column + side]
+            _add_squares(guide[v + y, left : right + side], patch_row, line)
+    own = (row - top) * across + column - left
+    _smallest(window[:count], own, places)
+    window[own] = np.float32(0)
+    for k in range(places.shape[0]):
+        distances[k] = window[places[k]]
+        v = places[k] // across
+        places[k] = (top + v) * width + left + places[k] - v * across
+
+
+@kernel(reorder=True)
+def _add_squares(line, patch_row, distances):
+    """distances_k += sum_x (patch_row_x - line_{k + x})^2, three x at a time."""
+    count = distances.shape[0]
+    x = 0
+    while x + 3 <= patch_row.shape[0]:
+        first, second, third = patch_row[x], patch_row[x + 1], patch_row[x + 2]
+        shifted = line[x : x + count + 2]
+        for k in range(count):
+            a, b, c = first - shifted[k], second - shifted[k + 1], third - shifted[k + 2]
+            distances[k] += a * a + b * b + c * c
+        x += 3
+    while x < patch_row.shape[0]:
+        first = patch_row[x]
+        shifted = line[x : x + count]
+        for k in range(count):
+            a = first - shifted[k]
+            distances[k] += a * a
+        x += 1
+
+
+@kernel
+def _smallest(distances, own, chosen):
+    """Indices of the smallest distances, `own` among them, as many as `chosen` has room for.
+
+    The bits of non-negative floats are ordered as the floats are: the limit between near
+    and far is found by bisection, in which counting vectorises. The bits of NaN are not
+    ordered, and may be negative: they are replaced by `NO_DISTANCE`, and never chosen.
+    """
+    bits = distances.view(np.int32)
+    size = chosen.shape[0]
+    below, limit = np.int32(-1), np.int32(0)
+    for k in range(bits.shape[0]):
+        bits[k] = bits[k] if 0 <= bits[k] < NO_DISTANCE else NO_DISTANCE
+    bits[own] = -1
+    for k in range(bits.shape[0]):
+        limit = bits[k] if bits[k] > limit else limit
+    while limit - below > 1:
+        middle = below + (limit - below) // np.int32(2)
+        count = np.int32(0)
+        for k in range(bits.shape[0]):
+            count += np.int32(bits[k] <= middle)
+        if count < size:
+            below = middle
+        else:
+            limit = middle
+        if count == size:
+            break
+    taken = 0
+    for k in range(bits.shape[0]):
+        if bits[k] < limit and taken < size:
+            chosen[taken] = k
+            taken += 1
+    for k in range(bits.shape[0]):
+        if bits[k] == limit and limit < NO_DISTANCE and taken < size:
+            chosen[taken] = k
+            taken += 1
+    for k in range(taken, size):
+        chosen[k] = own
+
+
+@kernel
+def gather(planes, places, side, group):
+    """The patches at `places` of (channels, height, width) planes as rows, channel by channel."""
+    width = planes.shape[2]
+    for k in range(places.shape[0]):
+        row, column = places[k] // width, places[k] % width
+        at = 0
+        for c in range(planes.shape[0]):
+            for y in range(side):
+                line = planes[c, row + y, column : column + side]
+                for x in range(side):
+                    group[k, at] = line[x]
+                    at += 1
+
+
+@kernel
+def centre(group, mean):
+    """Take the mean of the patches of a group, which is written, from each."""
+    size, dim = group.shape
+    mean[:] = np.float32(0)
+    for k in range(size):
+        for j in range(dim):
+            mean[j] += group[k, j]
+    for j in range(dim):
+        mean[j] /= np.float32(size)
+    for k in range(size):
+        for j in range(dim):
+            group[k, j] -= mean[j]
+
+
+@kernel
+def scatter(centred, mean, confidence, places, side, top, total):
+    """Add the patches at `places`, times `confidence`, to (channels, rows, width) sums.
+
+    `top` is the row of the picture that the first row of `total` is.
+    """
+    width = total.shape[2]
+    for k in range(places.shape[0]):
+        row, column = places[k] // width - top, places[k] % width
+        at = 0
+        for c in range(total.shape[0]):
+            for y in range(side):
+                line = total[c, row + y, column : column + side]
+                for x in range(side):
+                    line[x] += confidence * (centred[k, at] + mean[at])
+                    at += 1
+
+
+@kernel
+def scatter_weight(confidence, places, side, top, weight):
+    """Add `confidence` to (rows, width) sums, for every sample of the patches at `places`."""
+    width = weight.shape[1]
+    for k in range(places.shape[0]):
+        row, column = places[k] // width - top, places[k] % width
+        for y in range(side):
+            for x in range(side):
+                weight[row + y, column + x] += confidence
+
+
+@kernel
+def mean_at(plane, places):
+    """Mean of a plane over the corners of a group's patches."""
+    width = plane.shape[1]
+    total = np.float32(0)
+    for k in range(places.shape[0]):
+        total += plane[places[k] // width, places[k] % width]
+    return total / np.float32(places.shape[0])

@@ -1,0 +1,78 @@
+"""What pictures are like, as a step that removes noise of some level: the priors of `solve`."""
+
+import numpy as np
+
+from restore.imaging.bands import Pool
+from restore.sparse import coding, dictionary_learning, overlap, white
+from restore.sparse.dictionary import Dictionary, load_for
+
+#: Passes with feedback of groups, in each of the turns that have them.
+PASSES = 2
+
+#: Turns of learning, in each of the turns, and samples between neighbouring patches.
+ITERATIONS, STRIDE = 2, 2
+
+
+def prior(kind, middle, pool):
+    """A function ``prior(image, sigma)`` for one picture, which may remember its last estimate.
+
+    Parameters
+    ----------
+    kind : {"groups", "learn"}, str, Dictionary or callable
+        As for `restore.sparse.solve.solve`.
+    middle : float
+        Level of noise above which an estimate is rough, and need not be more.
+    pool : Pool
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    pool = Pool(pool.threads)  # each turn is one part of the progress
+    if callable(kind):
+        return lambda image, sigma: np.asarray(kind(image, sigma), np.float32).reshape(image.shape)
+    if isinstance(kind, str) and kind == "groups":
+        return Groups(middle, pool)
+    if isinstance(kind, str | Dictionary):
+        return Sparse(kind, pool)
+    raise TypeError(f"expected a prior by name, a Dictionary or a function, got {kind!r}")
+
+
+class Groups:
+    """Groups of similar patches, found on the last estimate; patches on their own at first."""
+
+    def __init__(self, middle, pool):
+        self._middle, self._pool, self._last = middle, pool, None
+
+    def __call__(self, image, sigma):
+        if sigma > self._middle:
+            self._last = white.by_patches(image, sigma, self._pool)
+        else:
+            sigmas = np.array([sigma], np.float32)
+            self._last = white.by_groups(
+                image, sigmas, pool=self._pool, guide=self._last, passes=PASSES
+            )
+        return self._last
+
+
+class Sparse:
+    """Patches that are sparse over a dictionary, which may be learned on the estimates."""
+
+    def __init__(self, dictionary, pool):
+        self._pool, self._dictionary = pool, dictionary
+        self._learn = isinstance(dictionary, str) and dictionary == "learn"
+
+    def __call__(self, image, sigma):
+        self._dictionary = load_for(self._dictionary, image.shape[2])
+        if self._learn:
+            tolerance = coding.noise_energy(self._dictionary.patch_dim, sigma)
+            self._dictionary = dictionary_learning.learn_on(
+                image, self._dictionary, tolerance, iterations=ITERATIONS, pool=self._pool
+            )
+        stride = min(STRIDE, *self._dictionary.patch_shape[:2])
+        return overlap.by_dictionary(image, sigma, self._dictionary, None, stride, self._pool)

@@ -1,0 +1,95 @@
+"""Learned sparse coding from coarse to fine: the quick way to take white noise out.
+
+A picture at half its size has half the noise, and patches there see four times the
+surroundings. So the picture is restored there first, by the same rule, and what comes of it,
+enlarged, is the estimate that a learned coder (`restore.sparse.unrolled`) corrects. One coder
+serves all scales: it is told the level, and photographs look alike at any scale.
+"""
+
+import numpy as np
+
+from restore.imaging.colour import AXES
+from restore.imaging.resize import resize
+from restore.sparse import unrolled
+
+#: Scales, each half the size of the one before, and samples between neighbouring patches.
+SCALES, STRIDE = 3, 4
+
+#: Weakest and strongest noise, in [0, 1], that the weights were learned at.
+WEAKEST, STRONGEST = 3 / 255, 75 / 255
+
+
+def restore_planes(noisy, sigma, coder, pool=None):
+    """Take white noise out of planes.
+
+    Parameters
+    ----------
+    noisy : (channels, height, width) float32 ndarray
+        Along the axes of `restore.imaging.colour.to_planes`.
+    sigma : float
+        Standard deviation of the noise, in the unit of [0, 1] images; `WEAKEST` or more.
+    coder : Coder
+        Of two inputs a plane: what was observed less the estimate, and the estimate.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    (channels, height, width) float32 ndarray
+
+    Notes
+    -----
+    With y the picture, H its means over 2 x 2 samples and B bilinear enlargement,
+
+        f_k(y, sigma) = correct(B f_(k-1)(H y, sigma / 2), y, sigma),
+
+    and f_0 corrects plain grey. The coder is learned through all scales at once
+    (`training/scales.py`).
+
+    References
+    ----------
+    Mairal, Sapiro & Elad, "Learning multiscale sparse representations for image and video
+    restoration", Multiscale Modeling & Simulation 7(1), 2008, for dictionaries over scales;
+    Gregor & LeCun, "Learning fast approximations of sparse coding", ICML 2010, for the steps.
+    """
+    return _restored(noisy, sigma, coder, SCALES, pool)
+
+
+def _restored(noisy, sigma, coder, scales, pool):
+    channels, height, width = noisy.shape
+    # mirrored, so that every pixel has as many estimates, and even, so that half of it is whole
+    border = coder.side - STRIDE
+    ends = (border, border + height % 2), (border, border + width % 2)
+    if scales == 1:
+        estimate = np.empty_like(noisy)
+        estimate[:] = 0.5 * AXES[channels].sum(axis=1)[:, None, None]
+    else:
+        even = np.pad(noisy, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
+        half = _resized(even, 0.5, pool, kernel=_box, radius=0.5)
+        half = _restored(half, sigma / 2, coder, scales - 1, pool)
+        estimate = _resized(half, 2, pool, kernel=_triangle, radius=1.0)[:, :height, :width]
+    noisy, estimate = (np.pad(planes, ((0, 0), *ends), "reflect") for planes in (noisy, estimate))
+
+    def kinds(rows):
+        return noisy[:, rows] - estimate[:, rows], estimate[:, rows]
+
+    learned = WEAKEST / 2 ** (SCALES - 1), STRONGEST
+    restored = unrolled.correct(
+        estimate, kinds, sigma, coder, stride=STRIDE, learned=learned, pool=pool
+    )
+    return restored[:, border:, border:][:, :height, :width]
+
+
+def _resized(planes, factor, pool, **how):
+    """Planes at `factor` times their size."""
+    height, width = (round(factor * side) for side in planes.shape[1:])
+    resized = [resize(plane[..., None], height, width, pool, **how)[..., 0] for plane in planes]
+    return np.stack(resized)
+
+
+def _box(distance):
+    return (np.abs(distance) <= 0.5).astype(float)
+
+
+def _triangle(distance):
+    return np.maximum(1 - np.abs(distance), 0)

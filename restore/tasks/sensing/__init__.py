@@ -1,0 +1,90 @@
+"""Pictures from few measurements: samples of the Fourier transform, projections of blocks."""
+
+import numpy as np
+
+from restore.sparse.operators import Blocks, Fourier
+from restore.sparse.solve import solve
+
+#: Level of noise that the prior removes in the first and, at least, in the last turn; and turns.
+LEVELS, TURNS = (100 / 255, 3 / 255), 80
+
+#: Side of the blocks that are projected, and lines of low frequencies that random masks keep.
+SIDE, CENTRE = 33, 0.04
+
+KINDS = ("radial", "random-fourier", "blocks")
+
+
+def sense(measured, operator, sigma=0.0, *, dictionary=None, each_turn=None, pool=None):
+    """Estimate a picture from few measurements; parameters and errors as `restore.solve`.
+
+    Parameters
+    ----------
+    measured : ndarray
+    operator : Fourier or Blocks
+    sigma : float
+    dictionary : {"learn", "grey"}, str or Dictionary, optional
+        Instead of groups of similar patches. With ``"learn"`` it is learned on the picture as it
+        emerges.
+    each_turn : callable, optional
+    pool : Pool, optional
+
+    Returns
+    -------
+    (height, width) float32 or complex64 ndarray
+    """
+    prior = "groups" if dictionary is None else dictionary
+    return solve(
+        measured, operator, prior, sigma, levels=LEVELS, turns=TURNS, each_turn=each_turn, pool=pool
+    )
+
+
+def simulated(kind, share, shape, seed=0):
+    """The operator that takes a share of measurements of a real picture.
+
+    Parameters
+    ----------
+    kind : {"radial", "random-fourier", "blocks"}
+        Fourier samples on lines through frequency 0; at random, with the lowest ones; Gaussian
+        projections of blocks of 33 x 33 with orthonormal rows.
+    share : float
+        Of the samples of the picture, above 0 and at most 1.
+    shape : (height, width)
+    seed : int
+
+    Returns
+    -------
+    Fourier or Blocks
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind, or the share is out of its range.
+    """
+    if kind not in KINDS:
+        raise ValueError(f"expected one of {', '.join(KINDS)}, got {kind!r}")
+    if not 0 < share <= 1:
+        raise ValueError(f"the share of measurements is above 0 and at most 1, not {share:g}")
+    if kind == "radial":
+        return Fourier(radial(shape, share), real=True)
+    random = np.random.default_rng(seed)
+    if kind == "random-fourier":
+        distance = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, shape), indexing="ij"))
+        return Fourier((random.random(shape) < share) | (distance < CENTRE), real=True)
+    count = max(1, round(share * SIDE**2))
+    rows, _ = np.linalg.qr(random.standard_normal((SIDE**2, count)))
+    return Blocks(np.ascontiguousarray(rows.T, np.float32), tuple(shape))
+
+
+def radial(shape, share):
+    """(height, width) bool: lines through frequency 0, at the corner, up to a share of all."""
+    mask = np.zeros(shape, bool)
+    reach = np.hypot(*shape) / 2
+    along = np.linspace(-reach, reach, 4 * int(reach) + 1)
+    number = 0
+    while mask.mean() < share:
+        angle = np.pi * number * (np.sqrt(5) - 1) / 2  # the golden angle fills evenly
+        rows, columns = (np.rint(along * f(angle)).astype(int) for f in (np.sin, np.cos))
+        inside = (np.abs(2 * rows) <= shape[0]) & (np.abs(2 * columns) <= shape[1])
+        mask[rows[inside] % shape[0], columns[inside] % shape[1]] = True
+        number += 1
+    return mask
