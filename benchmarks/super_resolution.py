@@ -1,23 +1,36 @@
 """Super-resolution against interpolation."""
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFilter
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, psnr, unit
+from restore.cli.super_resolve import enlarge_picture
+from restore.files.formats import MAX_PIXELS
+from restore.files.picture import Metadata, Picture
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
+from restore.tasks.super_resolution.degradation import shrink
+from training.camera import as_jpeg
 
 SETS = ("test/set5", "test/set14")
 SCALES = (2, 3, 4)
 
+#: How pictures become small; what is sharpened, by area first.
+HISTORIES = ("bicubic", "area", "gaussian:1.2", "sharpened:0.5", "sharpened:1.0", "nearest",
+             "bicubic, JPEG 75", "bicubic, JPEG 50", "sharpened:0.5, JPEG 75")  # fmt: skip
+OTHERS = ("test/set14", "test/photos")
+
 
 def tables(run):
-    """Each set at each scale."""
+    """Each set at each scale; then pictures of other histories."""
     sets = [folder for folder in SETS if run.data and (run.data / folder).is_dir()]
     for folder in sets or [""]:
         yield scales(run, *run.pictures(folder or "none", "chelsea-clean.png"))
+    sets = [folder for folder in OTHERS if run.data and (run.data / folder).is_dir()]
+    for folder in sets or [""]:
+        yield histories(run, *run.pictures(folder or "none", "chelsea-clean.png"))
 
 
 def scales(run, name, pictures):
@@ -65,6 +78,68 @@ def scales(run, name, pictures):
         machine=machine("pillow", threads=run.threads),
         curves=found[SCALES[0]].curves(f"PSNR x{SCALES[0]} (dB)"),
     )
+
+
+def histories(run, name, pictures):
+    """PSNR of Lanczos, of the bare command, and told how, for each way of becoming small."""
+    found = {}
+    for history in HISTORIES:
+        for scale in SCALES:
+            every = []
+            for picture in pictures.values():
+                height, width = (side - side % scale for side in picture.shape[:2])
+                clean = luminance(large := picture[:height, :width])
+                small = made_small(large, scale, history)
+                peer = lanczos((eight_bits(small.samples).squeeze(), scale))
+                bare, told = (
+                    enlarge_picture(
+                        small, pool=Pool(run.threads), scale=scale, width=None, height=None,
+                        max_side=None, max_pixels=MAX_PIXELS, sigma=0, white=None, model=None,
+                        degradation=degradation, dictionary=None, quality="balanced",
+                    ).output.samples
+                    for degradation in (None, history.partition(",")[0])
+                )  # fmt: skip
+                results = peer, eight_bits(bare), eight_bits(told)
+                every.append([psnr(clean, luminance(as_picture(one)), scale) for one in results])
+            found[f"{history} x{scale}"] = every
+    rows = [[history, *(value for scale in SCALES
+                        for value in map(float, np.mean(found[f"{history} x{scale}"], axis=0)))]
+            for history in HISTORIES]  # fmt: skip
+    columns = [("became small by", "")]
+    for scale in SCALES:
+        columns += [(f"x{scale} Lanczos (dB)", ".2f"), (f"x{scale} restore (dB)", ".2f"),
+                    (f"x{scale} told (dB)", ".2f")]  # fmt: skip
+    return Table(
+        name=f"enlarge-other-{name}",
+        title=f"Super-resolution by how pictures became small, {name} ({len(pictures)} pictures)",
+        columns=columns,
+        rows=rows,
+        notes="Luminance. Sharpened: area, then Pillow's UnsharpMask of radius 1. JPEG: 4:2:0.",
+        details=found,
+        machine=machine("pillow", threads=run.threads),
+    )
+
+
+def made_small(picture, scale, history):
+    """The `Picture` that a file holds after such a history."""
+    way, _, quality = history.partition(", JPEG ")
+    if way == "nearest":
+        small = picture[scale // 2 :: scale, scale // 2 :: scale]
+    else:
+        name = "area" if way.startswith("sharpened") else way
+        small = as_picture(eight_bits(shrink(as_image(picture), scale, name)))
+    if way.startswith("sharpened"):
+        mask = ImageFilter.UnsharpMask(1, round(100 * float(way.partition(":")[2])), 0)
+        small = as_picture(np.asarray(Image.fromarray(small.squeeze()).filter(mask)))
+    samples, coding = as_image(small), None
+    if quality:
+        samples, coding = as_jpeg(samples, int(quality), 2)
+    return Picture(samples, metadata=Metadata(coding=coding))
+
+
+def as_picture(picture):
+    """An array with its axis of channels."""
+    return picture.reshape(*picture.shape[:2], -1)
 
 
 def smaller(picture, scale):

@@ -17,7 +17,8 @@ from PIL import Image
 import restore
 from restore.imaging import jpeg
 from restore.imaging.bands import Pool
-from restore.imaging.noise_map import SIDE, WEAKEST, Network, measured
+from restore.imaging.network import Network
+from restore.imaging.noise_map import KIND, SIDE, WEAKEST, measured
 from training import camera
 from training.pilots import HELD_OUT
 
@@ -180,7 +181,7 @@ def fit(caches, weights, steps, width, seed):
         "seed": seed,
         "restore": restore.__version__,
     }
-    Network(mean, scale, *map(affine, layers), provenance).save(weights)
+    Network(mean, scale, *map(affine, layers), provenance).save(weights, KIND)
 
 
 def main():

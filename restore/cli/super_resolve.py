@@ -5,7 +5,31 @@ import functools
 import click
 
 from restore import batch
-from restore.cli.options import PictureCommand, batch_options, dictionary, model, quality
+from restore.cli.options import (
+    Levels,
+    PictureCommand,
+    batch_options,
+    dictionary,
+    levels_in_unit,
+    model,
+    quality,
+    white_level,
+)
+
+
+class Degradation(click.ParamType):
+    """How a picture became small."""
+
+    name = "degradation"
+
+    def convert(self, value, param, ctx):
+        from restore.tasks.super_resolution.correction import correction
+
+        try:
+            correction(value, "bicubic", 2)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return value
 
 
 @click.command(cls=PictureCommand)
@@ -21,6 +45,23 @@ from restore.cli.options import PictureCommand, batch_options, dictionary, model
 @click.option(
     "--max-side", type=click.IntRange(min=1), metavar="N", help="Exact longer side of the result."
 )
+@click.option(
+    "--degradation",
+    type=Degradation(),
+    metavar="bicubic|area|gaussian:S|sharpened:A|nearest",
+    help="How the pictures became small: by interpolation, means, a blur of S large pixels' "
+    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. "
+    "[default: as the model believes]",
+)
+@click.option(
+    "--sigma",
+    type=Levels(0),
+    default="0",
+    show_default=True,
+    metavar="LEVELS|auto",
+    help="Remove noise of this standard deviation first, in 8-bit levels (0-255).",
+)
+@white_level
 @model("A model learned by restore train --model super-resolution. [default: the packaged ones]")
 @dictionary(
     "Instead of a model, code each patch on its own with these atoms, in turns with the small "
@@ -32,7 +73,8 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
     """Enlarge pictures 2, 3 or 4 times, or to an exact size.
 
     Detail comes from regressions learned on photos: nothing is invented, and shrinking the
-    result gives the picture back. Of --width and --height one is enough, the other follows.
+    result gives the picture back. What JPEG left is removed first. Of --width and
+    --height one is enough, the other follows.
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
@@ -62,21 +104,23 @@ def enlarge_picture(
     *,
     pool,
     scale,
-    width,
-    height,
-    max_side,
     max_pixels,
+    sigma,
+    white,
+    degradation,
     model,
     dictionary,
     quality,
+    **wished,
 ):
-    """`picture` enlarged, its alpha with it."""
+    """`picture` enlarged, its alpha with it, and what was found of its history."""
     import numpy as np
 
     from restore.imaging.resize import resize
     from restore.tasks.super_resolution import Cascade, super_resolve
 
     model = Cascade.load(model) if model else None
+    width, height, max_side = (wished[name] for name in ("width", "height", "max_side"))
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
@@ -93,6 +137,7 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
+    picture, facts = _cleaned(picture, sigma, white, pool)
     if dictionary is None:
         stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
         pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
@@ -108,5 +153,35 @@ def enlarge_picture(
     if alpha is not None:
         smooth = np.clip(resize(alpha[..., None], *size, pool)[..., 0], 0, 1)
         # Contours are as sharp as those of the colours; what is clear or opaque stays so.
-        alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarge(alpha)), 0, 1)
-    return picture.replace(samples=enlarge(picture.samples), alpha=alpha)
+        enlarged = enlarge(alpha, degradation=None)
+        alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarged), 0, 1)
+    samples = enlarge(picture.samples, degradation=degradation)
+    return batch.Result(picture.replace(samples=samples, alpha=alpha), facts)
+
+
+def _cleaned(picture, sigma, white, pool):
+    """`picture` without its noise and what JPEG left, and what was found of them."""
+    import numpy as np
+
+    from restore.cli.dejpeg import dejpeg_picture
+    from restore.files.metadata import turned_back, upright
+    from restore.imaging.noise import Noise, estimate_noise
+    from restore.tasks.denoising import denoise
+
+    coding, facts = picture.metadata.coding, {}
+    if sigma:
+        orientation = picture.metadata.orientation if coding else 1
+        samples = turned_back(picture.samples, orientation)
+        if sigma == "auto":
+            noise = estimate_noise(samples, coding, pool=pool)
+        else:
+            level = sigma / levels_in_unit(picture, sigma, white)
+            noise = Noise("white", np.full(samples.shape[2], level))
+        facts["noise"] = noise.kind
+        if noise.kind not in ("none", "jpeg"):
+            samples = denoise(samples, noise=noise, coding=coding, pool=pool)
+            return picture.replace(samples=upright(samples, orientation)), facts
+    if coding:
+        result = dejpeg_picture(picture, pool=pool, quality_was=None, model=None)
+        return result.output, {**facts, "jpeg_error": result.facts["error"]}
+    return picture, facts

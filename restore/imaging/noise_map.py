@@ -8,13 +8,13 @@ how strong the noise of the class is.
 """
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 
 from restore.imaging import archive, bands
+from restore.imaging.network import Network
 
 #: Side of the blocks, most of them that are looked at, and the least distance between them.
 SIDE, _MOST, _STEP = 8, 60_000, 3
@@ -43,81 +43,11 @@ WEAKEST = 0.4 / 255
 
 KIND = "noise map"
 
-ARRAYS = {
-    "mean": ("f", 1),
-    "scale": ("f", 1),
-    "first": ("ef", 2),
-    "second": ("ef", 2),
-    "last": ("ef", 2),
-}
-
-
-@dataclass(frozen=True, eq=False)
-class Network:
-    """Weights: y = [r(r(x A) B), 1] C with x = [(features - mean) / scale, 1], r(v) = max(v, 0).
-
-    Attributes
-    ----------
-    mean, scale : (n_features,) float32 ndarray
-    first, second, last : (inputs + 1, outputs) float32 ndarray
-        A, B and C; the last row is what is added.
-    provenance : dict
-    """
-
-    mean: np.ndarray
-    scale: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    last: np.ndarray
-    provenance: dict
-
-    def __post_init__(self):
-        for name in ARRAYS:
-            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
-            weights.flags.writeable = False
-            object.__setattr__(self, name, weights)
-        chain = [len(self.mean), *self.first.shape, *self.second.shape, *self.last.shape]
-        fits = chain[1] == chain[0] + 1 and chain[3] == chain[2] + 1 and chain[5] == chain[4] + 1
-        if not fits or self.scale.shape != self.mean.shape or chain[6] != 3:
-            raise ValueError(f"layers of {chain} inputs and outputs do not follow each other")
-
-    def __call__(self, features):
-        """Logarithms of standard deviations (n, 3) from features (n, n_features)."""
-        values = (features - self.mean) / self.scale
-        with bands.one_blas_thread:
-            for layer in (self.first, self.second, self.last):
-                values = values @ layer[:-1] + layer[-1]
-                if layer is not self.last:
-                    np.maximum(values, 0, out=values)
-        return values
-
-    def save(self, file):
-        """Write the weights as ``.npz``."""
-        archive.write(file, KIND, {name: getattr(self, name) for name in ARRAYS}, self.provenance)
-
-    @classmethod
-    def load(cls, file):
-        """Read weights from a file.
-
-        Raises
-        ------
-        ValueError
-            If it holds no usable weights.
-        OSError
-            If there is no such file.
-        """
-        arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
-        with archive.usable(file, KIND):
-            for name, weights in arrays.items():
-                archive.check_range(name, weights, -1e4, 1e4)
-            archive.check_range("scale", arrays["scale"], 1e-6, 1e4)
-            return cls(**arrays, provenance=provenance)
-
 
 @functools.cache
 def packaged():
     """The network that comes with the package."""
-    return Network.load(archive.packaged_path("noise-map"))
+    return Network.load(archive.packaged_path("noise-map"), KIND, (None, 3))
 
 
 def noise_levels(planes, coding=None, *, network=None, pool=None):

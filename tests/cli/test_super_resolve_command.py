@@ -168,3 +168,11 @@ def test_a_dictionary_enlarges(scene):
     assert enlarged[0].shape == enlarged[2].shape
     code, report, said = restore(scene, "--dictionary", "grey", "--model", packaged_path("sr2"))
     assert code == 2 and "not both" in said
+
+
+def test_noise_is_removed_first(tmp_path):
+    smooth = np.full((40, 40, 3), 0.5) + np.random.default_rng(1).normal(0, 0.04, (40, 40, 3))
+    source = save(tmp_path / "noisy.png", smooth.astype(np.float32))
+    code, report, words = restore(source, "--sigma", 10, "--degradation", "sharpened:0.5")
+    assert code == 0 and report["noise"] == "white", words
+    assert read_picture(report["output"]).samples.std() < 0.02

@@ -77,3 +77,16 @@ def test_bad_input():
         find_defects(CAMERA, "cracks")
     with pytest.raises(ValueError, match="NaN"):
         find_defects(np.full((9, 9), np.nan), "dust")
+
+
+def test_stars_are_no_dead_pixels():
+    rng = np.random.default_rng(4)
+    down, across = np.mgrid[:200, :200]
+    field = np.full((200, 200), 0.05)
+    for row, column in rng.uniform(5, 195, (60, 2)):
+        field += rng.uniform(0.2, 1) * np.exp(-((down - row) ** 2 + (across - column) ** 2) / 1.6)
+    field += rng.normal(0, 0.005, field.shape)
+    hot = np.zeros(field.shape, bool)
+    hot.ravel()[rng.choice(field.size, 30, replace=False)] = True
+    found = find_defects(np.clip(np.where(hot, field + 0.5, field), 0, 1), "dead-pixels")
+    assert found[hot].mean() > 0.9 and (found & ~hot).sum() <= 3

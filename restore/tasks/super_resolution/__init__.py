@@ -10,6 +10,7 @@ from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
 from restore.sparse.dictionary import load_for
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
+from restore.tasks.super_resolution.correction import apply_correction, correction
 from restore.tasks.super_resolution.dictionary import by_dictionary
 
 __all__ = ["Cascade", "super_resolve"]
@@ -23,6 +24,7 @@ def super_resolve(
     scale=2,
     *,
     size=None,
+    degradation=None,
     model=None,
     quality="balanced",
     dictionary=None,
@@ -32,7 +34,9 @@ def super_resolve(
     """Enlarge an image with the detail that similar patches of photos have.
 
     The luminance is enlarged by a cascade of anchored regressions, the colour by cubic
-    interpolation; shrinking the result gives the image back.
+    interpolation; shrinking the result gives the image back. The packaged cascades enlarge what
+    was made small by bicubic interpolation: an image of which `degradation` says that it became
+    small in another way, or was sharpened since, is brought there first by a filter.
 
     Parameters
     ----------
@@ -43,6 +47,11 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
+    degradation : str, optional
+        How the image became small, where not as the model believes. ``"bicubic"``; ``"area"``: the
+        mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
+        standard deviation; ``"sharpened:A"``: by area and sharpened since, A being 0.5 for 50 %;
+        ``"nearest"``: one pixel of several was kept.
     model : Cascade, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
@@ -66,7 +75,7 @@ def super_resolve(
     Raises
     ------
     ValueError
-        If scale, size, quality, model or dictionary make no sense for this image.
+        If scale, size, degradation, quality, model or dictionary make no sense for this image.
 
     See Also
     --------
@@ -121,6 +130,9 @@ def super_resolve(
             "ask for a larger size"
         )
     enlarged = work.filled()
+    kernel = _filter(degradation, model, max(1, round(size[0] / height)))
+    if kernel is not None:
+        enlarged = apply_correction(enlarged, kernel)
     if atoms is not None:
         learn = dictionary == "learn"
         enlarged = by_dictionary(enlarged, size, atoms, learn, quality, seed, pool)
@@ -136,6 +148,13 @@ def super_resolve(
         unknown = ~work.known[rows[:, None], columns]
         enlarged[unknown] = whole[rows[:, None], columns][unknown]
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
+
+
+def _filter(degradation, model, scale):
+    """What brings the image to where a model begins, or None."""
+    if degradation is None:
+        return None
+    return correction(degradation, "bicubic" if model is None else model.degradation, scale)
 
 
 def _enlarge(image, model, quality, pool):

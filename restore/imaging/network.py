@@ -1,0 +1,88 @@
+"""A small network of two hidden layers: what no formula tells, read off measured features."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from restore.imaging import archive, bands
+
+ARRAYS = {
+    "mean": ("f", 1),
+    "scale": ("f", 1),
+    "first": ("ef", 2),
+    "second": ("ef", 2),
+    "last": ("ef", 2),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """Weights: y = [r(r(x A) B), 1] C with x = [(features - mean) / scale, 1], r(v) = max(v, 0).
+
+    Attributes
+    ----------
+    mean, scale : (n_features,) float32 ndarray
+    first, second, last : (inputs + 1, outputs) float32 ndarray
+        A, B and C; the last row is what is added.
+    provenance : dict
+    """
+
+    mean: np.ndarray
+    scale: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    last: np.ndarray
+    provenance: dict
+
+    def __post_init__(self):
+        for name in ARRAYS:
+            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
+            weights.flags.writeable = False
+            object.__setattr__(self, name, weights)
+        chain = [len(self.mean), *self.first.shape, *self.second.shape, *self.last.shape]
+        fits = chain[1] == chain[0] + 1 and chain[3] == chain[2] + 1 and chain[5] == chain[4] + 1
+        if not fits or self.scale.shape != self.mean.shape:
+            raise ValueError(f"layers of {chain} inputs and outputs do not follow each other")
+
+    def __call__(self, features):
+        """Outputs (n, n_outputs) of features (n, n_features)."""
+        values = (features - self.mean) / self.scale
+        with bands.one_blas_thread:
+            for layer in (self.first, self.second, self.last):
+                values = values @ layer[:-1] + layer[-1]
+                if layer is not self.last:
+                    np.maximum(values, 0, out=values)
+        return values
+
+    def save(self, file, kind):
+        """Write the weights as ``.npz`` of a kind, such as ``"noise map"``."""
+        archive.write(file, kind, {name: getattr(self, name) for name in ARRAYS}, self.provenance)
+
+    @classmethod
+    def load(cls, file, kind, sizes):
+        """Read weights from a file.
+
+        Parameters
+        ----------
+        file : path or binary file object
+        kind : str
+        sizes : (int or None, int)
+            Features that the network must take, any number where None, and outputs.
+
+        Raises
+        ------
+        ValueError
+            If it holds no usable weights.
+        OSError
+            If there is no such file.
+        """
+        arrays, provenance, _ = archive.read(file, kind, ARRAYS)
+        with archive.usable(file, kind):
+            for name, weights in arrays.items():
+                archive.check_range(name, weights, -1e4, 1e4)
+            archive.check_range("scale", arrays["scale"], 1e-6, 1e4)
+            network = cls(**arrays, provenance=provenance)
+            found = len(network.mean), network.last.shape[1]
+            if any(size not in (None, own) for size, own in zip(sizes, found)):
+                raise ValueError(f"it has {found[0]} features and {found[1]} outputs, not {sizes}")
+            return network

@@ -1,0 +1,147 @@
+"""From one way of making pictures small to another: a filter for the small picture.
+
+A cascade enlarges what was made small as its model believes. A picture y that was sharpened since,
+or became small by area, under a wider blur or by dropping pixels, is brought there first: by the
+symmetric filter of 7 x 7 taps whose result is nearest, on average over photographs, to the small
+picture that the model believes in. Sharpening is undone, blur is sharpened, and what was folded
+down by dropping pixels is smoothed as far as it is weaker than the picture.
+"""
+
+import functools
+
+import numpy as np
+from scipy import ndimage
+
+from restore.tasks.super_resolution.degradation import kernel_of
+
+#: (Side - 1) / 2 of the filters.
+REACH = 3
+
+#: Correlation of neighbouring pixels of a large photograph, their variance, and the variance of
+#: what rounding to 8 bits adds to the small picture.
+CORRELATION, VARIANCE, ROUNDING = 0.95, 0.05, 1 / (12 * 255**2)
+
+#: Standard deviation, in small pixels, of the blur that sharpening subtracts.
+UNSHARP = 1.0
+
+#: Frequencies along an axis, in one period of the small picture.
+_FREQUENCIES = 32
+
+
+def _offsets():
+    """(9, 7, 7): sums of a tap's eight likenesses minus as many times the middle one."""
+    found = []
+    down, across = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
+    for far in range(1, REACH + 1):
+        for near in range(far + 1):
+            alike = (np.maximum(down, across) == far) & (np.minimum(down, across) == near)
+            kernel = alike.astype(np.float64)
+            kernel[REACH, REACH] = -alike.sum()
+            found.append(kernel)
+    return np.array(found)
+
+
+#: What a filter is made of beside the identity.
+OFFSETS = _offsets()
+
+
+def filter_of(coefficients):
+    """The filter (7, 7) of nine coefficients of `OFFSETS`; its sum is one."""
+    kernel = np.tensordot(coefficients, OFFSETS, 1)
+    kernel[REACH, REACH] += 1
+    return kernel
+
+
+@functools.cache
+def correction(degradation, believed, scale):
+    """The filter that makes of one small picture nearly the other.
+
+    Parameters
+    ----------
+    degradation : str
+        How the picture became small: as for `degradation.kernel_of`, or ``"sharpened:A"``, by area
+        and then sharpened by A times what a Gaussian blur takes away, or ``"nearest"``: of
+        `scale` x `scale` pixels one is left.
+    believed : str
+        How the model believes that it became small: as for `degradation.kernel_of`.
+    scale : int
+
+    Returns
+    -------
+    (7, 7) float64 ndarray or None
+        None where both are the same.
+
+    Raises
+    ------
+    ValueError
+        If there is no such degradation.
+
+    Notes
+    -----
+    The filter minimises E |g * y - b|^2, with y = S K x of the large picture x, b = S B x, S
+    taking every `scale`-th pixel, and an isotropic autocorrelation of x that falls by `CORRELATION`
+    a pixel: the Wiener filter, as nearly as so many taps can be it.
+
+    References
+    ----------
+    Wiener, "Extrapolation, interpolation, and smoothing of stationary time series", 1949.
+    """
+    given, wished = (_response(name, scale) for name in (degradation, believed))
+    if degradation == believed:
+        return None
+    side = _FREQUENCIES * scale
+    away = np.minimum(np.arange(side), side - np.arange(side))
+    power = np.fft.fft2(VARIANCE * CORRELATION ** np.hypot(away[:, None], away)).real
+
+    def folded(spectrum):
+        both = _FREQUENCIES, scale
+        return spectrum.reshape(*both[::-1], *both[::-1]).sum(axis=(0, 2)) / scale**2
+
+    own = folded(given**2 * power) + ROUNDING
+    shared = folded(given * wished * power)
+    taps = np.arange(-REACH, REACH + 1)
+    waves = np.cos(2 * np.pi * np.outer(np.fft.fftfreq(_FREQUENCIES), taps))
+    parts = (waves @ OFFSETS @ waves.T).reshape(len(OFFSETS), -1)
+    coefficients = np.linalg.solve((parts * own.ravel()) @ parts.T, parts @ (shared - own).ravel())
+    return filter_of(coefficients)
+
+
+def _response(degradation, scale):
+    """(side, side): what shrinking leaves of each frequency of the large picture."""
+    side = _FREQUENCIES * scale
+    frequencies = np.fft.fftfreq(side)
+    name, _, amount = degradation.partition(":")
+    if name == "nearest" and not amount:
+        return np.ones((side, side))
+    if name != "sharpened":
+        return np.multiply.outer(*2 * [_transform(degradation, scale, frequencies)])
+    try:
+        amount = float(amount)
+    except ValueError:
+        amount = 0.0
+    if not 0 < amount <= 5:
+        raise ValueError(
+            "the degradation is sharpened:A with A above 0 and up to 5, as 0.5 for what programs "
+            f"call 50 %, not {degradation}"
+        )
+    area = _transform("area", scale, frequencies)
+    blur = _transform(f"gaussian:{UNSHARP}", 1, scale * frequencies)
+    return np.multiply.outer(area, area) * (1 + amount - amount * np.multiply.outer(blur, blur))
+
+
+def _transform(degradation, scale, frequencies):
+    """The response along one axis: the transform of a symmetric kernel of large pixels."""
+    kernel, radius = kernel_of(degradation, scale)
+    reach = int(np.ceil(radius * scale)) + 1
+    places = np.arange(-reach, reach + 1) + (0.5 if scale % 2 == 0 else 0.0)
+    weights = kernel(places / scale)
+    return np.cos(2 * np.pi * np.outer(frequencies, places)) @ (weights / weights.sum())
+
+
+def apply_correction(image, kernel):
+    """(height, width, channels) float32 `image` under a symmetric filter, its border mirrored."""
+    kernel = kernel.astype(np.float32)
+    result = np.empty_like(image)
+    for channel in range(image.shape[2]):
+        result[..., channel] = ndimage.correlate(image[..., channel], kernel, mode="reflect")
+    return result
