@@ -221,7 +221,7 @@ def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary
 def _levelled(picture, pattern, stored):
     """The samples of a mosaic, from black to white, with white balance where that is asked for."""
     from restore.files.picture import LEVELS
-    from restore.tasks.demosaicing import levelled
+    from restore.tasks.demosaicing.development import levelled
 
     samples = _mosaic(picture, pattern, stored.simulate)
     black, white, gains = stored.black, stored.white, stored.gains

@@ -10,9 +10,8 @@ from restore.imaging.noise import (
     estimate_noise,
     estimate_photon_noise,
     estimate_sigma,
-    stabilise,
-    unstabilise,
 )
+from restore.imaging.stabilisation import stabilise, unstabilise
 from tests import SAMPLES
 
 CLEAN = sorted(SAMPLES.glob("*-clean.png"))

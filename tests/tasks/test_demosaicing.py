@@ -8,7 +8,8 @@ from PIL import Image
 
 from restore.imaging.bands import Pool
 from restore.tasks import demosaicing
-from restore.tasks.demosaicing import BAYER, Model, demosaic, estimates, levelled, packaged, sampled
+from restore.tasks.demosaicing import BAYER, Model, demosaic, estimates, packaged, sampled
+from restore.tasks.demosaicing.development import levelled
 from restore.tasks.demosaicing.patterns import moved
 from restore.tasks.demosaicing.stages import Stage
 from restore.tasks.denoising import denoise

@@ -320,32 +320,6 @@ def sampled(picture, pattern):
     return Mosaic(pattern).forward(picture)
 
 
-def levelled(mosaic, pattern, black, white, gains):
-    """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
-
-    Parameters
-    ----------
-    mosaic : (height, width) or (height, width, 1) float32 ndarray
-    pattern : str
-    black, white : float
-        Levels of the mosaic.
-    gains : (red, green, blue) floats
-        Divided by the least of them, so that what was clipped stays white.
-
-    Raises
-    ------
-    ValueError
-        If white is not above black.
-    """
-    if not white > black:
-        raise ValueError("the white level must lie above the black level")
-    stretched = (mosaic - np.float32(black)) / np.float32(white - black)
-    operator = Mosaic(pattern)
-    for (channel, _), place in zip(operator.sites, operator.places):
-        stretched[place] *= np.float32(gains[channel] / min(gains))
-    return np.clip(stretched, 0, 1)
-
-
 @functools.cache
 def packaged(name):
     """A model that comes with the package."""

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from restore.imaging.camera import decoded, encoded, to_space
-from restore.imaging.noise import stabilise, unstabilise
+from restore.imaging.stabilisation import stabilise, unstabilise
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing import noise as levels
 
@@ -128,3 +128,29 @@ def _rendered(colours, gains, camera):
         colours = np.einsum("kc,ijc->ijk", matrix, np.minimum(colours, 1), order="C")
     colours = np.clip(colours, 0, 1)
     return colours if camera.linear else encoded(colours, camera.space)
+
+
+def levelled(mosaic, pattern, black, white, gains):
+    """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
+
+    Parameters
+    ----------
+    mosaic : (height, width) or (height, width, 1) float32 ndarray
+    pattern : str
+    black, white : float
+        Levels of the mosaic.
+    gains : (red, green, blue) floats
+        Divided by the least of them, so that what was clipped stays white.
+
+    Raises
+    ------
+    ValueError
+        If white is not above black.
+    """
+    if not white > black:
+        raise ValueError("the white level must lie above the black level")
+    stretched = (mosaic - np.float32(black)) / np.float32(white - black)
+    operator = Mosaic(pattern)
+    for (channel, _), place in zip(operator.sites, operator.places):
+        stretched[place] *= np.float32(gains[channel] / min(gains))
+    return np.clip(stretched, 0, 1)

@@ -20,9 +20,8 @@ from restore.imaging.noise import (
     Noise,
     PhotonNoise,
     estimate_noise,
-    stabilise,
-    unstabilise,
 )
+from restore.imaging.stabilisation import stabilise, unstabilise
 from restore.sparse import patches as patching
 from restore.sparse import scales, unrolled, white
 from restore.tasks.denoising import artefacts, mapped
