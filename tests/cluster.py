@@ -9,7 +9,7 @@ import time
 from tests import HOUSE
 
 
-def until(condition, seconds=20):
+def until(condition, seconds=60):
     """Wait for what other processes do."""
     end = time.monotonic() + seconds
     while not (found := condition()):

@@ -8,6 +8,7 @@ serves all scales: it is told the level, and photographs look alike at any scale
 
 import numpy as np
 
+from restore.imaging.bands import Pool
 from restore.imaging.colour import AXES
 from restore.imaging.resize import resize
 from restore.sparse import unrolled
@@ -66,7 +67,8 @@ def _restored(noisy, sigma, coder, scales, pool):
     else:
         even = np.pad(noisy, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
         half = _resized(even, 0.5, pool, kernel=_box, radius=0.5)
-        half = _restored(half, sigma / 2, coder, scales - 1, pool)
+        # a third of the whole work at most: progress is told of the rest
+        half = _restored(half, sigma / 2, coder, scales - 1, Pool(pool.threads) if pool else None)
         estimate = _resized(half, 2, pool, kernel=_triangle, radius=1.0)[:, :height, :width]
     noisy, estimate = (np.pad(planes, ((0, 0), *ends), "reflect") for planes in (noisy, estimate))
 
