@@ -150,6 +150,22 @@ def usable(file, kind):
         raise ValueError(f"{_name(file)} is not a usable {kind}: {error}") from None
 
 
+def freeze(record, names):
+    """Make the weights of a frozen record finite float32 arrays in C order that nobody writes to.
+
+    Raises
+    ------
+    ValueError
+        If one holds NaN or infinity.
+    """
+    for name in names:
+        weights = np.array(getattr(record, name), dtype=np.float32, order="C")
+        if not np.isfinite(weights).all():
+            raise ValueError(f"{name} hold NaN or infinity")
+        weights.flags.writeable = False
+        object.__setattr__(record, name, weights)
+
+
 def check_range(name, array, least, most):
     """Refuse an array with a value that is not finite or not from `least` to `most`.
 

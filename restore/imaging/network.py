@@ -35,10 +35,7 @@ class Network:
     provenance: dict
 
     def __post_init__(self):
-        for name in ARRAYS:
-            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
-            weights.flags.writeable = False
-            object.__setattr__(self, name, weights)
+        archive.freeze(self, ARRAYS)
         chain = [len(self.mean), *self.first.shape, *self.second.shape, *self.last.shape]
         fits = chain[1] == chain[0] + 1 and chain[3] == chain[2] + 1 and chain[5] == chain[4] + 1
         if not fits or self.scale.shape != self.mean.shape:

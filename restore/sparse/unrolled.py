@@ -85,12 +85,7 @@ class Coder:
     provenance: dict
 
     def __post_init__(self):
-        for name in ARRAYS:
-            weights = np.array(getattr(self, name), dtype=np.float32, order="C")
-            if not np.isfinite(weights).all():
-                raise ValueError(f"{name} hold NaN or infinity")
-            weights.flags.writeable = False
-            object.__setattr__(self, name, weights)
+        archive.freeze(self, ARRAYS)
         n_steps, n_atoms = len(self.steps), self.steps.shape[-1]
         side = len(self.window)
         shapes = {
