@@ -8,11 +8,12 @@ from restore import batch
 from restore.cli.options import (
     PATH,
     FloatRange,
-    Levels,
     PictureCommand,
     batch_options,
     dictionary,
     levels_in_unit,
+    noise_level,
+    strength,
     white_level,
 )
 
@@ -63,23 +64,9 @@ class Motion(click.ParamType):
     metavar="R",
     help="The blur is a disc of this radius, in pixels.",
 )
-@click.option(
-    "--sigma",
-    type=Levels(0),
-    metavar="LEVELS|auto",
-    default="auto",
-    show_default=True,
-    help="Standard deviation of the noise in 8-bit levels (0-255), whatever the depth.",
-)
+@noise_level
 @white_level
-@click.option(
-    "--strength",
-    type=FloatRange(0, 10),
-    default=1.0,
-    show_default=True,
-    metavar="X",
-    help="Take the noise for X times as strong: smoother above 1, sharper below.",
-)
+@strength("Take the noise for X times as strong: smoother above 1, sharper below.")
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture as it becomes sharp, a packaged dictionary, or a file."

@@ -14,21 +14,16 @@ from restore.cli.options import (
     batch_options,
     dictionary,
     levels_in_unit,
+    noise_level,
     quality,
+    strength,
     white_level,
 )
 from restore.imaging.bands import Pool
 
 
 @click.command(cls=PictureCommand)
-@click.option(
-    "--sigma",
-    type=Levels(0),
-    metavar="LEVELS|auto",
-    default="auto",
-    show_default=True,
-    help="Standard deviation of white noise in 8-bit levels (0-255), whatever the depth.",
-)
+@noise_level
 @white_level
 @click.option(
     "--noise",
@@ -45,14 +40,7 @@ from restore.imaging.bands import Pool
     help="What one photon adds, in the unit of --sigma: for noise that is stronger where it is "
     "bright. --sigma is then that of the dark, 0 by default. auto is --noise photon.",
 )
-@click.option(
-    "--strength",
-    type=FloatRange(0, 10),
-    default=1.0,
-    show_default=True,
-    metavar="X",
-    help="Take the noise for X times as strong.",
-)
+@strength("Take the noise for X times as strong.")
 @click.option(
     "--chroma-strength",
     type=FloatRange(0, 10),

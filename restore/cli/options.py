@@ -117,6 +117,29 @@ class Levels(click.ParamType):
         return level
 
 
+#: For commands that take noise out of any picture.
+noise_level = click.option(
+    "--sigma",
+    type=Levels(0),
+    metavar="LEVELS|auto",
+    default="auto",
+    show_default=True,
+    help="Standard deviation of white noise in 8-bit levels (0-255), whatever the depth.",
+)
+
+
+def strength(words):
+    """--strength: how strong the noise is taken to be, beside what is told or found."""
+    return click.option(
+        "--strength",
+        type=FloatRange(0, 10),
+        default=1.0,
+        show_default=True,
+        metavar="X",
+        help=words,
+    )
+
+
 class NameOrFile(click.ParamType):
     """What is known by a name, or a file."""
 

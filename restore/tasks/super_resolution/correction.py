@@ -45,13 +45,6 @@ def _offsets():
 OFFSETS = _offsets()
 
 
-def filter_of(coefficients):
-    """The filter (7, 7) of nine coefficients of `OFFSETS`; its sum is one."""
-    kernel = np.tensordot(coefficients, OFFSETS, 1)
-    kernel[REACH, REACH] += 1
-    return kernel
-
-
 @functools.cache
 def correction(degradation, believed, scale):
     """The filter that makes of one small picture nearly the other.
@@ -103,7 +96,9 @@ def correction(degradation, believed, scale):
     waves = np.cos(2 * np.pi * np.outer(np.fft.fftfreq(_FREQUENCIES), taps))
     parts = (waves @ OFFSETS @ waves.T).reshape(len(OFFSETS), -1)
     coefficients = np.linalg.solve((parts * own.ravel()) @ parts.T, parts @ (shared - own).ravel())
-    return filter_of(coefficients)
+    kernel = np.tensordot(coefficients, OFFSETS, 1)
+    kernel[REACH, REACH] += 1
+    return kernel
 
 
 def _response(degradation, scale):
