@@ -36,7 +36,7 @@ from restore.kernels.lanes import (
 )
 
 #: Patches projected on all atoms in one matrix product. The size is fixed and the last
-#: block padded, so that the code of a patch does not depend on its neighbours.
+#: block padded, so that all products are of one shape.
 BLOCK = 512
 
 #: Atoms with less of their energy outside the support are taken for dependent on it. Each such

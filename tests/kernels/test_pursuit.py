@@ -114,7 +114,7 @@ def test_equal_atoms_are_used_once_the_lowest_first():
     assert np.allclose(codes.coefficients[0, :3], [3, 2, 1])
 
 
-def test_the_number_of_threads_and_the_neighbours_change_nothing():
+def test_the_number_of_threads_changes_nothing_and_the_neighbours_only_the_rounding():
     atoms = overcomplete_dct(100, (6, 6, 1))
     patches = signals(40_000, 36)
 
@@ -124,8 +124,10 @@ def test_the_number_of_threads_and_the_neighbours_change_nothing():
     one, four = coded(slice(None), 1), coded(slice(None), 4)
     assert all(np.array_equal(a, b) for a, b in zip(one, four, strict=True))
     part = slice(16_300, 16_500)
+    # the matrix products of some libraries round a row by where it lies
     alone = coded(part, 1)
-    assert all(np.array_equal(a[part], b) for a, b in zip(one, alone, strict=True))
+    same = np.array_equal(one.indices[part], alone.indices)
+    assert same and np.allclose(one.coefficients[part], alone.coefficients, atol=1e-4)
 
 
 def test_near_duplicates_among_the_atoms_do_no_harm():
