@@ -51,7 +51,7 @@ def mosaics(run, name, pictures):
     return Table(
         name=f"demosaic-{name}",
         title=f"Demosaicing, {name} ({len(pictures)} pictures), RGGB",
-        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("s/Mpx", ".3f")],
+        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".3f")],
         rows=[[method, means[method], pace[method]] for method in methods],
         notes=f"8-bit results; {run.rounds()}.",
         details=found.details(),
@@ -79,7 +79,7 @@ def under_noise(run, name, pictures):
     return Table(
         name=f"demosaic-noisy-{name}",
         title=f"Demosaicing under noise of sigma {SIGMA}, {name} ({len(pictures)} pictures)",
-        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("s/Mpx", ".2f")],
+        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".2f")],
         rows=[[method, means[method], pace[method]] for method in methods],
         details=found.details(),
         machine=machine(threads=run.threads),

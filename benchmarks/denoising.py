@@ -99,7 +99,7 @@ def gaussian(run, kind, name, pictures):
             ("method", ""),
             *((f"PSNR, sigma {sigma} (dB)", ".2f") for sigma in SIGMAS),
             (f"SSIM, sigma {TIMED}", ".4f"),
-            ("s/Mpx", ".2f"),
+            ("processor s/Mpx", ".2f"),
             ("time / BM3D", ".3f"),
         ],
         rows=[
@@ -116,7 +116,7 @@ def gaussian(run, kind, name, pictures):
         details={str(sigma): found.details() for sigma, found in at.items()},
         machine=machine("bm3d", "scikit-image", threads=run.threads),
         curves={
-            "x": "seconds per megapixel",
+            "x": harness.PACE,
             "y": f"PSNR at sigma {TIMED} (dB)",
             "log": "x",
             "lines": {

@@ -29,6 +29,9 @@ RESULTS = Path(__file__).parent / "results"
 SAMPLES = HOUSE / "sample_images"
 FIGURES = HOUSE / "docs" / "figures"
 
+#: The unit of `Comparison.pace`.
+PACE = "processor seconds per megapixel"
+
 #: Where tables are written between markers.
 PAGES = [HOUSE / "README.md", Path(__file__).parent / "README.md", *HOUSE.glob("docs/*.md")]
 
@@ -44,9 +47,10 @@ class Run:
 
     def rounds(self):
         """How times were taken, for the notes of a table."""
-        if self.repetitions < 2:
-            return "times of one run each" if self.repetitions else "times not measured"
-        return f"medians of {self.repetitions} runs in turns"
+        if not self.repetitions:
+            return "times not measured"
+        runs = f"median of {self.repetitions} runs in turns" if self.repetitions > 1 else "one run"
+        return f"processor time, of all threads together, {runs}"
 
     def pictures(self, folder, sample="*-clean.png", grey=False):
         """(name of the set, {name: 8-bit picture}) from `data`, else from the sample pictures."""
@@ -254,7 +258,7 @@ class Comparison:
     quality: dict
     """{method: [one number for each case]}"""
     seconds: dict
-    """{method: seconds for all cases}"""
+    """{method: processor seconds for all cases}"""
     megapixels: float
 
     def means(self):
@@ -262,14 +266,14 @@ class Comparison:
         return {method: float(np.mean(values)) for method, values in self.quality.items()}
 
     def pace(self):
-        """{method: seconds per megapixel}"""
+        """{method: processor seconds per megapixel}"""
         return {method: taken / self.megapixels for method, taken in self.seconds.items()}
 
     def curves(self, y):
         """Mean quality, called `y`, against pace, a point a method, for `Table.curves`."""
         means, pace = self.means(), self.pace()
         points = {method: [[pace[method]], [means[method]]] for method in means}
-        return {"x": "seconds per megapixel", "y": y, "log": "x", "lines": points}
+        return {"x": PACE, "y": y, "log": "x", "lines": points}
 
     def details(self):
         """Everything, for `Table.details`."""
@@ -299,7 +303,8 @@ def compare(cases, methods, measure, repetitions=1):
             for method in methods.values():  # compiles; more rounds do so by themselves
                 method(given)
         bound = {name: functools.partial(method, given) for name, method in methods.items()}
-        results, seconds = in_turns(bound, repetitions)
+        # processor time: what neither more cores nor a busy machine hide
+        results, seconds = in_turns(bound, repetitions, time.process_time)
         for name, result in results.items():
             found.quality[name].append(measure(reference, result))
             found.seconds[name] += seconds[name]
@@ -355,7 +360,7 @@ def processor():
 # Time and memory --------------------------------------------------------------------------
 
 
-def in_turns(functions, repetitions=5):
+def in_turns(functions, repetitions=5, clock=time.perf_counter):
     """Run each function once per round, in turns, so that a busy machine slows all alike.
 
     Parameters
@@ -364,6 +369,8 @@ def in_turns(functions, repetitions=5):
     repetitions : int
         Rounds. One call of each goes before, untimed, unless there is one round: it
         compiles, and its result is the one returned. With no round there are no times (NaN).
+    clock : callable
+        Seconds since some moment: of the wall, or of the processor.
 
     Returns
     -------
@@ -375,9 +382,9 @@ def in_turns(functions, repetitions=5):
         results = {name: function() for name, function in functions.items()}
     for _ in range(repetitions):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             result = function()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(clock() - start)
             results.setdefault(name, result)
     return results, {
         name: statistics.median(taken) if taken else math.nan for name, taken in times.items()

@@ -63,7 +63,7 @@ def missing_pixels(run, name, pictures):
         columns += [
             (f"PSNR, {missing:.0%} missing (dB)", ".2f"),
             ("least gain on biharmonic (dB)", "+.2f"),
-            ("s/Mpx", ".2f"),
+            ("processor s/Mpx", ".2f"),
         ]
     return Table(
         name=f"inpaint-{name}",
@@ -108,7 +108,7 @@ def text(run, name, pictures):
             ("method", ""),
             ("PSNR under the text (dB)", ".2f"),
             ("least gain on biharmonic (dB)", "+.2f"),
-            ("s/Mpx", ".2f"),
+            ("processor s/Mpx", ".2f"),
         ],
         rows=[
             [method, found.means()[method], least_gain(found, method), found.pace()[method]]

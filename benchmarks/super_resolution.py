@@ -64,7 +64,7 @@ def scales(run, name, pictures):
         )
     columns = [("method", "")]
     for scale in SCALES:
-        columns += [(f"PSNR x{scale} (dB)", ".2f"), ("s/Mpx", ".2f")]
+        columns += [(f"PSNR x{scale} (dB)", ".2f"), ("processor s/Mpx", ".2f")]
     return Table(
         name=f"enlarge-{name}",
         title=f"Super-resolution, {name} ({len(pictures)} pictures), luminance",
