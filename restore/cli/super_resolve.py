@@ -51,7 +51,7 @@ class Degradation(click.ParamType):
     metavar="bicubic|area|gaussian:S|sharpened:A|nearest",
     help="How the pictures became small: by interpolation, means, a blur of S large pixels' "
     "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. "
-    "[default: as the model believes]",
+    "[default: as the model assumes]",
 )
 @click.option(
     "--sigma",

@@ -280,9 +280,9 @@ _LOWEST = 6
 #: Blocks that are looked at, and coefficients that say something at least.
 _SAMPLE, _FEWEST = 4000, 60
 
-#: Mean of cos(2 pi c / step) over coefficients c from which a step is believed: 1 where they
+#: Mean of cos(2 pi c / step) over coefficients c from which a step is accepted: 1 where they
 #: are multiples of it, 0 where they are anything.
-_BELIEVED = 0.6
+_ACCEPTED = 0.6
 
 _LUMINANCE = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -361,7 +361,7 @@ def history(planes):
             samples = _stored(scale * planes[1][row:, column:], *sampling)
             scores[sampling, (row, column)] = _score(_sample(samples), tables(quality, 3)[1])
     # with hardly a coefficient left it is most likely what cameras and the web use
-    (sampling, place), _ = max(scores.items(), key=lambda item: max(item[1] or 0, _BELIEVED))
+    (sampling, place), _ = max(scores.items(), key=lambda item: max(item[1] or 0, _ACCEPTED))
     return quality, sampling, place
 
 
@@ -392,6 +392,6 @@ def _quality(coefficients, component):
     }
     scores = {quality: score for quality, score in scores.items() if score is not None}
     best = max(scores.values(), default=0.0)
-    if best < _BELIEVED:
+    if best < _ACCEPTED:
         return None
     return min(quality for quality, score in scores.items() if score > best - 0.01)

@@ -63,7 +63,7 @@ _EVEN = (0.6, 0.95)
 #: the more harm: its spread counts as so many times larger.
 _STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
 
-#: Share of the classes of brightness that have to show coarse noise for it to be believed:
+#: Share of the classes of brightness that have to show coarse noise for it to be trusted:
 #: nothing below the first, all from the second on. A clear sky is not enough. And the share of
 #: a class's blocks that are looked at.
 _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
@@ -125,7 +125,7 @@ class Noise(NamedTuple):
 def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     """What noise a picture has.
 
-    White noise is measured at high frequencies, where least picture is, and believed as far as
+    White noise is measured at high frequencies, where least picture is, and trusted as far as
     the flattest blocks look alike. Photon noise is white noise whose variance follows the
     brightness. Noise that is weaker at high frequencies than at middle ones has been through a
     camera, or is texture: a network that was taught on both tells them apart
@@ -210,14 +210,14 @@ def _camera(image, coding, halves, pool):
     brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
     if halves and min(image.shape[:2]) >= _TOO_SMALL:
         evenness, coarse = np.transpose([_evenness(blocks) for blocks in halves])
-        believed = np.interp(evenness.mean(), _AGREE, (0, 1))
+        trusted = np.interp(evenness.mean(), _AGREE, (0, 1))
         if coding:
-            variances = np.square(jpeg.axes(len(planes))) @ np.square(_LOST * believed * coarse)
+            variances = np.square(jpeg.axes(len(planes))) @ np.square(_LOST * trusted * coarse)
             levels = np.maximum(levels, np.sqrt(variances).astype(np.float32))
-        elif believed > 0.5 and _LOST * np.linalg.norm(coarse) > np.linalg.norm(
+        elif trusted > 0.5 and _LOST * np.linalg.norm(coarse) > np.linalg.norm(
             _in_channels(levels)
         ):
-            return Noise("camera", believed * _SERVES * coarse)
+            return Noise("camera", trusted * _SERVES * coarse)
     if levels.any():
         return Noise("camera", _in_channels(levels), None, brightness, levels)
     if coding:

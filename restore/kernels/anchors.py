@@ -140,7 +140,7 @@ def normalise_rows(rows, floor):
 
 @kernel
 def two_best_columns(scores, sharpness, nearest, shares):
-    """The two anchors nearest to each row, and the share of the first in what they foretell.
+    """The two anchors nearest to each row, and the share of the first in what they predict.
 
     With scores s_k = f.a_k - |a_k|**2 / 2 the highest is the nearest anchor (A+, section 3);
     the shares are a softmax of the two: 1 / (1 + exp(-sharpness (s_1 - s_2))). Ties go to

@@ -237,7 +237,7 @@ def _windows(small, enlarged, scale, plan, band):
 
 
 def _examples(small, large, enlarged, scale, plan):
-    """Windows and the detail that they should foretell, both turned, without the flat ones."""
+    """Windows and the detail that they should predict, both turned, without the flat ones."""
     rows, columns = small.shape
     windows, turns, vary = _windows(small, enlarged, scale, plan, slice(0, rows))
     missing = mirrored(large - enlarged, (plan.patch - scale) // 2)
@@ -316,8 +316,8 @@ def _regressions(normal, n_features, pool):
     """(FOLDS + 1, n_anchors, n_features, patch**2) float32: ridge regressions.
 
     R = C + (X'X + r I)^-1 (X'Y - X'X C) with the common C of all windows: an anchor with few
-    windows of its own foretells what all windows foretell (A+, equation 4, recentred). The
-    ridge r is chosen for each anchor: that by which each fold is foretold best from the
+    windows of its own predicts what all windows predict (A+, equation 4, recentred). The
+    ridge r is chosen for each anchor: that by which each fold is predicted best from the
     others. First come the regressions without each fold, last that of all.
     """
     total = normal.sum(axis=(0, 1))

@@ -42,7 +42,7 @@ def learn_codec(
     images : sequence of (height, width) or (height, width, 3) arrays
         As for `restore.compress`; at least 16 pixels on each side.
     prior : Codec, optional
-        What is believed before: for archives of a few hundred small pictures.
+        What is assumed before: for archives of a few hundred small pictures.
     samples : int
         Most blocks of a size that bases are learned from.
     rounds : int

@@ -1,6 +1,6 @@
 """Learning a cascade from photos, stage by stage.
 
-Photos are shrunk; each stage (`restore.learning.anchored`) then learns to foretell what the
+Photos are shrunk; each stage (`restore.learning.anchored`) then learns to predict what the
 enlargement so far lacks. Everything is closed-form and streams through the photos, so memory is
 bounded by the luminance planes of `LIMIT` small pixels and one set of normal equations per anchor.
 """

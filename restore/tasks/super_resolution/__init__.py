@@ -1,4 +1,4 @@
-"""Super-resolution: detail foretold from learned pairs of small and large patches."""
+"""Super-resolution: detail predicted from learned pairs of small and large patches."""
 
 import operator
 
@@ -48,7 +48,7 @@ def super_resolve(
     size : (height, width), optional
         Exact size of the result, at least that of the image.
     degradation : str, optional
-        How the image became small, where not as the model believes. ``"bicubic"``; ``"area"``: the
+        How the image became small, where not as the model assumes. ``"bicubic"``; ``"area"``: the
         mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
         standard deviation; ``"sharpened:A"``: by area and sharpened since, A being 0.5 for 50 %;
         ``"nearest"``: one pixel of several was kept.

@@ -2,7 +2,7 @@
 
 Each stage looks at windows of the small plane, or of the enlargement so far, turns each
 into one pose, finds its two nearest anchors, and adds the patch of missing detail that
-their regressions foretell. Overlapping patches are averaged. After each stage the
+their regressions predict. Overlapping patches are averaged. After each stage the
 enlargement is corrected until shrinking it gives the small plane back.
 """
 
@@ -338,7 +338,7 @@ def mirrored(plane, margin):
 
 
 def refine(stage, small, large, pool=None):
-    """Add to `large` the detail that one stage foretells.
+    """Add to `large` the detail that one stage predicts.
 
     Parameters
     ----------

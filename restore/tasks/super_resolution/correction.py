@@ -1,9 +1,9 @@
 """From one way of making pictures small to another: a filter for the small picture.
 
-A cascade enlarges what was made small as its model believes. A picture y that was sharpened since,
+A cascade enlarges what was made small as its model assumes. A picture y that was sharpened since,
 or became small by area, under a wider blur or by dropping pixels, is brought there first: by the
 symmetric filter of 7 x 7 taps whose result is nearest, on average over photographs, to the small
-picture that the model believes in. Sharpening is undone, blur is sharpened, and what was folded
+picture that the model assumes. Sharpening is undone, blur is sharpened, and what was folded
 down by dropping pixels is smoothed as far as it is weaker than the picture.
 """
 
@@ -46,7 +46,7 @@ OFFSETS = _offsets()
 
 
 @functools.cache
-def correction(degradation, believed, scale):
+def correction(degradation, trusted, scale):
     """The filter that makes of one small picture nearly the other.
 
     Parameters
@@ -55,8 +55,8 @@ def correction(degradation, believed, scale):
         How the picture became small: as for `degradation.kernel_of`, or ``"sharpened:A"``, by area
         and then sharpened by A times what a Gaussian blur takes away, or ``"nearest"``: of
         `scale` x `scale` pixels one is left.
-    believed : str
-        How the model believes that it became small: as for `degradation.kernel_of`.
+    trusted : str
+        How the model assumes that it became small: as for `degradation.kernel_of`.
     scale : int
 
     Returns
@@ -79,8 +79,8 @@ def correction(degradation, believed, scale):
     ----------
     Wiener, "Extrapolation, interpolation, and smoothing of stationary time series", 1949.
     """
-    given, wished = (_response(name, scale) for name in (degradation, believed))
-    if degradation == believed:
+    given, wished = (_response(name, scale) for name in (degradation, trusted))
+    if degradation == trusted:
         return None
     side = _FREQUENCIES * scale
     away = np.minimum(np.arange(side), side - np.arange(side))
