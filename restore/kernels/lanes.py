@@ -12,12 +12,15 @@ Written over lanes it stays there:
 ``+``, ``-``, ``*`` and ``/`` go lane by lane, and a number beside lanes stands for as many of
 it. A multiplication and an addition may be contracted into one, as in every kernel. `load` and
 `store` look at no bounds: rows are as long as `padded` says. Nothing here changes with the
-number of lanes but the speed.
+number of lanes but the speed. Where numba is told not to compile (``NUMBA_DISABLE_JIT=1``, for
+coverage and debuggers) lanes are short arrays of numpy.
 """
 
 import operator
 
 import llvmlite.binding
+import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
@@ -154,3 +157,26 @@ def index_of_highest(typing, values, blocks):
         return reduced(builder, "smin", builder.select(is_highest, indices, beyond), "i32")
 
     return types.int32(_FLOATS, _INTEGERS), lower
+
+
+if numba.config.DISABLE_JIT:
+
+    def load(row, position):  # noqa: F811
+        """row[position : position + LANES]."""
+        return row[position : position + LANES].copy()
+
+    def store(lanes, row, position):  # noqa: F811
+        """row[position : position + LANES] = lanes."""
+        row[position : position + LANES] = lanes
+
+    def splat(number):  # noqa: F811
+        """The number in every lane."""
+        return np.full(LANES, number)
+
+    def if_greater(left, right, chosen, other):  # noqa: F811
+        """`chosen` in the lanes where left > right, else `other`; never where one is NaN."""
+        return np.where(left > right, chosen, other)
+
+    def index_of_highest(values, blocks):  # noqa: F811
+        """The least of blocks + lane among the lanes of the highest value; no value may be NaN."""
+        return (blocks + np.arange(LANES, dtype=np.int32))[values == values.max()].min()
