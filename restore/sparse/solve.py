@@ -149,10 +149,9 @@ def solve(
     middle = float(np.sqrt(first * last))
     parts = [priors.prior(prior, middle, pool) for _ in range(2 if operator.complex else 1)]
     estimate = operator.constant(measured) if start is None else operator.picture(start)
-    image = estimate
     for done, level in enumerate(np.geomspace(first, last, turns)):
         weight = WEIGHT * (noise / level) ** 2
-        image = data_step(estimate, operator, measured, weight, image)
+        image = data_step(estimate, operator, measured, weight)
         estimate = _denoised(image, parts, float(level))
         residual = np.abs(measured - operator.forward(estimate))
         turn = Turn(float(level), float(np.sqrt(np.mean(np.square(residual, dtype=np.float64)))))
@@ -163,15 +162,18 @@ def solve(
             bands.tell(pool, "solving", turns, turns)
             break
     if sigma == 0:
-        estimate = data_step(estimate, operator, measured, WEIGHT * (noise / last) ** 2, image)
+        estimate = data_step(estimate, operator, measured, WEIGHT * (noise / last) ** 2)
     check_finite(estimate)
     return operator.own(estimate)
 
 
-def data_step(estimate, operator, measured, weight, start, iterations=ITERATIONS):
+def data_step(estimate, operator, measured, weight, iterations=ITERATIONS):
     """The picture that fits both the measurements and an estimate of it.
 
         argmin |y - A x|^2 + weight |x - z|^2
+
+    By conjugate gradients that begin at z, so that what is not measured stays as it is there,
+    however small the weight.
 
     Parameters
     ----------
@@ -182,8 +184,6 @@ def data_step(estimate, operator, measured, weight, start, iterations=ITERATIONS
     measured : ndarray
         y.
     weight : float
-    start : ndarray
-        Where conjugate gradients begin.
     iterations : int
         At most.
 
@@ -197,8 +197,8 @@ def data_step(estimate, operator, measured, weight, start, iterations=ITERATIONS
     def normal(image):
         return operator.adjoint(operator.forward(image)) + weight * image
 
-    image = start
-    residual = operator.adjoint(measured) + weight * estimate - normal(image)
+    image = estimate
+    residual = operator.adjoint(measured - operator.forward(image))
     direction = conditioned = precondition(residual, weight)
     energy = first = _inner(residual, conditioned)
     for _ in range(iterations):

@@ -94,12 +94,21 @@ def test_the_data_step_solves_its_normal_equations(name):
     operator, channels = OPERATORS[name]
     truth, estimate = scene(channels=channels), scene(channels=channels, seed=5)
     measured = operator.forward(truth)
-    found = data_step(estimate, operator, measured, 0.1, estimate, 60)
+    found = data_step(estimate, operator, measured, 0.1, 60)
 
     def slope(image):
         return operator.adjoint(operator.forward(image) - measured) + 0.1 * (image - estimate)
 
     assert np.linalg.norm(slope(found)) < 5e-3 * np.linalg.norm(slope(estimate))
+
+
+@pytest.mark.parametrize("weight", [1e-6, 1e-2])
+def test_the_data_step_leaves_what_is_not_measured(weight):
+    truth, estimate = scene(), scene(seed=5)
+    mask = Mask(KNOWN)
+    found = data_step(estimate, mask, mask.forward(truth), weight)
+    assert np.allclose(found[~KNOWN], estimate[~KNOWN], atol=1e-6)
+    assert np.allclose(found[KNOWN], truth[KNOWN], atol=1.1 * weight)
 
 
 def test_a_vector_operator_is_the_same_as_its_picture_operator():
