@@ -91,14 +91,16 @@ def pace_of_network(run, layers, block, pictures):
     make, random = onnx.helper, np.random.default_rng(0)
     nodes, weights, channels = [], [], [block**2, *[64] * (layers - 1), block**2]
     nodes.append(make.make_node("SpaceToDepth", ["x"], ["0"], blocksize=block))
+    last = "0"
     for i in range(layers):
         kernel = random.normal(0, 0.05, (channels[i + 1], channels[i], 3, 3)).astype(np.float32)
         weights.append(onnx.numpy_helper.from_array(kernel, f"w{i}"))
-        nodes.append(make.make_node("Conv", [f"{i}", f"w{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
-        nodes.append(
-            make.make_node("Relu" if i < layers - 1 else "Identity", [f"c{i}"], [f"{i + 1}"])
-        )
-    nodes.append(make.make_node("DepthToSpace", [f"{layers}"], ["y"], blocksize=block))
+        nodes.append(make.make_node("Conv", [last, f"w{i}"], [f"c{i}"], pads=[1, 1, 1, 1]))
+        last = f"c{i}"
+        if i < layers - 1:
+            nodes.append(make.make_node("Relu", [last], [f"{i + 1}"]))
+            last = f"{i + 1}"
+    nodes.append(make.make_node("DepthToSpace", [last], ["y"], blocksize=block))
     ends = [make.make_tensor_value_info(end, 1, [1, 1, None, None]) for end in "xy"]
     graph = make.make_graph(nodes, "network", ends[:1], ends[1:], weights)
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", 13)], ir_version=8)
@@ -107,11 +109,11 @@ def pace_of_network(run, layers, block, pictures):
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = runtime.InferenceSession(model.SerializeToString(), options)
 
-    def run_it(picture):
+    def restored(picture):
         return session.run(None, {"x": np.float32(picture)[None, None]})
 
     cases = [(title, clean, clean) for title, clean in pictures.items()]
-    return compare(cases, {"": run_it}, lambda clean, result: 0, run.repetitions).pace()[""]
+    return compare(cases, {"": restored}, lambda clean, result: 0, run.repetitions).pace()[""]
 
 
 def gaussian(run, kind, name, pictures):

@@ -49,8 +49,9 @@ class Run:
         """How times were taken, for the notes of a table."""
         if not self.repetitions:
             return "times not measured"
-        runs = f"median of {self.repetitions} runs in turns" if self.repetitions > 1 else "one run"
-        return f"processor time, of all threads together, {runs}"
+        if self.repetitions == 1:
+            return "times of one run"
+        return f"times are medians of {self.repetitions} runs in turns"
 
     def pictures(self, folder, sample="*-clean.png", grey=False):
         """(name of the set, {name: 8-bit picture}) from `data`, else from the sample pictures."""

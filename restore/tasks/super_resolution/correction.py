@@ -46,7 +46,7 @@ OFFSETS = _offsets()
 
 
 @functools.cache
-def correction(degradation, trusted, scale):
+def correction(degradation, assumed, scale):
     """The filter that makes of one small picture nearly the other.
 
     Parameters
@@ -55,7 +55,7 @@ def correction(degradation, trusted, scale):
         How the picture became small: as for `degradation.kernel_of`, or ``"sharpened:A"``, by area
         and then sharpened by A times what a Gaussian blur takes away, or ``"nearest"``: of
         `scale` x `scale` pixels one is left.
-    trusted : str
+    assumed : str
         How the model assumes that it became small: as for `degradation.kernel_of`.
     scale : int
 
@@ -79,8 +79,8 @@ def correction(degradation, trusted, scale):
     ----------
     Wiener, "Extrapolation, interpolation, and smoothing of stationary time series", 1949.
     """
-    given, wished = (_response(name, scale) for name in (degradation, trusted))
-    if degradation == trusted:
+    given, wished = (_response(name, scale) for name in (degradation, assumed))
+    if degradation == assumed:
         return None
     side = _FREQUENCIES * scale
     away = np.minimum(np.arange(side), side - np.arange(side))
