@@ -1,7 +1,5 @@
 """Denoising against BM3D and non-local means: quality, time, memory."""
 
-import io
-
 import numpy as np
 import skimage.data
 import tifffile
@@ -22,6 +20,7 @@ from benchmarks.harness import (
 )
 from restore.imaging import noise
 from restore.imaging.bands import Pool
+from training.camera import as_jpeg
 
 SIGMAS = (15, 25, 50)
 #: What BM3D is told of the noise of cameras; the best of them is its best by hindsight.
@@ -220,9 +219,11 @@ def clean_pictures(run):
     for name, pictures in clean_sets(run).items():
         levels, kept = {}, {}
         for title, picture in pictures.items():
-            sigmas = noise.estimate_noise(picture, pool=Pool(run.threads)).sigma
+            picture, coding = picture if isinstance(picture, tuple) else (picture, None)
+            sigmas = noise.estimate_noise(picture, coding, pool=Pool(run.threads)).sigma
             levels[title] = float(255 * np.sqrt(np.mean(np.square(sigmas))))
-            result = eight_bits(restore.denoise(picture, pool=Pool(run.threads)))
+            result = restore.denoise(picture, coding=coding, pool=Pool(run.threads))
+            result = eight_bits(result)
             kept[title] = min(psnr(picture, result), UNCHANGED)
         rows.append(
             [
@@ -252,29 +253,43 @@ def clean_pictures(run):
 
 
 def clean_sets(run):
-    """{name: {title: 8-bit picture}}: photographs, as JPEG, as thumbnails; textures."""
+    """{name: {title: 8-bit picture}}: photographs, as JPEG, as thumbnails; textures.
+
+    A file of JPEG 95 comes with its tables, as from the command line.
+    """
     own = {title: getattr(skimage.data, title)() for title in SCIKIT_IMAGE}
-    sets = {"scikit-image": own, "scikit-image, JPEG 92": as_jpeg(own)}
+    sets = {"scikit-image": own, "scikit-image, JPEG 92, decoded": decoded(own)}
     sets["scikit-image, 160 pixels wide"] = thumbnails(own)
     if run.data:
         kodak = run.pictures("test/kodak12")[1]
         bsds = run.pictures("train/bsds")[1]
-        sets["BSD, JPEG"] = dict([*bsds.items()][:100])
-        sets |= {"Kodak": kodak, "Kodak, JPEG 92": as_jpeg(kodak)}
+        sets["BSD, JPEG, decoded"] = dict([*bsds.items()][:100])
+        sets["Kodak, JPEG 92, decoded"] = decoded(kodak)
         sets["Kodak, 160 pixels wide"] = thumbnails(kodak)
-        sets["photos"] = run.pictures("test/photos")[1]
+        for name, folder in (
+            ("Kodak", "kodak12"),
+            ("McMaster", "mcmaster18"),
+            ("photos", "photos"),
+        ):
+            pictures = run.pictures(f"test/{folder}")[1]
+            sets |= {name: pictures, f"{name}, JPEG 95": through_jpeg(pictures, 95)}
     return sets
 
 
-def as_jpeg(pictures, quality=92):
-    """The pictures as a JPEG file of that quality holds them, with sub-sampled chroma."""
+def through_jpeg(pictures, quality):
+    """Each picture as a JPEG file of that quality holds it, with sub-sampled chroma; its tables."""
+    found = {}
+    for title, picture in pictures.items():
+        channels = picture.shape[2] if picture.ndim == 3 else 1
+        samples = np.float32(picture / 255).reshape(*picture.shape[:2], channels)
+        stored, coding = as_jpeg(samples, quality, 2)
+        found[title] = eight_bits(stored).reshape(picture.shape), coding
+    return found
 
-    def through(picture):
-        file = io.BytesIO()
-        Image.fromarray(picture).save(file, "JPEG", quality=quality, subsampling=2)
-        return np.asarray(Image.open(file))
 
-    return {title: through(picture) for title, picture in pictures.items()}
+def decoded(pictures, quality=92):
+    """The pictures after they have been JPEG files of that quality, of which nothing is known."""
+    return {title: picture for title, (picture, _) in through_jpeg(pictures, quality).items()}
 
 
 def thumbnails(pictures, width=160):

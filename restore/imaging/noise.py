@@ -4,26 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restore.imaging import bands, jpeg, noise_map
+from restore.imaging import jpeg, noise_map
 from restore.imaging.arrays import as_image, working
-
-_SIDE = 8
-
-#: Cosine frequencies u + v below it tell how much picture a block holds; the rest is
-#: looked at for noise alone. The two are independent for white noise, so that choosing
-#: blocks by the former does not bias the latter.
-_SPLIT = 9
-
-#: Cosine frequencies from here to `_SPLIT` are the middle ones.
-_MIDDLE = 5
-
-#: Share of the blocks, those with least picture in them, that the noise is measured on.
-_SHARE = 0.005
-
-_FEWEST, _MOST = 256, 250_000
-
-#: Blocks whose spectra are taken at a time.
-_BATCH = 16_384
+from restore.imaging.spectra import SIDE, Blocks
 
 #: Noise that is so many times stronger at half the size than at full size, in the unit of white
 #: noise, may be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more;
@@ -71,6 +54,11 @@ _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
 #: Coarse noise at half the size keeps its low frequencies only: so many times it was stronger; and
 #: so many times a sigma of white noise serves against it.
 _LOST, _SERVES = 1.3, 3
+
+#: Grain of a soft picture that a JPEG file of high quality kept looks like weak noise: up to the
+#: first of these levels it is left, from the second on all is taken out. And the mean step of
+#: brightness below which a file is of high quality: 90 and more.
+_FAINT, _FINE = (3 / 255, 6 / 255), 12
 
 #: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
 #: of samples in [0, 1]: quality 85 leaves about that.
@@ -168,7 +156,7 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     coarse = kind == "camera" or coding or (shown and ratio > _COARSE)
     if photons is None and kind != "photon" and finished and coarse:
         seen = halves if coding or ratio > _COARSER else []
-        found = _camera(work.image, coding, seen, pool)
+        found = _camera(work.image, coding, seen, kind == "auto", pool)
         if (
             kind == "camera"
             or coding
@@ -186,25 +174,26 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
 
 def _white(image, pool):
     """White noise of each channel, how much stronger it is at half the size, the blocks there."""
-    blocks = [_Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
+    blocks = [Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
     white = sigmas * [_whiteness(of_plane) for of_plane in blocks]
     height, width, channels = image.shape
-    if min(height, width) < 2 * _SIDE:
+    if min(height, width) < 2 * SIDE:
         return white, 1.0, []
     even = image[: height // 2 * 2, : width // 2 * 2]
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
-    halves = [_Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
+    halves = [Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
     halved = 2 * np.array([of_plane.sigma() for of_plane in halves])
     return white, float(np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)), halves
 
 
-def _camera(image, coding, halves, pool):
+def _camera(image, coding, halves, doubted, pool):
     """Noise by brightness, or what JPEG left.
 
     The network knows the noise of sensors; what a camera has smoothed shows at half the size, in
     blocks of nearly the same energy (`_evenness`). Where it is the stronger it is told, and of a
-    picture that is no JPEG file without a map, as the white noise that serves against it.
+    picture that is no JPEG file without a map, as the white noise that serves against it. `doubted`
+    leaves weak noise where JPEG has hardly touched it.
     """
     planes = jpeg.to_planes(image)
     brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
@@ -218,6 +207,8 @@ def _camera(image, coding, halves, pool):
             _in_channels(levels)
         ):
             return Noise("camera", trusted * _SERVES * coarse)
+    if doubted and coding and np.mean(coding.tables[0]) < _FINE:
+        levels *= np.interp(levels, _FAINT, (0, 1))
     if levels.any():
         return Noise("camera", _in_channels(levels), None, brightness, levels)
     if coding:
@@ -315,7 +306,7 @@ def estimate_photon_noise(image, *, pool=None):
 
 def _noise_curve(plane, pool):
     """Mean brightness and variance of the noise, class by class: (2, classes)."""
-    blocks = _Blocks(plane, pool)
+    blocks = Blocks(plane, pool)
     curve = [
         (blocks.means[flattest].mean(), blocks.variance(flattest))
         for flattest in _classes(blocks, _CLASS_SHARE)
@@ -376,73 +367,4 @@ def estimate_sigma(image, *, pool=None):
     """
     work = working(as_image(image))
     planes = np.moveaxis(work.image, 2, 0)
-    return work.unit * np.array([_Blocks(plane, pool).sigma() for plane in planes])
-
-
-class _Blocks:
-    """The blocks of a plane, in cosine frequencies; some of them where there are more than `_MOST`.
-
-    Attributes
-    ----------
-    energies : (n_blocks,) float32 ndarray
-        In the low frequencies; infinite for blocks that say nothing of the noise, because
-        a sensor's or a file's limits clip it, or because samples are missing.
-    means : (n_blocks,) float32 ndarray
-    """
-
-    def __init__(self, plane, pool=None):
-        height, width = plane.shape
-        if height < _SIDE or width < _SIDE:
-            repeats = [(0, max(0, _SIDE - side)) for side in plane.shape]
-            plane = np.pad(plane, repeats, mode="symmetric")
-        stride = max(1, int(np.sqrt(plane.size / _MOST)))
-        windows = np.lib.stride_tricks.sliding_window_view(plane, (_SIDE, _SIDE))
-        self._windows = windows[::stride, ::stride]
-        places = np.arange(_SIDE)
-        transform = np.sqrt(2 / _SIDE) * np.cos(np.pi / _SIDE * np.outer(places, places + 0.5))
-        transform[0] /= np.sqrt(2)
-        self._basis = np.kron(transform, transform).T.astype(np.float32)
-        frequency = np.add.outer(places, places).ravel()
-        self._low, self.high = (frequency > 0) & (frequency < _SPLIT), frequency >= _SPLIT
-        self.middle = self._low & (frequency >= _MIDDLE)
-        known = np.isfinite(plane)
-        lowest = plane.min(where=known, initial=np.inf)
-        highest = plane.max(where=known, initial=-np.inf)
-
-        rows, columns = self._windows.shape[:2]
-        self.energies = np.full(rows * columns, np.inf, np.float32)
-        self.means = np.zeros(rows * columns, np.float32)
-
-        def look(band):
-            blocks = self._windows[band].reshape(-1, _SIDE * _SIDE)
-            clipped = (blocks <= lowest) | (blocks >= highest)
-            usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
-            spectra = blocks[usable] @ self._basis
-            places = band.start * columns + np.flatnonzero(usable)
-            self.energies[places] = np.square(spectra[:, self._low]).sum(axis=1)
-            self.means[places] = spectra[:, 0] / _SIDE
-
-        bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), pool)
-
-    def flattest(self, share=_SHARE):
-        """Places of that share of the usable blocks that has the least energy, or of `_FEWEST`."""
-        usable = np.count_nonzero(np.isfinite(self.energies))
-        count = min(usable, max(_FEWEST, int(share * usable)))
-        return np.argpartition(self.energies, max(count - 1, 0))[:count]
-
-    def sigma(self):
-        """Standard deviation of white noise, from the flattest blocks; 0 where there are none."""
-        chosen = self.flattest()
-        return float(np.sqrt(self.variance(chosen))) if len(chosen) else 0.0
-
-    def variance(self, chosen):
-        """Median over the high frequencies of the mean square in the blocks `chosen`."""
-        return float(np.median(self.squares(chosen)[:, self.high].mean(axis=0)))
-
-    def squares(self, chosen):
-        """Energy of the blocks `chosen` at each cosine frequency: (blocks, frequencies) float64."""
-        rows, columns = np.divmod(chosen, self._windows.shape[1])
-        blocks = self._windows[rows, columns].reshape(-1, _SIDE * _SIDE)
-        with bands.one_blas_thread:
-            spectra = blocks @ self._basis
-        return spectra.astype(np.float64) ** 2
+    return work.unit * np.array([Blocks(plane, pool).sigma() for plane in planes])
