@@ -1,5 +1,6 @@
 """The pages say what the commands do."""
 
+import json
 import re
 import runpy
 import shlex
@@ -52,3 +53,23 @@ def test_options_and_files_on_a_page_are_those_of_today(page):
 def test_every_link_to_a_file_leads_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_notebook_runs_and_shows_what_it_keeps(monkeypatch):
+    monkeypatch.chdir(HOUSE)
+    notebook = runpy.run_path(str(HOUSE / "docs" / "notebook.py"))
+    cells = json.loads(notebook["NOTEBOOK"].read_text(encoding="utf-8"))["cells"]
+    names, kinds = {}, set()
+    for cell in cells:
+        if cell["cell_type"] != "code":
+            continue
+        found = notebook["outputs_of"]("".join(cell["source"]), names)
+        assert len(found) == len(cell["outputs"])
+        for now, kept in zip(found, cell["outputs"]):
+            assert now.get("data", {}).keys() == kept.get("data", {}).keys()
+            kinds |= now.get("data", {}).keys() | {now["output_type"]}
+            texts = [one.get("text") or one["data"]["text/plain"] for one in (now, kept)]
+            numbers = [re.findall(r"\d+(?:\.\d+)?", text) for text in texts]
+            assert re.sub(r"[\d.]", "", texts[0]) == re.sub(r"[\d.]", "", texts[1])
+            assert np.allclose(*(np.array(found, float) for found in numbers), rtol=0.02)
+    assert kinds >= {"image/png", "stream"}

@@ -219,7 +219,7 @@ class DictionaryRun(_Run):
                 raise ValueError(f"{self.output} does not say how many turns were learned")
         else:
             dictionary, done = self._started(drawn, shape, first), 0
-        self.saved = done
+        self.saved, self.errors = done, list(dictionary.errors or ())
         turns = dictionaries.learn(
             drawn,
             dictionary,
@@ -302,10 +302,12 @@ class DictionaryRun(_Run):
         """Write the dictionary of a turn."""
         from restore.sparse.dictionary import Dictionary
 
+        self.errors.append(round(255 * turn.rmse, 4))
         about = {
             **about,
             "iterations": number,
-            "rmse": round(255 * turn.rmse, 4),
+            "rmse": self.errors[-1],
+            "rmse_by_turn": self.errors[:],
             "uses": turn.uses.tolist(),
         }
         dictionary = Dictionary(turn.dictionary.atoms, turn.dictionary.patch_shape, about)

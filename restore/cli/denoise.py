@@ -8,10 +8,12 @@ import click
 from restore import batch
 from restore.batch.records import NOTHING
 from restore.cli.options import (
+    PATH,
     FloatRange,
     Levels,
     PictureCommand,
     batch_options,
+    check_picture,
     dictionary,
     levels_in_unit,
     noise_level,
@@ -111,9 +113,15 @@ from restore.imaging.bands import Pool
     metavar="N",
     help="Of the draw of patches to learn on.",
 )
-@click.option("--estimate-only", is_flag=True, help="Print the noise level, and write nothing.")
+@click.option("--estimate-only", is_flag=True, help="Print the noise level; restore nothing.")
+@click.option(
+    "--picture",
+    metavar="OUT.png",
+    type=PATH,
+    help="With --estimate-only: draw the noise of one picture against brightness.",
+)
 @batch_options(suffix="-denoised")
-def denoise(inputs, options, estimate_only, **settings):
+def denoise(inputs, options, estimate_only, picture, **settings):
     """Remove noise.
 
     What the noise is like is found out first: none, white, of few photons, or coarse as that of
@@ -123,8 +131,10 @@ def denoise(inputs, options, estimate_only, **settings):
     """
     if estimate_only and options.report:
         raise click.UsageError("--report shows results: leave it out with --estimate-only")
+    if picture and not estimate_only:
+        raise click.UsageError("--picture draws the noise: it goes with --estimate-only")
     if estimate_only:
-        return _print_noise(inputs, options, settings["white"])
+        return _print_noise(inputs, options, settings["white"], picture)
     _check(**settings)
     return batch.run(
         functools.partial(denoise_picture, **settings), inputs, options, raw=True, whole=True
@@ -254,12 +264,15 @@ def _shares(picture, kind):
     return [*first, *codings * [("coding", 8)], ("correcting", 7 * channels)]
 
 
-def _print_noise(inputs, options, white):
-    """A line per picture, and per page of a stack: its noise level, channel by channel."""
+def _print_noise(inputs, options, white, drawing):
+    """A line per picture, and per page of a stack: its noise level, channel by channel.
+
+    The noise of the one picture there is is drawn to the file `drawing`, where that is given.
+    """
     import json
 
     from restore.files.picture import unwarned
-    from restore.files.reading import read_pages
+    from restore.files.reading import only_page, read_pages
     from restore.files.safe import open_regular
 
     failed = 0
@@ -267,11 +280,17 @@ def _print_noise(inputs, options, white):
     if not files:
         click.echo(batch.nothing_found(inputs, ignored, options.recursive), err=True)
         return NOTHING
+    if drawing:
+        check_picture(drawing, options.overwrite)
+        if len(files) > 1:
+            raise click.UsageError(f"--picture draws the noise of one picture, not of {len(files)}")
     for file, _ in files:
         try:
             with open_regular(file) as stream, unwarned():
                 pages = read_pages(stream, page=options.page, max_pixels=options.max_pixels)
-                found = [_noise(picture, white, Pool(options.threads)) for picture in pages]
+                pages = [only_page(pages)] if drawing else pages
+                pool = Pool(options.threads)
+                found = [_noise(picture, white, pool, drawing) for picture in pages]
         except (OSError, ValueError, MemoryError) as error:
             batch.complain(file, error)
             failed += 1
@@ -285,13 +304,16 @@ def _print_noise(inputs, options, white):
     return int(failed > 0)
 
 
-def _noise(picture, white_level, pool):
+def _noise(picture, white_level, pool, drawing):
     """What is known of the noise of one picture, in the levels of --sigma."""
+    from restore.files.figure import draw_noise
     from restore.imaging import jpeg
     from restore.imaging.noise import estimate_noise
 
     levels = levels_in_unit(picture, white=white_level)
     noise = estimate_noise(picture.samples, picture.metadata.coding, pool=pool)
+    if drawing:
+        draw_noise(picture.samples, noise, levels, drawing, pool)
     found = {"noise": noise.kind, "sigma": [round(levels * float(s), 2) for s in noise.sigma]}
     if noise.photons:
         found["photons"] = {

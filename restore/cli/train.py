@@ -148,7 +148,9 @@ _MODELS = {
     "which are learned in one go.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
-@click.option("--picture", metavar="OUT.png", type=PATH, help="Draw the atoms.")
+@click.option(
+    "--picture", metavar="OUT.png", type=PATH, help="Draw the atoms and how the error fell."
+)
 @click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
 @max_pixels("Leave out larger pictures.")
 @click.option(

@@ -1,10 +1,16 @@
-"""Pictures about pictures: results beside each other, with their errors, atoms written to files."""
+"""Pictures about pictures: results beside each other, with their errors, atoms, curves."""
+
+import math
 
 import numpy as np
+
+from restore.imaging import jpeg
 
 _PANEL, _MARGIN, _LINE = 320, 8, 20
 #: about how wide a contact sheet may be
 _SHEET = 1400
+#: size of a plot, and room for its words: left, top, right, bottom
+_PLOT, _ROOM = (440, 320), (56, 28, 16, 44)
 #: how much the differences are amplified around middle grey
 GAIN = 4
 
@@ -86,6 +92,62 @@ def contact_sheet(pictures, labels):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
+def plot(curves, across, up, top=0.0):
+    """Draw curves over one pair of axes, both from 0 on.
+
+    Parameters
+    ----------
+    curves : list of (x, y, colour, joined)
+        Two sequences of numbers, a colour by name, and whether they are a line or dots.
+    across, up : str
+        What the axes are.
+    top : float
+        Least height of the upright axis.
+
+    Returns
+    -------
+    (rows, columns, 3) float32 ndarray
+    """
+    from PIL import Image, ImageDraw
+
+    left, above, right, below = _ROOM
+    width, height = _PLOT[0] - left - right, _PLOT[1] - above - below
+    ends = [max([*(max(curve[axis], default=0) for curve in curves), least or 1e-9])
+            for axis, least in ((0, 0), (1, top))]  # fmt: skip
+    ticks = [_ticks(end) for end in ends]
+    ends[1] *= 1.05
+    canvas = Image.new("RGB", _PLOT, "white")
+    draw = ImageDraw.Draw(canvas)
+
+    def place(x, y):
+        return left + width * x / ends[0], above + height * (1 - y / ends[1])
+
+    for mark in ticks[0]:
+        x, y = place(mark, 0)
+        draw.line([(x, y), (x, above)], fill="gainsboro")
+        draw.text((x, y + 4), f"{mark:g}", fill="black", font_size=12, anchor="ma")
+    for mark in ticks[1]:
+        x, y = place(0, mark)
+        draw.line([(x, y), (left + width, y)], fill="gainsboro")
+        draw.text((x - 6, y), f"{mark:g}", fill="black", font_size=12, anchor="rm")
+    for xs, ys, colour, joined in curves:
+        points = [place(x, y) for x, y in zip(xs, ys)]
+        if joined:
+            draw.line(points, fill=colour, width=2, joint="curve")
+        for x, y in points if not joined else ():
+            draw.ellipse([x - 2, y - 2, x + 2, y + 2], fill=colour)
+    draw.text((8, 8), up, fill="black", font_size=13)
+    draw.text((left + width, _PLOT[1] - 8), across, fill="black", font_size=13, anchor="rs")
+    return np.asarray(canvas, dtype=np.float32) / 255
+
+
+def _ticks(end):
+    """About five round numbers from 0 to `end`."""
+    step = 10 ** math.floor(math.log10(end / 4))
+    step *= max(factor for factor in (1, 2, 2.5, 5) if factor * step <= end / 4)
+    return [number * step for number in range(int(end / step * (1 + 1e-9)) + 1)]
+
+
 def _rgb(image):
     return np.broadcast_to(np.clip(np.nan_to_num(image), 0, 1), (*image.shape[:2], 3))
 
@@ -125,5 +187,67 @@ def write_figure(path, figure):
 
 
 def draw_atoms(dictionary, path):
-    """Write the mosaic of the atoms of a dictionary, the most used first."""
-    write_figure(path, dictionary.drawn())
+    """Write the mosaic of the atoms of a dictionary, the most used first.
+
+    Beside them is the learning curve, where the dictionary says how it was learned.
+    """
+    atoms = dictionary.drawn()
+    errors = dictionary.errors or ()
+    if len(errors) > 1:
+        turns = range(1, len(errors) + 1)
+        curve = plot([(turns, errors, "steelblue", True)], "turn", "RMSE (levels)")
+        atoms = _beside(_rgb(atoms), curve)
+    write_figure(path, atoms)
+
+
+def draw_noise(image, noise, levels, path, pool=None):
+    """Write the standard deviation of the noise against brightness, channel by channel.
+
+    Parameters
+    ----------
+    image : (height, width, channels) ndarray
+    noise : Noise
+        What was found in it.
+    levels : float
+        What 1 in the unit of the image is called on the axes.
+    path : str
+        Of the picture.
+    pool : Pool, optional
+
+    Notes
+    -----
+    Dots are what the flattest blocks show, lines what is made of it; coarse noise is told by
+    its line alone.
+    """
+    from restore.imaging.noise import noise_curves
+
+    colours = ("black",) if image.shape[2] == 1 else ("firebrick", "seagreen", "royalblue")
+    curves = []
+    if noise.kind != "camera":
+        for (means, variances), colour in zip(noise_curves(image, pool=pool), colours):
+            curves.append((levels * means, levels * np.sqrt(variances), colour, False))
+    bright = np.linspace(0, max(float(np.nanmax(image)), 1e-9), 65)
+    if noise.photons:
+        variances = noise.photons.gain * np.maximum(bright - noise.photons.pedestal, 0)
+        found = [(bright, np.sqrt(variances + noise.photons.sigma**2), "black")]
+    elif noise.levels is not None:
+        light = float(jpeg.WEIGHTS[0]) if image.shape[2] == 3 else 1.0
+        found = [(noise.brightness / light, noise.levels[:, 0] / light, "black")]
+    else:
+        found = [(bright, np.full_like(bright, sigma), colour)
+                 for sigma, colour in zip(noise.sigma, colours)]  # fmt: skip
+    curves += [(levels * x, levels * y, colour, True) for x, y, colour in found]
+    drawn = plot(curves, "brightness", "standard deviation of the noise", levels / 255)
+    write_figure(path, drawn)
+
+
+def _beside(first, second):
+    """Two pictures from left to right, the first one's pixels enlarged to the height of both."""
+    height = max(len(first), len(second))
+    parts = []
+    for part in (first, second):
+        zoom = max(1, height // len(part))
+        part = part.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        below = height - len(part)
+        parts.append(np.pad(part, [(0, below), (0, _MARGIN), (0, 0)], constant_values=1))
+    return np.concatenate(parts, axis=1)

@@ -288,8 +288,7 @@ def estimate_photon_noise(image, *, pool=None):
     image", IPOL 3, 2013 (the curve).
     """
     work = working(as_image(image))
-    curves = [_noise_curve(plane, pool) for plane in np.moveaxis(work.image, 2, 0)]
-    means, variances = np.concatenate(curves, axis=1)
+    means, variances = np.concatenate(_noise_curves(work, pool), axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
     gain, offset = _line(means, variances)
@@ -304,14 +303,34 @@ def estimate_photon_noise(image, *, pool=None):
     return PhotonNoise(*(float(work.unit * value) for value in found))
 
 
-def _noise_curve(plane, pool):
-    """Mean brightness and variance of the noise, class by class: (2, classes)."""
-    blocks = Blocks(plane, pool)
-    curve = [
-        (blocks.means[flattest].mean(), blocks.variance(flattest))
-        for flattest in _classes(blocks, _CLASS_SHARE)
-    ]
-    return np.array(curve, float).reshape(-1, 2).T
+def noise_curves(image, *, pool=None):
+    """Brightness and variance of what the flattest blocks show at high frequencies.
+
+    Parameters
+    ----------
+    image : (height, width) or (height, width, 1 or 3) array_like
+    pool : Pool, optional
+
+    Returns
+    -------
+    list of (2, n_classes) float64 ndarray
+        For each channel, from the dark to the bright, in the unit of the image.
+    """
+    work = working(as_image(image))
+    unit = np.array([[work.unit], [work.unit**2]])
+    return [unit * curve for curve in _noise_curves(work, pool)]
+
+
+def _noise_curves(work, pool):
+    curves = []
+    for plane in np.moveaxis(work.image, 2, 0):
+        blocks = Blocks(plane, pool)
+        curve = [
+            (blocks.means[flattest].mean(), blocks.variance(flattest))
+            for flattest in _classes(blocks, _CLASS_SHARE)
+        ]
+        curves.append(np.array(curve, float).reshape(-1, 2).T)
+    return curves
 
 
 def _classes(blocks, share):

@@ -105,6 +105,14 @@ class Dictionary:
             return None
         return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
 
+    @property
+    def errors(self):
+        """list of float: RMSE in 8-bit levels after each turn of learning; None if not said."""
+        errors = self.provenance.get("rmse_by_turn")
+        if not isinstance(errors, list) or not all(type(error) is float for error in errors):
+            return None
+        return errors if all(0 <= error < 1e6 for error in errors) else None
+
     def coherence(self):
         """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
 

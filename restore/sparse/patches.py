@@ -39,7 +39,7 @@ def extract(image, patch_shape, rows, columns):
         Row by row; samples in the order y, x, channel.
     """
     patches = np.empty((len(rows), len(columns), *patch_shape), np.float32)
-    kernels.extract(image, rows, columns, patches)
+    kernels.extract(image, np.asarray(rows), np.asarray(columns), patches)
     return patches.reshape(len(rows) * len(columns), -1)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -66,6 +67,27 @@ def test_only_the_noise_is_printed(tmp_path):
     assert restore("denoise", tmp_path / "no.png", "--estimate-only").returncode == 1
     (tmp_path / "empty").mkdir()
     assert restore("denoise", tmp_path / "empty", "--estimate-only").returncode == 3
+
+
+@pytest.mark.parametrize("kind", ["white", "photon"])
+def test_the_noise_is_drawn_against_brightness(tmp_path, kind):
+    random = np.random.default_rng(0)
+    light = np.tile(np.linspace(20, 230, 256), (256, 1))
+    noise = 12 if kind == "white" else np.sqrt(light)
+    picture = np.clip(np.rint(light + noise * random.standard_normal(light.shape)), 0, 255)
+    imageio.imwrite(tmp_path / "noisy.png", picture.astype(np.uint8))
+    drawn = tmp_path / "drawn.png"
+    done = restore("denoise", tmp_path / "noisy.png", "--estimate-only", "--picture", drawn)
+    assert done.returncode == 0 and f"{kind} noise" in done.stdout
+    dark = np.argwhere(read_picture(drawn).samples[40:-50, 60:-20].mean(axis=2) < 0.3)
+    left, right = (dark[abs(dark[:, 1] - x) < 30, 0].mean() for x in (60, 300))
+    assert abs(left - right) < 12 if kind == "white" else left > right + 40
+    again = restore("denoise", tmp_path / "noisy.png", "--estimate-only", "--picture", drawn)
+    assert again.returncode == 2 and "exists" in again.stderr
+    two = ("denoise", tmp_path, "--estimate-only", "--picture", tmp_path / "more.png")
+    assert "one picture, not of 2" in restore(*two).stderr
+    alone = restore("denoise", tmp_path / "noisy.png", "--picture", drawn)
+    assert alone.returncode == 2 and "goes with --estimate-only" in alone.stderr
 
 
 def test_the_gain_of_photons_is_found(tmp_path):

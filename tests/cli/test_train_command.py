@@ -42,7 +42,11 @@ def test_a_folder_becomes_a_dictionary(photos, tmp_path):
     dictionary = Dictionary.load(out)
     assert dictionary.patch_shape == (6, 6, 1) and dictionary.n_atoms == 32
     assert dictionary.provenance["method"] == "ksvd" and dictionary.provenance["iterations"] == 3
-    assert read_picture(atoms).samples.shape[2] == 1
+    assert dictionary.errors == [round(turn["rmse"], 4) for turn in turns]
+    beside = read_picture(atoms).samples
+    alone = dictionary.drawn()
+    assert np.allclose(beside[:8, :8], alone[:8, :8], atol=1 / 255)
+    assert beside.shape[1] >= alone.shape[1] + 440 and np.ptp(beside, axis=2).max() > 0.2
     assert os.listdir(out.parent) == ["mine.npz"]
 
 

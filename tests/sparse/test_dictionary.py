@@ -75,3 +75,9 @@ def test_an_array_is_no_file_of_a_dictionary():
 def test_a_dictionary_that_is_not_there_is_told_with_the_packaged_names():
     with pytest.raises(FileNotFoundError, match="no dictionary nosuch.*grey, colour"):
         Dictionary.load("nosuch")
+
+
+@pytest.mark.parametrize("said", [None, "many", [1.0, None], [1.0, -2.0], [1.0, float("nan")], [3]])
+def test_errors_that_a_file_does_not_say_in_numbers_are_none(said):
+    assert Dictionary(np.eye(4), (2, 2, 1), {"rmse_by_turn": said}).errors is None
+    assert Dictionary(np.eye(4), (2, 2, 1), {"rmse_by_turn": [3.0, 2.5]}).errors == [3.0, 2.5]
