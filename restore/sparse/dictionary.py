@@ -106,7 +106,7 @@ class Dictionary:
         return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
 
     def coherence(self):
-        """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
+        """Largest ``|<d_i, d_j>|`` of two different atoms (Donoho & Elad 2003).
 
         Codes of fewer than ``(1 + 1 / coherence) / 2`` atoms are unique and found by OMP.
         """
