@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs sample-images release clean help
+.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -53,6 +53,10 @@ figures: .venv/installed-demo ## draw the pictures of the README from sample_ima
 docs: .venv/installed-demo ## put options and measured tables on the pages
 	@$(BIN)/python docs/commands.py
 	@$(BIN)/python -m benchmarks --pages
+
+docs-site: .venv/installed-docs ## build the site of the pages in build/site; warnings are errors
+	@$(BIN)/python -m sphinx -q -W --keep-going -c docs -d build/doctrees . build/site
+	@echo "the site begins at build/site/index.html"
 
 sample-images: .venv/installed-demo ## make sample_images/ anew
 	@$(BIN)/python sample_images/make.py

@@ -3,9 +3,13 @@
 Run as ``python docs/commands.py``; a test checks that the pages say what the commands do.
 The markers are ``<!-- options:COMMAND -->`` (or ``options:shared``) and ``<!-- /options -->`` for
 the options of ``restore COMMAND --help``, ``<!-- packaged -->`` and ``<!-- /packaged -->`` for the
-files that come with the package.
+files that come with the package, ``<!-- commands -->`` and ``<!-- /commands -->`` for what every
+command says of itself, ``<!-- functions:PACKAGE -->`` and ``<!-- /functions -->`` for the public
+names of a package.
 """
 
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -21,6 +25,10 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 PACKAGED = re.compile(r"^(<!-- packaged -->\n).*?^(<!-- /packaged -->)$", re.DOTALL | re.MULTILINE)
+COMMANDS = re.compile(r"^(<!-- commands -->\n).*?^(<!-- /commands -->)$", re.DOTALL | re.MULTILINE)
+FUNCTIONS = re.compile(
+    r"^(<!-- functions:(?P<name>[\w.]+) -->\n).*?^(<!-- /functions -->)$", re.DOTALL | re.MULTILINE
+)
 
 
 def commands():
@@ -64,6 +72,37 @@ def packaged():
     return "\n".join(lines)
 
 
+def described():
+    """What every command says of itself, as Markdown."""
+    pages = {
+        found["name"]: page.name
+        for page in PAGES
+        for found in BLOCK.finditer(page.read_text(encoding="utf-8"))
+    }
+    parts = []
+    for name, command in commands().items():
+        usage = command.get_usage(click.Context(command, info_name=f"restore {name}"))
+        usage = usage.removeprefix("Usage: ")
+        text = inspect.cleandoc(command.help)
+        parts.append(f"## restore {name}\n\n`{usage}`\n\n{text}\n\n[Options]({pages[name]})")
+    return "\n\n".join(parts)
+
+
+def public(package):
+    """The names that a package exports: {name: what it stands for}."""
+    module = importlib.import_module(package)
+    return {name: getattr(module, name) for name in module.__all__ if not name.startswith("_")}
+
+
+def functions(package):
+    """The public names of a package with the first line of their docstrings, as a table."""
+    lines = ["| name | |", "|---|---|"]
+    for name, found in public(package).items():
+        summary = inspect.getdoc(found).splitlines()[0].replace("|", "\\|")
+        lines.append(f"| `{package}.{name}` | {summary} |")
+    return "\n".join(lines)
+
+
 def filled_in(text):
     """`text` with the options and files of today between its markers."""
     everywhere = shared()
@@ -77,6 +116,10 @@ def filled_in(text):
         return f"{match['open']}\n{table(found)}\n\n{match['close']}"
 
     text = PACKAGED.sub(lambda match: f"{match[1]}\n{packaged()}\n\n{match[2]}", text)
+    text = COMMANDS.sub(lambda match: f"{match[1]}\n{described()}\n\n{match[2]}", text)
+    text = FUNCTIONS.sub(
+        lambda match: f"{match[1]}\n{functions(match['name'])}\n\n{match[3]}", text
+    )
     return BLOCK.sub(filled, text)
 
 

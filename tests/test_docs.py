@@ -6,10 +6,14 @@ import runpy
 import shlex
 
 import click
+import imageio.v3 as imageio
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from tests import HOUSE
+from restore.cli import cli
+from tests import HOUSE, SAMPLES
+from tests.cluster import Started
 
 DOCS = runpy.run_path(str(HOUSE / "docs" / "commands.py"))
 PAGES = [*HOUSE.glob("*.md"), *DOCS["PAGES"], HOUSE / "sample_images" / "README.md"]
@@ -30,6 +34,7 @@ def test_every_command_line_on_a_page_is_understood(page):
     [
         "README.md",
         *(f"docs/{name}.md" for name in ("compress", "dictionaries", "report", "sense", "sparse")),
+        "docs/tutorial-python.md",
     ],
 )
 def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
@@ -41,6 +46,52 @@ def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
     names = {"pictures": pictures, "picture": pictures[0, :24, :24]}
     for block in blocks:  # a later one may use what an earlier one made
         exec(block, names)
+
+
+@pytest.fixture
+def desk(tmp_path, monkeypatch):
+    """A folder with the pictures that the tutorials speak of, small parts of the samples."""
+
+    def save(name, sample, top=40, left=120):
+        picture = imageio.imread(SAMPLES / f"{sample}.png")[top : top + 64, left : left + 72]
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        imageio.imwrite(tmp_path / name, picture)
+
+    save("photo.png", "chelsea-noisy")
+    save("scratches.png", "astronaut-mask")
+    save("noisy.png", "camera-noisy")
+    save("clean.png", "camera-clean")
+    save("photos/cat.png", "chelsea-clean")
+    save("photos/evening/coffee.png", "coffee-clean")
+    save("photos/evening/camera.png", "camera-clean", 200)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["photo", "batch", "dictionary", "cluster"])
+def test_the_commands_of_a_tutorial_run(name, desk):
+    cluster = None
+    if name == "cluster":
+        pytest.importorskip("distributed", reason="the cluster extra is not installed")
+        cluster = Started(desk, 1)
+    try:
+        text = (HOUSE / f"docs/tutorial-{name}.md").read_text(encoding="utf-8")
+        for line in re.findall(r"^    restore (.*)$", text, re.MULTILINE):
+            ended = CliRunner().invoke(cli, shlex.split(line), standalone_mode=False)
+            assert not ended.exception and not ended.return_value, f"{line}\n{ended.output}"
+    finally:
+        if cluster:
+            cluster.close()
+
+
+def test_the_site_has_every_page_once():
+    contents = runpy.run_path(str(HOUSE / "docs" / "conf.py"))["CONTENTS"]
+    listed = [f"{page}.md" for pages in contents.values() for page in pages]
+    folders = (".", "benchmarks", "docs", "sample_images", "training")
+    found = {page for folder in folders for page in HOUSE.joinpath(folder).glob("*.md")}
+    assert sorted(["README.md", *listed]) == sorted(
+        page.relative_to(HOUSE).as_posix() for page in found
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOUSE)))

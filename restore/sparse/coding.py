@@ -130,7 +130,7 @@ def code_l1(
     iterations: int = 2000,
     pool: Pool | None = None,
 ) -> Codes:
-    """Approximate each patch x by a D of small |x - a D|^2 / 2 + penalty |a|_1.
+    """Approximate each patch x by a D of small ``|x - a D|^2 / 2 + penalty |a|_1``.
 
     Basis pursuit denoising, or the lasso. Iterated until no coefficient changes by more than
     a hundred thousandth of the largest.

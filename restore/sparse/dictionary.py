@@ -114,7 +114,7 @@ class Dictionary:
         return errors if all(0 <= error < 1e6 for error in errors) else None
 
     def coherence(self):
-        """Largest |<d_i, d_j>| of two different atoms (Donoho & Elad 2003).
+        """Largest ``|<d_i, d_j>|`` of two different atoms (Donoho & Elad 2003).
 
         Codes of fewer than ``(1 + 1 / coherence) / 2`` atoms are unique and found by OMP.
         """

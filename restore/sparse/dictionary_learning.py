@@ -115,7 +115,7 @@ def learn_dictionary(
 
     See Also
     --------
-    restore.sparse.estimators.KSVD : The same as an estimator of scikit-learn.
+    restore.sparse.KSVD : The same as an estimator of scikit-learn.
 
     Examples
     --------

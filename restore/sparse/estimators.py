@@ -237,7 +237,7 @@ class KSVD(_DictionaryEstimator):  # numpydoc ignore=PR02
     See Also
     --------
     OnlineDictionaryLearning : Updates the atoms after every batch of signals.
-    restore.sparse.dictionary_learning.learn_dictionary : Without scikit-learn.
+    restore.learn_dictionary : Without scikit-learn.
 
     Notes
     -----

@@ -104,7 +104,7 @@ def solve(
 
     Notes
     -----
-    With levels s_k that fall geometrically, each turn takes
+    With levels s_k that fall geometrically, each turn takes ::
 
         x = argmin |y - A x|^2 / sigma^2 + w |x - z|^2 / s_k^2,    z = prior(x, s_k),
 

@@ -79,7 +79,7 @@ def super_resolve(
 
     See Also
     --------
-    restore.learning.super_resolution.learn_super_resolution : Learns a model.
+    restore.learn_super_resolution : Learns a model.
 
     References
     ----------
