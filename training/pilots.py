@@ -21,8 +21,8 @@ from restore.imaging.bands import Pool
 from restore.imaging.colour import GREY, to_planes
 from restore.imaging.noise_map import noise_levels, spread
 from restore.learning.demosaicing import changed
+from restore.sparse import white
 from restore.sparse.unrolled import UNIT, mean_and_kinds
-from restore.sparse.white import GROUPING, group_estimates
 from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
 from training import camera
@@ -39,6 +39,9 @@ CAMERAS = {
 
 #: Of so many pictures one is kept for validation, at these levels of noise and JPEG qualities.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
+
+#: Share of the crops under white noise that are dimmed.
+DIM = 0.15
 
 
 def draw(kind, folder, cache, channels, count, seed):
@@ -66,13 +69,15 @@ def draw(kind, folder, cache, channels, count, seed):
 def noise(photo, channels, held_out, random):
     """A crop under white noise, most of it of a strength at which pictures are restored most."""
     clean = crop(photo, channels, random)
+    if random.random() < DIM and not held_out:  # as dark as flat black is
+        clean *= np.float32(random.uniform(0, 1))
     usual = random.uniform(10, 55) if random.random() < 0.75 else random.uniform(4, 75)
     level = random.choice(LEVELS) if held_out else usual
     noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)
     planes = to_planes(noisy)
-    variances = np.full(channels, (level / 255) ** 2, np.float32)
-    found = [np.stack(kinds) for kinds in zip(*group_estimates(planes, variances))]
-    inputs = *mean_and_kinds(planes, *found), level / 255
+    sigma = float(level / 255)
+    variances = np.full(channels, sigma**2, np.float32)
+    inputs = *white.coder_inputs(planes, sigma, variances), sigma
     return to_planes(clean), inputs, f"sigma {level:.0f}"
 
 
@@ -95,7 +100,6 @@ def artefacts(photo, channels, held_out, random):
     inputs = mapped.coder_inputs(
         planes,
         coding.error(planes),
-        GROUPING,
         project=lambda estimate: coding.project(estimate, planes),
         pool=Pool(1),
     )
@@ -118,7 +122,7 @@ def photograph(photo, channels, held_out, random):
     if coding:
         variances += coding.error(planes)
     variances = np.maximum(variances, mapped.LEAST)
-    inputs = mapped.coder_inputs(planes, variances, GROUPING, pool=Pool(1))
+    inputs = mapped.coder_inputs(planes, variances, pool=Pool(1))
     return jpeg.to_planes(clean), inputs, level if held_out else "drawn"
 
 

@@ -259,9 +259,9 @@ def _shares(picture, kind):
         half = channels * [("coding", 8)]
         found = [("restoring", 1), ("grouping", 4), *half, ("grouping", 4), *half]
         return [*found, ("correcting", 7 * channels)]
-    codings = channels * (PASSES + 2) - 1  # but for the first
-    first = [("restoring", 1), ("grouping", 4), ("coding", 8), ("grouping", 4)]
-    return [*first, *codings * [("coding", 8)], ("correcting", 7 * channels)]
+    codings = channels * (PASSES + 2)
+    return [("correcting", 2 * channels), ("grouping", 2), *codings * [("coding", 3)],
+            ("correcting", 7 * channels)]  # fmt: skip
 
 
 def _print_noise(inputs, options, white, drawing):

@@ -51,7 +51,7 @@ class Groups:
 
     def __call__(self, image, sigma):
         if sigma > self._middle:
-            self._last = white.by_patches(image, sigma, self._pool)
+            self._last = white.by_scales(image, sigma, self._pool)
         else:
             sigmas = np.array([sigma], np.float32)
             self._last = white.by_groups(

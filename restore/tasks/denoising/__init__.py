@@ -15,7 +15,7 @@ import numpy as np
 
 from restore.imaging import jpeg, noise_map
 from restore.imaging.arrays import PictureWarning, as_image, working
-from restore.imaging.colour import from_planes, luminance, to_planes
+from restore.imaging.colour import luminance
 from restore.imaging.noise import (
     Noise,
     PhotonNoise,
@@ -23,7 +23,7 @@ from restore.imaging.noise import (
 )
 from restore.imaging.stabilisation import stabilise, unstabilise
 from restore.sparse import patches as patching
-from restore.sparse import scales, unrolled, white
+from restore.sparse import unrolled, white
 from restore.tasks.denoising import artefacts, mapped
 from restore.tasks.denoising.dictionary import Classic, classic
 
@@ -143,13 +143,9 @@ def denoise(
         restored = white.by_groups(filled, sigmas, chroma_strength, pool)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
-        if dictionary is None and sigma >= scales.WEAKEST:
-            coder = unrolled.packaged("fast-grey" if observed.shape[2] == 1 else "fast-colour")
-            restored = from_planes(scales.restore_planes(to_planes(filled), sigma, coder, pool))
+        if dictionary is None:
+            restored = white.by_scales(filled, sigma, pool)
         else:
-            if dictionary is None:  # of a range so wide the coder has learned nothing
-                dictionary = "grey" if observed.shape[2] == 1 else "colour"
-                settings = Classic(stride=2)
             restored = classic(filled, work.known, sigma, dictionary, settings or Classic(), pool)
     if noise.kind == "photon":
         restored = _unstabilised(restored, photons)
@@ -215,7 +211,7 @@ def _mapped(image, noise, coding, strength, chroma_strength, pool):
     if noise.kind == "jpeg":
         return artefacts.dejpeg(image, coding, pool=pool)[0]
     height, width, channels = image.shape
-    side = white.GROUPING.side
+    side = mapped.GROUPING.side
     image = patching.pad(image, (side, side, channels))
     planes = jpeg.to_planes(image)
     variances = mapped.SERVES * noise_map.spread(planes, noise.brightness, noise.levels)
@@ -230,7 +226,7 @@ def _mapped(image, noise, coding, strength, chroma_strength, pool):
         )
     np.maximum(variances, mapped.LEAST, out=variances)
     coder = unrolled.packaged("denoise-camera")
-    restored = mapped.restore_mapped(planes, variances, coder, white.GROUPING, pool=pool)
+    restored = mapped.restore_mapped(planes, variances, coder, pool=pool)
     return jpeg.from_planes(restored)[:height, :width, :channels]
 
 

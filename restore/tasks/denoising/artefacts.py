@@ -12,7 +12,7 @@ import numpy as np
 
 from restore.imaging import jpeg
 from restore.imaging.arrays import as_image
-from restore.sparse import unrolled, white
+from restore.sparse import unrolled
 from restore.tasks.denoising import mapped
 
 #: Error, as a standard deviation of samples in [0, 1], that cannot be seen.
@@ -117,7 +117,7 @@ def _restored(planes, artefacts, model, pool):
     sides = [8 * side for side in (coding.sampling if channels == 3 else (1, 1))]
     before = [-place % side for place, side in zip(artefacts.place, sides)]
     widths = [
-        (first, max(0, white.GROUPING.side - n - first))
+        (first, max(0, mapped.GROUPING.side - n - first))
         for first, n in zip(before, planes.shape[1:])
     ]
     padded = np.pad(planes, [(0, 0), *widths], mode="edge")
@@ -131,9 +131,7 @@ def _restored(planes, artefacts, model, pool):
     def project(estimate):
         return coding.project(estimate, padded, pool=pool)
 
-    restored = mapped.restore_mapped(
-        padded, variances, coder, white.GROUPING, project=project, pool=pool
-    )
-    restored = project(mapped.smoothed(restored, variances, white.GROUPING, pool=pool))
+    restored = mapped.restore_mapped(padded, variances, coder, project=project, pool=pool)
+    restored = project(mapped.smoothed(restored, variances, pool=pool))
     top, left = before
     return restored[:, top : top + height, left : left + width], sigma

@@ -12,6 +12,9 @@ import numpy as np
 
 from restore.sparse import groups, overlap, unrolled
 
+#: The groups that a picture is restored from. The weights were learned on what these make of it.
+GROUPING = groups.Grouping(side=8, size=50, stride=5)
+
 #: Variance that the noise of JPEG and of cameras has for a group of patches, in variances of a
 #: sample: it is not white, and stronger where a patch has its largest atoms. For the first
 #: coding, which finds atoms, and for the second, which has them.
@@ -34,7 +37,7 @@ LEAST = (0.03 / 255) ** 2
 LEARNED = (1 / 255, 50 / 255)
 
 
-def restore_mapped(noisy, variances, coder, grouping, *, project=None, pool=None):
+def restore_mapped(noisy, variances, coder, *, project=None, pool=None):
     """Restore planes whose noise has known variances.
 
     Parameters
@@ -44,7 +47,6 @@ def restore_mapped(noisy, variances, coder, grouping, *, project=None, pool=None
     variances : (channels, height, width) float32 ndarray
         Of the noise, all above 0.
     coder : Coder
-    grouping : Grouping
     project : function, optional
         Brings planes back to where the picture is known to be.
     pool : Pool, optional
@@ -54,33 +56,33 @@ def restore_mapped(noisy, variances, coder, grouping, *, project=None, pool=None
     -------
     (channels, height, width) float32 ndarray
     """
-    estimate, kinds, sigma = coder_inputs(noisy, variances, grouping, project=project, pool=pool)
+    estimate, kinds, sigma = coder_inputs(noisy, variances, project=project, pool=pool)
     restored = unrolled.correct(estimate, kinds, sigma, coder, learned=LEARNED, pool=pool)
     return restored if project is None else project(restored)
 
 
-def smoothed(planes, variances, grouping, *, pool=None):
+def smoothed(planes, variances, *, pool=None):
     """Code restored planes once more over atoms that their groups share, as if little were left.
 
     The coder sees one patch at a time; what it left of the noise differs between patches that
     look alike. Parameters and what comes back are as in `restore_mapped`.
     """
-    places = groups.find(planes[0], grouping, pool=pool)
+    places = groups.find(planes[0], GROUPING, pool=pool)
     return np.stack(
         [
             groups.code(
-                plane, LEFT * variance, places, grouping.side, threshold=THRESHOLD, pool=pool
+                plane, LEFT * variance, places, GROUPING.side, threshold=THRESHOLD, pool=pool
             )
             for plane, variance in zip(planes, variances, strict=True)
         ]
     )
 
 
-def coder_inputs(noisy, variances, grouping, *, project=None, pool=None):
+def coder_inputs(noisy, variances, *, project=None, pool=None):
     """What the coder corrects and is shown: the first three arguments of `unrolled.correct`."""
     project = project or (lambda planes: planes)
-    find = functools.partial(groups.find, grouping=grouping, pool=pool)
-    code = functools.partial(groups.code, side=grouping.side, pool=pool)
+    find = functools.partial(groups.find, grouping=GROUPING, pool=pool)
+    code = functools.partial(groups.code, side=GROUPING.side, pool=pool)
     level = float(np.sqrt(FIRST * variances[0].mean()))
     pilot = overlap.by_dictionary(noisy[0][..., None], level, "grey", None, 2, pool)
     places = find(np.ascontiguousarray(pilot[..., 0]))
