@@ -12,7 +12,7 @@ from benchmarks import harness
 
 def main():
     """Measure, store, print and, on the standard sets, put the tables on their pages."""
-    shared = {"harness", "__main__"}
+    shared = {"harness", "overview", "__main__"}
     tasks = sorted({m.name for m in pkgutil.iter_modules([Path(__file__).parent])} - shared)
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("tasks", nargs="*", help=f"some of: {', '.join(tasks)}; all by default")

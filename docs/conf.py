@@ -50,6 +50,7 @@ CONTENTS = {
         "docs/architecture",
     ],
     "Benchmarks": [
+        "docs/benchmarks",
         "benchmarks/README",
         "docs/reproducing",
     ],

@@ -6,7 +6,9 @@ from scipy import ndimage
 
 import restore
 from restore.files.reading import read_picture
+from restore.imaging.arrays import PictureWarning
 from restore.imaging.bands import Pool
+from restore.imaging.colour import luminance
 from restore.imaging.measures import psnr
 from restore.tasks.deconvolution import blurs, estimation
 from tests import SAMPLES
@@ -125,7 +127,8 @@ def test_white_that_was_cut_off_spoils_nothing_around():
     far = ~lamp & ~(truth[..., 0] > 1)
     assert error[far].mean() < 0.03
     # taken for what they seem, these samples do much harm
-    as_seen = restore.deblur(np.minimum(given, 0.99), kernel, NOISE)
+    with pytest.warns(PictureWarning, match="would have erased"):
+        as_seen = restore.deblur(np.minimum(given, 0.99), kernel, NOISE)
     harm = np.abs(np.clip(as_seen, 0, 1) - np.clip(truth, 0, 1))[..., 0]
     assert error[far].mean() < 0.8 * harm[far].mean()
 
@@ -185,3 +188,32 @@ def test_the_spectrum_of_white_noise_is_its_variance():
 def test_a_small_picture_shows_no_width():
     with pytest.raises(ValueError, match="too small"):
         estimation.estimate(np.zeros((40, 80, 1), np.float32), NOISE)
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+@pytest.mark.parametrize("side", [48, 112])
+def test_a_picture_that_was_never_blurred_becomes_no_maze(kernel, side):
+    clean = scene("chelsea", side)
+    with pytest.warns(PictureWarning, match="this blur would have erased"):
+        found = restore.deblur(clean, kernel)
+    assert psnr(clean, found) > 21
+
+
+def unexplained(image, kernel, noise):
+    known = np.ones(image.shape[:2], bool)
+    return estimation.unexplained(luminance(image), kernel, noise, known)
+
+
+@pytest.mark.parametrize("kernel", KERNELS.values(), ids=KERNELS)
+@pytest.mark.parametrize("name", ["camera", "coffee", "chelsea", "astronaut"])
+@pytest.mark.parametrize("noise", [0.3 / 255, NOISE])
+def test_the_right_blur_is_not_doubted(kernel, name, noise):
+    image, _ = blurred(scene(name, 160), kernel, noise=noise)
+    assert unexplained(image, kernel, noise) == 0
+
+
+def test_a_kernel_larger_than_the_windows_is_judged_as_well():
+    kernel = np.ones((1, 91), np.float32) / 91
+    image, clean = blurred(scene("coffee", 200), kernel, noise=0.3 / 255)
+    assert unexplained(image, kernel, 0.3 / 255) == 0
+    assert unexplained(clean, kernel, 0.3 / 255) > 5 / 255

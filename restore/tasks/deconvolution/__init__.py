@@ -1,14 +1,18 @@
 """Taking a known blur away: y = k * x + n, where what lies beyond the frame is unknown, too."""
 
+import warnings
+
 import numpy as np
 from scipy import fft
 
 from restore.imaging import bands
-from restore.imaging.arrays import as_image, working
+from restore.imaging.arrays import PictureWarning, as_image, working
+from restore.imaging.colour import luminance
 from restore.imaging.noise import estimate_noise
 from restore.sparse.operators import Blur, Observed
 from restore.sparse.solve import solve
 from restore.tasks.deconvolution import blurs
+from restore.tasks.deconvolution.estimation import unexplained
 
 __all__ = ["deblur"]
 
@@ -65,7 +69,9 @@ def deblur(
     Notes
     -----
     The picture goes on beyond its frame: what is solved for is larger by the kernel, and only what
-    lies in the frame was measured.
+    lies in the frame was measured. Detail at frequencies that the kernel would have erased, as
+    of a picture that was never blurred, is taken for noise, and a `PictureWarning` says so: it
+    would become a maze otherwise.
 
     References
     ----------
@@ -110,9 +116,18 @@ def deblur(
     sigma = strength * float(work.sigma(sigma))
     margins = [(n // 2, n - 1 - n // 2) for n in kernel.shape]
     filled = work.filled()
+    known = measured_well(filled) & work.known[..., None]
+    detail = unexplained(luminance(filled), kernel, sigma, known.all(axis=2))
+    if detail > sigma:
+        warnings.warn(
+            "the picture shows detail that this blur would have erased, which is taken for noise: "
+            "is the blur narrower, or none?",
+            PictureWarning,
+            stacklevel=2,
+        )
+        sigma = float(np.hypot(sigma, detail))
     start = np.pad(filled, [*margins, (0, 0)], mode="reflect")
     operator = Blur(kernel, start.shape[:2])
-    known = measured_well(filled) & work.known[..., None]
     if not known.all():
         operator = Observed(operator, known)
         filled = np.where(known, filled, np.float32(0))

@@ -1,10 +1,11 @@
-"""How wide a blur is, found in the blurred picture itself.
+"""How wide a blur is, found in the blurred picture itself, and whether a told one can be.
 
 Photographs have a power spectrum of about C f^-b at frequency f. A blur multiplies it by the
 square of its own, and noise adds a constant.
 """
 
 import numpy as np
+from scipy import ndimage
 
 from restore.imaging.colour import luminance
 from restore.tasks.deconvolution import blurs
@@ -22,6 +23,17 @@ SIGMAS, RADII = np.geomspace(0.4, 6, 40), np.geomspace(0.8, 12, 60)
 
 #: Standard deviation of the logarithm of the power of one frequency, beside the model.
 MISFIT = 0.15
+
+#: Powers of a blur at frequencies that it keeps and that it erases; so many of each are needed.
+KEPT, ERASED, FEWEST = 0.3, 0.03, 8
+
+#: How many times the expected power may be left at erased frequencies: photographs differ from
+#: the law by up to 4. The noise that is then taken for more, in standard deviations of what is
+#: left; it lies at few frequencies.
+ALLOWED, MORE = 6.0, 2.0
+
+#: Pixels over which windows fade to 0 where samples are not known.
+FADE = 12
 
 
 def estimate(image, sigma):
@@ -68,17 +80,85 @@ def estimate(image, sigma):
     return best[1:]
 
 
+def unexplained(plane, kernel, sigma, known):
+    """The noise that stands for detail which a blur would have erased, where there is such.
+
+    With K the blur's transfer, C f^-b fitted to the power where |K|^2 is large, and n the noise,
+    the picture's power P at the frequencies that K erases is expected to be |K|^2 C f^-b + n. A
+    picture that is sharper than it is told to be has more there, and deblurring would multiply it.
+
+    Parameters
+    ----------
+    plane : (height, width) float32 ndarray
+    kernel : (rows, columns) ndarray
+    sigma : float
+        Standard deviation of the noise of the plane.
+    known : (height, width) bool ndarray
+        What lies near others is not looked at.
+
+    Returns
+    -------
+    float
+        A standard deviation; 0 where the blur may be right, and where that cannot be seen.
+    """
+    beyond = [(0, max(0, SIDE - n)) for n in plane.shape]
+    power = _power(*(np.pad(part, beyond, mode="symmetric") for part in (plane, known)))
+    if power is None:
+        return 0.0
+    noise = max(sigma, 0.3 / 255) ** 2
+    # of a kernel that is larger than the plane of frequencies, what it has at these
+    tiles = np.pad(kernel, [(0, -n % SIDE) for n in kernel.shape])
+    tiles = tiles.reshape(len(tiles) // SIDE, SIDE, -1, SIDE).sum(axis=(0, 2))
+    transfer = np.abs(np.fft.fft2(tiles)) ** 2
+    distance = _distance()
+    seen = distance >= 2.5 / SIDE
+    # a window shows each frequency along with its neighbours
+    around = _smeared(transfer)
+    kept, erased = seen & (around > KEPT), seen & (around < ERASED)
+    if min(kept.sum(), erased.sum()) < FEWEST:
+        return 0.0
+    told = np.log(np.maximum(power - noise, 1e-3 * noise)[kept])
+    fits = []
+    for exponent in EXPONENTS:
+        shape = _smeared(transfer * np.maximum(distance, 1 / SIDE) ** -exponent)
+        errors = told - np.log(shape[kept])
+        level = np.median(errors)
+        cost = np.abs(errors - level).mean() + MISFIT / 8 * ((exponent - USUAL) / SPREAD) ** 2
+        fits.append((cost, np.exp(level) * shape[erased].mean()))
+    expected, left = min(fits)[1] + noise, power[erased].mean()
+    return MORE * float(np.sqrt(left - expected)) if left > ALLOWED * expected else 0.0
+
+
 def spectrum(plane):
     """The mean power of a plane's windows by frequency; of white noise it is its variance."""
+    return _rings(_power(plane))
+
+
+def _power(plane, known=None):
+    """The mean power (`SIDE`, `SIDE`) of windows with most contrast; None where none is known.
+
+    The windows fade to 0 towards samples that are not known.
+    """
     rows, columns = (np.arange(0, n - SIDE + 1, STRIDE) for n in plane.shape)
     window = np.hanning(SIDE + 2)[1:-1]
     window = np.outer(window, window) / np.sqrt((window**2).mean() ** 2)
-    patches = np.stack([plane[y : y + SIDE, x : x + SIDE] for y in rows for x in columns])
-    patches = window * (patches - patches.mean(axis=(1, 2), keepdims=True))
+    places = [np.s_[y : y + SIDE, x : x + SIDE] for y in rows for x in columns]
+    if known is not None and not known.all():
+        faded = np.minimum(ndimage.distance_transform_edt(known) / FADE, 1)
+        windows = [window * (0.5 - 0.5 * np.cos(np.pi * faded[place])) for place in places]
+        strengths = [np.sqrt(np.mean(one**2)) for one in windows]
+        usable = [number for number, one in enumerate(strengths) if one > 0.5]
+        if not usable:
+            return None
+        places = [places[number] for number in usable]
+        window = np.stack([windows[number] / strengths[number] for number in usable])
+    patches = np.stack([plane[place] for place in places])
+    means = (window * patches).mean(axis=(1, 2)) / np.mean(window, axis=(-2, -1))
+    patches = window * (patches - means[:, None, None])
     energy = patches.var(axis=(1, 2))
     chosen = np.argsort(-energy, kind="stable")[: max(1, round(SHARE * len(energy)))]
     powers = np.abs(np.fft.fft2(patches[chosen])) ** 2 / SIDE**2
-    return _rings(powers.mean(axis=0))
+    return powers.mean(axis=0)
 
 
 def radial(kernel):
@@ -105,10 +185,22 @@ def misfit(frequencies, power, blur, noise):
     return float(costs.min())
 
 
+def _distance():
+    """The frequency at each place of a plane of frequencies, in cycles per pixel."""
+    across = np.fft.fftfreq(SIDE)
+    return np.hypot(across[:, None], across)
+
+
+def _smeared(plane):
+    """A plane of power as a Hann window shows it."""
+    for axis in (0, 1):
+        plane = ndimage.convolve1d(plane, np.array([1, 4, 1]) / 6, axis=axis, mode="wrap")
+    return plane
+
+
 def _rings(plane):
     """Means over rings of a plane of frequencies, without the lowest; and their frequencies."""
-    across = np.fft.fftfreq(SIDE)
-    distance = np.hypot(across[:, None], across)
+    distance = _distance()
     ring = np.rint(distance * SIDE).astype(int)
     inner = (ring >= 2) & (ring <= SIDE // 2)
     counts = np.bincount(ring[inner], minlength=SIDE // 2 + 1)[2:]
