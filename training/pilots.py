@@ -40,8 +40,8 @@ CAMERAS = {
 #: Of so many pictures one is kept for validation, at these levels of noise and JPEG qualities.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
 
-#: Share of the crops under white noise that are dimmed.
-DIM = 0.15
+#: Share of the crops under white noise that are dimmed, and of these the share that are flat.
+DIM, FLAT = 0.15, 0.4
 
 
 def draw(kind, folder, cache, channels, count, seed):
@@ -69,8 +69,10 @@ def draw(kind, folder, cache, channels, count, seed):
 def noise(photo, channels, held_out, random):
     """A crop under white noise, most of it of a strength at which pictures are restored most."""
     clean = crop(photo, channels, random)
-    if random.random() < DIM and not held_out:  # as dark as flat black is
+    if random.random() < DIM and not held_out:  # some are dark, and some nothing but flat
         clean *= np.float32(random.uniform(0, 1))
+        if random.random() < FLAT:
+            clean[:] = random.choice([0, 1, random.uniform(0, 1)])
     usual = random.uniform(10, 55) if random.random() < 0.75 else random.uniform(4, 75)
     level = random.choice(LEVELS) if held_out else usual
     noisy = clean + level / 255 * random.standard_normal(clean.shape).astype(np.float32)

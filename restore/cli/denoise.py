@@ -67,7 +67,7 @@ from restore.imaging.bands import Pool
     metavar="X",
     help="Share of the noisy picture that is mixed into the result.",
 )
-@quality("fast takes about a 25th of balanced's time.", ("fast", "balanced"))
+@quality("fast takes about a 15th of balanced's time.", ("fast", "balanced"))
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture, a packaged dictionary, or a file. What follows is for this way alone."

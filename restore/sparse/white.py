@@ -9,8 +9,8 @@ from restore.imaging.colour import AXES, from_planes, to_planes
 from restore.sparse import groups, overlap, scales, unrolled
 from restore.sparse import patches as patching
 
-#: The groups that a picture is restored from. The weights were learned on what these make of it.
-GROUPING = groups.Grouping(side=8, size=50, stride=8)
+#: The groups that a picture is restored from. The weights were learned a pixel farther apart.
+GROUPING = groups.Grouping(side=8, size=50, stride=7)
 
 #: Share of what was taken out of the picture that every further pass looks at again.
 FEEDBACK = 0.07

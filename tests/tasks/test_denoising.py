@@ -13,7 +13,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
 from restore.imaging.noise import PhotonNoise
-from restore.sparse.white import group_estimates
+from restore.sparse import white
 from restore.tasks.denoising.dictionary import Classic
 from tests import SAMPLES
 
@@ -240,7 +240,7 @@ def test_the_learned_coder_is_worth_its_time(name, level):
     image = noisy(clean, level)
     channels = as_image(image).shape[2]
     variance = np.full(channels, (level / 255) ** 2, np.float32)
-    estimates = group_estimates(to_planes(as_image(image)), variance)
-    groups = from_planes(np.stack([(last + filtered) / 2 for _, last, filtered in estimates]))
+    planes = to_planes(as_image(image))
+    groups = from_planes(white.coder_inputs(planes, level / 255, variance)[0])
     learned = restore.denoise(image, level / 255)
     assert psnr(clean, learned) > psnr(clean, groups.reshape(clean.shape)) + 0.05

@@ -61,9 +61,9 @@ def denoise(
         noise is looked for.
     quality : {"fast", "balanced"}
         ``"fast"``: learned sparse coding from coarse to fine; of noise below three levels of 255,
-        each patch on its own over a packaged dictionary. ``"balanced"``: groups of similar
-        patches over atoms of their own, corrected by learned sparse coding; takes about 25
-        times as long.
+        each patch on its own over a packaged dictionary. ``"balanced"``: groups of patches that
+        look alike in that estimate, over atoms of their own, corrected by learned sparse
+        coding; takes about 15 times as long.
     noise : {"auto", "white", "photon", "camera"}, PhotonNoise or Noise
         What to look for, or what there is: `restore.imaging.noise.estimate_noise`. A
         PhotonNoise is noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x,
