@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
+.PHONY: demo demo-cluster test test-lowest lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -18,6 +18,12 @@ demo-cluster: .venv/installed-cluster ## restore the sample pictures on a Dask c
 
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
+
+test-lowest: .venv/made ## run TESTS (all) with the oldest versions that pyproject.toml allows: PYTHON=python3.10
+	@$(PIP) install 'uv>=0.5'
+	@$(PYTHON) -m venv --clear build/lowest
+	@$(BIN)/uv pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
+	@build/lowest/bin/python -m pytest $(TESTS)
 
 lint: .venv/installed-lint ## check style, format, spelling, types, docstrings and the floors of the house
 	@$(BIN)/ruff check .
