@@ -56,8 +56,9 @@ dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures
 
-docs: .venv/installed-demo ## put options and measured tables on the pages
+docs: .venv/installed-demo ## put options and measured tables on the pages, and write the manual page
 	@$(BIN)/python docs/commands.py
+	@$(BIN)/python docs/manual.py
 	@$(BIN)/python -m benchmarks --pages
 
 docs-site: .venv/installed-docs ## build the site of the pages in build/site; warnings are errors
@@ -76,6 +77,7 @@ release: .venv/installed-release ## build, check, install and try the distributi
 	@build/smoke/bin/python -m pip -qq --disable-pip-version-check install dist/*.whl
 	@cd build/smoke && bin/restore denoise ../../sample_images/camera-noisy.png -o denoised.png --overwrite
 	@cd build/smoke && bin/restore compare ../../sample_images/camera-clean.png denoised.png
+	@test -f build/smoke/share/man/man1/restore.1
 	@ls -lh dist
 
 clean: ## remove everything that make made

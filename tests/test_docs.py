@@ -84,6 +84,15 @@ def test_the_commands_of_a_tutorial_run(name, desk):
             cluster.close()
 
 
+def test_the_manual_page_says_what_the_commands_say():
+    manual = runpy.run_path(str(HOUSE / "docs" / "manual.py"))
+    assert manual["manual"]() == (manual["SHELL"] / "restore.1").read_text(encoding="utf-8"), (
+        "run: make docs"
+    )
+    for name in ("restore", "_restore", "restore.fish"):
+        assert "_RESTORE_COMPLETE" in (manual["SHELL"] / name).read_text(encoding="utf-8")
+
+
 def test_the_site_has_every_page_once():
     contents = runpy.run_path(str(HOUSE / "docs" / "conf.py"))["CONTENTS"]
     listed = [f"{page}.md" for pages in contents.values() for page in pages]
