@@ -28,7 +28,10 @@ def test_every_command_line_on_a_page_is_understood(page):
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("compress", "dictionaries", "report", "sense", "sparse")),
+        *(
+            f"docs/{name}.md"
+            for name in ("compress", "dictionaries", "report", "sense", "sparse", "uncertainty")
+        ),
     ],
 )
 def test_the_python_on_a_page_runs(page, tmp_path, monkeypatch):
