@@ -33,7 +33,10 @@ def test_every_command_line_on_a_page_is_understood(page):
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("compress", "dictionaries", "report", "sense", "sparse")),
+        *(
+            f"docs/{name}.md"
+            for name in ("compress", "dictionaries", "report", "sense", "sparse", "uncertainty")
+        ),
         "docs/tutorial-python.md",
     ],
 )
