@@ -39,8 +39,8 @@ def tables(run):
         title=f"Errors below those of `--uncertainty`, {name} ({len(grey)} pictures), in colour "
         f"{other} ({len(colour)}), {SIDE} x {SIDE} pixels of each",
         columns=[
-            ("", ""),
-            ("", ""),
+            ("command", ""),
+            ("damage", ""),
             ("within one (%)", ".1f"),
             ("within two (%)", ".1f"),
             ("one, lowest picture", ".0f"),
