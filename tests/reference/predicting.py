@@ -38,7 +38,8 @@ class PlanesReader:
     def taps(self, plane, y, x):
         mean = (self.at(plane, y, x - 1) + self.at(plane, y - 1, x)) >> 1
         own = [(0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2), (-2, 0), (-2, 1), (-1, -2), (-1, 2)]
-        taps = [self.at(plane, y + i, x + j) - mean for i, j in (*own, (-2, -1))]
+        own += [(-2, -1), (-2, -2), (-2, 2), (0, -3), (-3, 0), (-1, -3), (-1, 3)]
+        taps = [self.at(plane, y + i, x + j) - mean for i, j in own]
         for before in range(plane if plane < 3 else 0):
             middle = (self.at(before, y, x - 1) + self.at(before, y - 1, x)) >> 1
             other = [(0, 0), (0, -1), (-1, 0), (-1, -1), (-1, 1), (0, -2)]
@@ -98,7 +99,7 @@ class PlanesReader:
         self.rests[plane, y, x] = sample - centre
         self.biases[plane, pattern, level] += (8 * (8 * sample - plain) - bias) >> 5
         self.errors[plane, y, x] = [min(abs(sample - guess), 65535) for guess in guesses]
-        self.least_squares[plane].fit(taps, sample - mean, sample - guesses[7], x + 3)
+        self.least_squares[plane].fit(taps, sample - mean, sample - guesses[7], x + y)
 
     def skip(self, plane, y, x):
         """Pass a sample that is known."""
@@ -158,16 +159,18 @@ class LeastSquares:
         step = (error << 21) // (16 + sum(tap * tap for tap in taps))
         for i, tap in enumerate(taps):
             self.swift[i] = min(max(self.swift[i] + (step * tap >> 10), -(1 << 20)), 1 << 20)
+        if place % 2:
+            return
         largest = max(abs(value) for value in (wanted, *taps))
         shift = max(bits_of(largest, 18) - 8, 0)
         taps, wanted = [tap >> shift for tap in taps], wanted >> shift
         count = len(taps)
         for i in range(count):
             for j in range(count):
-                self.matrix[i][j] += taps[i] * taps[j] - (self.matrix[i][j] >> 9)
-            self.products[i] += taps[i] * wanted - (self.products[i] >> 9)
+                self.matrix[i][j] += taps[i] * taps[j] - (self.matrix[i][j] >> 8)
+            self.products[i] += taps[i] * wanted - (self.products[i] >> 8)
         for turn in range(2):
-            i = (2 * place + turn) % count
+            i = ((place + 6) // 2 * 2 + turn) % count
             fitted = sum(self.matrix[i][j] * self.weights[j] for j in range(count))
             move = ((self.products[i] << 16) - fitted) // (self.matrix[i][i] + 64)
             self.weights[i] = min(max(self.weights[i] + move, -(1 << 20)), 1 << 20)

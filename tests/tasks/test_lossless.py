@@ -147,3 +147,13 @@ def test_differences_are_chosen_where_they_are_smaller():
     unlike[1] = 0
     for samples, expected in ((like, 4), (unlike, 0)):
         assert lossless.encode(np.minimum(samples, 255), 255)[0] & 4 == expected
+
+
+def test_a_noisy_page_is_not_asked_for_repeats():
+    y, x = np.mgrid[:150, :300]
+    page = np.where((x // 9 + y // 13) % 7 == 0, 90, 235)
+    noisy = np.rint(page + RNG.normal(0, 1.1, page.shape)).astype(np.int32)[None]
+    share = lossless._share_repeated(noisy)
+    assert lossless.SHARES[0] < share < lossless.SHARES[1]
+    assert lossless.encode(noisy, 255)[0] == 0
+    assert lossless.encode(page[None].astype(np.int32), 255)[0] == 2

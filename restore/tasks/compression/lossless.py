@@ -22,8 +22,9 @@ BAND = 64
 MEMORY, WEIGHT = 250, 65536 * 15 // 100
 #: Most colours of a palette; bits of the table of surroundings at most, and of the places.
 COLOURS, MOST_BITS, MOST_PLACES = 256, 22, 20
-#: Share of the pixels that are as one beside from which on all are asked.
-REPEATED = 0.2
+#: Shares of the pixels that are as one beside: below the first none is asked whether it repeats
+#: another, above the second each is; between them a part of so many rows and columns decides.
+SHARES, PART = (0.15, 0.6), (64, 256)
 _ASK, _PALETTE, _DIFFERENCES = 1, 2, 4
 
 
@@ -83,22 +84,33 @@ def encode(samples, top, pool=None):
     """
     planes, differences = _best_planes(samples, top)
     tops = _tops(len(planes), top, differences)
-    repeated = _share_repeated(planes)
+    share = _share_repeated(planes)
+    asked = share > SHARES[1]
+    if SHARES[0] < share <= SHARES[1]:
+        first, left = (max(side - most, 0) // 2 for side, most in zip(planes.shape[1:], PART))
+        part = planes[:, first : first + PART[0], left : left + PART[1]]
+        asked = len(_payload(part, tops, differences, True)) < len(
+            _payload(part, tops, differences, False)
+        )
+    return _payload(planes, tops, differences, asked, pool)
+
+
+def _payload(planes, tops, differences, asked, pool=None):
+    """The payload of planes, whose pixels are asked whether they repeat others, or not."""
     palette = colours = None
-    if repeated > REPEATED:
+    if asked:
         palette, colours = _palette(planes)
-    mode = (_PALETTE if palette is not None else _ASK) if repeated > REPEATED else 0
-    head = [mode + differences]
+    head = [differences + (0 if not asked else _ASK if palette is None else _PALETTE)]
     if palette is not None:
         head.append(palette.shape[2] - 1)
-    room = 1024 + 2 * samples.size
+    room = 1024 + 2 * planes.size
     while True:
-        mixer = _mixer(np.zeros(room, np.uint8), 0, 0, samples[0].size)
+        mixer = _mixer(np.zeros(room, np.uint8), 0, 0, planes[0].size)
         if palette is None:
-            _code(mixer, planes, tops, mode, 0, pool)
+            _code(mixer, planes, tops, int(asked), 0, pool)
         else:
             _code(mixer, palette, tops, 0, 0)
-            _code(mixer, colours, tops, mode, palette.shape[2], pool)
+            _code(mixer, colours, tops, 1, palette.shape[2], pool)
         used = bits.finish(mixer)
         if used <= room:
             return bytes(head) + mixer.data[:used].tobytes()
@@ -220,7 +232,8 @@ def _code(mixer, samples, tops, mode, colours, pool=None):
         np.zeros((planes, 2, size[1], predicting.PREDICTORS), np.int32),
         np.zeros((planes, predicting.TAPS + 3, predicting.TAPS), np.int32),
         np.zeros((planes, predicting.BIASES), np.int32),
-        np.zeros((2, predicting.TAPS), np.int64),
+        np.zeros(predicting.PREDICTORS, np.int64),
+        np.zeros(predicting.TAPS, np.int32),
         np.array(tops[:planes], np.int64),
     )
     pixels = repeats.Pixels(
