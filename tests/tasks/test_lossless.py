@@ -9,6 +9,7 @@ import pytest
 from restore.imaging.bands import Pool
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import Extras, compress, decompress, inspect, lossless
+from tests import HOUSE
 from tests.tasks.compressed import drawn
 
 RNG = np.random.default_rng(6)
@@ -157,3 +158,20 @@ def test_a_noisy_page_is_not_asked_for_repeats():
     assert lossless.SHARES[0] < share < lossless.SHARES[1]
     assert lossless.encode(noisy, 255)[0] == 0
     assert lossless.encode(page[None].astype(np.int32), 255)[0] == 2
+
+
+def stored_picture():
+    """Blocks of few colours above, a ramp with a pattern below; opacity."""
+    y, x = np.mgrid[:60, :30]
+    few = np.array([[10, 20, 30], [200, 180, 0], [255, 255, 255]])[(x // 4 + y // 5) % 3]
+    ramp = np.stack([3 * x + y + x * y % (5 + c) for c in range(3)], -1)
+    return np.where(y[..., None] < 44, few, ramp).astype(np.uint8), (6 * x + y // 50).astype(
+        np.uint8
+    )
+
+
+def test_a_stored_file_decodes_for_ever():
+    found = decompress((HOUSE / "tests" / "stored-lossless.ksvd").read_bytes())
+    picture, alpha = stored_picture()
+    assert np.array_equal(np.rint(found.samples * 255), picture)
+    assert np.array_equal(np.rint(found.alpha * 255), alpha)
