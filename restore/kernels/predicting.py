@@ -1,18 +1,19 @@
 """Samples without loss: predicted from what is known, the rests coded.
 
-A sample x is predicted by several simple predictors and by one that learns from a window of about
-2^`WINDOW` samples by least squares,
+A sample x is predicted by several simple predictors, by one that learns from every other sample,
+in a window of about 2^`WINDOW` of them, by least squares,
 
     R = sum_t f^t u u',  b = sum_t f^t u (x - m),  w_i += (b_i - sum_j R_ij w_j) / R_ii,
 
 f = 1 - 2^-`WINDOW`, u the samples beside less the mean m of two of them, in this plane and in those
 before; a few coordinates i in turn for each sample (Gauss-Seidel; Y. Zakharov, G. White, J. Liu,
 "Low-complexity RLS algorithms using dichotomous coordinate descent iterations", IEEE Trans. Signal
-Processing 56(7), 2008, Sec. II). The predictions are averaged with weights of 1 / c_k^2, c_k the
-errors that predictor k made beside. The rest is coded as whether there is one, its sign and its
-magnitude, under contexts of the rests and of the pattern around: X. Wu, N. Memon, "Context-based,
-adaptive, lossless image coding", IEEE Trans. Communications 45(4), 1997, Sec. III-IV; chances are
-mixed as in `restore.kernels.mixing`. Whole numbers alone.
+Processing 56(7), 2008, Sec. II), and by one that learns faster, v_i += e u_i / (32 sum_j u_j^2), e
+its error (normalised least mean squares). The predictions are averaged with weights of 1 / c_k^2,
+c_k the errors that predictor k made beside. The rest is coded as whether there is one, its sign
+and its magnitude, under contexts of the rests and of the pattern around: X. Wu, N. Memon,
+"Context-based, adaptive, lossless image coding", IEEE Trans. Communications 45(4), 1997,
+Sec. III-IV; chances are mixed as in `restore.kernels.mixing`. Whole numbers alone.
 """
 
 from typing import NamedTuple
@@ -26,10 +27,10 @@ from restore.kernels.mixing import code_mixed, code_plain
 #: Rows above and columns beside that a plane is padded with.
 PAD = 3
 #: Predictors, the learned one first; samples that it takes, of the plane and of two before.
-PREDICTORS, OWN_TAPS, OTHER_TAPS = 7, 10, 6
+PREDICTORS, OWN_TAPS, OTHER_TAPS = 8, 16, 6
 TAPS = OWN_TAPS + 2 * OTHER_TAPS
 #: Window of the least squares, coordinates a sample, and what the diagonal is raised by.
-WINDOW, TURNS, RIDGE = 9, 4, 64
+WINDOW, TURNS, RIDGE = 8, 2, 64
 #: Bits of the numbers that go into the sums; largest weight of a tap, in 1/65536.
 SUMMED, LARGEST = 8, 1 << 20
 #: Models of a context: none, sign, how many bits, and the three bits after the first.
@@ -43,6 +44,8 @@ _PLACES = np.cumsum((0, *_SIZES))
 PER_PLANE = int(_PLACES[-1])
 SETS = NODES + 40 * 4
 BIASES = 256 * 8
+#: What a prediction is worth by the errors it made beside; beyond the table by a 256th of them.
+_WEIGHTS = (1 << 32) // (np.arange(4096, dtype=np.int64) ** 2 + 4)
 
 
 class Planes(NamedTuple):
@@ -54,14 +57,16 @@ class Planes(NamedTuple):
     rests: np.ndarray
     #: (planes, 2, width + 2 PAD, PREDICTORS) int32, zero: errors of the predictors
     errors: np.ndarray
-    #: (planes, TAPS + 2, TAPS) int32, zero: R, b, and w in 1/65536
+    #: (planes, TAPS + 3, TAPS) int32, zero: R, b, and w and v in 1/65536
     sums: np.ndarray
     #: (planes, BIASES) int32, zero: mean rest in 1/64 by pattern
     biases: np.ndarray
-    #: (2, TAPS) int64: predictions; samples beside less their mean
-    scratch: np.ndarray
-    #: (1,) int64: the largest sample there may be
-    top: np.ndarray
+    #: (PREDICTORS,) int64: predictions
+    guesses: np.ndarray
+    #: (TAPS,) int32: samples beside less their mean
+    taps: np.ndarray
+    #: (planes,) int64: the largest sample there may be
+    tops: np.ndarray
 
 
 @kernel
@@ -90,7 +95,7 @@ def _median(west, north, corner):
 @kernel
 def _taps(planes, plane, y, x):
     """Set the samples beside less their mean; how many there are, and the mean."""
-    taps = planes.scratch[1]
+    taps = planes.taps
     samples = planes.samples[plane]
     above, over = samples[y - 1], samples[y - 2]
     mean = np.int64(samples[y, x - 1] + above[x]) >> 1
@@ -99,6 +104,9 @@ def _taps(planes, plane, y, x):
     taps[4], taps[5] = samples[y, x - 2] - mean, over[x] - mean
     taps[6], taps[7] = over[x + 1] - mean, above[x - 2] - mean
     taps[8], taps[9] = above[x + 2] - mean, over[x - 1] - mean
+    taps[10], taps[11] = over[x - 2] - mean, over[x + 2] - mean
+    taps[12], taps[13] = samples[y, x - 3] - mean, samples[y - 3, x] - mean
+    taps[14], taps[15] = above[x - 3] - mean, above[x + 3] - mean
     used = OWN_TAPS
     for before in range(plane if plane < 3 else 0):
         here, there = planes.samples[before, y], planes.samples[before, y - 1]
@@ -113,16 +121,19 @@ def _taps(planes, plane, y, x):
 @kernel
 def _predict(planes, plane, y, x):
     """Set all predictions of a sample; how many taps the learned one has, and their mean."""
-    guesses, taps = planes.scratch
-    samples, weights = planes.samples[plane], planes.sums[plane, TAPS + 1]
+    guesses, taps = planes.guesses, planes.taps
+    samples = planes.samples[plane]
+    slow, swift = planes.sums[plane, TAPS + 1], planes.sums[plane, TAPS + 2]
     above, over = samples[y - 1], samples[y - 2]
     w, n = np.int64(samples[y, x - 1]), np.int64(above[x])
     nw, ne = np.int64(above[x - 1]), np.int64(above[x + 1])
     used, mean = _taps(planes, plane, y, x)
-    total = np.int64(0)
+    total, other = np.int64(0), np.int64(0)
     for i in range(used):
-        total += weights[i] * taps[i]
-    guesses[0] = min(max(mean + (total >> 16), 0), planes.top[0])
+        total += np.int64(slow[i]) * taps[i]
+        other += np.int64(swift[i]) * taps[i]
+    guesses[7] = min(max(mean + (other >> 16), 0), planes.tops[plane])
+    guesses[0] = min(max(mean + (total >> 16), 0), planes.tops[plane])
     guesses[1] = min(max(w + n - nw, min(w, n)), max(w, n))
     guesses[2] = w + ne - n
     guesses[3] = w + n - nw
@@ -135,13 +146,14 @@ def _predict(planes, plane, y, x):
 @kernel
 def _blend(planes, plane, row, x):
     """The predictions' average in 1/8, weighted by what each was worth beside."""
-    guesses = planes.scratch[0]
+    guesses = planes.guesses
     here, above = planes.errors[plane, row], planes.errors[plane, 1 - row]
     total, weights = np.int64(0), np.int64(0)
     for k in range(PREDICTORS):
         cost = np.int64(2 * (here[x - 1, k] + above[x, k]) + here[x - 2, k])
         cost += above[x - 1, k] + above[x + 1, k]
-        weight = (np.int64(1) << 32) // (cost * cost + 4) + 1
+        weight = _WEIGHTS[cost] if cost < _WEIGHTS.size else _WEIGHTS[cost >> 8] >> 16
+        weight = max(weight, 1)
         total += weight * guesses[k]
         weights += weight
     return (8 * total + (weights >> 1)) // weights
@@ -150,7 +162,7 @@ def _blend(planes, plane, row, x):
 @kernel
 def _contexts(mixer, planes, plane, y, x, guess):
     """Set the contexts of a rest; its energy in half-octaves, and the guess with its bias."""
-    guesses, bases = planes.scratch[0], mixer.bases
+    guesses, bases = planes.guesses, mixer.bases
     samples, rests = planes.samples[plane], planes.rests[plane]
     row = y & 1
     above, over = samples[y - 1], samples[y - 2]
@@ -168,7 +180,7 @@ def _contexts(mixer, planes, plane, y, x, guess):
     )  # fmt: skip
     coarse = min(energy >> 1, 19)
     biased = pattern * 8 + min(max(coarse - 3, 0), 7)
-    top = planes.top[0]
+    top = planes.tops[plane]
     guess = min(max(guess + (planes.biases[plane, biased] >> 3), 0), 8 * top)
     centre = (guess + 4) >> 3
     first = rests[row, x - 1] + rests[1 - row, x]
@@ -219,8 +231,17 @@ def _code_rest(mixer, rest, plane, energy):
 
 
 @kernel
-def _fit(sums, taps, wanted, used, x):
-    """Take a sample into the least squares, and improve some weights."""
+def _fit(sums, taps, wanted, error, used, place):
+    """Improve the fast weights; with every other sample the least squares and some weights, too."""
+    energy = np.int64(16)
+    for i in range(used):
+        energy += np.int64(taps[i]) * taps[i]
+    step = (error << 21) // energy
+    swift = sums[TAPS + 2]
+    for i in range(used):
+        swift[i] = min(max(swift[i] + (step * taps[i] >> 10), -LARGEST), LARGEST)
+    if place & 1:
+        return
     largest = abs(wanted)
     for i in range(used):
         largest = max(largest, abs(taps[i]))
@@ -232,10 +253,10 @@ def _fit(sums, taps, wanted, used, x):
     for i in range(used):
         row = sums[i]
         for j in range(used):
-            row[j] += np.int32(taps[i]) * np.int32(taps[j]) - (row[j] >> WINDOW)
-        products[i] += np.int32(taps[i]) * np.int32(wanted) - (products[i] >> WINDOW)
+            row[j] += taps[i] * taps[j] - (row[j] >> WINDOW)
+        products[i] += taps[i] * np.int32(wanted) - (products[i] >> WINDOW)
     for turn in range(TURNS):
-        i = (x * TURNS + turn) % used
+        i = ((place >> 1) * TURNS + turn) % used
         total = np.int64(products[i]) << 16
         for j in range(used):
             total -= np.int64(sums[i, j]) * weights[j]
@@ -247,21 +268,21 @@ def _fit(sums, taps, wanted, used, x):
 def code_sample(mixer, planes, plane, y, x):
     """Code a sample, or read it into its place; what a reader finds is within the top."""
     row = y & 1
-    guesses, taps = planes.scratch
+    guesses, taps = planes.guesses, planes.taps
     used, mean = _predict(planes, plane, y, x)
     plain = _blend(planes, plane, row, x)
     energy, guess, biased = _contexts(mixer, planes, plane, y, x, plain)
     centre = (guess + 4) >> 3
     samples = planes.samples[plane]
     rest = _code_rest(mixer, samples[y, x] - centre, plane, energy)
-    sample = min(max(centre + rest, 0), planes.top[0])
+    sample = min(max(centre + rest, 0), planes.tops[plane])
     samples[y, x] = sample
     planes.rests[plane, row, x] = sample - centre
     bias = planes.biases[plane, biased]
     planes.biases[plane, biased] = bias + ((8 * (8 * sample - plain) - bias) >> 5)
     for k in range(PREDICTORS):
         planes.errors[plane, row, x, k] = min(abs(sample - guesses[k]), 65535)
-    _fit(planes.sums[plane], taps, sample - mean, used, x)
+    _fit(planes.sums[plane], taps, sample - mean, sample - guesses[7], used, x + y)
 
 
 @kernel

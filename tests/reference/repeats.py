@@ -24,11 +24,11 @@ def mark(pixel):
 class PixelsReader:
     """A picture of pixels that may repeat others."""
 
-    def __init__(self, reader, shape, top, mode, colours, tables):
+    def __init__(self, reader, shape, tops, mode, colours, tables):
         count, self.height, self.width = shape
         self.reader, self.mode, self.colours = reader, mode, colours
         self.models, self.places = tables
-        self.planes = PlanesReader(reader, count, self.width, top)
+        self.planes = PlanesReader(reader, count, self.width, tops)
         self.met = ({}, {})
 
     def pixel(self, y, x):
@@ -114,13 +114,14 @@ class PixelsReader:
 def read_picture(payload, shape, top):
     """The coded planes of a payload, before differences are added up."""
     mode = payload[0] % 4
+    tops = [top, *2 * [min(2 * top + 1, 65535) if payload[0] & 4 else top], top]
     colours = payload[1] + 1 if mode == 2 else 0
     reader = MixedReader(payload[2 if mode == 2 else 1 :])
     pixels = shape[1] * shape[2]
     models = 1 << min(max((8 * pixels).bit_length(), 12), 22)
     tables = models, 1 << min(max(pixels.bit_length(), 8), 20)
     if not colours:
-        return PixelsReader(reader, shape, top, mode, 0, tables).read()
-    row = PixelsReader(reader, (shape[0], 1, colours), top, 0, 0, tables).read()
-    indices = PixelsReader(reader, (1, *shape[1:]), top, mode, colours, tables).read()[0]
+        return PixelsReader(reader, shape, tops, mode, 0, tables).read()
+    row = PixelsReader(reader, (shape[0], 1, colours), tops, 0, 0, tables).read()
+    indices = PixelsReader(reader, (1, *shape[1:]), tops, mode, colours, tables).read()[0]
     return [[[part[0][index] for index in line] for line in indices] for part in row]

@@ -9,6 +9,7 @@ import pytest
 from restore.imaging.bands import Pool
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import Extras, compress, decompress, inspect, lossless
+from tests import HOUSE
 from tests.tasks.compressed import drawn
 
 RNG = np.random.default_rng(6)
@@ -147,3 +148,30 @@ def test_differences_are_chosen_where_they_are_smaller():
     unlike[1] = 0
     for samples, expected in ((like, 4), (unlike, 0)):
         assert lossless.encode(np.minimum(samples, 255), 255)[0] & 4 == expected
+
+
+def test_a_noisy_page_is_not_asked_for_repeats():
+    y, x = np.mgrid[:150, :300]
+    page = np.where((x // 9 + y // 13) % 7 == 0, 90, 235)
+    noisy = np.rint(page + RNG.normal(0, 1.1, page.shape)).astype(np.int32)[None]
+    share = lossless._share_repeated(noisy)
+    assert lossless.SHARES[0] < share < lossless.SHARES[1]
+    assert lossless.encode(noisy, 255)[0] == 0
+    assert lossless.encode(page[None].astype(np.int32), 255)[0] == 2
+
+
+def stored_picture():
+    """Blocks of few colours above, a ramp with a pattern below; opacity."""
+    y, x = np.mgrid[:60, :30]
+    few = np.array([[10, 20, 30], [200, 180, 0], [255, 255, 255]])[(x // 4 + y // 5) % 3]
+    ramp = np.stack([3 * x + y + x * y % (5 + c) for c in range(3)], -1)
+    return np.where(y[..., None] < 44, few, ramp).astype(np.uint8), (6 * x + y // 50).astype(
+        np.uint8
+    )
+
+
+def test_a_stored_file_decodes_for_ever():
+    found = decompress((HOUSE / "tests" / "stored-lossless.ksvd").read_bytes())
+    picture, alpha = stored_picture()
+    assert np.array_equal(np.rint(found.samples * 255), picture)
+    assert np.array_equal(np.rint(found.alpha * 255), alpha)

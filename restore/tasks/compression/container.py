@@ -29,6 +29,7 @@ import zlib
 
 import numpy as np
 
+from restore.imaging.arrays import as_image
 from restore.kernels.blocks import SUPER
 from restore.sparse.dictionary import PACKAGED as DICTIONARIES
 from restore.sparse.dictionary import Dictionary
@@ -243,6 +244,15 @@ def bytes_of(data):
             f"expected the bytes of a compressed picture, not {type(data).__name__}: read the "
             "file first, in binary mode"
         ) from None
+
+
+def stored(alpha, depth):
+    """Opacity as unsigned integers of that depth."""
+    if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
+        return alpha
+    alpha = as_image(alpha)[..., 0]
+    kind = np.uint16 if depth == "16" else np.uint8
+    return np.rint(np.clip(alpha, 0, 1) * np.float32(TOPS[depth])).astype(kind)
 
 
 def codec_of(header, sections, codec=None):

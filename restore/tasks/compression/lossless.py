@@ -22,8 +22,9 @@ BAND = 64
 MEMORY, WEIGHT = 250, 65536 * 15 // 100
 #: Most colours of a palette; bits of the table of surroundings at most, and of the places.
 COLOURS, MOST_BITS, MOST_PLACES = 256, 22, 20
-#: Share of the pixels that are as one beside from which on all are asked.
-REPEATED = 0.2
+#: Shares of the pixels that are as one beside: below the first none is asked whether it repeats
+#: another, above the second each is; between them a part of so many rows and columns decides.
+SHARES, PART = (0.15, 0.6), (64, 256)
 _ASK, _PALETTE, _DIFFERENCES = 1, 2, 4
 
 
@@ -82,22 +83,34 @@ def encode(samples, top, pool=None):
     bytes
     """
     planes, differences = _best_planes(samples, top)
-    repeated = _share_repeated(planes)
+    tops = _tops(len(planes), top, differences)
+    share = _share_repeated(planes)
+    asked = share > SHARES[1]
+    if SHARES[0] < share <= SHARES[1]:
+        first, left = (max(side - most, 0) // 2 for side, most in zip(planes.shape[1:], PART))
+        part = planes[:, first : first + PART[0], left : left + PART[1]]
+        asked = len(_payload(part, tops, differences, True)) < len(
+            _payload(part, tops, differences, False)
+        )
+    return _payload(planes, tops, differences, asked, pool)
+
+
+def _payload(planes, tops, differences, asked, pool=None):
+    """The payload of planes, whose pixels are asked whether they repeat others, or not."""
     palette = colours = None
-    if repeated > REPEATED:
+    if asked:
         palette, colours = _palette(planes)
-    mode = (_PALETTE if palette is not None else _ASK) if repeated > REPEATED else 0
-    head = [mode + differences]
+    head = [differences + (0 if not asked else _ASK if palette is None else _PALETTE)]
     if palette is not None:
         head.append(palette.shape[2] - 1)
-    room = 1024 + 2 * samples.size
+    room = 1024 + 2 * planes.size
     while True:
-        mixer = _mixer(np.zeros(room, np.uint8), 0, 0, samples[0].size)
+        mixer = _mixer(np.zeros(room, np.uint8), 0, 0, planes[0].size)
         if palette is None:
-            _code(mixer, planes, top, mode, 0, pool)
+            _code(mixer, planes, tops, int(asked), 0, pool)
         else:
-            _code(mixer, palette, top, 0, 0)
-            _code(mixer, colours, top, mode, palette.shape[2], pool)
+            _code(mixer, palette, tops, 0, 0)
+            _code(mixer, colours, tops, 1, palette.shape[2], pool)
         used = bits.finish(mixer)
         if used <= room:
             return bytes(head) + mixer.data[:used].tobytes()
@@ -116,16 +129,17 @@ def decode(payload, shape, top, pool=None):
     mode, differences = head[0] & 3, head[0] & _DIFFERENCES
     if head[0] > 7 or mode > _PALETTE or (differences and shape[0] < 3):
         raise ValueError("the picture is coded in a way that this version does not know")
+    tops = _tops(shape[0], top, differences)
     data = payload[2 if mode == _PALETTE else 1 :]
     word = int.from_bytes(data[:4].ljust(4, b"\0"), "big")
     mixer = _mixer(np.frombuffer(data, np.uint8).copy(), word, 4, shape[1] * shape[2])
     if mode == _PALETTE:
         count = head[1] + 1
-        palette = _code(mixer, np.zeros((shape[0], 1, count), np.int32), top, 0, 0)
-        indices = _code(mixer, np.zeros((1, *shape[1:]), np.int32), top, mode, count, pool)
+        palette = _code(mixer, np.zeros((shape[0], 1, count), np.int32), tops, 0, 0)
+        indices = _code(mixer, np.zeros((1, *shape[1:]), np.int32), tops, mode, count, pool)
         planes = palette[:, 0, indices[0]]
     else:
-        planes = _code(mixer, np.zeros(shape, np.int32), top, mode, 0, pool)
+        planes = _code(mixer, np.zeros(shape, np.int32), tops, mode, 0, pool)
     return _from_planes(planes, top, differences)
 
 
@@ -144,7 +158,8 @@ def _best_planes(samples, top):
     order = [1, 0, 2, *range(3, len(samples))]
     plain = np.ascontiguousarray(samples[order])
     less = plain.copy()
-    less[1:3] = (plain[1:3] - plain[0] + (top + 1) // 2) & top
+    span = _span(top)
+    less[1:3] = (plain[1:3] - plain[0] + (span + 1) // 2) & span
     if sum(map(_cost, less[1:3])) < sum(map(_cost, plain[1:3])):
         return less, _DIFFERENCES
     return plain, 0
@@ -156,8 +171,19 @@ def _from_planes(planes, top, differences):
         return planes
     samples = planes[[1, 0, 2, *range(3, len(planes))]]
     if differences:
-        samples[0:3:2] = (samples[0:3:2] + samples[1] - (top + 1) // 2) & top
+        span = _span(top)
+        samples[0:3:2] = (samples[0:3:2] + samples[1] - (span + 1) // 2) & span & top
     return samples
+
+
+def _span(top):
+    """The largest difference from green, half of the range added: no plane has above 16 bits."""
+    return min(2 * top + 1, 65535)
+
+
+def _tops(count, top, differences):
+    """The largest sample of each plane."""
+    return [_span(top) if differences and plane in (1, 2) else top for plane in range(count)]
 
 
 def _cost(plane):
@@ -192,7 +218,7 @@ def _palette(planes):
     return palette, numbers.reshape(1, *packed.shape).astype(np.int32)
 
 
-def _code(mixer, samples, top, mode, colours, pool=None):
+def _code(mixer, samples, tops, mode, colours, pool=None):
     """Write samples, or read them; (planes, height, width) what was read."""
     planes, height, width = samples.shape
     pad = predicting.PAD
@@ -204,10 +230,11 @@ def _code(mixer, samples, top, mode, colours, pool=None):
         padded,
         np.zeros((planes, 2, size[1]), np.int32),
         np.zeros((planes, 2, size[1], predicting.PREDICTORS), np.int32),
-        np.zeros((planes, predicting.TAPS + 2, predicting.TAPS), np.int32),
+        np.zeros((planes, predicting.TAPS + 3, predicting.TAPS), np.int32),
         np.zeros((planes, predicting.BIASES), np.int32),
-        np.zeros((2, predicting.TAPS), np.int64),
-        np.array([top], np.int64),
+        np.zeros(predicting.PREDICTORS, np.int64),
+        np.zeros(predicting.TAPS, np.int32),
+        np.array(tops[:planes], np.int64),
     )
     pixels = repeats.Pixels(
         np.zeros(size, np.int64),

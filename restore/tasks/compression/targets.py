@@ -160,7 +160,7 @@ def compress(
     tune = _tuned(tune, codec, psnr)
     name = _name_of(codec)
     sections = container.Sections(
-        alpha=None if alpha is None else _stored(np.asarray(alpha), extras.depth),
+        alpha=None if alpha is None else container.stored(np.asarray(alpha), extras.depth),
         icc=extras.icc,
         exif=extras.exif,
         xmp=extras.xmp,
@@ -184,6 +184,8 @@ def compress(
         number = _search(
             attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
         )
+        if number is None and packaged:
+            return Compressed(exact.data, math.inf)
         if number is None:
             best = max(reached for _, reached in trials.results.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
@@ -439,12 +441,3 @@ def _decompressed(samples, alpha, header, sections):
         sections.exif,
         sections.xmp,
     )
-
-
-def _stored(alpha, depth):
-    """Opacity as unsigned integers of that depth."""
-    if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
-        return alpha
-    alpha = as_image(alpha)[..., 0]
-    kind = np.uint16 if depth == "16" else np.uint8
-    return np.rint(np.clip(alpha, 0, 1) * np.float32(container.TOPS[depth])).astype(kind)
