@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo demo-cluster test test-lowest lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
+.PHONY: demo demo-cluster test test-lowest coverage lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -24,6 +24,13 @@ test-lowest: .venv/made ## run TESTS (all) with the oldest versions that pyproje
 	@$(PYTHON) -m venv --clear build/lowest
 	@$(BIN)/uv pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
 	@build/lowest/bin/python -m pytest $(TESTS)
+
+coverage: .venv/installed-coverage ## measure which lines the tests reach, those of kernels with the JIT off
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -W ignore::RuntimeWarning
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 lint: .venv/installed-lint ## check style, format, spelling, types, docstrings and the floors of the house
 	@$(BIN)/ruff check .
