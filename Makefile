@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip -qq --disable-pip-version-check --no-input
 
-.PHONY: demo demo-cluster test lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
+.PHONY: demo demo-cluster test test-lowest coverage lint format benchmark benchmark-kernels dictionaries figures docs docs-site sample-images release clean help
 .DELETE_ON_ERROR:
 
 help: ## list the targets
@@ -18,6 +18,19 @@ demo-cluster: .venv/installed-cluster ## restore the sample pictures on a Dask c
 
 test: .venv/installed-test ## run the whole test suite
 	@$(BIN)/python -m pytest
+
+test-lowest: .venv/made ## run TESTS (all) with the oldest versions that pyproject.toml allows: PYTHON=python3.10
+	@$(PIP) install 'uv>=0.5'
+	@$(PYTHON) -m venv --clear build/lowest
+	@$(BIN)/uv pip install --quiet --python build/lowest --resolution lowest-direct --editable '.[test]'
+	@build/lowest/bin/python -m pytest $(TESTS)
+
+coverage: .venv/installed-coverage ## measure which lines the tests reach, those of kernels with the JIT off
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest
+	@NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -W ignore::RuntimeWarning
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 lint: .venv/installed-lint ## check style, format, spelling, types, docstrings and the floors of the house
 	@$(BIN)/ruff check .
@@ -50,8 +63,9 @@ dictionaries: .venv/installed-demo ## learn the packaged dictionaries anew from 
 figures: .venv/installed-demo ## draw the pictures of the README from sample_images/
 	@$(BIN)/python docs/figures.py docs/figures
 
-docs: .venv/installed-demo ## put options and measured tables on the pages
+docs: .venv/installed-demo ## put options and measured tables on the pages, and write the manual page
 	@$(BIN)/python docs/commands.py
+	@$(BIN)/python docs/manual.py
 	@$(BIN)/python -m benchmarks --pages
 
 docs-site: .venv/installed-docs ## build the site of the pages in build/site; warnings are errors
@@ -70,6 +84,7 @@ release: .venv/installed-release ## build, check, install and try the distributi
 	@build/smoke/bin/python -m pip -qq --disable-pip-version-check install dist/*.whl
 	@cd build/smoke && bin/restore denoise ../../sample_images/camera-noisy.png -o denoised.png --overwrite
 	@cd build/smoke && bin/restore compare ../../sample_images/camera-clean.png denoised.png
+	@test -f build/smoke/share/man/man1/restore.1
 	@ls -lh dist
 
 clean: ## remove everything that make made

@@ -1,5 +1,7 @@
-"""The estimators of `restore.sparse` against those of scikit-learn, on the same signals."""
+"""The estimators of `restore.sparse` against those of other packages, on the same signals."""
 
+import copy
+import time
 import warnings
 
 import numpy as np
@@ -27,10 +29,16 @@ def tables(run):
     estimators = ours(start, run.threads)
     if peer("sklearn", "scikit-learn"):
         estimators |= of_scikit_learn(start, run.threads)
+    if peer("dictlearn"):
+        estimators |= of_dictlearn(start)
+    if peer("spams", "spams-bin"):
+        estimators |= of_spams(start, run.threads)
+    for made in estimators.values():  # compiles
+        fitted(made, signals[:1000]).transform(others)
     fits = {name: lambda made=made: fitted(made, signals) for name, made in estimators.items()}
-    learned, fitting = in_turns(fits, run.repetitions)
+    learned, fitting = in_turns(fits, run.repetitions, time.process_time)
     codings = {name: lambda one=one: one.transform(others) for name, one in learned.items()}
-    codes, coding = in_turns(codings, run.repetitions)
+    codes, coding = in_turns(codings, run.repetitions, time.process_time)
     rows = []
     for method, one in learned.items():
         own = rmse(codes[method] @ one.components_ - others)
@@ -49,8 +57,8 @@ def tables(run):
             ("the same, 30 % of the samples unknown", ".2f"),
         ],
         rows=rows,
-        notes=f"All start from the same atoms; {run.rounds()}.",
-        machine=machine("scikit-learn", threads=run.threads),
+        notes=f"All start from the same atoms; seconds of the processor, {run.rounds()}.",
+        machine=machine("scikit-learn", "dictlearn", "spams-bin", threads=run.threads),
     )
 
 
@@ -88,13 +96,66 @@ def of_scikit_learn(start, threads):
     }
 
 
+def of_dictlearn(start):
+    """{name: estimator} of dictlearn, which is written for one thread."""
+    from dictlearn import DictionaryLearning, MiniBatchDictionaryLearning
+
+    shared = {
+        "n_components": ATOMS, "dict_init": start, "n_nonzero_coefs": SPARSITY,
+        "transform_algorithm": "batch_omp", "random_state": 0,
+    }  # fmt: skip
+    return {
+        "dictlearn DictionaryLearning, AK-SVD, 20 turns": DictionaryLearning(max_iter=20, **shared),
+        "dictlearn DictionaryLearning, K-SVD, 20 turns": DictionaryLearning(
+            fit_algorithm="ksvd", max_iter=20, **shared
+        ),
+        "dictlearn MiniBatchDictionaryLearning, 10 turns": MiniBatchDictionaryLearning(
+            max_iter=10, batch_size=256, **shared
+        ),
+    }
+
+
+def of_spams(start, threads):
+    """{name: estimator} of SPAMS."""
+    return {
+        "SPAMS trainDL, OMP, 20 turns": Spams(start, threads, 20, mode=3, lambda1=SPARSITY),
+        # the l1 penalty at which codes have about five atoms, too
+        "SPAMS trainDL, l1, 20 turns": Spams(start, threads, 20, mode=2, lambda1=0.15 * 255),
+    }
+
+
+class Spams:
+    """The functions of SPAMS, called like an estimator."""
+
+    BATCH = 512
+
+    def __init__(self, start, threads, turns, **penalty):
+        self.components_, self.threads, self.turns, self.penalty = start, threads, turns, penalty
+
+    def fit(self, signals):
+        """Learn online; a turn is as many batches as all signals make."""
+        atoms = peer("spams").trainDL(
+            np.asfortranarray(signals.T), D=np.asfortranarray(self.components_.T),
+            iter=self.turns * len(signals) // self.BATCH, batchsize=self.BATCH,
+            numThreads=self.threads, verbose=False, **self.penalty,
+        )  # fmt: skip
+        self.components_ = np.ascontiguousarray(atoms.T)
+        return self
+
+    def transform(self, signals):
+        """Codes by orthogonal matching pursuit."""
+        codes = peer("spams").omp(
+            np.asfortranarray(signals.T), D=np.asfortranarray(self.components_.T), L=SPARSITY,
+            numThreads=self.threads,
+        )  # fmt: skip
+        return codes.T.toarray()
+
+
 def fitted(estimator, signals):
     """A fitted copy."""
-    from sklearn.base import clone
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that few turns have not converged
-        return clone(estimator).fit(signals)
+        return copy.deepcopy(estimator).fit(signals)
 
 
 def told_by(atoms, signals, share):

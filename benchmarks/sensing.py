@@ -42,7 +42,7 @@ def by_variation(given, clean):
             lambda image, sigma, weight=weight: restoration.denoise_tv_chambolle(
                 image[..., 0], weight * sigma
             ),
-            levels=sensing.LEVELS,
+            levels=sensing.CODED,
             turns=sensing.TURNS,
         )
         for weight in WEIGHTS

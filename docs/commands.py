@@ -55,6 +55,8 @@ def shared():
 
 def table(found):
     """Options as a Markdown table."""
+    if not found:
+        return "It has none of its own."
     lines = ["| option | |", "|---|---|"]
     for names, text in found.items():
         names, text = (re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in (names, text))

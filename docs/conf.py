@@ -39,6 +39,7 @@ CONTENTS = {
         "docs/compress",
         "docs/train",
         "docs/files",
+        "docs/uncertainty",
         "docs/report",
         "docs/scale",
     ],

@@ -7,7 +7,7 @@ skin over them.
 
 import lazy_loader
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 # The names of __init__.pyi, loaded on first use, so that ``import restore`` and every ``--help``
 # stay light.

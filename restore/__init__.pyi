@@ -1,5 +1,6 @@
 from .batch.report import compare
 from .imaging.bands import Pool
+from .imaging.uncertainty import estimate_error
 from .learning.super_resolution import learn_super_resolution
 from .sparse.dictionary import Dictionary
 from .sparse.dictionary_learning import Rules, learn_dictionary
@@ -25,6 +26,7 @@ __all__ = [
     "deblur",
     "demosaic",
     "denoise",
+    "estimate_error",
     "find_defects",
     "inpaint",
     "learn_dictionary",

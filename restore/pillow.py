@@ -2,9 +2,9 @@
 
 `Image.open` reads the header; pixels are decoded when they are first asked for. `Image.save` takes
 ``quality``, ``psnr``, ``bpp``, ``size`` and ``tune`` as `restore.compress` does, and, as other
-formats of Pillow do, ``icc_profile`` (by default that of the picture), ``exif``, ``xmp`` and
-``dpi``. Modes are L, LA, RGB, RGBA and I;16. Colours or opacity of 16 bits, which Pillow has no
-mode for, are read with 8.
+formats of Pillow do, ``lossless``, ``icc_profile`` (by default that of the picture), ``exif``,
+``xmp`` and ``dpi``. Modes are L, LA, RGB, RGBA and I;16. Colours or opacity of 16 bits, which
+Pillow has no mode for, are read with 8.
 
 Examples
 --------
@@ -104,6 +104,8 @@ def _save(image, file, filename):
         "16" if image.mode == "I;16" else "8",
     )
     options = {name: given[name] for name in _OPTIONS if name in given}
+    if given.get("lossless"):
+        options["quality"] = "lossless"
     try:
         result = compress(pixels if opaque else pixels[..., :-1], extras=extras, **options)
     except TypeError as error:

@@ -33,7 +33,10 @@ def test_every_command_line_on_a_page_is_understood(page):
     "page",
     [
         "README.md",
-        *(f"docs/{name}.md" for name in ("compress", "dictionaries", "report", "sense", "sparse")),
+        *(
+            f"docs/{name}.md"
+            for name in ("compress", "dictionaries", "report", "sense", "sparse", "uncertainty")
+        ),
         "docs/tutorial-python.md",
     ],
 )
@@ -82,6 +85,15 @@ def test_the_commands_of_a_tutorial_run(name, desk):
     finally:
         if cluster:
             cluster.close()
+
+
+def test_the_manual_page_says_what_the_commands_say():
+    manual = runpy.run_path(str(HOUSE / "docs" / "manual.py"))
+    assert manual["manual"]() == (manual["SHELL"] / "restore.1").read_text(encoding="utf-8"), (
+        "run: make docs"
+    )
+    for name in ("restore", "_restore", "restore.fish"):
+        assert "_RESTORE_COMPLETE" in (manual["SHELL"] / name).read_text(encoding="utf-8")
 
 
 def test_the_site_has_every_page_once():

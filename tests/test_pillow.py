@@ -51,6 +51,7 @@ def test_bytes_are_those_of_compress():
     image = picture("RGB")
     pixels = np.asarray(image)
     assert saved(image) == compress(pixels).data
+    assert saved(image, lossless=True) == compress(pixels, quality="lossless").data
     for options in ({"quality": 40, "tune": "psnr"}, {"psnr": 35}, {"bpp": 2}, {"size": 400}):
         assert saved(image, **options) == compress(pixels, **options).data
 

@@ -42,3 +42,6 @@ def test_examples_run(exported):
 def test_what_is_cited_is_this_version():
     citation = (HOUSE / "CITATION.cff").read_text(encoding="utf-8").splitlines()
     assert f"version: {restore.__version__}" in citation
+    (date,) = (line.split()[1] for line in citation if line.startswith("date-released:"))
+    changes = (HOUSE / "CHANGELOG.md").read_text(encoding="utf-8").splitlines()
+    assert f"## {restore.__version__} - {date}" in changes

@@ -88,8 +88,9 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         Extension of outputs that are not pictures; `process` then returns bytes.
     companions : dict of str to path, optional
         A second picture per input, passed to `process` by this name.
-    extras : tuple of str
-        What further outputs are called after the stem of the output: ``("-mask.png",)``.
+    extras : tuple of str, or dict of str to path or None
+        What further outputs are called after the stem of the output: ``("-mask.png",)``; or
+        where each goes, a file or a folder, None being beside the output.
     raw : bool
         `process` takes what the sensors of camera raw files measured, and calls
         `restore.files.raw.developed` itself. By default it gets the developed picture.

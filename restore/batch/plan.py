@@ -1,6 +1,7 @@
 """The plan: every input with its output, and every refusal, before any work."""
 
 import collections
+import dataclasses
 import errno
 import hashlib
 import os
@@ -142,6 +143,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         raise UsageError(f"{output} is a file: several inputs need a folder")
     if into_folder and inputs == ["-"]:
         raise UsageError("- (standard input) needs a file or - as --output, not a folder")
+    extras = extras if isinstance(extras, dict) else dict.fromkeys(extras)
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if os.path.basename(suffix) != suffix:
         raise UsageError(f"--suffix {suffix} is a part of a name, not of a path")
@@ -173,11 +175,15 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
             target = output
         else:
             target = _target(source, folder, output, options, reads, writes, coloured)
+        more = {
+            name: _extra(name, place, source, folder, target, options, len(files))
+            for name, place in extras.items()
+        }
         wrong = _is_a_picture(source, reads)
         jobs.append(
             Job(source, target, error=wrong)
             if wrong
-            else _job(source, target, options, beside, reference, extras)
+            else _job(source, target, options, beside, reference, more)
         )
     if output not in (None, "-") and not into_folder:
         _check_name(output, options, writes)
@@ -251,6 +257,18 @@ def _target(source, folder, output, options, reads, writes, coloured):
     return target
 
 
+def _extra(name, place, source, folder, target, options, count):
+    """Where a further file goes: beside the target, to the place itself, or into that folder."""
+    if place is None:
+        return os.path.splitext(target)[0] + name
+    if os.path.isdir(place) or place.endswith(("/", os.sep)):
+        options = dataclasses.replace(options, format="png", explicit_suffix="")
+        return _target(source, folder, place, options, None, None, False)
+    if count > 1:
+        raise UsageError(f"{place} is a file: the maps of several inputs need a folder, as maps/")
+    return place
+
+
 def _check_name(output, options, writes):
     extension = os.path.splitext(output)[1]
     if writes:
@@ -279,10 +297,8 @@ def _is_a_picture(source, reads):
     return f"this is a {FORMATS[name].words} picture, not a {reads[0]} file"
 
 
-def _job(source, target, options, companions, reference, extras):
+def _job(source, target, options, companions, reference, more):
     """The job of one input, settled already where it cannot or need not be done."""
-    stem = os.path.splitext(target)[0]
-    more = {suffix: stem + suffix for suffix in extras}
 
     def settled(error=None, **fields):
         return Job(source, target, extras=more, error=error, **fields)
@@ -378,6 +394,8 @@ def _check_collisions(jobs):
         for path in (job.target, *job.extras.values()):
             if path == "-":
                 continue
+            if key(path) in by_output and by_output[key(path)][0] is job:
+                raise UsageError(f"two outputs of {job.source} would be written to {path}")
             other, _ = by_output.setdefault(key(path), (job, path))
             if other is not job:
                 raise UsageError(

@@ -86,7 +86,7 @@ class Result:
     facts : dict
         Numbers and words about it, for ``-v`` and ``--json``.
     extras : dict
-        Further files beside the output: ``{"-mask.png": Picture or bytes}``, of the suffixes
+        Further files beside the output: ``{"-mask.png": Picture or bytes}``, of the names
         that `run` was given as ``extras``.
     """
 
@@ -99,7 +99,7 @@ class Result:
 class Job:
     """One input and where it goes; "-" is a pipe. `skip` and `error` settle it beforehand.
 
-    `extras` are the paths of further outputs by their suffix.
+    `extras` are the paths of further outputs by their name.
     """
 
     source: str

@@ -20,6 +20,7 @@ SETTINGS = {
     "patch_shape": "--patch-size, --grey or --colour",
     "method": "--method",
     "coder": "--coder",
+    "nonnegative": "--nonnegative",
     "sparsity": "--sparsity",
     "sigma": "--sigma",
     "patches": "--patches",
@@ -225,7 +226,7 @@ class DictionaryRun(_Run):
             dictionary,
             sparsity,
             shape[0] * shape[1] * channels * ((sigma or 0) / 255) ** 2,
-            rules=Rules(settings["method"], settings["coder"]),
+            rules=Rules(settings["method"], settings["coder"], settings["nonnegative"]),
             iterations=settings["iterations"],
             done=done,
             reading=dictionaries.Reading(pictures, settings["patches"], settings["seed"]),
@@ -238,7 +239,9 @@ class DictionaryRun(_Run):
             self._tell(turn, number, time.perf_counter() - before)
             before = time.perf_counter()
         self.console.end()
-        gain = dictionaries.gain(dictionary, drawn.held_out, pool=self.pool)
+        gain = None
+        if not settings["nonnegative"]:  # others are of centred patches
+            gain = dictionaries.gain(dictionary, drawn.held_out, pool=self.pool)
         if settings["picture"] is not None:
             from restore.files.figure import draw_atoms
 
@@ -273,6 +276,7 @@ class DictionaryRun(_Run):
                 else settings["patches"],
                 seed=settings["seed"],
                 mixed=settings["method"] == "online",
+                **({"centred": False} if settings["nonnegative"] else {}),
                 pool=self.pool,
             )
         finally:
@@ -346,17 +350,23 @@ class DictionaryRun(_Run):
                 "available": drawn.available,
                 "iterations": dictionary.provenance["iterations"],
                 "rmse": dictionary.provenance["rmse"],
-                "gain": {"decibels": gain.decibels, "atoms": gain.sparsity, "over": gain.other},
+                "gain": gain
+                and {"decibels": gain.decibels, "atoms": gain.sparsity, "over": gain.other},
                 "seconds": round(seconds, 3),
             }
         )
         if self.console.options.quiet:
             return
-        better = "better" if gain.decibels >= 0 else "worse"
+        codes = f"codes their patches to {dictionary.provenance['rmse']:.2f} levels"
+        if gain:
+            better = "better" if gain.decibels >= 0 else "worse"
+            codes = (
+                f"codes their patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
+                f"{gain.sparsity} atoms each"
+            )
         self.console.say(
-            f"{self.output}: {dictionary.n_atoms} atoms of {_pictures(drawn.pictures)}; codes "
-            f"their patches {abs(gain.decibels):.2f} dB {better} than {gain.other}, "
-            f"{gain.sparsity} atoms each ({seconds:.1f} s)"
+            f"{self.output}: {dictionary.n_atoms} atoms of {_pictures(drawn.pictures)}; {codes} "
+            f"({seconds:.1f} s)"
         )
 
 
@@ -390,7 +400,8 @@ def _pictures(count):
 def _check_same(output, stored, about):
     """Refuse to go on with other settings or pictures than those of the turns before."""
     for name, option in SETTINGS.items():
-        if stored.get(name) != about[name]:
+        # files of before have none that is not negative
+        if stored.get(name, False if name == "nonnegative" else None) != about[name]:
             was = stored.get(name)
             raise ValueError(
                 f"{output} was not made by `restore train`"

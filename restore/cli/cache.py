@@ -47,3 +47,6 @@ def _warm():
         restore.learn_dictionary(
             patches, (4, 4, 1), 32, 2, 0.1, rules=restore.Rules("online", coder), iterations=1
         )
+    restore.learn_dictionary(
+        patches, (4, 4, 1), 32, 2, rules=restore.Rules(nonnegative=True), iterations=1
+    )

@@ -1,6 +1,7 @@
 """The command ``restore compress``."""
 
 import functools
+import math
 import re
 
 import click
@@ -56,6 +57,7 @@ class Atoms(NameOrFile):
     help="At most so many bits per pixel of the whole file.",
 )
 @click.option("--size", type=Bytes(), metavar="BYTES", help="At most this size: 20000, 200k, 1.5M.")
+@click.option("--lossless", is_flag=True, help="Every sample comes back as it was.")
 @click.option(
     "--model",
     type=NameOrFile("photos"),
@@ -83,14 +85,21 @@ def compress(inputs, options, embed, model, dictionary, tune, **targets):
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
     their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF, XMP and
-    resolution are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp and
-    --size says how far.
+    resolution are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp, --size
+    and --lossless says how far. Drawings, screens and text that take fewer bytes without loss are
+    coded so by themselves.
     """
-    targets = {name: value for name, value in targets.items() if value is not None}
+    targets = {name: value for name, value in targets.items() if value}
     if len(targets) > 1:
         raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
     if model and dictionary:
         raise click.UsageError("choose one of --model and --dictionary")
+    if "lossless" in targets and (model or dictionary or tune or embed):
+        raise click.UsageError(
+            "--lossless needs no codec: leave out --model, --dictionary, --tune and --embed"
+        )
+    if targets.pop("lossless", False):
+        targets["quality"] = "lossless"
     if tune == "eye" and dictionary:
         raise click.UsageError("--tune eye is for blocks: leave out --dictionary")
     process = functools.partial(
@@ -110,14 +119,23 @@ def compress_picture(picture, *, pool, model, dictionary, embed, tune, **target)
     height, width = picture.samples.shape[:2]
     exif = with_resolution(metadata.exif, metadata.resolution)
     depth = "8" if picture.depth == "8" else "16"
+    codec = "photos"
+    if dictionary:
+        codec = Dictionary.load(dictionary)
+    elif model:
+        codec = Codec.load(model)
     result = compress_samples(
         picture.samples,
         tune=tune,
-        codec=Dictionary.load(dictionary) if dictionary else Codec.load(model or "photos"),
+        codec=codec,
         embed=embed,
         extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp, depth),
         pool=pool,
         **target,
     )
-    facts = {"bpp": 8 * len(result.data) / (height * width), "psnr": result.psnr}
+    facts = {
+        "bpp": 8 * len(result.data) / (height * width),
+        "psnr": result.psnr,
+        "lossless": math.isinf(result.psnr),
+    }
     return batch.Result(result.data, facts)

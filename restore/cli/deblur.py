@@ -16,6 +16,8 @@ from restore.cli.options import (
     strength,
     white_level,
 )
+from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.imaging.bands import Pool
 
 
 class Motion(click.ParamType):
@@ -71,6 +73,7 @@ class Motion(click.ParamType):
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture as it becomes sharp, a packaged dictionary, or a file."
 )
+@uncertainty
 @batch_options(suffix="-deblurred")
 def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
     """Take a known blur away.
@@ -84,6 +87,7 @@ def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
         raise click.UsageError(
             "say what the blur is, by one of --kernel, --gaussian, --motion and --defocus"
         )
+    check_default(settings["uncertainty"], dictionary=settings["dictionary"])
     blur = ("auto",)
     for name, value in (("gaussian", gaussian), ("motion", motion), ("defocus", defocus)):
         if value is not None:
@@ -91,10 +95,14 @@ def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
     from_file = kernel is not None and kernel != "auto"
     process = functools.partial(deblur_picture, blur=None if from_file else blur, **settings)
     companions = {"kernel": kernel} if from_file else None
-    return batch.run(process, inputs, options, companions=companions)
+    return batch.run(
+        process, inputs, options, companions=companions, extras=extras(settings["uncertainty"])
+    )
 
 
-def deblur_picture(picture, *, pool, blur, sigma, white, strength, dictionary, kernel=None):
+def deblur_picture(
+    picture, *, pool, blur, sigma, white, strength, dictionary, uncertainty=None, kernel=None
+):
     """`picture` without its blur, and what was known and found."""
     import numpy as np
 
@@ -123,7 +131,21 @@ def deblur_picture(picture, *, pool, blur, sigma, white, strength, dictionary, k
         facts["residuals"] = [round(levels * turn.residual, 2) for turn in turns]
     if levels == 1:
         facts["unit"] = "of the samples"
-    return batch.Result(picture.replace(samples=samples), facts)
+    maps = {}
+    if uncertainty:
+        error = _expected_error(picture.samples, shape, noise, strength, samples, pool)
+        maps = map_of(uncertainty, picture, error)
+    return batch.Result(picture.replace(samples=samples), facts, maps)
+
+
+def _expected_error(blurred, kernel, sigma, strength, sharp, pool):
+    """The error that the result may have, seen beside that by a packaged dictionary."""
+    from restore.imaging.uncertainty import estimate_error
+    from restore.tasks.deconvolution import deblur
+
+    pool, name = Pool(pool.threads), "grey" if blurred.shape[2] == 1 else "colour"
+    other = deblur(blurred, kernel, sigma, strength=strength, dictionary=name, pool=pool)
+    return estimate_error("deblur", sharp, other, sigma=sigma, observed=blurred, pool=pool)
 
 
 def _found(picture, noise):

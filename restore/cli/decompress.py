@@ -52,20 +52,21 @@ def _names_no_format(options):
 
 
 def decompress_bytes(data, *, pool, dictionary, model, max_pixels, strip):
-    """The picture in the bytes of a file."""
-    from restore.files.metadata import resolution_of
-    from restore.files.picture import Metadata, Picture
+    """The picture in the bytes of a file, upright."""
+    import numpy as np
+
+    from restore.files.decoded import picture_of
+    from restore.files.metadata import resolution_of, stripped
     from restore.sparse.dictionary import Dictionary
     from restore.tasks.compression import Codec
     from restore.tasks.compression import decompress as decompress_data
 
     codec = Codec.load(model) if model else dictionary and Dictionary.load(dictionary)
     found = decompress_data(data, codec=codec, max_pixels=max_pixels, pool=pool)
-    metadata = Metadata(
-        icc=None if strip == "all" else found.icc,
-        exif=None if strip else found.exif,
-        xmp=None if strip else found.xmp,
-        resolution=None if strip else resolution_of(found.exif),
-    )
-    samples = found.samples if found.samples.ndim == 3 else found.samples[..., None]
-    return Picture(samples, found.alpha, found.depth, metadata)
+    samples = np.dstack([part for part in (found.samples, found.alpha) if part is not None])
+    fields = {"icc": found.icc, "exif": found.exif, "xmp": found.xmp}
+    fields["resolution"] = resolution_of(found.exif)
+    picture = picture_of(samples, fields, depth=found.depth, alpha=found.alpha is not None)
+    if strip:
+        picture = picture.replace(metadata=stripped(picture.metadata, strip == "all"))
+    return picture

@@ -16,6 +16,8 @@ from restore.cli.options import (
     model,
     quality,
 )
+from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.imaging.bands import Pool
 
 ADVICE = (
     "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
@@ -114,6 +116,7 @@ class Numbers(click.ParamType):
     is_flag=True,
     help="Take the mosaic from a picture in full colour, to see what is lost.",
 )
+@uncertainty
 @batch_options(suffix="-demosaiced")
 def demosaic(inputs, options, pattern, offset, black, white, gains, simulate, **settings):
     """Full colour from a mosaic.
@@ -126,9 +129,16 @@ def demosaic(inputs, options, pattern, offset, black, white, gains, simulate, **
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
+    check_default(
+        settings["uncertainty"],
+        quality=settings["quality"] == "fast",
+        dictionary=settings["dictionary"],
+    )
     stored = Stored(pattern, offset, black, white, gains, simulate)
     process = functools.partial(demosaic_picture, stored=stored, **settings)
-    return batch.run(process, inputs, options, raw=True, coloured=True)
+    return batch.run(
+        process, inputs, options, raw=True, coloured=True, extras=extras(settings["uncertainty"])
+    )
 
 
 #: About how much of the time each stage of a quality takes; the last is left out under noise.
@@ -177,7 +187,7 @@ class Stored(NamedTuple):
     """Whether the file is in full colour, and the mosaic to be taken from it."""
 
 
-def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary):
+def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary, uncertainty=None):
     """`picture` in full colour."""
     from restore.tasks.demosaicing import Model, demosaic
     from restore.tasks.demosaicing.development import stabilised
@@ -192,6 +202,8 @@ def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary
     if picture.metadata.camera:
         if stored.simulate:
             raise ValueError("--simulate takes the mosaic from a picture in colour; this is raw")
+        if uncertainty:
+            raise ValueError("--uncertainty is for mosaics that are pictures, not for camera raw")
         picture = _with_levels(picture, stored)
         return _developed(picture, sigma, settings, pool)
     metadata = picture.metadata
@@ -209,13 +221,32 @@ def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary
     else:
         gain, level = 0.0, sigma / levels_in_unit(picture.replace(samples=samples), sigma)
 
-    def run(mosaic, sigma):
-        return demosaic(mosaic, pattern, sigma=sigma, pool=pool, **settings)
+    def run(mosaic, sigma, **settings):
+        return demosaic(mosaic, pattern, sigma=sigma, **settings)
 
-    colour = stabilised(samples, gain, level, run)
+    colour = stabilised(samples, gain, level, functools.partial(run, pool=pool, **settings))
+    maps = {}
+    if uncertainty:
+        quick = {**settings, "quality": "fast", "pool": Pool(pool.threads)}
+        other = stabilised(samples, gain, level, functools.partial(run, **quick))
+        error = _expected_error(samples, colour, other, (gain, level), pattern)
+        maps = map_of(uncertainty, picture, error)
     grey_profile = metadata.icc is not None and metadata.icc[16:20] == b"GRAY"
     metadata = metadata.replace(pattern=None, icc=None if grey_profile else metadata.icc)
-    return batch.Result(picture.replace(samples=colour, metadata=metadata), facts)
+    return batch.Result(picture.replace(samples=colour, metadata=metadata), facts, maps)
+
+
+def _expected_error(mosaic, colour, other, noise, pattern):
+    """The error that the result may have, seen beside that of the fast quality."""
+    import numpy as np
+
+    from restore.imaging.uncertainty import estimate_error
+    from restore.sparse.operators import Mosaic
+
+    gain, level = noise
+    sigma = np.sqrt(gain * np.clip(colour, 0, 1) + level**2)
+    known = Mosaic(pattern).known(mosaic.shape[:2])
+    return estimate_error("demosaic", colour, other, sigma=sigma, known=known)
 
 
 def _levelled(picture, pattern, stored):

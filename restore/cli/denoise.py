@@ -21,6 +21,7 @@ from restore.cli.options import (
     strength,
     white_level,
 )
+from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
 from restore.imaging.bands import Pool
 
 
@@ -113,6 +114,7 @@ from restore.imaging.bands import Pool
     metavar="N",
     help="Of the draw of patches to learn on.",
 )
+@uncertainty
 @click.option("--estimate-only", is_flag=True, help="Print the noise level; restore nothing.")
 @click.option(
     "--picture",
@@ -137,7 +139,12 @@ def denoise(inputs, options, estimate_only, picture, **settings):
         return _print_noise(inputs, options, settings["white"], picture)
     _check(**settings)
     return batch.run(
-        functools.partial(denoise_picture, **settings), inputs, options, raw=True, whole=True
+        functools.partial(denoise_picture, **settings),
+        inputs,
+        options,
+        raw=True,
+        whole=True,
+        extras=extras(settings["uncertainty"]),
     )
 
 
@@ -155,13 +162,21 @@ def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings
         raise click.UsageError("--atoms and --patch-size go with --dictionary learn")
     if not classic and given & {"sparsity", "stride"}:
         raise click.UsageError("--sparsity and --stride go with --dictionary")
+    check_default(
+        settings["uncertainty"],
+        quality=quality == "fast",
+        dictionary=classic,
+        blend=settings["blend"],
+        keep_grain=settings["keep_grain"],
+    )
     if (classic or quality == "fast") and settings["chroma_strength"] != 1:
         raise click.UsageError("--chroma-strength goes without --dictionary and --quality fast")
 
 
 def denoise_picture(
-    picture, *, pool, quality, dictionary, strength, chroma_strength, whole=None, **settings
-):
+    picture, *, pool, quality, dictionary, strength, chroma_strength, uncertainty=None,
+    whole=None, **settings,
+):  # fmt: skip
     """`picture` without its noise, and how much it was: that of the `whole` it is a part of."""
     from restore.files.metadata import turned_back, upright
     from restore.tasks.denoising import denoise, put_back
@@ -169,7 +184,8 @@ def denoise_picture(
 
     if picture.metadata.camera:
         others = {"quality": quality, "dictionary": dictionary, "strength": strength, **settings}
-        return _denoised_raw(picture, {**others, "chroma_strength": chroma_strength}, pool)
+        others |= {"chroma_strength": chroma_strength, "uncertainty": uncertainty}
+        return _denoised_raw(picture, others, pool)
     blend, grain = settings.pop("blend"), settings.pop("keep_grain")
     # the blocks of JPEG begin where the file has its corner
     coding = picture.metadata.coding
@@ -189,8 +205,28 @@ def denoise_picture(
         chroma_strength=chroma_strength, dictionary=dictionary,
         settings=Classic(**settings) if classic else None, pool=pool,
     )  # fmt: skip
+    maps = {}
+    if uncertainty:
+        error = _expected_error(picture.samples, samples, noise, coding, strength, pool)
+        maps = map_of(uncertainty, picture, upright(error, orientation))
     samples = upright(put_back(picture.samples, samples, blend, grain), orientation)
-    return batch.Result(picture.replace(samples=samples), facts)
+    return batch.Result(picture.replace(samples=samples), facts, maps)
+
+
+def _expected_error(noisy, restored, noise, coding, strength, pool):
+    """The error that the result may have, seen beside that of the fast quality."""
+    import numpy as np
+
+    from restore.imaging.uncertainty import estimate_error
+    from restore.tasks.denoising import denoise
+
+    pool = Pool(pool.threads)
+    other = denoise(noisy, quality="fast", noise=noise, coding=coding, strength=strength, pool=pool)
+    sigma = noise.sigma
+    if noise.photons:
+        gain, dark, pedestal = noise.photons
+        sigma = np.sqrt(gain * np.maximum(restored - pedestal, 0) + dark**2)
+    return estimate_error("denoise", restored, other, sigma=sigma, observed=noisy, pool=pool)
 
 
 def _denoised_raw(picture, others, pool):

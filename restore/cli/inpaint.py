@@ -16,6 +16,7 @@ from restore.cli.options import (
     sigma_as_well,
     white_level,
 )
+from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
 
 #: Masks that cover more of a picture are asked about.
 MOST = 0.9
@@ -74,6 +75,7 @@ class Mask(click.ParamType):
     "Instead of groups of patches, code each patch on its own with these atoms, by its known "
     "samples: learned on the picture, a packaged dictionary, or a file."
 )
+@uncertainty
 @batch_options(suffix="-inpainted")
 def inpaint(inputs, options, mask, detect, **settings):
     """Fill text, scratches, missing pixels and holes.
@@ -86,6 +88,11 @@ def inpaint(inputs, options, mask, detect, **settings):
         raise click.UsageError("say what to fill: --mask, --detect or both")
     if mask is None and settings["invert_mask"]:
         raise click.UsageError("--invert-mask needs a --mask")
+    check_default(
+        settings["uncertainty"],
+        quality=settings["quality"] == "fast",
+        dictionary=settings["dictionary"],
+    )
     a_file = mask is not None and mask not in ("alpha", "nan") and not mask.startswith("#")
     process = functools.partial(
         inpaint_picture, rule=None if a_file else mask, detect=detect, **settings
@@ -95,7 +102,7 @@ def inpaint(inputs, options, mask, detect, **settings):
         inputs,
         options,
         companions={"mask": mask} if a_file else None,
-        extras=("-mask.png",) if settings["write_mask"] else (),
+        extras=extras(settings["uncertainty"], *["-mask.png"] * settings["write_mask"]),
     )
 
 
@@ -106,7 +113,6 @@ def inpaint_picture(
     detect,
     invert_mask,
     grow,
-    write_mask,
     sigma,
     white,
     pool,
@@ -121,6 +127,7 @@ def inpaint_picture(
     from restore.files.picture import Picture, PictureWarning
     from restore.tasks.inpainting import find_defects, grow_mask, inpaint
 
+    write_mask, uncertainty = (settings.pop(name) for name in ("write_mask", "uncertainty"))
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
     if mask is not None or rule is not None:
         fill = _found(rule, picture) if mask is None else _shape(mask, picture)
@@ -152,10 +159,24 @@ def inpaint_picture(
         warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
     sigma = sigma / levels_in_unit(picture, sigma, white)
     samples = inpaint(picture.samples, fill, sigma=sigma, pool=pool, **settings)
+    more = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
+    if uncertainty:
+        error = _expected_error(picture.samples, fill, samples, sigma, pool)
+        more |= map_of(uncertainty, picture, error)
     if rule == "alpha":
         picture = picture.replace(alpha=None)
-    extras = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
-    return batch.Result(picture.replace(samples=samples), facts, extras)
+    return batch.Result(picture.replace(samples=samples), facts, more)
+
+
+def _expected_error(observed, fill, restored, sigma, pool):
+    """The error that the result may have, seen beside that of the fast quality."""
+    from restore.imaging.bands import Pool
+    from restore.imaging.uncertainty import estimate_error
+    from restore.tasks.inpainting import inpaint
+
+    pool = Pool(pool.threads)
+    other = inpaint(observed, fill, sigma=sigma, quality="fast", pool=pool)
+    return estimate_error("inpaint", restored, other, sigma=sigma, known=~fill, pool=pool)
 
 
 def _found(rule, picture):

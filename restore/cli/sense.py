@@ -6,6 +6,8 @@ import click
 
 from restore import batch
 from restore.cli.options import PATH, File, Levels, PictureCommand, batch_options, dictionary
+from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.imaging.bands import Pool
 
 
 class Simulation(click.ParamType):
@@ -62,6 +64,7 @@ class Simulation(click.ParamType):
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
     "picture as it emerges, a packaged dictionary, or a file."
 )
+@uncertainty
 @batch_options(suffix="-sensed")
 def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **settings):
     """Pictures from few measurements.
@@ -78,9 +81,11 @@ def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **setti
         raise click.UsageError("--mask is for frequencies, --operator for projections: give one")
     if operator and write_phase:
         raise click.UsageError("--write-phase is for frequencies: projections are real")
+    check_default(settings["uncertainty"], dictionary=settings["dictionary"])
+    place = settings["uncertainty"]
     if simulate:
         process = functools.partial(sense_picture, simulate=simulate, sigma=sigma, **settings)
-        return batch.run(process, inputs, options)
+        return batch.run(process, inputs, options, extras=extras(place))
     process = functools.partial(
         sense_bytes, matrix=operator, sigma=sigma, write_phase=write_phase, **settings
     )
@@ -90,23 +95,23 @@ def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **setti
         options,
         reads=(".npy", ".npz"),
         companions={"mask": mask} if mask else None,
-        extras=("-phase.png",) if write_phase else (),
+        extras=extras(place, *["-phase.png"] * write_phase),
     )
 
 
-def sense_picture(picture, *, pool, simulate, sigma, dictionary):
+def sense_picture(picture, *, pool, simulate, sigma, dictionary, uncertainty=None):
     """`picture` as a share of its measurements shows it."""
     import numpy as np
 
     from restore.imaging import bands
     from restore.imaging.arrays import check_finite
-    from restore.tasks.sensing import sense, simulated
+    from restore.tasks.sensing import simulated
 
     kind, share = simulate
     samples = picture.samples
     check_finite(samples)
     operator = simulated(kind, share, samples.shape[:2])
-    planes, turns = [], []
+    planes, others, turns = [], [], []
     for number, plane in enumerate(np.moveaxis(samples, 2, 0)):
         measured = operator.forward(np.ascontiguousarray(plane))
         noise = np.random.default_rng(number).standard_normal((2, *measured.shape))
@@ -116,31 +121,56 @@ def sense_picture(picture, *, pool, simulate, sigma, dictionary):
             noise = noise[0]
         measured = (measured + sigma / 255 * noise).astype(measured.dtype)
         part = bands.part(pool, number, samples.shape[2])
-        planes.append(
-            sense(
-                measured,
-                operator,
-                sigma / 255,
-                dictionary=dictionary,
-                each_turn=turns.append,
-                pool=part,
-            )  # fmt: skip
+        plane, other = _sensed(
+            measured, operator, sigma / 255, dictionary, turns.append, uncertainty, part
         )
+        planes.append(plane)
+        others.append(other)
     taken = operator.mask.mean() if kind != "blocks" else len(operator.matrix) / operator.side**2
+    image, maps = np.stack(planes, axis=2), {}
+    if uncertainty:
+        error = _expected_error(image, np.stack(others, axis=2), sigma, taken)
+        maps = map_of(uncertainty, picture, error)
     facts = {"measured": f"{100 * taken:.1f} %", "residual": round(255 * turns[-1].residual, 2)}
-    return batch.Result(picture.replace(samples=np.stack(planes, axis=2)), facts)
+    return batch.Result(picture.replace(samples=image), facts, maps)
 
 
-def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, mask=None):
+def _sensed(measured, operator, sigma, dictionary, each_turn, uncertainty, pool):
+    """A picture from its measurements, and where it is to be judged another, by a dictionary."""
+    from restore.tasks.sensing import sense
+
+    image = sense(measured, operator, sigma, dictionary=dictionary, each_turn=each_turn, pool=pool)
+    if not uncertainty:
+        return image, None
+    return image, sense(measured, operator, sigma, dictionary="grey", pool=Pool(pool.threads))
+
+
+def _expected_error(image, other, sigma, share):
+    """The error that a result may have, seen beside that by a packaged dictionary."""
+    from restore.imaging.uncertainty import estimate_error
+
+    return estimate_error("sense", image, other, sigma=sigma / 255, known=float(share))
+
+
+def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, uncertainty=None, mask=None):
     """The picture of a file of measurements."""
     import numpy as np
 
     from restore.files.picture import Picture
-    from restore.tasks.sensing import measurements, sense
+    from restore.tasks.sensing import measurements
 
     arrays = measurements.arrays_of(data)
     turns = []
-    run = functools.partial(sense, dictionary=dictionary, each_turn=turns.append, pool=pool)
+
+    def run(measured, operator):
+        return _sensed(measured, operator, sigma / 255, dictionary, turns.append, uncertainty, pool)
+
+    def judged(image, other, share):
+        if not uncertainty:
+            return {}
+        error = _expected_error(image, other, sigma, share)[..., None]
+        return map_of(uncertainty, Picture(image[..., None]), error)
+
     if matrix or "measurements" in arrays:
         if mask is not None or write_phase:
             raise ValueError("these are projections of blocks: leave out --mask and --write-phase")
@@ -148,22 +178,26 @@ def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, mask=None
         if matrix:
             with open(matrix, "rb") as file:
                 given = next(iter(measurements.arrays_of(file.read()).values()))
-        image = run(*measurements.blocks(arrays, given), sigma / 255)
-        return batch.Result(
-            Picture(image[..., None]), {"residual": round(255 * turns[-1].residual, 2)}
-        )
+        measured, operator = measurements.blocks(arrays, given)
+        image, other = run(measured, operator)
+        residual = {"residual": round(255 * turns[-1].residual, 2)}
+        maps = judged(image, other, len(operator.matrix) / operator.side**2)
+        return batch.Result(Picture(image[..., None]), residual, maps)
     known = None if mask is None else mask.samples.mean(axis=2) >= 0.5
     measured, operator, scale, centred = measurements.fourier(arrays, known)
-    image = run(measured, operator, sigma / 255)
+    image, other = run(measured, operator)
     if centred:
         image = np.fft.fftshift(image)
+        other = None if other is None else np.fft.fftshift(other)
     facts = {
         "measured": f"{100 * operator.mask.mean():.1f} %",
         "white": scale,
         "residual": round(255 * turns[-1].residual, 2),
     }
-    extras = {}
+    more = {}
+    if uncertainty:
+        more = judged(np.abs(image), np.abs(other), operator.mask.mean())
     if write_phase:
         phase = np.angle(image) / (2 * np.pi) + 0.5
-        extras = {"-phase.png": Picture(np.float32(phase[..., None]), None, "16")}
-    return batch.Result(Picture(np.abs(image)[..., None], None, "16"), facts, extras)
+        more["-phase.png"] = Picture(np.float32(phase[..., None]), None, "16")
+    return batch.Result(Picture(np.abs(image)[..., None], None, "16"), facts, more)

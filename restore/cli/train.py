@@ -85,6 +85,12 @@ _MODELS = {
     help="How patches are coded; fista by an l1 penalty that follows from --sigma.",
 )
 @click.option(
+    "--nonnegative",
+    is_flag=True,
+    help="Neither atoms nor coefficients are below 0, and patches keep their means: atoms are "
+    "parts. With --method ksvd, on one machine.",
+)
+@click.option(
     "--iterations",
     type=click.IntRange(min=1),
     default=20,
@@ -210,8 +216,8 @@ def _check(context, output, overwrite, resume, model, settings):
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")
     of_models = set().union(*_MODELS.values())
-    only = {"atoms", "patch_size", "grey", "sparsity", "sigma", "method", "coder", "iterations",
-            "patches", "init", "picture"}  # fmt: skip
+    only = {"atoms", "patch_size", "grey", "sparsity", "sigma", "method", "coder", "nonnegative",
+            "iterations", "patches", "init", "picture"}  # fmt: skip
     unused = (only | of_models) - _MODELS[model] if model else {"scale", "degradation"}
     for parameter in context.command.params:
         given = context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
@@ -220,6 +226,11 @@ def _check(context, output, overwrite, resume, model, settings):
             raise click.UsageError(f"{parameter.opts[0]} means nothing for {what}: leave it out")
     if model and (settings["scheduler"] or settings["scheduler_file"]):
         raise click.UsageError(f"--model {model} is learned on one machine: leave out --scheduler")
+    if settings["nonnegative"]:
+        if settings["method"] != "ksvd":
+            raise click.UsageError("--nonnegative goes with --method ksvd")
+        if settings["scheduler"] or settings["scheduler_file"]:
+            raise click.UsageError("--nonnegative is for one machine: leave out --scheduler")
     if model == "super-resolution" and settings["scale"] is None:
         raise click.UsageError("--model super-resolution needs a --scale of 2, 3 or 4")
     if not output.endswith(".npz"):

@@ -142,16 +142,12 @@ def encode_avif(stored, picture):
     if bits == 12:
         stored = ((stored.astype(np.uint32) * 4095 + 32767) // 65535).astype(np.uint16)
     metadata = picture.metadata
-    primaries, transfer = (2, 2) if metadata.icc else meta.cicp_of(metadata) or (1, 13)
-    data = imagecodecs.avif_encode(
-        stored,
-        level=100,
-        speed=8,
-        bitspersample=bits,
-        primaries=primaries,
-        transfer=transfer,
-        numthreads=1,
-    )
+    data = imagecodecs.avif_encode(stored, level=100, speed=8, bitspersample=bits, numthreads=1)
+    if not metadata.icc:
+        # what the box says of the colours holds, whatever the stream in it says
+        start = data.index(b"colrnclx") + 8
+        told = b"".join(part.to_bytes(2, "big") for part in meta.cicp_of(metadata) or (1, 13))
+        data = data[:start] + told + data[start + 4 :]
     exif = meta.with_resolution(metadata.exif, metadata.resolution)
     further = [(b"Exif", bytes(4) + exif)] if exif else []
     further += [(XMP_TYPE, metadata.xmp)] if metadata.xmp else []

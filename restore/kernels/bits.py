@@ -67,10 +67,11 @@ def _shift(coder):
 
 
 @kernel
-def code_even(coder, bit):
-    """Code a bit of probability one half."""
+def split(coder, bit, chance):
+    """Code a bit that is a one with `chance` in 65536."""
     state = coder.state
-    middle = state[0] + ((state[1] - state[0]) >> 1)
+    width = state[1] - state[0]
+    middle = state[0] + (width >> 16) * chance + ((width & 0xFFFF) * chance >> 16)
     if state[4]:
         bit = 1 if state[2] <= middle else 0
     if bit:
@@ -82,9 +83,28 @@ def code_even(coder, bit):
 
 
 @kernel
+def code_even(coder, bit):
+    """Code a bit of probability one half."""
+    return split(coder, bit, 1 << 15)
+
+
+@kernel
+def learn(models, at, bit, limit):
+    """Move a model towards a bit, by 1 / (n + 1.6) of the way after n others, at most `limit`."""
+    model = np.int64(models[at])
+    seen = model & 255
+    value = model >> 8
+    value += (((bit << 22) - value) * RATE[seen]) >> 16
+    value = min(max(value, 64), (1 << 22) - 64)
+    if seen < limit:
+        seen += 1
+    models[at] = value << 8 | seen
+
+
+@kernel
 def code_bit(coder, bit, count, choice):
     """Code a bit under the first `count` active contexts and weights `choice`; return it."""
-    state, models, active, stretched = coder.state, coder.models, coder.active, coder.stretched
+    models, active, stretched = coder.models, coder.active, coder.stretched
     weights = coder.weights[choice]
     total = np.int64(0)
     for i in range(count):
@@ -93,27 +113,11 @@ def code_bit(coder, bit, count, choice):
     total >>= 16
     total = min(max(total, -2047), 2047)
     chance = np.int64(SQUASH[total + 2047])
-    width = state[1] - state[0]
-    middle = state[0] + (width >> 16) * chance + ((width & 0xFFFF) * chance >> 16)
-    if state[4]:
-        bit = 1 if state[2] <= middle else 0
-    if bit:
-        state[1] = middle
-    else:
-        state[0] = middle + 1
-    _shift(coder)
+    bit = split(coder, bit, chance)
     error = ((bit << 16) - chance) * 6
-    limit = state[5]
     for i in range(count):
         weights[i] += (stretched[i] * error + 0x80000) >> 20
-        model = np.int64(models[active[i]])
-        seen = model & 255
-        value = model >> 8
-        value += (((bit << 22) - value) * RATE[seen]) >> 16
-        value = min(max(value, 64), (1 << 22) - 64)
-        if seen < limit:
-            seen += 1
-        models[active[i]] = value << 8 | seen
+        learn(models, active[i], bit, coder.state[5])
     return bit
 
 

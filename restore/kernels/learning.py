@@ -54,20 +54,24 @@ def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energi
 
 
 @kernel
-def descend(gram, cross, atoms):
+def descend(gram, cross, atoms, nonnegative):
     """One sweep of block coordinate descent over the atoms, in place.
 
         d_j <- d_j + (b_j - a_j D) / a_jj,   d_j <- d_j / |d_j|
 
     with a = sum of a^T a and b = sum of a^T x over all patches so far. Mairal, Bach, Ponce &
     Sapiro, "Online learning for matrix factorization and sparse coding", JMLR 11, 2010,
-    algorithm 2. An atom that no patch has used yet (a_jj = 0) stays.
+    algorithm 2. An atom that no patch has used yet (a_jj = 0) stays. Atoms that are to be
+    non-negative lose what is negative before they are brought to unit length, which is the best
+    atom for the others and the codes as they are: Aharon, Elad & Bruckstein, "K-SVD and its
+    non-negative variant for dictionary design", SPIE 5914, 2005, section 4.
 
     Parameters
     ----------
     gram : (n_atoms, n_atoms) float64
     cross : (n_atoms, patch_dim) float64
     atoms : (n_atoms, patch_dim) float64, updated
+    nonnegative : bool
     """
     n_atoms, patch_dim = atoms.shape
     change = np.empty(patch_dim)
@@ -84,6 +88,8 @@ def descend(gram, cross, atoms):
             length = 0.0
             for k in range(patch_dim):
                 change[k] = atoms[j, k] + slope[j - start, k] / gram[j, j]
+                if nonnegative and change[k] < 0:
+                    change[k] = 0.0
                 length += change[k] * change[k]
             if not length > 0:
                 continue

@@ -12,18 +12,19 @@ PRECISION = np.float32(1e-5)
 
 
 @kernel
-def shrink(patches, atoms_t, gram, penalty, step, iterations, codes):
+def shrink(patches, atoms_t, gram, penalty, step, iterations, nonnegative, codes):
     """Minimise |x - a D|^2 / 2 + penalty |a|_1 for every patch x.
 
         a <- soft(y - step (y G - x D^T), step penalty),   soft(u, l) = sign(u) max(|u| - l, 0)
 
     y goes on from a in the direction of the last change, y = a + momentum (a - the a before),
     with t <- (1 + sqrt(1 + 4 t^2)) / 2 and momentum = (t before - 1) / t. A patch whose gradient
-    opposes the change starts its momentum anew.
+    opposes the change starts its momentum anew. Non-negative codes are soft(u, l) = max(u - l, 0).
 
     Beck & Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
     problems", SIAM J. Imaging Sciences 2(1), 2009, section 4; the restart is O'Donoghue &
-    Candes, "Adaptive restart for accelerated gradient schemes", 2015, section 3.2.
+    Candes, "Adaptive restart for accelerated gradient schemes", 2015, section 3.2. Hoyer,
+    "Non-negative sparse coding", IEEE NNSP 2002, for codes without a sign.
 
     Parameters
     ----------
@@ -33,6 +34,7 @@ def shrink(patches, atoms_t, gram, penalty, step, iterations, codes):
     penalty : float32
     step : float32, at most 1 / largest eigenvalue of the gram
     iterations : int, at most
+    nonnegative : bool
     codes : (n_patches, n_atoms) float32, written
     """
     n_patches, patch_dim = patches.shape
@@ -67,7 +69,7 @@ def shrink(patches, atoms_t, gram, penalty, step, iterations, codes):
                 ages[p] = age
                 code, point = codes[start + p], points[p]
                 change, largest, against = _step(
-                    projections[p], products[p], step, threshold, momentum, code, point
+                    projections[p], products[p], step, threshold, momentum, nonnegative, code, point
                 )
                 if against > 0:
                     ages[p] = np.float32(1)
@@ -79,7 +81,7 @@ def shrink(patches, atoms_t, gram, penalty, step, iterations, codes):
 
 
 @kernel
-def _step(projection, product, step, threshold, momentum, code, point):
+def _step(projection, product, step, threshold, momentum, nonnegative, code, point):
     """One step for one patch; its largest change and coefficient, and (y - a) (a - a before)."""
     most = np.float32(0)
     largest = np.float32(0)
@@ -88,12 +90,13 @@ def _step(projection, product, step, threshold, momentum, code, point):
         u = point[j] - step * (product[j] - projection[j])
         size = abs(u) - threshold
         size = size if size > 0 else np.float32(0)
-        fresh = size if u > 0 else -size
+        fresh = size if u > 0 else np.float32(0) if nonnegative else -size
         change = fresh - code[j]
         against += (point[j] - fresh) * change
         code[j] = fresh
         point[j] = fresh + momentum * change
         moved = abs(change)
         most = moved if moved > most else most
-        largest = size if size > largest else largest
+        kept = abs(fresh)
+        largest = kept if kept > largest else largest
     return most, largest, against

@@ -90,7 +90,7 @@ def check(image, patch_shape):
         raise ValueError("it holds NaN or infinity")
 
 
-def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, pool=None):
+def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, centred=True, pool=None):
     """Draw patches, each of all those in the pictures with the same chance.
 
     Parameters
@@ -103,6 +103,8 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, pool=None)
     seed : int
     mixed : bool
         In random order, and not that of the pictures.
+    centred : bool
+        Without their means.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -128,7 +130,7 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, pool=None)
         used += 1
         for strip, places, left_out in _strips(image, patch_shape, (seed, number), pool):
             rows, chosen = reservoir.offer(len(places), left_out)
-            _fill(patches, rows, strip, patch_shape, places[chosen], pool)
+            _fill(patches, rows, strip, patch_shape, places[chosen], centred, pool)
     rows, held_out, sample = reservoir.order(mixed)
     taken = (_ordered(patches, part, pool) for part in (rows, held_out, sample))
     patches, held_out, sample = taken
@@ -197,22 +199,23 @@ def _cuts(image, patch_shape, count):
     return bands.slices(rows, max(1, count // columns))
 
 
-def _cut(strip, patch_shape, places):
-    """The centred patches at flat `places` of a strip."""
+def _cut(strip, patch_shape, places, centred=True):
+    """The patches at flat `places` of a strip."""
     columns = strip.shape[1] - patch_shape[1] + 1
     windows = np.lib.stride_tricks.sliding_window_view(strip, patch_shape)[:, :, 0]
     patches = windows[places // columns, places % columns].reshape(
         len(places), np.prod(patch_shape)
     )
-    patching.centre(patches, patch_shape[2])
+    if centred:
+        patching.centre(patches, patch_shape[2])
     return patches
 
 
-def _fill(patches, rows, strip, patch_shape, places, pool):
+def _fill(patches, rows, strip, patch_shape, places, centred, pool):
     """Write the patches at `places` of a strip to `rows` of `patches`."""
 
     def write(band):
-        patches[rows[band]] = _cut(strip, patch_shape, places[band])
+        patches[rows[band]] = _cut(strip, patch_shape, places[band], centred)
 
     bands.for_each(write, bands.slices(len(rows)), pool)
 

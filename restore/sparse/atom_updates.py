@@ -147,7 +147,7 @@ def pairwise(parts, add):
     return total
 
 
-def updated(dictionary, sums, method="ksvd", memory=None):
+def updated(dictionary, sums, method="ksvd", memory=None, nonnegative=False):
     """The dictionary after one update of its atoms.
 
     Parameters
@@ -158,6 +158,8 @@ def updated(dictionary, sums, method="ksvd", memory=None):
     method : {"ksvd", "mod", "online"}
     memory : list, optional
         What ``"online"`` knows of the patches before these, changed in place; empty at first.
+    nonnegative : bool
+        Atoms have no negative samples; for ``"ksvd"``, which then takes them one after the other.
 
     Returns
     -------
@@ -167,7 +169,9 @@ def updated(dictionary, sums, method="ksvd", memory=None):
     with bands.one_blas_thread:
         if method == "online":
             _remember(memory, sums.gram, sums.slope, atoms)
-            kernels.descend(*memory, atoms)
+            kernels.descend(*memory, atoms, False)
+        elif nonnegative:
+            kernels.descend(sums.gram, sums.slope + sums.gram @ atoms, atoms, True)
         else:
             update = {"ksvd": _ksvd, "mod": _mod}[method]
             atoms += update(sums.gram, sums.slope)
@@ -205,7 +209,7 @@ def _with_atoms(dictionary, atoms):
     return Dictionary(atoms * np.sign(largest), dictionary.patch_shape, dictionary.provenance)
 
 
-def replaced(dictionary, uses, worst):
+def replaced(dictionary, uses, worst, nonnegative=False):
     """Replace unused and duplicate atoms by the patches that are approximated worst.
 
     Parameters
@@ -215,6 +219,8 @@ def replaced(dictionary, uses, worst):
         Patches that use each atom.
     worst : (n, patch_dim) float32 ndarray
         As in `Sums`.
+    nonnegative : bool
+        Leave out what is negative of the patches.
 
     Returns
     -------
@@ -226,7 +232,7 @@ def replaced(dictionary, uses, worst):
     with bands.one_blas_thread:
         overlaps = np.abs(np.tril(atoms @ atoms.T, -1))
     bad = np.flatnonzero((uses == 0) | (overlaps.max(axis=1) > DUPLICATE))
-    bad = bad[: len(worst)]
+    bad, worst = bad[: len(worst)], np.maximum(worst, 0) if nonnegative else worst
     for j, patch in zip(bad, worst):
         length = np.linalg.norm(patch)
         if length > 0:

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
+from restore.kernels import nonnegative as of_parts
 from restore.kernels import pursuit as kernels
 from restore.kernels import shrinkage
 from restore.sparse.dictionary import Dictionary
@@ -47,6 +48,7 @@ def code(
     tolerance: ArrayLike = 0.0,
     *,
     rule: Literal["ormp", "omp"] = "ormp",
+    nonnegative: bool = False,
     pool: Pool | None = None,
 ) -> Codes:
     """Approximate each patch by few atoms (orthogonal matching pursuit).
@@ -65,6 +67,8 @@ def code(
         Residual energy (sum of squares) at which to stop.
     rule : {"ormp", "omp"}
         How the next atom is chosen: by the residual it leaves, or by its correlation.
+    nonnegative : bool
+        Take no atom away: coefficients are above 0, and atoms are chosen by their correlation.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -84,7 +88,9 @@ def code(
 
     References
     ----------
-    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08.
+    Rubinstein, Zibulevsky & Elad, Technion CS-2008-08; Bruckstein, Elad & Zibulevsky, "On the
+    uniqueness of nonnegative sparse solutions to underdetermined systems of equations", IEEE TIT
+    54(11), 2008, :doi:`10.1109/TIT.2008.929920`.
 
     Examples
     --------
@@ -94,6 +100,8 @@ def code(
     >>> codes = code([[0, 3, 0, -2]], dictionary, sparsity=2)
     >>> codes.indices, codes.coefficients
     (array([[1, 3]], dtype=int32), array([[ 3., -2.]], dtype=float32))
+    >>> code([[0, 3, 0, -2]], dictionary, sparsity=1, nonnegative=True).coefficients
+    array([[3.]], dtype=float32)
     """
     signals = _checked(patches, dictionary)
     if rule not in ("ormp", "omp"):
@@ -110,10 +118,12 @@ def code(
     )
 
     def code_band(band: slice) -> None:
-        finite = kernels.pursue(
-            signals[band], dictionary.atoms_t, dictionary.gram, tolerances[band],
-            rule == "ormp", *(array[band] for array in codes),
-        )  # fmt: skip
+        given = signals[band], dictionary.atoms_t, dictionary.gram, tolerances[band]
+        written = [array[band] for array in codes]
+        if nonnegative:
+            finite = of_parts.pursue_nonnegative(*given, *written)
+        else:
+            finite = kernels.pursue(*given, rule == "ormp", *written)
         if not (finite or np.isfinite(signals[band]).all()):
             raise ValueError("patches hold NaN or infinity")
 
@@ -128,6 +138,7 @@ def code_l1(
     penalty: float,
     *,
     iterations: int = 2000,
+    nonnegative: bool = False,
     pool: Pool | None = None,
 ) -> Codes:
     """Approximate each patch x by a D of small ``|x - a D|^2 / 2 + penalty |a|_1``.
@@ -143,6 +154,8 @@ def code_l1(
         In the unit of the patches.
     iterations : int
         At most.
+    nonnegative : bool
+        Coefficients are above 0.
     pool
         As in `code`.
 
@@ -158,7 +171,8 @@ def code_l1(
 
     References
     ----------
-    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009, :doi:`10.1137/080716542`.
+    Beck & Teboulle, SIAM J. Imaging Sciences 2(1), 2009, :doi:`10.1137/080716542`; Hoyer,
+    "Non-negative sparse coding", IEEE NNSP 2002, :doi:`10.1109/NNSP.2002.1030067`.
 
     Examples
     --------
@@ -180,7 +194,7 @@ def code_l1(
         full = np.empty((len(signals[band]), dictionary.n_atoms), np.float32)
         shrinkage.shrink(
             signals[band], dictionary.atoms_t, dictionary.gram, np.float32(penalty),
-            np.float32(step), iterations, full,
+            np.float32(step), iterations, nonnegative, full,
         )  # fmt: skip
         return _sparse(full)
 

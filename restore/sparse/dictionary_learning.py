@@ -29,16 +29,26 @@ class Rules(NamedTuple):
     coder : {"ormp", "omp", "fista"}
         How patches are coded; the last with the l1 penalty that the tolerance stands for, see
         `l1_penalty`.
+    nonnegative : bool
+        Neither atoms nor coefficients are below 0: atoms are parts that patches, which are not
+        centred then, are put together from. For the method ``"ksvd"``.
+
+    References
+    ----------
+    Hoyer, "Non-negative sparse coding", IEEE NNSP 2002, :doi:`10.1109/NNSP.2002.1030067`;
+    Aharon, Elad & Bruckstein, "K-SVD and its non-negative variant for dictionary design", SPIE
+    5914, 2005, :doi:`10.1117/12.613878`.
 
     Examples
     --------
     >>> from restore import Rules
     >>> Rules(method="mod")
-    Rules(method='mod', coder='ormp')
+    Rules(method='mod', coder='ormp', nonnegative=False)
     """
 
     method: str = "ksvd"
     coder: str = "ormp"
+    nonnegative: bool = False
 
 
 BY_KSVD = Rules()
@@ -259,7 +269,11 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
         raise ValueError("give a sparsity (most atoms a patch) or a tolerance (residual energy)")
     if rules.method not in atom_updates.METHODS:
         raise ValueError(f"expected method {', '.join(atom_updates.METHODS)}, got {rules.method!r}")
-    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, coder=rules.coder)
+    if rules.nonnegative:
+        if rules.method != "ksvd":
+            raise ValueError(f"non-negative atoms are updated by ksvd, not {rules.method}")
+        dictionary = without_negative(dictionary)
+    code = functools.partial(_code, sparsity=sparsity, tolerance=tolerance, rules=rules)
     step, stage = (
         (BATCH_BAND, None) if rules.method == "online" else (atom_updates.BAND, "learning")
     )
@@ -270,10 +284,10 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
         uses += sums.uses
         energy += sums.energy
         count += sums.count
-        dictionary = atom_updates.updated(dictionary, sums, rules.method, memory)
+        dictionary = atom_updates.updated(dictionary, sums, rules.method, memory, rules.nonnegative)
     if count == 0:
         raise ValueError("there are no patches to learn from")
-    dictionary, replaced = atom_updates.replaced(dictionary, uses, sums.worst)
+    dictionary, replaced = atom_updates.replaced(dictionary, uses, sums.worst, rules.nonnegative)
     return Iteration(
         dictionary,
         float(np.sqrt(energy / count / dictionary.patch_dim)),
@@ -283,11 +297,27 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     )
 
 
-def _code(patches, dictionary, sparsity, tolerance, coder):
-    if coder == "fista":
+def without_negative(dictionary):
+    """The dictionary without the negative samples of its atoms, which have unit length again.
+
+    Raises
+    ------
+    ValueError
+        If an atom has no others.
+    """
+    atoms = np.maximum(dictionary.atoms, 0)
+    lengths = np.linalg.norm(atoms, axis=1, keepdims=True)
+    if not (lengths > 0).all():
+        raise ValueError("an atom has no sample above 0: start from others")
+    return Dictionary(atoms / lengths, dictionary.patch_shape, dictionary.provenance)
+
+
+def _code(patches, dictionary, sparsity, tolerance, rules):
+    settings = {"nonnegative": rules.nonnegative, "pool": Pool(1)}
+    if rules.coder == "fista":
         penalty = l1_penalty(tolerance, dictionary)
-        return coding.code_l1(patches, dictionary, penalty, pool=Pool(1))
-    return coding.code(patches, dictionary, sparsity, tolerance, rule=coder, pool=Pool(1))
+        return coding.code_l1(patches, dictionary, penalty, **settings)
+    return coding.code(patches, dictionary, sparsity, tolerance, rule=rules.coder, **settings)
 
 
 def l1_penalty(tolerance, dictionary):

@@ -78,7 +78,8 @@ def solve(
         First estimate; a picture of one brightness by default.
     levels : tuple of float
         Of the noise that the prior removes, in the first turn and the least in the last, which
-        otherwise is `sigma`.
+        otherwise is `sigma`; between the two perhaps that below which groups of patches are
+        looked at, by default their geometric mean.
     turns : int
         At most. There is no further one once the residual is less than the noise.
     each_turn : callable, optional
@@ -137,7 +138,7 @@ def solve(
     """
     measured = _checked(measured)
     operator = _Pictures(operator, measured, shape)
-    first, last = levels
+    first, *between, last = levels
     if not 0 <= sigma < np.inf or not 0 < last <= first or turns < 1:
         raise ValueError(
             f"sigma {sigma:g} is 0 or more, levels {first:g} and {last:g} fall and are above 0, "
@@ -146,7 +147,7 @@ def solve(
     pool = pool or Pool()
     noise = sigma or LEAST * _norm(operator)
     last = min(max(sigma, last), first)
-    middle = float(np.sqrt(first * last))
+    middle = between[0] if between else float(np.sqrt(first * last))
     parts = [priors.prior(prior, middle, pool) for _ in range(2 if operator.complex else 1)]
     estimate = operator.constant(measured) if start is None else operator.picture(start)
     for done, level in enumerate(np.geomspace(first, last, turns)):

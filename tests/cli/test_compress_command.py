@@ -1,11 +1,13 @@
 """``restore compress``, ``decompress`` and ``inspect``."""
 
+import importlib
 import json
 
 import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner
+from PIL import Image
 
 from restore.cli import cli
 from restore.files.picture import Metadata, Picture
@@ -70,6 +72,22 @@ def test_the_resolution_of_a_scan_survives(tmp_path, name):
     assert (round(factor * across), round(factor * down)) == (600, 300)
 
 
+@pytest.mark.parametrize("name", ["b.tif", "b.png"])
+@pytest.mark.parametrize("strip", [[], ["--strip"]])
+def test_a_picture_that_pillow_saved_turned_comes_back_upright(tmp_path, name, strip):
+    importlib.import_module("restore.pillow")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    pixels = np.arange(12 * 20, dtype=np.uint8).reshape(12, 20)
+    turned = np.dstack([pixels, pixels[::-1]])
+    Image.fromarray(turned).save(tmp_path / "a.ksvd", lossless=True, exif=exif)
+    code, _, words = restore("decompress", tmp_path / "a.ksvd", "-o", tmp_path / name, *strip)
+    assert code == 0, words
+    with Image.open(tmp_path / name) as opened:
+        assert opened.getexif().get(0x0112, 1) == 1
+        assert np.array_equal(np.asarray(opened), np.rot90(turned, -1))
+
+
 def test_the_resolution_that_programs_invent_costs_no_bytes(tmp_path):
     source = save(tmp_path / "a.png", scene(1), metadata=Metadata(resolution=(96, 96, "inch")))
     assert restore("compress", source)[0] == 0
@@ -99,6 +117,23 @@ def test_depth_alpha_and_metadata_survive(tmp_path, name):
     assert code == 0 and set(report["sections"]) == {"alpha"}
 
 
+def test_lossless_says_so_in_the_record(tmp_path):
+    source = save(tmp_path / "a.png", scene(3))
+    for options, lossless in ((["--lossless"], True), ([], False)):
+        code, out, words = restore("compress", source, "--json", "--overwrite", *options)
+        assert code == 0, words
+        report = json.loads(out)
+        assert report["lossless"] == lossless and (report["psnr"] is None) == lossless
+        found = json.loads(restore("inspect", "--json", tmp_path / "a.ksvd")[1])
+        assert (found["method"] == "lossless") == lossless
+        if lossless:
+            restore("decompress", tmp_path / "a.ksvd", "-o", tmp_path / "b.png")
+            again = read_picture(tmp_path / "b.png").samples
+            assert np.array_equal(again, read_picture(source).samples)
+    flat = save(tmp_path / "flat.png", np.kron(np.eye(9), np.ones((9, 9)))[..., None])
+    assert json.loads(restore("compress", flat, "--json")[1])["lossless"]
+
+
 @pytest.mark.parametrize("words, most", [("300", 300), ("0.3k", 300), ("300B", 300)])
 def test_size_is_kept(tmp_path, words, most):
     source = save(tmp_path / "a.png", scene(3))
@@ -113,6 +148,8 @@ def test_what_cannot_be_is_said_and_writes_nothing(tmp_path):
     for arguments, words in (
         (["--size", "ten"], "no number of bytes"),
         (["--bpp", "1", "--psnr", "30"], "choose one of"),
+        (["--bpp", "1", "--lossless"], "choose one of"),
+        (["--lossless", "--model", "photos"], "--lossless needs no codec"),
         (["--model", "nowhere.npz"], "no file nowhere.npz"),
         (["--dictionary", "nowhere.npz"], "no file nowhere.npz; the names are grey, colour"),
         (["--dictionary", "learn"], "takes more bytes than it saves"),

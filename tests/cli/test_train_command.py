@@ -50,6 +50,20 @@ def test_a_folder_becomes_a_dictionary(photos, tmp_path):
     assert os.listdir(out.parent) == ["mine.npz"]
 
 
+def test_parts_are_not_negative(photos, tmp_path):
+    out = tmp_path / "parts.npz"
+    result = call(photos, "-o", out, *FEW, "--nonnegative", "--iterations", 3, "--json")
+    assert result.return_value == 0, result.stderr
+    *turns, end = lines(result)
+    assert turns[2]["rmse"] < turns[0]["rmse"] and end["gain"] is None
+    assert "codes their patches to" in result.stderr
+    dictionary = Dictionary.load(out)
+    # patches keep their means, so that nothing is needed below 0
+    assert (dictionary.atoms >= 0).all() and dictionary.provenance["nonnegative"] is True
+    refused = call(photos, "-o", tmp_path / "no.npz", "--nonnegative", "--method", "mod")
+    assert "goes with --method ksvd" in str(refused.exception)
+
+
 @pytest.mark.parametrize("method", ["ksvd", "online"])
 def test_resume_gives_what_an_unbroken_run_gives(photos, tmp_path, method):
     whole, parts = tmp_path / "whole.npz", tmp_path / "parts.npz"

@@ -196,6 +196,23 @@ def test_regression_by_the_leaf_of_the_tree(estimates):
             assert regression.choose(features, nodes, i, j) == leaf
 
 
+def test_many_samples_are_gathered_and_chosen_as_one_by_one():
+    random = np.random.default_rng(1)
+    planes, means = random.random((2, 9, 11), np.float32), random.random((3, 9, 11), np.float32)
+    features = random.random((2, 9, 11), np.float32)
+    nodes = np.float32([(0, 0.5, 2), (1, 0.25, 4), (-1, 0, 0), (-1, 0, 1), (-1, 0, 2), (-1, 0, 3)])
+    rows, columns, radii = np.array([4, 3, 5, 4]), np.array([4, 7, 3, 6]), np.array([3, 1])
+    inputs, alone = np.zeros((4, 49 + 9 + 3), np.float32), np.zeros(49 + 9 + 3, np.float32)
+    regression.gather_many(planes, means, radii, rows, columns, inputs)
+    leaves = np.zeros(4, np.int64)
+    for s, (i, j) in enumerate(zip(rows, columns)):
+        regression.gather(planes, means, radii, i, j, alone)
+        assert np.array_equal(inputs[s], alone)
+        assert np.array_equal(alone[:49], planes[0, i - 3 : i + 4, j - 3 : j + 4].ravel())
+        regression.choose_many(features[:, i, j][None], nodes, (i + j) & 1, leaves[s : s + 1])
+        assert leaves[s] == regression.choose(features, nodes, i, j)
+
+
 def test_one_compiled_signature_per_kernel():
     from restore.tasks.demosaicing import demosaic
 

@@ -26,7 +26,7 @@ from restore.kernels import jit
 from restore.sparse import coding
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import Coder, correct, mean_and_kinds
-from restore.tasks.compression import Codec
+from restore.tasks.compression import Codec, Extras
 from restore.tasks.demosaicing import Model
 from restore.tasks.super_resolution import Cascade
 from tests.batch.test_fuzz import mutated
@@ -37,6 +37,7 @@ RNG = np.random.default_rng(3)
 PICTURE = np.kron(RNG.random((5, 6, 3)), np.ones((5, 4, 1)))  # 25 x 24, with flat parts and edges
 PICTURE = (PICTURE + 0.02 * RNG.standard_normal(PICTURE.shape)).clip(0, 1).astype(np.float32)
 GREY = PICTURE[..., 0].copy()
+FLAT = np.rint(4 * PICTURE) / 4
 
 
 @pytest.fixture(autouse=True)
@@ -199,13 +200,16 @@ def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
         restore.compress(PICTURE, quality=60, pool=Pool(1)).data,
         restore.compress(GREY, quality=90, codec=small_codec(), embed=True, pool=Pool(1)).data,
         restore.compress(GREY, quality=60, codec=Dictionary.load("grey"), pool=Pool(1)).data,
+        restore.compress(PICTURE, quality="lossless", extras=Extras(GREY), pool=Pool(1)).data,
+        restore.compress(FLAT, quality="lossless", extras=Extras(depth="16"), pool=Pool(1)).data,
     ]
     random = np.random.default_rng(4)
     decoded = 0
     for number in range(MUTATIONS):
-        data = mutated(seeds[number % 3][:-4], random)
+        seed = seeds[number % len(seeds)]
+        data = mutated(seed[:-4], random)
         if random.random() < 0.5:  # past the magic, the version and the flags
-            data = seeds[number % 3][:7] + data[7:]
+            data = seed[:7] + data[7:]
         data += zlib.crc32(data).to_bytes(4, "big")
         with contextlib.suppress(ValueError):
             found = restore.decompress(data, max_pixels=30_000, pool=Pool(1))

@@ -96,7 +96,7 @@ def test_the_online_descent_equals_the_literal_one():
     signals, atoms = rng.standard_normal((200, 20)), unit(rng.standard_normal((12, 20)))
     gram, cross = codes.T @ codes, codes.T @ signals
     expected = reference.learning.descended_atoms(gram, cross, atoms)
-    kernels.descend(gram, cross, atoms)
+    kernels.descend(gram, cross, atoms, False)
     assert np.allclose(atoms, expected, atol=1e-10)
 
 

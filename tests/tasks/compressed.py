@@ -27,7 +27,7 @@ def levels_of(found, depth=8):
 
 def psnr_of(picture, found, depth=8):
     error = np.mean((levels_of(found, depth) - picture.astype(float)) ** 2)
-    return 10 * np.log10((2**depth - 1) ** 2 / error)
+    return 10 * np.log10((2**depth - 1) ** 2 / error) if error else np.inf
 
 
 def coded(height, width, channels, step):

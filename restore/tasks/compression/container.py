@@ -17,6 +17,8 @@ bytes                 meaning
 4                     CRC-32, big-endian, of all bytes before
 ====================  =======================================================================
 
+Without loss there are no step, angles and codec, and alpha is in the payload.
+
 Nothing is allocated for what a file declares before its checksum has been found right, and its
 payload long enough for the pixels it declares.
 """
@@ -27,6 +29,7 @@ import zlib
 
 import numpy as np
 
+from restore.imaging.arrays import as_image
 from restore.kernels.blocks import SUPER
 from restore.sparse.dictionary import PACKAGED as DICTIONARIES
 from restore.sparse.dictionary import Dictionary
@@ -35,9 +38,9 @@ from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.coding import STEPS
 
 MAGIC = b"\x8bK\r\n"
-#: Learned bases chosen block by block; codes over a dictionary. What is packaged for each is
-#: numbered in files: names are added at the end and never removed.
-METHODS = ("bases", "atoms")
+#: Learned bases chosen block by block; codes over a dictionary; without loss. What is packaged
+#: for each is numbered in files: names are added at the end and never removed.
+METHODS = ("bases", "atoms", "lossless")
 NAMES = {"bases": CODECS, "atoms": DICTIONARIES}
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
 #: Bytes of a codec's SHA-256 in a file.
@@ -46,6 +49,10 @@ _DIGEST = 4
 _LONGEST, _MOST_BYTES = 1 << 24, 1 << 26
 #: Fewest bits of a superblock: four decisions, each of a probability of 65512 / 65536 at most.
 _FEWEST_BITS = 4 * 0.00052
+#: Fewest bits of a pixel without loss: one decision, of a chance of 65532 in 65536 at most.
+_FEWEST_BITS_EXACT = 0.000088
+#: Largest samples of each depth.
+TOPS = {"8": 255, "16": 65535}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,18 +73,22 @@ class Header:
         Of the colour rotation.
     codec : str or bytes
         The packaged name, or the first bytes of the SHA-256.
-    method : {"bases", "atoms"}
+    method : {"bases", "atoms", "lossless"}
+        Without loss there are no step, filter, angles and codec.
+    alpha : bool
+        Whether there is opacity.
     """
 
     width: int
     height: int
     channels: int
     depth: str
-    number: int
+    number: int = 0
     filter: int = 0
     angles: tuple = (0, 0, 0)
     codec: object = CODECS[0]
     method: str = METHODS[0]
+    alpha: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,13 +107,14 @@ class Sections:
 
 def pack(header, sections, payload):
     """The bytes of a file."""
+    exact = header.method == "lossless"
     other = not isinstance(header.codec, str)
     flags = sum(
         flag
         for flag, there in (
             (_COLOUR, header.channels == 3),
             (_SIXTEEN, header.depth == "16"),
-            (_ALPHA, sections.alpha is not None),
+            (_ALPHA, header.alpha),
             (_ICC, sections.icc is not None),
             (_EXIF, sections.exif is not None),
             (_XMP, sections.xmp is not None),
@@ -114,11 +126,12 @@ def pack(header, sections, payload):
     method = METHODS.index(header.method)
     parts = [MAGIC, bytes([2, flags, method] if method else [1, flags])]
     parts += [_varint(header.width), _varint(header.height)]
-    parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
-    if header.channels == 3:
-        parts.append(bytes(angle & 255 for angle in header.angles))
-    names = NAMES[header.method]
-    parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
+    if not exact:
+        parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
+        if header.channels == 3:
+            parts.append(bytes(angle & 255 for angle in header.angles))
+        names = NAMES[header.method]
+        parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
     alpha = None if sections.alpha is None else _steps_of(sections.alpha)
     for section in (alpha, sections.icc, sections.exif, sections.xmp):
         if section is not None:
@@ -150,8 +163,12 @@ def unpack(data, max_pixels=None):
             f"the picture has {header.width} x {header.height} pixels, more than "
             f"{max_pixels}: allow it with --max-pixels"
         )
-    superblocks = -(-header.width // SUPER) * -(-header.height // SUPER) * header.channels
-    if superblocks * _FEWEST_BITS > 8 * len(payload) + 64:
+    if header.method == "lossless":
+        fewest = header.width * header.height * _FEWEST_BITS_EXACT
+    else:
+        superblocks = -(-header.width // SUPER) * -(-header.height // SUPER) * header.channels
+        fewest = superblocks * _FEWEST_BITS
+    if fewest > 8 * len(payload) + 64:
         raise ValueError(
             f"the file declares {header.width} x {header.height} pixels, "
             "but is too short to hold them"
@@ -175,7 +192,7 @@ def inspect(data):
     Returns
     -------
     dict
-        Sizes in pixels and bytes, depth, step, codec.
+        Sizes in pixels and bytes, depth; step, filter and codec where there is loss.
 
     Raises
     ------
@@ -186,9 +203,12 @@ def inspect(data):
     """
     data = bytes_of(data)
     header, packed, payload = _read(data)
-    step = 2.0 ** ((header.number - 2048) / 128)
     sections = {name: len(part) for name, part in packed.items() if part is not None}
-    name = header.codec if isinstance(header.codec, str) else f"sha256:{header.codec.hex()}"
+    coding = {}
+    if header.method != "lossless":
+        name = header.codec if isinstance(header.codec, str) else f"sha256:{header.codec.hex()}"
+        step = 2.0 ** ((header.number - 2048) / 128)
+        coding = {"step": round(step, 4), "filter": header.filter, "codec": name}
     return {
         "format": "ksvd",
         "version": data[4],
@@ -197,10 +217,8 @@ def inspect(data):
         "height": header.height,
         "channels": header.channels,
         "depth": header.depth,
-        "alpha": packed["alpha"] is not None,
-        "step": round(step, 4),
-        "filter": header.filter,
-        "codec": name,
+        "alpha": header.alpha,
+        **coding,
         "bytes": len(data),
         "payload": len(payload),
         "overhead": len(data) - len(payload) - sum(sections.values()),
@@ -226,6 +244,15 @@ def bytes_of(data):
             f"expected the bytes of a compressed picture, not {type(data).__name__}: read the "
             "file first, in binary mode"
         ) from None
+
+
+def stored(alpha, depth):
+    """Opacity as unsigned integers of that depth."""
+    if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
+        return alpha
+    alpha = as_image(alpha)[..., 0]
+    kind = np.uint16 if depth == "16" else np.uint8
+    return np.rint(np.clip(alpha, 0, 1) * np.float32(TOPS[depth])).astype(kind)
 
 
 def codec_of(header, sections, codec=None):
@@ -280,7 +307,7 @@ def _read(data):
             f"the file has format version {data[4]}, or is damaged; this program reads "
             "versions 1 and 2"
         )
-    if len(data) < 16 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
+    if len(data) < 12 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ValueError("the file is damaged or cut off: its checksum is wrong")
     reader = _Reader(data[5:-4])
     flags = reader.take(1)[0]
@@ -290,27 +317,17 @@ def _read(data):
     width, height = reader.varint(), reader.varint()
     if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
         raise ValueError(f"the file declares impossible sides of {width} x {height} pixels")
-    settings = int.from_bytes(reader.take(2), "big")
     channels = 3 if flags & _COLOUR else 1
-    angles = (0, 0, 0)
-    if channels == 3:
-        angles = tuple((angle + 128) % 256 - 128 for angle in reader.take(3))
-    if flags & _OTHER:
-        codec = bytes(reader.take(_DIGEST))
-    else:
-        number = reader.take(1)[0]
-        names = NAMES[METHODS[method]]
-        if number >= len(names) or flags & _EMBEDDED:
-            raise ValueError("the file needs a codec that this version does not have")
-        codec = names[number]
+    exact = METHODS[method] == "lossless"
+    coding = {} if exact else _coding(reader, flags, METHODS[method], channels)
     packed = {
         name: reader.take(reader.varint()) if flags & flag else None
         for name, flag in (
-            ("alpha", _ALPHA),
+            ("alpha", 0 if exact else _ALPHA),
             ("icc", _ICC),
             ("exif", _EXIF),
             ("xmp", _XMP),
-            ("codec", _EMBEDDED),
+            ("codec", 0 if exact else _EMBEDDED),
         )
     }
     header = Header(
@@ -318,13 +335,32 @@ def _read(data):
         height,
         channels,
         "16" if flags & _SIXTEEN else "8",
-        settings % STEPS,
-        settings // STEPS,
-        angles,
-        codec,
-        METHODS[method],
+        method=METHODS[method],
+        alpha=bool(flags & _ALPHA),
+        **coding,
     )
     return header, packed, reader.rest()
+
+
+def _coding(reader, flags, method, channels):
+    """What a header says of the quantiser, the colour rotation and the codec."""
+    settings = int.from_bytes(reader.take(2), "big")
+    angles = (0, 0, 0)
+    if channels == 3:
+        angles = tuple((angle + 128) % 256 - 128 for angle in reader.take(3))
+    if flags & _OTHER:
+        codec = bytes(reader.take(_DIGEST))
+    else:
+        number, names = reader.take(1)[0], NAMES[method]
+        if number >= len(names) or flags & _EMBEDDED:
+            raise ValueError("the file needs a codec that this version does not have")
+        codec = names[number]
+    return {
+        "number": settings % STEPS,
+        "filter": settings // STEPS,
+        "angles": angles,
+        "codec": codec,
+    }
 
 
 def _metadata(packed):

@@ -10,7 +10,7 @@ import numpy as np
 from restore.imaging import bands
 from restore.imaging.arrays import as_image, check_finite, working
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.compression import atoms, coding, container, smoothing, tuning
+from restore.tasks.compression import atoms, coding, container, lossless, smoothing, tuning
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
 
@@ -18,8 +18,6 @@ from restore.tasks.compression.planes import colour_angles, from_planes, to_plan
 _FINEST = 2.0**-9
 #: Most trials for one target.
 _TRIALS = 12
-#: Largest levels of each depth.
-_TOPS = {"8": 255, "16": 65535}
 
 
 class Extras(NamedTuple):
@@ -49,7 +47,10 @@ class Extras(NamedTuple):
 
 
 class Compressed(NamedTuple):
-    """A compressed picture: its bytes, and the PSNR in dB that decompressing it will reach."""
+    """A compressed picture: its bytes, and the PSNR in dB that decompressing it will reach.
+
+    The PSNR is infinite where nothing is lost.
+    """
 
     data: bytes
     psnr: float
@@ -86,13 +87,14 @@ def compress(
     """Compress a picture.
 
     Exactly one of `quality`, `psnr`, `bpp` and `size` says how far; quality 75 is the default.
+    Over the packaged codec, a picture that takes fewer bytes without any loss is coded so.
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array
         Unsigned integers, or floats in [0, 1].
-    quality : float, optional
-        1 to 100.
+    quality : float or "lossless", optional
+        1 to 100; or every sample comes back as it was, at the depth of `extras`.
     psnr : float, optional
         The least peak signal-to-noise ratio in dB.
     bpp : float, optional
@@ -148,21 +150,28 @@ def compress(
         advice = f": divide these by {unit:g}, or by the level of white" if unit != 1 else ""
         raise ValueError(f"a picture to compress has samples between 0 and 1, and no NaN{advice}")
     extras = extras or Extras()
-    if extras.depth not in _TOPS:
+    if extras.depth not in container.TOPS:
         raise ValueError(f"depth is 8 or 16, not {extras.depth!r}")
     alpha = extras.alpha
     if alpha is not None and np.shape(alpha) != (height, width):
         raise ValueError(f"alpha of shape {np.shape(alpha)} for a picture of {(height, width)}")
+    packaged = isinstance(codec, str)
     codec = _checked(codec, channels)
     tune = _tuned(tune, codec, psnr)
     name = _name_of(codec)
     sections = container.Sections(
-        alpha=None if alpha is None else _stored(np.asarray(alpha), extras.depth),
+        alpha=None if alpha is None else container.stored(np.asarray(alpha), extras.depth),
         icc=extras.icc,
         exif=extras.exif,
         xmp=extras.xmp,
         codec=_file_of(codec) if embed and not name else None,
     )
+    exact = lossless.Exact(image, extras.depth, sections, pool)
+    if quality == "lossless":
+        return Compressed(exact.data, math.inf)
+    most = int(bpp * height * width / 8) if bpp is not None else size
+    if packaged and most is not None and exact.within(most):
+        return Compressed(exact.data, math.inf)
     trials = _Trials(image, extras.depth, codec, tune, name, sections, pool)
 
     def attempt(number):
@@ -175,11 +184,12 @@ def compress(
         number = _search(
             attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
         )
+        if number is None and packaged:
+            return Compressed(exact.data, math.inf)
         if number is None:
             best = max(reached for _, reached in trials.results.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
     elif bpp is not None or size is not None:
-        most = size if size is not None else int(bpp * height * width / 8)
         number = _search(
             attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
         )
@@ -194,7 +204,10 @@ def compress(
         ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
         step = 2.0 ** (7.35 - 0.0435 * quality + ends)
         number = coding.number_of(tuning.step_share(tune) * step)
-    return Compressed(*attempt(number))
+    result = Compressed(*attempt(number))
+    if packaged and most is None and exact.within(len(result.data)):
+        return Compressed(exact.data, math.inf)
+    return result
 
 
 def _checked(codec, channels):
@@ -256,7 +269,7 @@ class _Trials:
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
         self._planes = to_planes(image, self._angles)
         self._prices = tuning.prices(self._planes, tune)
-        self._top = np.float32(_TOPS[depth])
+        self._top = np.float32(container.TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
         self._sections, self._pool = sections, pool
@@ -279,6 +292,7 @@ class _Trials:
                 self._angles,
                 self._name or self._codec.digest,
                 _method(self._codec),
+                self._sections.alpha is not None,
             )
             data = container.pack(header, self._sections, payload)
             self.results[number] = data, self._psnr(strength, step)
@@ -310,6 +324,8 @@ def _check_targets(given):
     if len(given) > 1:
         raise ValueError(f"only one of {', '.join(given)} can be the target")
     for name, value in given.items():
+        if name == "quality" and value == "lossless":
+            continue
         if not isinstance(value, numbers.Real):
             raise TypeError(f"{name} is a number, not {value!r}")
         if name == "quality" and not 1 <= value <= 100:
@@ -398,6 +414,8 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
     ((96, 96, 3), dtype('float32'))
     """
     header, sections, payload = container.unpack(container.bytes_of(data), max_pixels)
+    if header.method == "lossless":
+        return _decompressed(*lossless.picture(header, payload, pool), header, sections)
     codec = container.codec_of(header, sections, codec)
     shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
     if header.method == "atoms":
@@ -406,10 +424,15 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
         planes = coding.decode(codec, payload, shape, header.number, pool)
     planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], pool)
     samples = from_planes(planes, header.angles, header.height, header.width)
-    top = np.float32(_TOPS[header.depth])
-    samples = np.rint(samples * top) / top
+    samples = np.rint(samples * np.float32(container.TOPS[header.depth]))
     check_finite(samples)
-    alpha = sections.alpha
+    return _decompressed(samples, sections.alpha, header, sections)
+
+
+def _decompressed(samples, alpha, header, sections):
+    """Whole samples and opacity as they are handed out."""
+    top = np.float32(container.TOPS[header.depth])
+    samples = samples / top
     return Decompressed(
         samples[..., 0] if header.channels == 1 else samples,
         None if alpha is None else (alpha / top).astype(np.float32),
@@ -418,12 +441,3 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
         sections.exif,
         sections.xmp,
     )
-
-
-def _stored(alpha, depth):
-    """Opacity as unsigned integers of that depth."""
-    if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
-        return alpha
-    alpha = as_image(alpha)[..., 0]
-    kind = np.uint16 if depth == "16" else np.uint8
-    return np.rint(np.clip(alpha, 0, 1) * np.float32(_TOPS[depth])).astype(kind)

@@ -5,8 +5,9 @@ import numpy as np
 from restore.sparse.operators import Blocks, Fourier
 from restore.sparse.solve import solve
 
-#: Level of noise that the prior removes in the first and, at least, in the last turn; and turns.
-LEVELS, TURNS = (100 / 255, 3 / 255), 80
+#: Level of noise that the prior removes in the first turn, below which it looks at groups, and, at
+#: least, in the last turn; the same for patches over one dictionary; and turns.
+LEVELS, CODED, TURNS = (100 / 255, 17 / 255, 1 / 255), (100 / 255, 3 / 255), 80
 
 #: Side of the blocks that are projected, and lines of low frequencies that random masks keep.
 SIDE, CENTRE = 33, 0.04
@@ -32,9 +33,9 @@ def sense(measured, operator, sigma=0.0, *, dictionary=None, each_turn=None, poo
     -------
     (height, width) float32 or complex64 ndarray
     """
-    prior = "groups" if dictionary is None else dictionary
+    prior, levels = ("groups", LEVELS) if dictionary is None else (dictionary, CODED)
     return solve(
-        measured, operator, prior, sigma, levels=LEVELS, turns=TURNS, each_turn=each_turn, pool=pool
+        measured, operator, prior, sigma, levels=levels, turns=TURNS, each_turn=each_turn, pool=pool
     )
 
 

@@ -1,0 +1,61 @@
+"""The option ``--uncertainty``: a map of the expected error beside the result."""
+
+import os
+
+import click
+
+#: The key of the map among the further files of a result.
+NAME = "uncertainty"
+
+_DEPTHS = {".png": "16", ".tif": "f32", ".tiff": "f32", ".pfm": "f32"}
+
+
+class Place(click.ParamType):
+    """A picture that holds 16 bits or floats, or a folder for such."""
+
+    name = "place"
+
+    def convert(self, value, param, ctx):
+        if value.endswith(("/", os.sep)) or os.path.isdir(value) or _depth(value):
+            return value
+        self.fail(
+            f"{value!r} is neither a .png, .tif or .pfm file nor a folder, whose name ends in /"
+        )
+
+
+uncertainty = click.option(
+    "--uncertainty",
+    type=Place(),
+    metavar="OUT.png|FOLDER/",
+    help="Write a map of the expected error as well: 257 of 65535 are one 8-bit level; .tif and "
+    ".pfm hold floats. In a folder it has the name of the picture.",
+)
+
+
+def check_default(place, **given):
+    """Refuse the map, as wrong usage, for results that it was not calibrated on."""
+    wrong = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
+    if place and wrong:
+        raise click.UsageError(
+            f"--uncertainty is calibrated for the default way: leave out {' and '.join(wrong)}"
+        )
+
+
+def extras(place, *others):
+    """The further files of a run, as `restore.batch.run` takes them; `others` are suffixes."""
+    return {**dict.fromkeys(others), **({NAME: place} if place else {})}
+
+
+def map_of(place, picture, error):
+    """The map as a further file of a result: in floats, or in parts of the range of `picture`."""
+    from restore.files.picture import Picture
+    from restore.imaging.arrays import working
+
+    depth = _depth(place) or "16"
+    if depth == "16":
+        error = error / working(picture.samples).unit
+    return {NAME: Picture(error, None, depth)}
+
+
+def _depth(place):
+    return _DEPTHS.get(os.path.splitext(place)[1].lower())

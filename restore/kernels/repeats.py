@@ -1,0 +1,255 @@
+"""Pixels without loss: first whether one repeats another, then its samples.
+
+Screens, drawings and text are made of few colours in shapes that come again. So for each pixel some
+candidates are asked for in turn: the pixels that followed the last time when the surroundings of
+twelve and of six pixels were the same, then the neighbours. The chance that a candidate is right is
+mixed from models of it under surroundings of several sizes (as prediction by partial matching;
+J. Cleary, I. Witten, IEEE Trans. Communications 32(4), 1984) and of which neighbours equal it.
+Where none is right, the samples follow: by `restore.kernels.predicting`, or by the number of a
+colour in a palette, bit by bit, under the same surroundings.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from restore.kernels.bits import bucket
+from restore.kernels.jit import kernel
+from restore.kernels.mixing import code_mixed
+from restore.kernels.predicting import NODES, PAD, PER_PLANE, code_sample, skip_sample
+from restore.kernels.predicting import SETS as PLANE_SETS
+
+#: Most planes, and what they take of models, weights and tables of chances.
+PLANES = 4
+MODELS = PLANES * PER_PLANE * NODES
+SETS = PLANES * PLANE_SETS
+KINDS = PLANES * NODES
+#: Orders of surroundings; candidates at most; neighbours compared with a candidate.
+ORDERS, CANDIDATES = 5, 6
+#: Contexts of a candidate beside the surroundings: which neighbours are equal, how it was found.
+_EQUAL, _FOUND = 1 << 12, CANDIDATES * 9 * 9 * 16
+#: Where the models of surroundings begin: hashed.
+HASHED = MODELS + _EQUAL + _FOUND
+#: Sets of weights and tables of chances in all.
+ALL_SETS = SETS + CANDIDATES * 81 + CANDIDATES * 64 + 256 + 1
+ALL_KINDS = KINDS + CANDIDATES * 16 + 256
+
+
+class Pixels(NamedTuple):
+    """The pixels of a picture on their way through the coder."""
+
+    #: (PAD + height, width + 2 PAD) int64: all samples of a pixel in one number
+    packed: np.ndarray
+    #: the same shape, int64: that number in 32 bits, scattered
+    marks: np.ndarray
+    #: (2, 2^n) int32, zero: where the surroundings of twelve and six pixels were last met
+    places: np.ndarray
+    #: (2, 2^n) uint8, zero: how often that was right, one after the other
+    trust: np.ndarray
+    #: (ORDERS,) int64: numbers of the surroundings at hand
+    orders: np.ndarray
+    #: (2, CANDIDATES) int64: candidates, and how each was found
+    candidates: np.ndarray
+    #: 1 where pixels are asked whether they repeat; colours of the palette, or 0
+    settings: np.ndarray  # (2,) int64
+
+
+@kernel
+def scattered(number, value):
+    """A number of 32 bits from two."""
+    mixed = ((number ^ value) * 0x2C1B3C6D + value) & 0xFFFFFFFF
+    return mixed ^ mixed >> 15
+
+
+@kernel
+def pack(planes, pixels, y, x):
+    """Keep a pixel as one number, and its mark."""
+    packed = np.int64(0)
+    for plane in range(planes.samples.shape[0]):
+        packed |= np.int64(planes.samples[plane, y, x]) << (16 * plane)
+    pixels.packed[y, x] = packed
+    pixels.marks[y, x] = scattered(packed & 0xFFFFFFFF, packed >> 32 & 0xFFFFFFFF)
+
+
+@kernel
+def surround(pixels, y, x):
+    """Numbers of the surroundings, of 2, 4, 6, 9 and 12 pixels."""
+    marks, orders = pixels.marks, pixels.orders
+    here, above, over = marks[y], marks[y - 1], marks[y - 2]
+    number = scattered(scattered(1, here[x - 1]), above[x])
+    orders[0] = number
+    number = scattered(scattered(number, above[x - 1]), above[x + 1])
+    orders[1] = number
+    number = scattered(scattered(number, here[x - 2]), over[x])
+    orders[2] = number
+    number = scattered(scattered(scattered(number, above[x + 2]), over[x + 1]), over[x - 1])
+    orders[3] = number
+    number = scattered(scattered(scattered(number, above[x - 2]), here[x - 3]), marks[y - 3, x])
+    orders[4] = number
+
+
+@kernel
+def find(pixels, y, x):
+    """Set the candidates; how many there are, how far those met before are trusted."""
+    packed, places, trust = pixels.packed, pixels.places, pixels.trust
+    candidates, ways = pixels.candidates
+    width = packed.shape[1]
+    count = 0
+    trusted = 0
+    for way in range(2):
+        slot = pixels.orders[4 - 2 * way] & (places.shape[1] - 1)
+        place = places[way, slot]
+        level = 0
+        if place:
+            value = packed[place // width, place % width]
+            level = 1 + min(bucket(np.int64(trust[way, slot]), 7), 7)
+            if count == 0 or candidates[0] != value:
+                candidates[count], ways[count] = value, way
+                count += 1
+        trusted = trusted * 9 + level
+    for way in range(4):
+        value = packed[y, x - 1] if way == 0 else packed[y - 1, x + (0, 1, -1)[way - 1]]
+        new = True
+        for i in range(count):
+            new &= candidates[i] != value
+        if new:
+            candidates[count], ways[count] = value, 2 + way
+            count += 1
+    return count, trusted
+
+
+@kernel
+def equals(packed, y, x, value):
+    """Which of twelve neighbours equal a value, a bit each."""
+    here, above, over = packed[y], packed[y - 1], packed[y - 2]
+    return (
+        (here[x - 1] == value) + 2 * (above[x] == value) + 4 * (above[x - 1] == value)
+        + 8 * (above[x + 1] == value) + 16 * (here[x - 2] == value) + 32 * (over[x] == value)
+        + 64 * (over[x + 1] == value) + 128 * (above[x + 2] == value)
+        + 256 * (over[x - 1] == value) + 512 * (above[x - 2] == value)
+        + 1024 * (here[x - 3] == value) + 2048 * (packed[y - 3, x] == value)
+    )  # fmt: skip
+
+
+@kernel
+def _remember(pixels, y, x):
+    """Note where the surroundings were met, and whether what followed before was right."""
+    packed, places, trust = pixels.packed, pixels.places, pixels.trust
+    width = packed.shape[1]
+    for way in range(2):
+        slot = pixels.orders[4 - 2 * way] & (places.shape[1] - 1)
+        place = places[way, slot]
+        if place and packed[place // width, place % width] == packed[y, x]:
+            trust[way, slot] = min(np.int64(trust[way, slot]) + 1, 255)
+        else:
+            trust[way, slot] = 0
+        places[way, slot] = y * width + x
+
+
+@kernel
+def _code_repeat(mixer, pixels, y, x):
+    """Code which candidate a pixel is, and copy it; whether it is any."""
+    packed, bases = pixels.packed, mixer.bases
+    candidates, ways = pixels.candidates
+    mask = mixer.models.size - HASHED - 1
+    wanted = packed[y, x]
+    count, trusted = find(pixels, y, x)
+    for rank in range(count):
+        value, way = candidates[rank], ways[rank]
+        equal = equals(packed, y, x, value)
+        mark = scattered(value & 0xFFFFFFFF, value >> 32 & 0xFFFFFFFF)
+        for i in range(ORDERS):
+            bases[i] = HASHED + (scattered(pixels.orders[i] ^ i, mark) & mask)
+        bases[ORDERS] = MODELS + equal
+        bases[ORDERS + 1] = MODELS + _EQUAL + (rank * 81 + trusted) * 16 + (equal & 15)
+        hit = code_mixed(
+            mixer,
+            1 if wanted == value else 0,
+            ORDERS + 2,
+            0,
+            SETS + way * 81 + trusted,
+            SETS + CANDIDATES * 81 + rank * 64 + (equal & 63),
+            KINDS + way * 16 + (equal & 15),
+        )
+        if hit:
+            packed[y, x] = value
+            return True
+    return False
+
+
+@kernel
+def _code_index(mixer, planes, pixels, y, x):
+    """Code the number of a colour bit by bit from the highest."""
+    bases = mixer.bases
+    mask = mixer.models.size - HASHED - 1
+    colours = pixels.settings[1]
+    index = np.int64(planes.samples[0, y, x])
+    node = np.int64(1)
+    first = ALL_SETS - 257
+    for j in range(bucket(colours - 1, 8) - 1, -1, -1):
+        for i in range(ORDERS):
+            bases[i] = HASHED + (scattered(pixels.orders[i] ^ 8, node) & mask)
+        bases[ORDERS] = HASHED + (scattered(3, node) & mask)
+        bases[ORDERS + 1] = HASHED + (scattered(pixels.marks[y, x - 1] ^ 16, node) & mask)
+        bases[ORDERS + 2] = HASHED + (scattered(pixels.marks[y - 1, x] ^ 32, node) & mask)
+        kind = ALL_KINDS - 256 + node
+        bit = code_mixed(mixer, index >> j & 1, ORDERS + 3, 0, first + node, ALL_SETS - 1, kind)
+        node = node << 1 | bit
+    index = min(node - (np.int64(1) << bucket(colours - 1, 8)), colours - 1)
+    planes.samples[0, y, x] = index
+
+
+@kernel
+def code_rows(mixer, planes, pixels, top, bottom):
+    """Write rows of pixels to `mixer.data`, or read them from it.
+
+    Parameters
+    ----------
+    mixer : Mixer
+    planes : Planes
+    pixels : Pixels
+    top, bottom : int
+        The first row and the one after the last, without the padding.
+
+    Returns
+    -------
+    bool
+        False where reading ran past the end.
+    """
+    samples, state = planes.samples, mixer.state
+    repeats, colours = pixels.settings
+    count, _, stride = samples.shape
+    for y in range(PAD + top, PAD + bottom):
+        if state[4] and state[3] > mixer.data.size + 8:
+            return False
+        for plane in range(count):
+            for x in range(PAD):
+                samples[plane, y, x] = samples[plane, y - 1, PAD]
+        for x in range(PAD):
+            pack(planes, pixels, y, x)
+        for x in range(PAD, stride - PAD):
+            found = False
+            if repeats:
+                surround(pixels, y, x)
+                if not state[4]:
+                    pack(planes, pixels, y, x)
+                found = _code_repeat(mixer, pixels, y, x)
+            for plane in range(count if found else 0):
+                samples[plane, y, x] = pixels.packed[y, x] >> (16 * plane) & 0xFFFF
+            if colours and not found:
+                _code_index(mixer, planes, pixels, y, x)
+            if not colours:
+                for plane in range(count):
+                    if found:
+                        skip_sample(planes, plane, y, x)
+                    else:
+                        code_sample(mixer, planes, plane, y, x)
+            if repeats:
+                pack(planes, pixels, y, x)
+                _remember(pixels, y, x)
+        for plane in range(count):
+            for x in range(stride - PAD, stride):
+                samples[plane, y, x] = samples[plane, y, stride - PAD - 1]
+        for x in range(stride - PAD, stride):
+            pack(planes, pixels, y, x)
+    return not state[4] or state[3] <= mixer.data.size + 8
