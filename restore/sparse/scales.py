@@ -58,9 +58,9 @@ def restore_planes(noisy, sigma, coder, pool=None):
 
 def _restored(noisy, sigma, coder, scales, pool):
     channels, height, width = noisy.shape
-    # mirrored, so that every pixel has as many estimates, and even, so that half of it is whole
+    # mirrored, so that every pixel has as many estimates, and to where the last patch ends
     border = coder.side - STRIDE
-    ends = (border, border + height % 2), (border, border + width % 2)
+    ends = [(border, border + -side % STRIDE) for side in (height, width)]
     if scales == 1:
         estimate = np.empty_like(noisy)
         estimate[:] = 0.5 * AXES[channels].sum(axis=1)[:, None, None]

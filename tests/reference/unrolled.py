@@ -46,7 +46,7 @@ def coarse_to_fine(noisy, sigma, scales, *weights):
         ]
         estimate = np.reshape(across, noisy.shape)
     border = len(weights[-1]) - 4
-    ends = (0, 0), (border, border + height % 2), (border, border + width % 2)
+    ends = (0, 0), (border, border + -height % 4), (border, border + -width % 4)
     noisy, estimate = np.pad(noisy, ends, "reflect"), np.pad(estimate, ends, "reflect")
     inputs = [noisy - estimate, estimate - grey(channels)]
     result = coded(estimate, inputs, sigma, 4, *weights)
