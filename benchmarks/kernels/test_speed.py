@@ -16,6 +16,7 @@ from restore.kernels import anchors, learning, patches, resize
 from restore.sparse import coding, groups, overlap
 from restore.sparse.dictionary import Dictionary
 from restore.tasks import inpainting
+from restore.tasks.inpainting.interpolation import interpolate
 
 rng = np.random.default_rng(0)
 PICTURE = rng.random((256, 256, 1), np.float32)
@@ -86,7 +87,7 @@ def test_summarise(benchmark, grey):
 
 def test_interpolate(benchmark):
     known = rng.random(PICTURE.shape[:2]) > 0.5
-    benchmark(inpainting._interpolate, to_planes(PICTURE), known, 1)
+    benchmark(interpolate, to_planes(PICTURE), known, 1)
 
 
 def test_fill(benchmark):

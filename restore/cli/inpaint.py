@@ -18,6 +18,9 @@ from restore.cli.options import (
 )
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
 
+#: Kinds of damage that can be found.
+DEFECTS = ("scratches", "dust", "dead-pixels")
+
 #: Masks that cover more of a picture are asked about.
 MOST = 0.9
 
@@ -44,6 +47,19 @@ class Mask(click.ParamType):
         return value
 
 
+class Kinds(click.ParamType):
+    """Kinds of damage: "dust,scratches" is ("dust", "scratches")."""
+
+    name = "kinds"
+
+    def convert(self, value, param, ctx):
+        kinds = value if isinstance(value, tuple) else tuple(dict.fromkeys(value.split(",")))
+        for kind in kinds:
+            if kind not in DEFECTS:
+                self.fail(f"{kind!r} is none of {', '.join(DEFECTS)}", param, ctx)
+        return kinds
+
+
 @click.command(cls=PictureCommand)
 @click.option(
     "--mask",
@@ -54,9 +70,10 @@ class Mask(click.ParamType):
 )
 @click.option(
     "--detect",
-    type=click.Choice(["scratches", "dust", "dead-pixels"]),
-    multiple=True,
-    help="Fill such damage where it is found in the picture. May be given again.",
+    type=Kinds(),
+    metavar="KIND,...",
+    default=(),
+    help=f"Fill such damage where it is found: some of {', '.join(DEFECTS)}.",
 )
 @click.option("--write-mask", is_flag=True, help="Write what was filled as OUTPUT-mask.png.")
 @click.option("--invert-mask", is_flag=True, help="Fill where the mask is black.")
@@ -125,7 +142,7 @@ def inpaint_picture(
     import numpy as np
 
     from restore.files.picture import Picture, PictureWarning
-    from restore.tasks.inpainting import find_defects, grow_mask, inpaint
+    from restore.tasks.inpainting import find_defects, grow_mask, inpaint, inpaint_print
 
     write_mask, uncertainty = (settings.pop(name) for name in ("write_mask", "uncertainty"))
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
@@ -148,7 +165,7 @@ def inpaint_picture(
     if detect:
         if fill.shape == samples.shape[:2] and fill.any() and not fill.all():
             samples = inpaint(samples, fill, quality="fast", pool=pool)
-        for kind in dict.fromkeys(detect):
+        for kind in detect:
             found = find_defects(samples, kind, pool=pool)
             facts[kind] = f"{100 * found.mean():.2g} %"
             fill = fill | found
@@ -158,7 +175,9 @@ def inpaint_picture(
         what = f"no {' and no '.join(detect)} found" if detect else "the mask is empty"
         warnings.warn(PictureWarning(f"{what}: nothing to fill"), stacklevel=2)
     sigma = sigma / levels_in_unit(picture, sigma, white)
-    samples = inpaint(picture.samples, fill, sigma=sigma, pool=pool, **settings)
+    coding = picture.metadata.coding
+    sampling = coding.sampling if detect and coding and sigma == 0 else (1, 1)
+    samples = inpaint_print(picture.samples, fill, sampling, sigma=sigma, pool=pool, **settings)
     more = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
     if uncertainty:
         error = _expected_error(picture.samples, fill, samples, sigma, pool)

@@ -8,11 +8,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
+from restore.cli.inpaint import DEFECTS
 from restore.files.metadata import upright
 from restore.files.picture import Metadata, Picture
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
+from restore.tasks import inpainting
 
 random = np.random.default_rng(0)
 SCENE = random.integers(0, 256, (30, 40, 3), np.uint8)
@@ -236,3 +238,9 @@ def test_a_dictionary_fills(scene, tmp_path):
     assert restore(scene, *words, "none.npz")[::2] == (
         2, "there is no file none.npz; the names are learn, grey, colour"
     )  # fmt: skip
+
+
+def test_kinds_of_damage_are_those_of_the_task(scene):
+    assert DEFECTS == tuple(inpainting.DEFECTS)
+    code, _, words = restore(scene, "--detect", "dust,cracks")
+    assert code == 2 and "'cracks' is none of scratches, dust, dead-pixels" in words

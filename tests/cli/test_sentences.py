@@ -104,7 +104,7 @@ def test_both_kinds_of_damage_are_filled(tmp_path):
     samples[70, 20] = 1
     with whole_file(tmp_path / "a.png") as file:
         write_pages(file, [Picture(np.float32(samples))], "png")
-    both = ["--detect", "scratches", "--detect", "dust"]
+    both = ["--detect", "scratches,dust"]
     done = CliRunner().invoke(
         cli, ["inpaint", str(tmp_path / "a.png"), *both, "--json"], standalone_mode=False
     )

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from restore.tasks.inpainting import defects, find_defects, inpaint
+from restore.tasks.inpainting import defects, find_defects, grow_mask, inpaint, inpaint_print
 from tests import SAMPLES
+from training.prints import Damage, scanned
 
 CHELSEA = np.asarray(Image.open(SAMPLES / "chelsea-clean.png"))[40:240, 120:330]
 CAMERA = np.asarray(Image.open(SAMPLES / "camera-clean.png"))[60:260, 150:350]
@@ -90,3 +91,26 @@ def test_stars_are_no_dead_pixels():
     hot.ravel()[rng.choice(field.size, 30, replace=False)] = True
     found = find_defects(np.clip(np.where(hot, field + 0.5, field), 0, 1), "dead-pixels")
     assert found[hot].mean() > 0.9 and (found & ~hot).sum() <= 3
+
+
+def test_colours_around_damage_are_filled_where_jpeg_shares_them():
+    photo = np.asarray(Image.open(SAMPLES / "coffee-clean.png"))[:288, :352] / np.float32(255)
+    damage = Damage(scratches=4, hairs=0, dust=10, quality=85)
+    saved, clean, masks, coding = scanned(photo, damage, np.random.default_rng(3))
+    mask = masks.any(axis=0)
+    alone, wide = inpaint(saved, mask), inpaint_print(saved, mask, coding.sampling)
+    ring = grow_mask(mask, 3) & ~mask
+    errors = [np.mean((one - clean)[ring] ** 2) for one in (alone, wide)]
+    assert errors[1] < 0.9 * errors[0]
+    far = ~grow_mask(mask, 4)
+    np.testing.assert_array_equal(wide[far], np.float32(saved)[far])
+    np.testing.assert_array_equal(inpaint_print(saved, mask, (1, 1)), alone)
+
+
+def test_prints_are_damaged_where_their_masks_say():
+    photo = np.full((128, 160, 3), 0.5, np.float32)
+    saved, clean, masks, _ = scanned(photo, Damage(8, 4, 20, grain=0), np.random.default_rng(0))
+    changed = np.abs(saved - clean).mean(axis=2)
+    assert masks.any(axis=(1, 2)).all()
+    assert changed[masks.any(axis=0)].min() > 0.02
+    assert changed[~grow_mask(masks.any(axis=0), 3)].max() < 0.02

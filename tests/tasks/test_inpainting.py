@@ -8,7 +8,8 @@ from skimage.restoration import inpaint_biharmonic
 from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
 from restore.tasks import inpainting
-from restore.tasks.inpainting import grow_mask, inpaint
+from restore.tasks.inpainting import grow_mask, inpaint, interpolation
+from restore.tasks.inpainting.interpolation import interpolate
 from tests import SAMPLES, reference
 
 
@@ -36,12 +37,12 @@ def test_interpolation_equals_the_bordered_system():
     rng = np.random.default_rng(1)
     plane = rng.random((19, 23)).astype(np.float32)
     known = ~missing(plane.shape, 0.7)
-    filled = inpainting._interpolate(plane[None], known, pool=Pool(1))[0]
+    filled = interpolate(plane[None], known, pool=Pool(1))[0]
     assert np.array_equal(filled[known], plane[known])
     for y, x in [(0, 0), (9, 11), (18, 22), (3, 20), (12, 1)]:
         if not known[y, x]:
             expected = reference.inpainting.kriged(
-                plane, known, y, x, inpainting.RADIUS, inpainting.NEAREST, inpainting.POWER
+                plane, known, y, x, interpolation.RADIUS, interpolation.NEAREST, interpolation.POWER
             )
             # equally distant samples at the end of the list may be others
             assert filled[y, x] == pytest.approx(expected, abs=0.05)
@@ -51,9 +52,9 @@ def test_interpolation_of_few_known_pixels():
     plane = np.arange(30, dtype=np.float32).reshape(5, 6) / 30
     known = np.zeros(plane.shape, bool)
     known[1, 1] = known[3, 4] = known[4, 0] = True
-    filled = inpainting._interpolate(np.where(known, plane, 7)[None], known, pool=Pool(1))[0]
+    filled = interpolate(np.where(known, plane, 7)[None], known, pool=Pool(1))[0]
     for y, x in np.argwhere(~known):
-        expected = reference.inpainting.kriged(plane, known, y, x, 8, 16, inpainting.POWER)
+        expected = reference.inpainting.kriged(plane, known, y, x, 8, 16, interpolation.POWER)
         assert filled[y, x] == pytest.approx(expected, abs=1e-4)
 
 

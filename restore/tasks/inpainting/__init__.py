@@ -13,7 +13,7 @@ Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
 import numpy as np
 from scipy import ndimage
 
-from restore.imaging import bands
+from restore.imaging import bands, jpeg
 from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import inpainting as kernels
@@ -23,6 +23,7 @@ from restore.sparse.operators import Mask
 from restore.tasks.inpainting import defects
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
+from restore.tasks.inpainting.interpolation import interpolate
 
 #: Rounds of estimation and step between the estimated patches, by quality.
 QUALITIES = {"fast": (3, 5), "balanced": (6, 4)}
@@ -34,12 +35,6 @@ SPARSE = 0.35
 SPARSE_SIDE = 7
 MORE = 5 / 3
 NOISY_SIDE = 8
-
-#: The first estimate: kriging from the nearest known samples within a radius, the mean
-#: squared difference of two samples growing as their distance to a power.
-RADIUS = 8
-NEAREST = 16
-POWER = 1.5
 
 #: Groups: reach of the search, patches in a group, patches of it estimated.
 REACH = 12
@@ -66,6 +61,9 @@ LEAST_DEFECT = 8 / 255
 
 #: Where to measure the usual error: the candidates moved by so many rows and columns.
 SHIFTS = ((0, 29), (31, 0), (-23, -19))
+
+#: How far damage colours what is around it, in pixels that share their colour.
+AROUND = 1.5
 
 #: Rows of places in a band.
 ROWS = 8
@@ -154,7 +152,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     observed = Mask(known).forward(work.image)
     hole = _holes(known)
     planes = to_planes(observed)
-    estimate = _interpolate(planes, known, pool)
+    estimate = interpolate(planes, known, pool)
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
         estimate = _completed(estimate, planes, known, hole, sigma, quality, pool)
@@ -244,6 +242,32 @@ def _around(errors, control):
     return (total + 1e-3 * mean) / (weight + 1e-3)
 
 
+def inpaint_print(image, mask, sampling, **settings):
+    """Fill the masked pixels of a JPEG file, and the colours around them.
+
+    Where JPEG keeps a colour for several pixels, what was damaged has coloured those around it.
+
+    Parameters
+    ----------
+    image, mask, **settings
+        As for `inpaint`; the image has three channels.
+    sampling : (int, int)
+        Rows and columns of pixels that share a colour.
+
+    Returns
+    -------
+    float32 ndarray of the shape of `image`
+    """
+    filled = inpaint(image, mask, **settings)
+    wide = grow_mask(np.asarray(mask) != 0, AROUND * max(sampling))
+    if max(sampling) == 1 or wide.all():
+        return filled
+    colours = jpeg.to_planes(inpaint(filled, wide, **settings))
+    colours[0] = jpeg.to_planes(filled)[0]
+    filled[wide] = jpeg.from_planes(colours)[wide]
+    return filled
+
+
 def grow_mask(mask, pixels):
     """The mask and all that is within so many pixels of it.
 
@@ -304,58 +328,6 @@ def _holes(known):
     radius = max(HOLE_RADIUS, 1.5 * chance)
     core = ndimage.distance_transform_edt(np.pad(~known, 1, mode="edge"))[1:-1, 1:-1] > radius
     return ~known & grow_mask(core, radius)
-
-
-def _interpolate(planes, known, pool):
-    """A first estimate: interpolated near known samples, smooth far from them."""
-    filled = _spread(planes, known)
-    offsets = np.mgrid[-RADIUS : RADIUS + 1, -RADIUS : RADIUS + 1].reshape(2, -1).T
-    squares = (offsets**2).sum(axis=1)
-    order = np.argsort(squares, kind="stable")
-    offsets = np.ascontiguousarray(offsets[order][(0 < squares[order])])
-    distances = np.hypot(*np.mgrid[: 2 * RADIUS + 1, : 2 * RADIUS + 1]) ** POWER
-    covariance = (2 * distances.max() - distances).astype(np.float32)
-
-    def interpolate_band(rows):
-        band = np.ascontiguousarray(filled[:, rows])
-        kernels.interpolate(planes, known, offsets, covariance, band, rows.start, NEAREST)
-        return rows, band
-
-    slices = bands.slices(planes.shape[1], 4 * ROWS)
-    for rows, band in bands.map_bands(interpolate_band, slices, pool):
-        filled[:, rows] = band
-    return filled
-
-
-def _spread(planes, known):
-    """Every unknown pixel by the mean of the known ones in the smallest cell that has any.
-
-    Cells double their side from level to level, and each level is filled from the next,
-    interpolated: the pull and push of Gortler et al., "The lumigraph", SIGGRAPH 1996.
-    """
-    if known.all():
-        return planes.copy()
-    channels, height, width = planes.shape
-    weight = np.zeros((height + height % 2, width + width % 2), np.float32)
-    weight[:height, :width] = known
-    total = np.zeros((channels, *weight.shape), np.float32)
-    total[:, :height, :width] = planes * known
-    weight = weight.reshape(weight.shape[0] // 2, 2, -1, 2).sum(axis=(1, 3))
-    total = total.reshape(channels, weight.shape[0], 2, -1, 2).sum(axis=(2, 4))
-    coarse = _spread(total / np.maximum(weight, 1), weight > 0)
-    fine = _doubled(coarse)[:, :height, :width]
-    return np.where(known, planes, fine)
-
-
-def _doubled(planes):
-    """Twice the size, bilinear between the centres of the cells."""
-    for axis in (1, 2):
-        size = planes.shape[axis]
-        before = planes.take(np.maximum(np.arange(size) - 1, 0), axis)
-        after = planes.take(np.minimum(np.arange(size) + 1, size - 1), axis)
-        pair = np.stack([0.25 * before + 0.75 * planes, 0.25 * after + 0.75 * planes], axis + 1)
-        planes = pair.reshape(*planes.shape[:axis], 2 * size, *planes.shape[axis + 1 :])
-    return planes
 
 
 def _completed(estimate, observed, known, hole, sigma, quality, pool):
