@@ -108,7 +108,7 @@ def test_colours_around_damage_are_filled_where_jpeg_shares_them():
 
 
 def test_prints_are_damaged_where_their_masks_say():
-    photo = np.full((128, 160, 3), 0.5, np.float32)
+    photo = np.full((256, 256, 3), 0.5, np.float32)
     saved, clean, masks, _ = scanned(photo, Damage(8, 4, 20, grain=0), np.random.default_rng(0))
     changed = np.abs(saved - clean).mean(axis=2)
     assert masks.any(axis=(1, 2)).all()
