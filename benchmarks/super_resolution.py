@@ -97,7 +97,7 @@ def histories(run, name, pictures):
                         max_side=None, max_pixels=MAX_PIXELS, sigma=0, white=None, model=None,
                         degradation=degradation, dictionary=None, quality="balanced",
                     ).output.samples
-                    for degradation in (None, history.partition(",")[0])
+                    for degradation in ("auto", history.partition(",")[0])
                 )  # fmt: skip
                 results = peer, eight_bits(bare), eight_bits(told)
                 every.append([psnr(clean, luminance(as_picture(one)), scale) for one in results])

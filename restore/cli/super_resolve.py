@@ -25,6 +25,8 @@ class Degradation(click.ParamType):
     def convert(self, value, param, ctx):
         from restore.tasks.super_resolution.correction import correction
 
+        if value == "auto":
+            return value
         try:
             correction(value, "bicubic", 2)
         except ValueError as error:
@@ -48,10 +50,12 @@ class Degradation(click.ParamType):
 @click.option(
     "--degradation",
     type=Degradation(),
-    metavar="bicubic|area|gaussian:S|sharpened:A|nearest",
+    default="auto",
+    show_default=True,
+    metavar="auto|bicubic|area|gaussian:S|sharpened:A|nearest",
     help="How the pictures became small: by interpolation, means, a blur of S large pixels' "
-    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. "
-    "[default: as the model assumes]",
+    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. auto looks "
+    "at them; a --model knows.",
 )
 @click.option(
     "--sigma",
@@ -153,10 +157,23 @@ def enlarge_picture(
     if alpha is not None:
         smooth = np.clip(resize(alpha[..., None], *size, pool)[..., 0], 0, 1)
         # Contours are as sharp as those of the colours; what is clear or opaque stays so.
-        enlarged = enlarge(alpha, degradation=None)
+        enlarged = enlarge(alpha, degradation=model.degradation if model else "bicubic")
         alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarged), 0, 1)
+    if degradation == "auto" and model is None:
+        facts["degradation"] = _looks_like(picture.samples, size, pool)
     samples = enlarge(picture.samples, degradation=degradation)
     return batch.Result(picture.replace(samples=samples, alpha=alpha), facts)
+
+
+def _looks_like(samples, size, pool):
+    """How a picture most likely became small, in words."""
+    from restore.imaging.arrays import working
+    from restore.imaging.colour import luminance
+    from restore.tasks.super_resolution.history import likely_correction
+
+    plane = luminance(working(samples).filled(), pool)
+    _, chances = likely_correction(plane, max(1, round(size[0] / len(plane))))
+    return max(chances, key=chances.get) if chances else "too small to tell"
 
 
 def _cleaned(picture, sigma, white, pool):

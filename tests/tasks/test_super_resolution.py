@@ -2,16 +2,18 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from restore.imaging import archive
 from restore.imaging.bands import Pool
+from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
 from restore.kernels import anchors as kernels
 from restore.learning import super_resolution
 from restore.learning.anchored import LARGEST, Plan, moments, rounded
 from restore.learning.super_resolution import Checkpoint, learn_stages, learn_super_resolution
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.super_resolution import Cascade, super_resolve
+from restore.tasks.super_resolution import Cascade, history, super_resolve
 from restore.tasks.super_resolution.cascade import (
     KIND,
     SHARPNESS,
@@ -20,8 +22,10 @@ from restore.tasks.super_resolution.cascade import (
     scorers_of,
     windows_of,
 )
+from restore.tasks.super_resolution.correction import correction
 from restore.tasks.super_resolution.degradation import shrink
-from tests import reference
+from tests import SAMPLES, reference
+from training.history import made_small
 
 PLANS = (Plan(False, 5, 4, 16, 1.0, 0.7, 12), Plan(True, 6, 4, 8, 2.0, 1.2, 12))
 
@@ -258,7 +262,14 @@ def test_dictionaries_beat_cubic_and_cascades_beat_dictionaries(scale):
 def test_made_small_again_it_is_the_small_picture(dictionary):
     small = resize(np.dstack([edges(90, 72, seed=n)[..., 0] for n in range(3)]), 30, 24)
     found = [
-        super_resolve(small, 3, dictionary=dictionary, quality="fast", pool=Pool(threads))
+        super_resolve(
+            small,
+            3,
+            dictionary=dictionary,
+            degradation="bicubic",
+            quality="fast",
+            pool=Pool(threads),
+        )
         for threads in (1, 4)
     ]
     assert np.array_equal(*found) and found[0].shape == (90, 72, 3)
@@ -437,3 +448,79 @@ def test_missing_samples_come_back_and_do_no_harm(learned):
     assert np.isnan(result[40:42, 60:62]).all() and (result[50:52, 62:64] == image[25, 31]).all()
     assert np.array_equal(result[:10], expected[:10])
     assert np.isfinite(np.delete(result, np.s_[40:52], axis=0)).all()
+
+
+# --- How pictures became small ------------------------------------------------------------
+
+
+def photo(name="coffee"):
+    with Image.open(SAMPLES / f"{name}-clean.png") as image:
+        return np.asarray(image.convert("RGB"))[:240, :240] / np.float32(255)
+
+
+@pytest.mark.parametrize("way", ["sharpened:1", "nearest", "gaussian:1.2"])
+def test_how_a_picture_became_small_is_seen_and_undone(way):
+    large = photo("camera" if way == "nearest" else "coffee")
+    small = made_small(large, way, 2)
+    kernel, chances = history.likely_correction(luminance(small), 2)
+    assert sum(chances.values()) == pytest.approx(1)
+    kind = way.split(":")[0]
+    assert sum(c for name, c in chances.items() if name.startswith(kind)) > 0.4
+    looked, assumed, told = (
+        decibels(super_resolve(small, 2, quality="fast", degradation=name), large)
+        for name in ("auto", "bicubic", way)
+    )
+    assert looked > assumed + 0.5 * (told - assumed)
+
+
+def test_what_the_model_assumes_is_left_as_it_is():
+    small = made_small(photo(), "bicubic", 2)
+    kernel, chances = history.likely_correction(luminance(small), 2)
+    assert kernel is None and max(chances, key=chances.get) == "bicubic"
+    looked, told = (
+        super_resolve(small, 2, quality="fast", degradation=name) for name in ("auto", "bicubic")
+    )
+    assert np.array_equal(looked, told)
+    assert history.likely_correction(luminance(small)[:20], 2) == (None, {})
+
+
+def test_the_filter_is_the_mean_of_those_of_all_ways():
+    plane = luminance(photo())
+    outputs = np.log(np.arange(1, len(history.WAYS) + 1))
+    kernel, chances = history.likely_correction(plane, 3, lambda features: outputs[None])
+    shares = np.arange(1, len(history.WAYS) + 1) * np.array([3] + 9 * [1])
+    shares = shares / shares.sum()
+    assert list(chances.values()) == pytest.approx(list(shares))
+    expected = np.zeros((7, 7))
+    for way, share in zip(history.WAYS, shares):
+        if way == "bicubic":
+            expected[3, 3] += share
+        else:
+            expected += share * correction(way, "bicubic", 3)
+    np.testing.assert_allclose(kernel, expected, atol=1e-12)
+
+
+def test_what_is_measured_is_the_same_for_a_turned_picture():
+    plane = luminance(photo())
+    measured = history.features(plane, 2)
+    for turned in (plane.T, plane[::-1], np.rot90(plane)):
+        np.testing.assert_allclose(history.features(turned, 2), measured, rtol=0.02, atol=0.05)
+
+
+def test_a_pixel_follows_from_those_around_it_as_least_squares_say():
+    plane = luminance(photo()).astype(float)
+    busy = np.random.default_rng(0).random((234, 234)) < 0.05
+    found = history._predicted(plane, busy)
+    rings = [(far, near) for far in range(1, 4) for near in range(far + 1)]
+    rows = []
+    for y, x in np.argwhere(busy) + 3:
+        means = []
+        for far, near in rings:
+            around = [plane[y + a, x + b] for a in range(-3, 4) for b in range(-3, 4)
+                      if sorted((abs(a), abs(b))) == [near, far]]  # fmt: skip
+            means.append(np.mean(around))
+        rows.append([plane[y, x], *means])
+    rows = np.array(rows)
+    # x = m_1 + sum_k a_k (m_k - m_1)
+    literal, *_ = np.linalg.lstsq(rows[:, 2:] - rows[:, 1:2], rows[:, 0] - rows[:, 1], rcond=None)
+    np.testing.assert_allclose(found[:-1], literal, rtol=1e-2, atol=1e-2)

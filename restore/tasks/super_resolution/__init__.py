@@ -9,6 +9,7 @@ from restore.imaging.arrays import as_image, working
 from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
 from restore.sparse.dictionary import load_for
+from restore.tasks.super_resolution import history
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
 from restore.tasks.super_resolution.correction import apply_correction, correction
 from restore.tasks.super_resolution.dictionary import by_dictionary
@@ -24,7 +25,7 @@ def super_resolve(
     scale=2,
     *,
     size=None,
-    degradation=None,
+    degradation="auto",
     model=None,
     quality="balanced",
     dictionary=None,
@@ -35,8 +36,8 @@ def super_resolve(
 
     The luminance is enlarged by a cascade of anchored regressions, the colour by cubic
     interpolation; shrinking the result gives the image back. The packaged cascades enlarge what
-    was made small by bicubic interpolation: an image of which `degradation` says that it became
-    small in another way, or was sharpened since, is brought there first by a filter.
+    was made small by bicubic interpolation: an image that became small in another way, or was
+    sharpened since, is brought there first by a filter.
 
     Parameters
     ----------
@@ -47,8 +48,10 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
-    degradation : str, optional
-        How the image became small, where not as the model assumes. ``"bicubic"``; ``"area"``: the
+    degradation : str
+        How the image became small. ``"auto"``: as it looks like
+        (`restore.tasks.super_resolution.history`), or as a `model` that is given assumes;
+        ``"bicubic"``; ``"area"``: the
         mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
         standard deviation; ``"sharpened:A"``: by area and sharpened since, A being 0.5 for 50 %;
         ``"nearest"``: one pixel of several was kept.
@@ -130,7 +133,14 @@ def super_resolve(
             "ask for a larger size"
         )
     enlarged = work.filled()
-    kernel = _filter(degradation, model, max(1, round(size[0] / height)))
+    assumed = "bicubic" if model is None else model.degradation
+    times = max(1, round(size[0] / height))
+    if degradation == "auto":
+        kernel = None
+        if model is None:
+            kernel, _ = history.likely_correction(luminance(enlarged, pool), times)
+    else:
+        kernel = correction(degradation, assumed, times)
     if kernel is not None:
         enlarged = apply_correction(enlarged, kernel)
     if atoms is not None:
@@ -148,13 +158,6 @@ def super_resolve(
         unknown = ~work.known[rows[:, None], columns]
         enlarged[unknown] = whole[rows[:, None], columns][unknown]
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
-
-
-def _filter(degradation, model, scale):
-    """What brings the image to where a model begins, or None."""
-    if degradation is None:
-        return None
-    return correction(degradation, "bicubic" if model is None else model.degradation, scale)
 
 
 def _enlarge(image, model, quality, pool):

@@ -1,0 +1,140 @@
+"""How a picture became small, read off the picture itself.
+
+Every way of making pictures small leaves its mark on what neighbouring pixels have to do with each
+other: sharpening, blur, the folding of fine detail into coarse. They are measured where the picture
+has most in it; a network of two hidden layers, taught on photographs that were made small in all
+these ways, says how likely each is.
+"""
+
+import functools
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import archive
+from restore.imaging.network import Network
+from restore.tasks.super_resolution.correction import OFFSETS, REACH, correction
+
+#: The ways that are told apart, as for `correction`.
+WAYS = (
+    "bicubic", "area", "gaussian:0.8", "gaussian:1.2", "gaussian:1.8",
+    "sharpened:0.25", "sharpened:0.5", "sharpened:1", "sharpened:1.7", "nearest",
+)  # fmt: skip
+
+#: Image programs interpolate: the first way is so many times as frequent as in learning.
+_USUAL = 3.0
+
+#: Share of the pixels, those with most around them, that are measured; samples of a spectrum.
+_SHARE, _LENGTH = 0.3, 16
+
+#: Energy that counts as none, in [0, 1] samples squared: that of rounding.
+_NONE = 1 / (12 * 255**2)
+
+#: Pictures with a shorter side have too few pixels to tell.
+_LEAST = 24
+
+KIND = "history of small pictures"
+
+
+@functools.cache
+def packaged():
+    """The network that comes with the package."""
+    return Network.load(archive.packaged_path("history"), KIND, (None, len(WAYS)))
+
+
+def likely_correction(plane, scale, network=None):
+    """The filter that is best on average over how a picture may have become small.
+
+    Parameters
+    ----------
+    plane : (height, width) float32 ndarray
+        The brightness of the small picture, in [0, 1].
+    scale : int
+        How many times it is to be enlarged.
+    network : Network, optional
+        The packaged one by default.
+
+    Returns
+    -------
+    kernel : (7, 7) float64 ndarray or None
+        None where what the packaged models assume is most likely, or the picture too small to tell.
+    chances : dict
+        How likely each of `WAYS` is.
+
+    Notes
+    -----
+    With g_w the Wiener filter for way w (`correction`) and P(w) its chance, the filter of least
+    mean squared error over the ways is sum_w P(w) g_w.
+    """
+    if min(plane.shape) < _LEAST:
+        return None, {}
+    outputs = (network or packaged())(features(plane, scale)[None])[0].astype(np.float64)
+    chances = np.exp(outputs - outputs.max())
+    chances[0] *= _USUAL
+    chances /= chances.sum()
+    told = dict(zip(WAYS, map(float, chances), strict=True))
+    if chances.argmax() == 0:
+        return None, told
+    identity = np.zeros((2 * REACH + 1, 2 * REACH + 1))
+    identity[REACH, REACH] = 1
+    kernel = np.zeros_like(identity)
+    for way, chance in zip(WAYS, chances, strict=True):
+        own = correction(way, WAYS[0], scale)
+        kernel += chance * (identity if own is None else own)
+    return kernel, told
+
+
+def features(plane, scale):
+    """What the network looks at: (n_features,) float32."""
+    plane = plane.astype(np.float64)
+    local = np.sqrt(np.maximum(ndimage.uniform_filter(np.square(plane), 5)
+                               - ndimage.uniform_filter(plane, 5) ** 2, 0))  # fmt: skip
+    inner = np.s_[REACH:-REACH, REACH:-REACH]
+    busy = local[inner] >= np.quantile(local[inner], 1 - _SHARE)
+    return np.concatenate([
+        _predicted(plane, busy), _differences(plane, busy), _spectrum(plane, local),
+        [np.log(scale), np.log(local.mean() + 0.01)],
+    ]).astype(np.float32)  # fmt: skip
+
+
+def _predicted(plane, busy):
+    """Coefficients with which a pixel follows from those around it, alike by symmetry; the error.
+
+    The least squares of x = sum_k a_k (mean of the pixels at places k), over the busy pixels.
+    """
+    views = np.lib.stride_tricks.sliding_window_view(plane, (2 * REACH + 1, 2 * REACH + 1))[busy]
+    sums = np.tensordot(views, OFFSETS, ((1, 2), (1, 2)))  # each of what is around, less x
+    # all but one: that they sum up to 1 makes the last one follow
+    middle = sums[:, :1] / -OFFSETS[0, REACH, REACH]
+    others = sums[:, 1:] / -OFFSETS[1:, REACH, REACH] - middle
+    normal = others.T @ others + 1e-9 * len(others) * np.eye(others.shape[1])
+    found = np.linalg.solve(normal, -others.T @ middle[:, 0])
+    error = np.mean((middle[:, 0] + others @ found) ** 2)
+    return np.concatenate([found, [np.log((error + _NONE) / (views.var() + _NONE))]])
+
+
+def _differences(plane, busy):
+    """Mean squares of differences of rising order, each against the one before."""
+    inner, energies = np.s_[REACH:-REACH, REACH:-REACH], []
+    powers, kurtoses = [plane, plane], []
+    for _ in range(4):
+        powers = [np.diff(part, axis=axis, append=part.take([-1], axis))
+                  for axis, part in enumerate(powers)]  # fmt: skip
+        values = np.concatenate([part[inner][busy] for part in powers])
+        square = np.mean(values**2) + _NONE
+        energies.append(square)
+        kurtoses.append(np.log(np.mean(values**4) + _NONE**2) - 2 * np.log(square))
+    return np.concatenate([np.diff(np.log(energies)), kurtoses])
+
+
+def _spectrum(plane, local):
+    """Logarithms of the mean power of rows and columns, the busier ones, by frequency."""
+    window, found = np.hanning(_LENGTH), []
+    for part, busy in ((plane, local), (plane.T, local.T)):
+        lines = np.lib.stride_tricks.sliding_window_view(part, _LENGTH, axis=1)[:, ::4]
+        weight = np.lib.stride_tricks.sliding_window_view(busy, _LENGTH, axis=1)[:, ::4].mean(2)
+        chosen = lines[weight >= np.quantile(weight, 1 - _SHARE)]
+        chosen = (chosen - chosen.mean(axis=1, keepdims=True)) * window
+        found.append(np.square(np.abs(np.fft.rfft(chosen, axis=1)))[:, 1:].mean(axis=0))
+    power = np.log(np.mean(found, axis=0) / _LENGTH + _NONE)
+    return np.diff(power)
