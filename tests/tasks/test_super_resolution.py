@@ -458,7 +458,7 @@ def photo(name="coffee"):
         return np.asarray(image.convert("RGB"))[:240, :240] / np.float32(255)
 
 
-@pytest.mark.parametrize("way", ["sharpened:1", "nearest", "gaussian:1.2"])
+@pytest.mark.parametrize("way", ["sharpened:1", "sharpened:0.5", "nearest"])
 def test_how_a_picture_became_small_is_seen_and_undone(way):
     large = photo("camera" if way == "nearest" else "coffee")
     small = made_small(large, way, 2)
@@ -477,23 +477,25 @@ def test_what_the_model_assumes_is_left_as_it_is():
     small = made_small(photo(), "bicubic", 2)
     kernel, chances = history.likely_correction(luminance(small), 2)
     assert kernel is None and max(chances, key=chances.get) == "bicubic"
-    looked, told = (
-        super_resolve(small, 2, quality="fast", degradation=name) for name in ("auto", "bicubic")
-    )
-    assert np.array_equal(looked, told)
+    for one in (small, made_small(photo(), "gaussian:1.2", 2)):  # that may be soft in itself
+        looked, told = (
+            super_resolve(one, 2, quality="fast", degradation=name) for name in ("auto", "bicubic")
+        )
+        assert np.array_equal(looked, told)
     assert history.likely_correction(luminance(small)[:20], 2) == (None, {})
 
 
 def test_the_filter_is_the_mean_of_those_of_all_ways():
     plane = luminance(photo())
-    outputs = np.log(np.arange(1, len(history.WAYS) + 1))
+    chosen = np.array([1, 8, 1, 1, 1, 2, 3, 4, 9, 10])
+    outputs = np.log(chosen)
     kernel, chances = history.likely_correction(plane, 3, lambda features: outputs[None])
-    shares = np.arange(1, len(history.WAYS) + 1) * np.array([3] + 9 * [1])
+    shares = chosen * np.array([3] + 9 * [1])
     shares = shares / shares.sum()
     assert list(chances.values()) == pytest.approx(list(shares))
     expected = np.zeros((7, 7))
     for way, share in zip(history.WAYS, shares):
-        if way == "bicubic":
+        if way == "bicubic" or way.startswith("gaussian"):
             expected[3, 3] += share
         else:
             expected += share * correction(way, "bicubic", 3)

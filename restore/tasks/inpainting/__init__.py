@@ -249,10 +249,12 @@ def inpaint_print(image, mask, sampling, **settings):
 
     Parameters
     ----------
-    image, mask, **settings
+    image, mask
         As for `inpaint`; the image has three channels.
     sampling : (int, int)
         Rows and columns of pixels that share a colour.
+    **settings
+        As for `inpaint`.
 
     Returns
     -------

@@ -57,14 +57,15 @@ def likely_correction(plane, scale, network=None):
     Returns
     -------
     kernel : (7, 7) float64 ndarray or None
-        None where what the packaged models assume is most likely, or the picture too small to tell.
+        None where there is likely nothing to correct, or the picture is too small to tell.
     chances : dict
         How likely each of `WAYS` is.
 
     Notes
     -----
     With g_w the Wiener filter for way w (`correction`) and P(w) its chance, the filter of least
-    mean squared error over the ways is sum_w P(w) g_w.
+    mean squared error over the ways is sum_w P(w) g_w. A picture that looks blurred may be soft in
+    itself, and sharpening that does more harm than leaving a blur: for blurs g_w is the identity.
     """
     if min(plane.shape) < _LEAST:
         return None, {}
@@ -73,14 +74,14 @@ def likely_correction(plane, scale, network=None):
     chances[0] *= _USUAL
     chances /= chances.sum()
     told = dict(zip(WAYS, map(float, chances), strict=True))
-    if chances.argmax() == 0:
+    left = np.array([way == WAYS[0] or way.startswith("gaussian") for way in WAYS])
+    if chances[left].sum() >= chances[~left].max():
         return None, told
     identity = np.zeros((2 * REACH + 1, 2 * REACH + 1))
     identity[REACH, REACH] = 1
     kernel = np.zeros_like(identity)
-    for way, chance in zip(WAYS, chances, strict=True):
-        own = correction(way, WAYS[0], scale)
-        kernel += chance * (identity if own is None else own)
+    for way, chance, alone in zip(WAYS, chances, left, strict=True):
+        kernel += chance * (identity if alone else correction(way, WAYS[0], scale))
     return kernel, told
 
 
