@@ -108,7 +108,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
         listens to signals; see `restore.files.signals`.
     """
     if options.trial:
-        options.trial(process, inputs, companions=companions, whole=whole)
+        options.trial(process, inputs, companions=companions, extras=extras, whole=whole)
         return DONE
     console = Console(options)
     try:

@@ -115,9 +115,11 @@ def _parsed(words, photo):
 
     taken = []
 
-    def take(process, inputs, *, companions, whole):
+    def take(process, inputs, *, companions, extras, whole):
         if companions:
             raise click.UsageError("a mask in a file is for whole pictures")
+        if extras:
+            raise click.UsageError("of a part only the result is shown: leave out other outputs")
         if list(inputs) != [photo]:
             raise click.UsageError("it names files itself: leave them out")
         taken.append((process, whole))

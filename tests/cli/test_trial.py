@@ -91,6 +91,8 @@ def test_the_region_is_where_there_is_detail():
         ("denoise -o out.png", "--output is for whole files"),
         ("denoise 'unclosed", "No closing quotation"),
         ("inpaint", "say what to fill"),
+        ("inpaint --detect dust --write-mask", "leave out other outputs"),
+        ("denoise --uncertainty map.png", "leave out other outputs"),
     ],
 )
 def test_settings_that_cannot_be_tried_are_refused(words, sentence):

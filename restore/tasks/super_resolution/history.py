@@ -31,7 +31,7 @@ _SHARE, _LENGTH = 0.3, 16
 _NONE = 1 / (12 * 255**2)
 
 #: Pictures with a shorter side have too few pixels to tell.
-_LEAST = 24
+_LEAST = 72
 
 KIND = "history of small pictures"
 
