@@ -34,14 +34,14 @@ from restore.imaging.bands import Pool
     default="auto",
     show_default=True,
     help="What to look for: white noise, the coarser noise of cameras, film and scanners, or that "
-    "of few photons. auto tells them apart, and removes the artefacts of strong JPEG as well.",
+    "of few photons. auto tells them apart.",
 )
 @click.option(
     "--poisson-gain",
     type=Levels(1e-6),
     metavar="LEVELS|auto",
-    help="What one photon adds, in the unit of --sigma: for noise that is stronger where it is "
-    "bright. --sigma is then that of the dark, 0 by default. auto is --noise photon.",
+    help="What one photon adds, in the unit of --sigma, which is then the noise of the dark, 0 by "
+    "default. auto is --noise photon.",
 )
 @strength("Take the noise for X times as strong.")
 @click.option(
@@ -58,7 +58,7 @@ from restore.imaging.bands import Pool
     default=0.0,
     show_default=True,
     metavar="X",
-    help="Share of the grain, the noise of the brightness, that is put back.",
+    help="Share of the noise of the brightness that is put back.",
 )
 @click.option(
     "--blend",
@@ -104,7 +104,7 @@ from restore.imaging.bands import Pool
     "--stride",
     type=click.IntRange(1, 32),
     metavar="N",
-    help="Samples between neighbouring patches; larger is faster and worse. [default: 1]",
+    help="Samples between neighbouring patches. [default: 1]",
 )
 @click.option(
     "--seed",
@@ -120,7 +120,7 @@ from restore.imaging.bands import Pool
     "--picture",
     metavar="OUT.png",
     type=PATH,
-    help="With --estimate-only: draw the noise of one picture against brightness.",
+    help="With that: draw the noise against brightness.",
 )
 @batch_options(suffix="-denoised")
 def denoise(inputs, options, estimate_only, picture, **settings):
@@ -128,8 +128,7 @@ def denoise(inputs, options, estimate_only, picture, **settings):
 
     What the noise is like is found out first: none, white, of few photons, or coarse as that of
     cameras. Then patches that look alike are gathered, and coded with a few atoms that are learned
-    on them. Pictures keep their depth, alpha and metadata. Of camera raw files the noise is taken
-    out where it is white, while the mosaic becomes colours.
+    on them. Of raw files it is taken out where it is white, while the mosaic becomes colours.
     """
     if estimate_only and options.report:
         raise click.UsageError("--report shows results: leave it out with --estimate-only")

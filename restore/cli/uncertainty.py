@@ -27,8 +27,8 @@ uncertainty = click.option(
     "--uncertainty",
     type=Place(),
     metavar="OUT.png|FOLDER/",
-    help="Write a map of the expected error as well: 257 of 65535 are one 8-bit level; .tif and "
-    ".pfm hold floats. In a folder it has the name of the picture.",
+    help="Write a map of the expected error, too: 257 of 65535 are one 8-bit level; .tif and .pfm "
+    "hold floats.",
 )
 
 

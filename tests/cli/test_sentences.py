@@ -135,7 +135,7 @@ def test_one_picture_has_one_bar_with_a_total(task, quality):
         demosaic_picture(colour, pool=pool, **given, quality=quality)
     else:
         given = {"scale": 2, "width": None, "height": None, "max_side": None, "model": None}
-        given |= {"sigma": 0, "white": None, "degradation": None}
+        given |= {"sigma": 0, "white": None, "degradation": "auto"}
         enlarge_picture(
             colour, pool=pool, max_pixels=10**6, dictionary=None, quality=quality, **given
         )

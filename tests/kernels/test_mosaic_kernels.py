@@ -209,7 +209,9 @@ def test_many_samples_are_gathered_and_chosen_as_one_by_one():
         regression.gather(planes, means, radii, i, j, alone)
         assert np.array_equal(inputs[s], alone)
         assert np.array_equal(alone[:49], planes[0, i - 3 : i + 4, j - 3 : j + 4].ravel())
-        regression.choose_many(features[:, i, j][None], nodes, (i + j) & 1, leaves[s : s + 1])
+        regression.choose_many(
+            np.ascontiguousarray(features[:, i, j][None]), nodes, (i + j) & 1, leaves[s : s + 1]
+        )
         assert leaves[s] == regression.choose(features, nodes, i, j)
 
 

@@ -108,7 +108,12 @@ def use_codec(file):
 
 def use_coder(file):
     planes = GREY[None]
-    return correct(*mean_and_kinds(*4 * [planes]), 0.1, Coder.load(file), pool=Pool(1))
+    estimate, kinds = mean_and_kinds(*4 * [planes])
+
+    def with_one_more(rows):
+        return [*kinds(rows), planes[:, rows]]
+
+    return correct(estimate, with_one_more, 0.1, Coder.load(file), pool=Pool(1))
 
 
 #: By kind of file: a small one, and what loads it and runs the kernels behind it.

@@ -206,10 +206,10 @@ def test_what_cannot_be_solved_is_said(arguments, settings, words):
 @pytest.mark.parametrize("levels, single", [((1, 0.1), 2), ((1, 0.15, 0.1), 3), ((1, 0.9, 0.1), 1)])
 def test_groups_are_looked_at_below_a_level(monkeypatch, levels, single):
     looked = []
-    for name in ("by_patches", "by_groups"):
+    for name in ("by_scales", "by_groups"):
         monkeypatch.setattr(
             f"restore.sparse.priors.white.{name}",
             lambda image, *_, name=name, **__: looked.append(name) or image,
         )
     solve(np.ones((8, 8), np.float32), Identity(), levels=levels, turns=4)
-    assert looked == single * ["by_patches"] + (4 - single) * ["by_groups"]
+    assert looked == single * ["by_scales"] + (4 - single) * ["by_groups"]
