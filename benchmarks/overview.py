@@ -24,7 +24,7 @@ BALANCED = "restore, balanced"
 ROWS = (
     Row(
         "denoise, grey, sigma 25", "denoise-grey-set12", (BALANCED, 2), ("BM3D", 2), "BM3D",
-        "to the networks FFDNet and DnCNN, which are faster, too", 5,
+        "to the networks FFDNet, which is faster, too, and DnCNN", 5,
     ),
     Row(
         "denoise, colour, sigma 25", "denoise-colour-mcmaster18", (BALANCED, 2), ("BM3D", 2),
@@ -65,7 +65,7 @@ ROWS = (
     ),
     Row(
         "super-resolve, 3 times", "enlarge-set5", ("restore", 3), ("Lanczos (Pillow)", 3),
-        "Lanczos (Pillow)", "to the network VDSR; on sharpened pictures; in time", 4,
+        "Lanczos (Pillow)", "to the network VDSR; in time", 4,
     ),
     Row(
         "compress, 0.5 bits per pixel", "compress-kodak12", ("restore", 2), ("AVIF, speed 4", 2),

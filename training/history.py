@@ -8,9 +8,6 @@ artefacts are removed as `super-resolve` does it; the second fits the network. I
 (``pip install restore-ksvd[training]``).
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from PIL import Image, ImageFilter
 
@@ -22,6 +19,7 @@ from restore.tasks.denoising.artefacts import dejpeg
 from restore.tasks.super_resolution.degradation import shrink
 from restore.tasks.super_resolution.history import KIND, WAYS, features
 from training.camera import as_jpeg
+from training.network import Layers, commands
 from training.pilots import HELD_OUT
 
 #: Shares of pictures that were JPEG files, and are grey.
@@ -80,8 +78,6 @@ def fit(caches, weights, steps, width, seed):
     """Fit the network by Adam to the ways' logarithms of chances."""
     import torch
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
     contents = [np.load(cache) for cache in caches]
     inputs, ways, photos, held_out = (
         np.concatenate([content[name] for content in contents])
@@ -91,28 +87,20 @@ def fit(caches, weights, steps, width, seed):
     known = torch.from_numpy((inputs - mean) / scale).float()
     targets = torch.from_numpy(ways)
     learn = torch.from_numpy(np.flatnonzero(~held_out))
-    sizes = [known.shape[1], width, width, len(WAYS)]
-    layers = [torch.nn.Linear(*pair) for pair in zip(sizes, sizes[1:])]
-    activation = torch.nn.ReLU()
-    network = torch.nn.Sequential(layers[0], activation, layers[1], activation, layers[2])
-    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=3e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
+    layers = Layers(known.shape[1], width, len(WAYS), seed)
+    network = layers.network
+
+    def loss():
         chosen = learn[torch.randint(len(learn), (256,))]
         jitter = 0.1 * torch.randn(256, known.shape[1])
-        loss = torch.nn.functional.cross_entropy(network(known[chosen] + jitter), targets[chosen])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        return torch.nn.functional.cross_entropy(network(known[chosen] + jitter), targets[chosen])
+
+    layers.fit(loss, steps, 2e-3, 3e-2)
     with torch.no_grad():
         chances = torch.softmax(network(known[held_out]), dim=1).numpy()
     told = {way: round(float(chances[ways[held_out] == number, number].mean()), 3)
             for number, way in enumerate(WAYS)}  # fmt: skip
     print("mean chance given to what is true:", told)
-
-    def affine(layer):
-        return np.concatenate([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]])
 
     provenance = {
         "learned_from": sorted({name.split("/")[0] for name in photos}),
@@ -121,26 +109,12 @@ def fit(caches, weights, steps, width, seed):
         "seed": seed,
         "restore": restore.__version__,
     }
-    Network(mean, scale, *map(affine, layers), provenance).save(weights, KIND)
+    Network(mean, scale, *layers.arrays(), provenance).save(weights, KIND)
 
 
 def main():
     """Draw examples or fit the network."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    drawing = commands.add_parser("draw")
-    drawing.add_argument("folder", type=Path)
-    drawing.add_argument("cache", type=Path)
-    drawing.add_argument("--count", type=int, default=6000)
-    drawing.add_argument("--seed", type=int, default=0)
-    fitting = commands.add_parser("fit")
-    fitting.add_argument("caches", type=Path, nargs="+")
-    fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--steps", type=int, default=6000)
-    fitting.add_argument("--width", type=int, default=64)
-    fitting.add_argument("--seed", type=int, default=0)
+    parser, _ = commands(__doc__, "+", 6000, 6000, 64)
     asked = vars(parser.parse_args())
     {"draw": draw, "fit": fit}[asked.pop("command")](**asked)
 

@@ -8,9 +8,6 @@ files and white noise, and keeps what `restore.imaging.noise_map` measures and h
 is in truth; the second fits the network. It needs PyTorch (``pip install restore-ksvd[training]``).
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
@@ -20,6 +17,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.network import Network
 from restore.imaging.noise_map import KIND, SIDE, WEAKEST, measured
 from training import camera
+from training.network import Layers, commands
 from training.pilots import HELD_OUT
 
 #: Shares of pictures: of a camera, with white noise, clean, and clean through JPEG.
@@ -129,8 +127,6 @@ def fit(caches, weights, steps, width, seed):
     """Fit the network by Adam, on the logarithm of the levels."""
     import torch
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
     names = ("features", "levels", "photo", "kind", "held_out")
     contents = [np.load(cache) for cache in caches]
     features, levels, photos, kinds, held_out = (
@@ -142,26 +138,21 @@ def fit(caches, weights, steps, width, seed):
     targets = torch.from_numpy(np.log(np.where(known, levels, 1)))
     known = torch.from_numpy(known)
     learn = torch.from_numpy(np.flatnonzero(~held_out))
-    sizes = [inputs.shape[1], width, width, 3]
-    layers = [torch.nn.Linear(*pair) for pair in zip(sizes, sizes[1:])]
-    activation = torch.nn.ReLU()
-    network = torch.nn.Sequential(layers[0], activation, layers[1], activation, layers[2])
-    optimiser = torch.optim.AdamW(network.parameters(), 2e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-    for _ in range(steps):
+    layers = Layers(inputs.shape[1], width, 3, seed)
+    network = layers.network
+
+    def loss():
         chosen = learn[torch.randint(len(learn), (256,))]
         jitter = 0.15 * torch.randn(256, inputs.shape[1])
         errors = network(inputs[chosen] + jitter) - targets[chosen]
         # noise that is not there does more harm than noise that is left
         harm = torch.where(errors > 0, 1.5, 1.0)
-        loss = harm * torch.nn.functional.huber_loss(
+        losses = harm * torch.nn.functional.huber_loss(
             errors, torch.zeros_like(errors), reduction="none"
         )
-        loss = (loss * known[chosen]).sum() / known[chosen].sum()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        return (losses * known[chosen]).sum() / known[chosen].sum()
+
+    layers.fit(loss, steps, 2e-3, 1e-2)
     with torch.no_grad():
         errors = (network(inputs) - targets).numpy()
     told = {}
@@ -169,9 +160,6 @@ def fit(caches, weights, steps, width, seed):
         rows = errors[(kinds == kind) & held_out, 0]
         told[kind] = [round(float(value), 3) for value in (rows.mean(), np.abs(rows).mean())]
         print(kind, "mean and mean absolute error of log sigma, luminance:", *told[kind])
-
-    def affine(layer):
-        return np.concatenate([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]])
 
     provenance = {
         "learned_from": sorted({name.split("/")[0] for name in photos}),
@@ -181,26 +169,12 @@ def fit(caches, weights, steps, width, seed):
         "seed": seed,
         "restore": restore.__version__,
     }
-    Network(mean, scale, *map(affine, layers), provenance).save(weights, KIND)
+    Network(mean, scale, *layers.arrays(), provenance).save(weights, KIND)
 
 
 def main():
     """Draw examples or fit the network."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    drawing = commands.add_parser("draw")
-    drawing.add_argument("folder", type=Path)
-    drawing.add_argument("cache", type=Path)
-    drawing.add_argument("--count", type=int, default=2500)
-    drawing.add_argument("--seed", type=int, default=0)
-    fitting = commands.add_parser("fit")
-    fitting.add_argument("caches", type=Path, nargs="+")
-    fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--steps", type=int, default=4000)
-    fitting.add_argument("--width", type=int, default=64)
-    fitting.add_argument("--seed", type=int, default=0)
+    parser, _ = commands(__doc__, "+", 2500, 4000, 64)
     asked = vars(parser.parse_args())
     {"draw": draw, "fit": fit}[asked.pop("command")](**asked)
 

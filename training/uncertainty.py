@@ -8,9 +8,6 @@ their samples what `restore.imaging.uncertainty` looks at and the error. The sec
 to a quantile of the errors. It needs PyTorch (``pip install restore-ksvd[training]``).
 """
 
-import argparse
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 from scipy import ndimage
@@ -25,6 +22,7 @@ from restore.tasks import sensing
 from restore.tasks.deconvolution import blurs
 from restore.tasks.demosaicing import sampled
 from training import camera
+from training.network import Layers, commands
 
 #: Side of the crops, and of the smaller ones for `sense`, which takes longest; samples that are
 #: kept of each; and of so many pictures one is held out.
@@ -33,6 +31,9 @@ SIDE, SENSED, KEPT, HELD_OUT = 144, 99, 3000, 6
 #: The share of errors that are to be smaller than what is told. With 0.7 rather than 0.68 those
 #: below twice that come nearer to 95 %: errors have longer tails than a Gaussian.
 QUANTILE = 0.7
+
+#: Shares of the errors that are to be smaller than once and twice what is told.
+SHARES = ((1, 0.68), (2, 0.95))
 
 
 def denoised(clean, sigma, random, pool=None):
@@ -206,8 +207,6 @@ def fit(cache, weights, steps, width, seed):
     """Fit the network by Adam to a quantile of the errors, then scale each task."""
     import torch
 
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)
     found = {name: [] for name in ("features", "errors", "task", "held_out")}
     photos = set()
     for file in sorted(cache.glob("*.npz")):
@@ -223,23 +222,18 @@ def fit(cache, weights, steps, width, seed):
     inputs = torch.from_numpy((seen - mean) / scale)
     targets = torch.from_numpy(np.log(errors + np.float32(FLOOR)))
     columns = torch.from_numpy(task)
-    sizes = [inputs.shape[1], width, width, len(TASKS)]
-    layers = [torch.nn.Linear(*pair) for pair in zip(sizes, sizes[1:])]
-    activation = torch.nn.ReLU()
-    network = torch.nn.Sequential(layers[0], activation, layers[1], activation, layers[2])
-    optimiser = torch.optim.AdamW(network.parameters(), 5e-3, weight_decay=1e-3)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    layers = Layers(inputs.shape[1], width, len(TASKS), seed)
+    network = layers.network
     # as many of each task
     learn = [torch.from_numpy(np.flatnonzero(~held_out & (task == n))) for n in range(len(TASKS))]
-    for _ in range(steps):
+
+    def loss():
         chosen = torch.cat([own[torch.randint(len(own), (256,))] for own in learn])
         told = network(inputs[chosen]).gather(1, columns[chosen, None])[:, 0]
         above = targets[chosen] - told
-        loss = torch.maximum(QUANTILE * above, (QUANTILE - 1) * above).mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
+        return torch.maximum(QUANTILE * above, (QUANTILE - 1) * above).mean()
+
+    layers.fit(loss, steps, 5e-3, 1e-3)
     with torch.no_grad():
         told = network(inputs).numpy()[np.arange(len(task)), task]
     shift, validation = np.zeros(len(TASKS), np.float32), {}
@@ -250,10 +244,7 @@ def fit(cache, weights, steps, width, seed):
         validation[name] = [round(float((errors[own] < n * limits).mean()), 3) for n in (1, 2)]
         print(name, len(own.nonzero()[0]), "within one and two:", *validation[name])
 
-    def affine(layer):
-        return np.concatenate([layer.weight.detach().numpy().T, layer.bias.detach().numpy()[None]])
-
-    first, second, last = map(affine, layers)
+    first, second, last = layers.arrays()
     last[-1] += shift
     provenance = {
         "learned_from": sorted({name.split("/")[0] for name in photos}),
@@ -276,27 +267,10 @@ def balance(errors, limits):
     return float(shifts[int(np.argmin(off))])
 
 
-SHARES = ((1, 0.68), (2, 0.95))
-
-
 def main():
     """Draw examples or fit the network."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    drawing = commands.add_parser("draw")
-    drawing.add_argument("folder", type=Path)
-    drawing.add_argument("cache", type=Path)
-    drawing.add_argument("--count", type=int, default=400)
-    drawing.add_argument("--seed", type=int, default=0)
+    parser, drawing = commands(__doc__, None, 400, 6000, 24)
     drawing.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
-    fitting = commands.add_parser("fit")
-    fitting.add_argument("cache", type=Path)
-    fitting.add_argument("weights", type=Path)
-    fitting.add_argument("--steps", type=int, default=6000)
-    fitting.add_argument("--width", type=int, default=24)
-    fitting.add_argument("--seed", type=int, default=0)
     asked = vars(parser.parse_args())
     {"draw": draw, "fit": fit}[asked.pop("command")](**asked)
 

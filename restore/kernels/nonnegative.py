@@ -17,9 +17,7 @@ TIT 54(11), 2008, section IV, for stopping early.
 import numpy as np
 
 from restore.kernels.jit import kernel
-
-#: Patches projected on all atoms in one matrix product; fixed, the last block padded.
-BLOCK = 512
+from restore.kernels.pursuit import BLOCK, project
 
 #: Atoms with less of their energy outside those in use are taken for dependent on them, and
 #: correlations of less than this share of the patch's length for none.
@@ -54,10 +52,7 @@ def pursue_nonnegative(patches, atoms_t, gram, tolerances, indices, coefficients
     finite = True
     for start in range(0, n_patches, BLOCK):
         stop = min(start + BLOCK, n_patches)
-        for p in range(start, stop):
-            for k in range(patch_dim):
-                block[p - start, k] = patches[p, k]
-        np.dot(block, atoms_t, projections)
+        project(patches, start, stop, atoms_t, block, projections)
         for p in range(start, stop):
             energy = np.float32(0)
             for k in range(patch_dim):

@@ -160,13 +160,7 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
     finite = True
     for start in range(0, n_patches, BLOCK):
         stop = min(start + BLOCK, n_patches)
-        if stop - start == BLOCK:
-            np.dot(patches[start:stop], columns, projections)
-        else:
-            for p in range(start, stop):
-                for k in range(patch_dim):
-                    block[p - start, k] = patches[p, k]
-            np.dot(block, columns, projections)
+        project(patches, start, stop, columns, block, projections)
         for p in range(start, stop):
             residual = _energy(patches[p])
             finite &= residual < NEVER
@@ -186,6 +180,18 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
             back_substitute(count, factor, steps, coefficients[p])
             counts[p] = count
     return finite
+
+
+@kernel
+def project(patches, start, stop, columns, block, projections):
+    """Inner products of the patches of a block and the columns; a last one is filled up."""
+    if stop - start == BLOCK:
+        np.dot(patches[start:stop], columns, projections)
+    else:
+        for p in range(start, stop):
+            for k in range(patches.shape[1]):
+                block[p - start, k] = patches[p, k]
+        np.dot(block, columns, projections)
 
 
 @kernel

@@ -16,6 +16,10 @@ from restore.tasks.denoising.dictionary import Classic
 MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
 
 
+CALLED_BY_KERNELS = {"begin", "bucket", "code_bit", "code_even", "code_large", "finish", "project",
+                     "split"}  # fmt: skip
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_kernel_is_compiled_once(channels):
     """Doors coerce types, order and scalars, so that no call waits for another compilation."""
@@ -58,11 +62,11 @@ def test_every_kernel_is_compiled_once(channels):
     for name in MODULES:
         module = importlib.import_module(f"restore.kernels.{name}")
         for label, kernel in vars(module).items():
-            # those with an underscore, of linear, of similar and of bits are called by kernels
-            # alone, with literal scalars; split and finish serve two kinds of coder
+            # those with an underscore, of linear, of similar and these are called by kernels
+            # alone, with literal scalars, parts of arrays or two kinds of coder
             if isinstance(kernel, Dispatcher) and not (
                 label.startswith("_")
-                or label in {"bucket", "code_bit", "code_even", "code_large", "split", "finish"}
+                or label in CALLED_BY_KERNELS
                 or kernel.py_func.__module__.rpartition(".")[2] in ("linear", "similar")
             ):
                 assert len(kernel.signatures) <= 1, f"{name}.{label}: {kernel.signatures}"

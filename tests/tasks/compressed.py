@@ -1,10 +1,11 @@
 """Pictures to compress, and what the tests of compression measure."""
 
 import numpy as np
+import pytest
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
-from restore.tasks.compression import Codec, coding, tuning
+from restore.tasks.compression import Codec, coding, decompress, tuning
 from restore.tasks.compression.planes import to_planes
 
 RNG = np.random.default_rng(0)
@@ -40,3 +41,16 @@ def coded(height, width, channels, step):
     prices = tuning.prices(planes, "eye")
     shown, levels, sizes, modes = coding.quantise(codec, planes, number, prices, pool=Pool(1))
     return codec, planes, number, shown, levels, sizes, modes
+
+
+def check_every_error_is_told(whole):
+    """That each truncation and each flipped bit of a file is refused in one line."""
+    for length in range(len(whole)):
+        with pytest.raises(ValueError):
+            decompress(whole[:length])
+    for bit in range(8 * len(whole)):
+        flipped = bytearray(whole)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(ValueError) as error:
+            decompress(bytes(flipped))
+        assert "\n" not in str(error.value)
