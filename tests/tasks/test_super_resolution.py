@@ -509,6 +509,12 @@ def test_what_is_measured_is_the_same_for_a_turned_picture():
         np.testing.assert_allclose(history.features(turned, 2), measured, rtol=0.02, atol=0.05)
 
 
+def test_of_a_large_picture_the_middle_is_measured():
+    inner = np.random.default_rng(0).random((768, 768), np.float32)
+    around = np.pad(inner, ((40, 40), (300, 301)))
+    np.testing.assert_array_equal(history.features(around, 2), history.features(inner, 2))
+
+
 def test_a_pixel_follows_from_those_around_it_as_least_squares_say():
     plane = luminance(photo()).astype(float)
     busy = np.random.default_rng(0).random((234, 234)) < 0.05

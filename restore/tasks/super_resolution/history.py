@@ -30,8 +30,9 @@ _SHARE, _LENGTH = 0.3, 16
 #: Energy that counts as none, in [0, 1] samples squared: that of rounding.
 _NONE = 1 / (12 * 255**2)
 
-#: Pictures with a shorter side have too few pixels to tell.
-_LEAST = 72
+#: Pictures with a shorter side have too few pixels to tell; of larger ones so many rows and columns
+#: in the middle are measured, which takes the same memory for all.
+_LEAST, _MOST = 72, 768
 
 KIND = "history of small pictures"
 
@@ -87,7 +88,10 @@ def likely_correction(plane, scale, network=None):
 
 def features(plane, scale):
     """What the network looks at: (n_features,) float32."""
-    plane = plane.astype(np.float64)
+    middle = tuple(
+        slice(max(0, n - _MOST) // 2, max(0, n - _MOST) // 2 + _MOST) for n in plane.shape
+    )
+    plane = plane[middle].astype(np.float64)
     local = np.sqrt(np.maximum(ndimage.uniform_filter(np.square(plane), 5)
                                - ndimage.uniform_filter(plane, 5) ** 2, 0))  # fmt: skip
     inner = np.s_[REACH:-REACH, REACH:-REACH]
