@@ -14,6 +14,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import pickle
 import secrets
 import threading
 import time
@@ -21,13 +22,18 @@ import time
 from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from restore import __version__
-from restore.batch.records import EngineLost, UsageError
+from restore.batch.records import REPORT, EngineLost, Job, UsageError
 from restore.batch.work import failure_reason, restore_one
 from restore.files import safe
+from restore.files.reading import pixels
 from restore.imaging.bands import Pool
 
 #: Files in flight for each worker: the one it does, and two so that it need not wait for more.
 IN_FLIGHT = 3
+
+#: Bytes that a command takes for a picture, those for each pixel and those for itself: a little
+#: more than the most that was measured of any.
+BYTES_PER_PIXEL, BYTES = 150, 400_000_000
 
 #: Seconds to wait for an answer of the scheduler.
 PATIENCE = 15
@@ -83,6 +89,11 @@ def _workers(client):
     return client.scheduler_info(n_workers=-1)["workers"]
 
 
+def _memory(client):
+    """{address: bytes that the worker may take, 0 for as many as there are}."""
+    return {address: facts["memory_limit"] for address, facts in _workers(client).items()}
+
+
 class Work(WorkerPlugin):
     """What is to be done with every file, sent to each worker once."""
 
@@ -107,16 +118,18 @@ class Cluster:
         if any("-" in (job.source, job.target) for job in self.planned):
             raise UsageError("standard input and output are not for a cluster: name files")
         self.topic = f"restore-{secrets.token_hex(8)}"
+        self.limits = {}  # worker -> bytes that it may take
         self.in_flight = {}  # key -> (number, job, future)
         self.begun = {}  # worker -> (key of what it does, the owner of its unfinished files)
         self.deaths = collections.Counter()  # number -> workers that died over it
         self.moved, self.redone = set(), set()  # numbers that were lost with a worker; done again
+        self.refused = []  # (number, report) of files that no worker has the memory for
         self.unfinished = []  # (folder, owner) of files that dead workers had begun to write
 
     def __enter__(self):
         self.client = connect(self.options, self.console)
         try:
-            self.addresses = set(_workers(self.client))
+            self.limits = _memory(self.client)
             _check_paths(self.client, self.planned)
             self.client.register_plugin(Work(self.topic, self.work))
             self.client.subscribe_topic(self.topic, self._hear_begun)
@@ -140,7 +153,7 @@ class Cluster:
 
     @property
     def workers(self):
-        return len(self.addresses)
+        return len(self.limits)
 
     @property
     def capacity(self):
@@ -151,24 +164,44 @@ class Cluster:
         if self.options.overwrite and os.path.lexists(job.target):
             if os.path.samefile(job.source, job.target):
                 unchanged = _signature(job.source)
+        able, takes = self._able(job)
+        if able == []:
+            error = (
+                f"it takes some {takes / 1e9:.1f} GB, and no worker has as much: start one with a "
+                "larger --memory-limit, or tell what it takes with --memory-per-file"
+            )
+            self.refused.append((number, dataclasses.replace(job, error=error).report()))
+            return
         future = self.client.submit(
-            _restore_there, self.topic, _absolute(job), unchanged, number in self.redone,
+            _restore_there, self.topic, _said(_absolute(job)), unchanged, number in self.redone,
             key=f"{self.topic}-{number}-{attempt}",
+            workers=able, allow_other_workers=able is not None,  # when all of those are gone
         )  # fmt: skip
         self.in_flight[future.key] = number, job, attempt, future
         self.completions.add(future)
 
+    def _able(self, job):
+        """The workers with memory for a job, None for all of them, and the bytes that it takes."""
+        if None in self.limits.values():
+            self.limits = _memory(self.client)
+        limits = dict(self.limits)  # workers come and go meanwhile
+        takes = self.options.memory_per_file or BYTES + BYTES_PER_PIXEL * (pixels(job.source) or 0)
+        able = [address for address, limit in limits.items() if not limit or limit >= takes]
+        return (able if len(able) < len(limits) else None), takes
+
     def completed(self):
-        while True:
+        while not self.refused:
             future, outcome = next(self.completions)
             number, job, attempt, _ = self.in_flight.pop(future.key)
             self._clean()
             if future.status == "finished":
+                outcome = pickle.loads(outcome)
                 again = outcome["status"] == "failed" and number in self.moved - self.redone
                 if again and not self.options.overwrite:
                     self.redone.add(number)
                 else:
-                    return number, {**outcome, "input": job.source, "output": job.target}
+                    where = {"input": job.source, "output": job.target}
+                    return number, {**REPORT, **where, **outcome}
             elif future.status == "error" and not isinstance(outcome[1], KilledWorker):
                 return number, dataclasses.replace(job, error=failure_reason(outcome[1])).report()
             elif self.deaths[number] > self.options.retries:
@@ -183,6 +216,7 @@ class Cluster:
                     "the scheduler is gone: what is done is done, and --skip-existing goes on"
                 )
             self.submit(number, job, attempt + 1)
+        return self.refused.pop()
 
     def cancel(self):
         """The scheduler forgets what nobody waits for as soon as this client is gone."""
@@ -201,10 +235,10 @@ class Cluster:
         event = event[1]
         address = event.get("worker")
         if event["action"] == "add-worker":
-            self.addresses.add(address)
+            self.limits[address] = None  # not told yet
         if event["action"] != "remove-worker":
             return
-        self.addresses.discard(address)
+        self.limits.pop(address, None)
         lost = {*event["processing-tasks"], *event["lost-computed-tasks"]} & self.in_flight.keys()
         self.moved |= {self.in_flight[key][0] for key in lost}
         key, owner = self.begun.pop(address, (None, None))
@@ -229,13 +263,32 @@ def _absolute(job):
     )
 
 
+def _said(job):
+    """What differs from a job that says nothing, which is all that travels."""
+    return {name: value for name, value in vars(job).items() if value}
+
+
+def _told(report):
+    """What differs from an empty report, but for the names of the files, in few bytes.
+
+    Dask would send a dictionary item by item, each with a header of its own.
+    """
+    told = {
+        name: value
+        for name, value in report.items()
+        if name not in ("input", "output") and not (name in REPORT and value == REPORT[name])
+    }
+    return pickle.dumps(told)
+
+
 def _signature(path):
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
-def _restore_there(topic, job, unchanged, again):
+def _restore_there(topic, said, unchanged, again):
     """Do one file on the worker that this runs on."""
+    job = Job(**said)
     worker = get_worker()
     work = worker.plugins[topic].work
     if again:  # what is there may be from the attempt that was lost
@@ -244,13 +297,13 @@ def _restore_there(topic, job, unchanged, again):
         worker.log_event(topic, (worker.address, worker.get_current_task(), safe.owner))
         if not os.path.exists(job.source):
             error = f"the worker {worker.address} cannot see it: workers need a shared file system"
-            return dataclasses.replace(job, error=error).report()
+            return _told(dataclasses.replace(job, error=error).report())
         if unchanged and unchanged != _signature(job.source):
             error = "it replaces itself, and has changed meanwhile: a lost worker may have done it"
-            return dataclasses.replace(job, error=error).report()
+            return _told(dataclasses.replace(job, error=error).report())
         threads = worker.state.nthreads
         pool = Pool(min(work["options"].threads or threads, threads))
-        return restore_one(job=job, pool=pool, **work)
+        return _told(restore_one(job=job, pool=pool, **work))
 
 
 #: Held by the file that this worker does; whether it has done one.

@@ -67,6 +67,7 @@ class Options:
     scheduler: str | None = None
     scheduler_file: str | None = None
     retries: int = 3
+    memory_per_file: int | None = None
     fail_fast: bool = False
     dry_run: bool = False
     json: bool = False

@@ -2,30 +2,17 @@
 
 import functools
 import math
-import re
 
 import click
 
 from restore import batch
 from restore.cli.options import (
+    Bytes,
     FloatRange,
     NameOrFile,
     PictureCommand,
     batch_options,
 )
-
-
-class Bytes(click.ParamType):
-    """A number of bytes: 20000, 200k, 1.5M."""
-
-    name = "bytes"
-
-    def convert(self, value, param, ctx):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kM]?)B?", str(value))
-        size = found and int(float(found[1]) * {"": 1, "k": 1000, "M": 1000000}[found[2]])
-        if not size:
-            self.fail(f"{value!r} is no number of bytes: write 20000, 200k or 1.5M", param, ctx)
-        return size
 
 
 class Atoms(NameOrFile):

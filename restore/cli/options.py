@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import shlex
 import warnings
 
@@ -199,6 +200,19 @@ def check_picture(path, overwrite):
         raise click.UsageError(f"{path} exists: use --overwrite")
 
 
+class Bytes(click.ParamType):
+    """A number of bytes: 20000, 200k, 1.5M, 16G."""
+
+    name = "bytes"
+
+    def convert(self, value, param, ctx):
+        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", str(value))
+        size = found and int(float(found[1]) * {"": 1, "k": 1000, "M": 10**6, "G": 10**9}[found[2]])
+        if not size:
+            self.fail(f"{value!r} is no number of bytes: write 20000, 200k or 1.5M", param, ctx)
+        return size
+
+
 class Shard(click.ParamType):
     """A part of several: "2/8" is (2, 8)."""
 
@@ -292,6 +306,12 @@ _WORK = [
         show_default=True,
         metavar="N",
         help="How often a file is begun again whose worker died.",
+    ),
+    click.option(
+        "--memory-per-file",
+        type=Bytes(),
+        metavar="BYTES",
+        help="Only workers with so much memory do a file: 4G. [default: by its pixels]",
     ),
     click.option(
         "--shard",

@@ -71,6 +71,20 @@ def only_page(pages):
     return picture
 
 
+def pixels(path):
+    """How many pixels the header of a file declares; None where Pillow cannot tell."""
+    from PIL import Image
+
+    try:
+        with open_regular(path) as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            Image.MAX_IMAGE_PIXELS = None  # nothing is decoded
+            with Image.open(file) as image:
+                return image.width * image.height
+    except Exception:  # of a format that it does not know, or damaged: reading it will tell
+        return None
+
+
 def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, raw=False):
     """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
 

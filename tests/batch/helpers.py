@@ -65,3 +65,10 @@ def is_inverted(source, result):
     return one.depth == other.depth and np.array_equal(
         to_depth(other.samples, other.depth), to_depth(1 - one.samples, one.depth)
     )
+
+
+def with_limit(picture, *, pool):
+    """The picture, and the memory that the worker may take who does it."""
+    from distributed import get_worker
+
+    return batch.Result(picture, {"limit": get_worker().memory_manager.memory_limit})

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from restore import batch
-from tests.batch.helpers import command, is_inverted, run, started, tree, write
+from tests.batch.helpers import command, is_inverted, run, started, tree, with_limit, write
 from tests.cluster import Started, until
 from tests.invert_command import invert_picture
 
@@ -162,6 +162,26 @@ def test_a_picture_that_kills_workers_does_not_take_the_batch_with_it(tmp_path, 
     results = tree(tmp_path / "out")
     assert len(results) == 19
     assert all(is_inverted(tmp_path / "in" / name, tmp_path / "out" / name) for name in results)
+
+
+def test_large_pictures_go_where_there_is_memory(tmp_path, cluster, capsys):
+    there = cluster(0)
+    for limit in ("500MB", "900MB"):
+        there.options = ("--no-nanny", "--memory-limit", limit)
+        there.workers.append(there.worker())
+    there.wait_for_workers()
+    sides = {"small": 10, "large": 1500, "too-large": 3000}
+    for name, side in sides.items():
+        write(tmp_path / f"in/{name}.png", shape=(side, side, 1))
+    options = {"output": tmp_path / "out", "scheduler": there.address, "json": True}
+    assert run([tmp_path / "in"], with_limit, **options) == 1
+    reports = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    about = {Path(report["input"]).stem: report for report in reports}
+    assert "takes some 1.8 GB, and no worker has as much" in about.pop("too-large")["error"]
+    assert about["large"]["limit"] == 900_000_000
+    assert about["small"]["status"] == "done"
+    assert run([tmp_path / "in"], memory_per_file=100_000_000, overwrite=True, **options) == 0
+    assert run([tmp_path / "in/small.png"], memory_per_file=10**9, overwrite=True, **options) == 1
 
 
 @pytest.fixture

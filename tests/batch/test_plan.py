@@ -12,7 +12,7 @@ import pytest
 
 from restore import batch
 from restore.files.picture import Picture
-from restore.files.reading import read_picture
+from restore.files.reading import pixels, read_picture
 from tests.batch.helpers import COMMAND, is_inverted, run, tree, write
 
 
@@ -317,3 +317,12 @@ def test_a_shard_without_files_is_done(tmp_path):
         write(tmp_path / f"{name}.png")
     codes = [run([tmp_path], output=tmp_path / "out", shard=(part, 3)) for part in (1, 2, 3)]
     assert codes == [0, 0, 0] and tree(tmp_path / "out") == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.jpg", "a.webp"])
+def test_headers_tell_how_large_a_picture_is(tmp_path, name):
+    path = write(tmp_path / name, shape=(7, 9, 3))
+    assert pixels(path) == 63
+    path.write_bytes(b"rubbish" + path.read_bytes())
+    assert pixels(path) is None
+    assert pixels(tmp_path / "missing.png") is None
