@@ -58,7 +58,7 @@ _LOST, _SERVES = 1.3, 3
 #: Grain of a soft picture that a JPEG file of high quality kept looks like weak noise: up to the
 #: first of these levels it is left, from the second on all is taken out. And the mean step of
 #: brightness below which a file is of high quality: 90 and more.
-_FAINT, _FINE = (3 / 255, 6 / 255), 12
+_FAINT, _FINE = (3.5 / 255, 6 / 255), 12
 
 #: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
 #: of samples in [0, 1]: quality 85 leaves about that.

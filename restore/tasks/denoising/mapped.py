@@ -12,8 +12,8 @@ import numpy as np
 
 from restore.sparse import groups, overlap, unrolled
 
-#: The groups that a picture is restored from. The weights were learned on what these make of it.
-GROUPING = groups.Grouping(side=8, size=50, stride=5)
+#: The groups that a picture is restored from. The weights were learned a pixel closer together.
+GROUPING = groups.Grouping(side=8, size=50, stride=6)
 
 #: Variance that the noise of JPEG and of cameras has for a group of patches, in variances of a
 #: sample: it is not white, and stronger where a patch has its largest atoms. For the first
