@@ -96,29 +96,36 @@ def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
     process = functools.partial(deblur_picture, blur=None if from_file else blur, **settings)
     companions = {"kernel": kernel} if from_file else None
     return batch.run(
-        process, inputs, options, companions=companions, extras=extras(settings["uncertainty"])
+        process,
+        inputs,
+        options,
+        companions=companions,
+        extras=extras(settings["uncertainty"]),
+        whole=True,
     )
 
 
 def deblur_picture(
-    picture, *, pool, blur, sigma, white, strength, dictionary, uncertainty=None, kernel=None
-):
-    """`picture` without its blur, and what was known and found."""
+    picture, *, pool, blur, sigma, white, strength, dictionary, uncertainty=None, kernel=None,
+    whole=None,
+):  # fmt: skip
+    """`picture` without its blur, and what was known and found: of the `whole` it is a part of."""
     import numpy as np
 
     from restore.tasks.deconvolution import blurs, deblur, white_noise
 
     told = None if sigma == "auto" else sigma
-    levels = levels_in_unit(picture, told, white)
+    whole = whole or picture
+    levels = levels_in_unit(whole, told, white)
     noise = told / levels if told is not None else float(
-        np.sqrt(np.mean(np.square(white_noise(picture.samples, pool))))
+        np.sqrt(np.mean(np.square(white_noise(whole.samples, pool))))
     )  # fmt: skip
     facts = {}
     if kernel is not None:
         shape = kernel.samples
     else:
         if blur == ("auto",):
-            blur = _found(picture, noise)
+            blur = _found(whole, noise)
             facts["blur"] = f"{blur[0]} {blur[1]:.2f}"
         shape = getattr(blurs, blur[0])(*blur[1:])
     turns = []

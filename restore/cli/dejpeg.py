@@ -18,7 +18,7 @@ from restore.files.formats import format_of_name
     help="For pictures that are no JPEG files any more: the quality of the file that they once "
     "were. [default: found in the picture]",
 )
-@model("A coder taught on JPEG pictures by training/unrolled.py. [default: the packaged ones]")
+@model("A coder learned by restore train --model dejpeg. [default: the packaged ones]")
 @batch_options(suffix="-dejpeg")
 def dejpeg(inputs, options, **settings):
     """Remove the blocks, ringing and stains of JPEG.
@@ -30,17 +30,20 @@ def dejpeg(inputs, options, **settings):
     beside = options.output is None or format_of_name(options.output) is None
     if options.format is None and beside:
         options = dataclasses.replace(options, format="png")  # which adds no artefacts
-    return batch.run(functools.partial(dejpeg_picture, **settings), inputs, options)
+    process = functools.partial(dejpeg_picture, **settings)
+    return batch.run(process, inputs, options, whole=True)
 
 
-def dejpeg_picture(picture, *, pool, quality_was, model):
-    """`picture` without the artefacts of JPEG, and what was known of them."""
+def dejpeg_picture(picture, *, pool, quality_was, model, whole=None):
+    """`picture` without the artefacts of JPEG, and what was known of the `whole` that it is of."""
     from restore.files.metadata import turned_back, upright
     from restore.sparse.unrolled import Coder
-    from restore.tasks.denoising.artefacts import dejpeg
+    from restore.tasks.denoising.artefacts import dejpeg, known
 
     coding = picture.metadata.coding if quality_was is None else None
     orientation = picture.metadata.orientation if coding else 1
+    if whole is not None:
+        coding = known(turned_back(whole.samples, orientation), coding, quality_was)
     pool = batch.overall(pool, "removing artefacts", _shares(picture))
     samples, found = dejpeg(
         turned_back(picture.samples, orientation),

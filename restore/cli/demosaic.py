@@ -137,8 +137,9 @@ def demosaic(inputs, options, pattern, offset, black, white, gains, simulate, **
     stored = Stored(pattern, offset, black, white, gains, simulate)
     process = functools.partial(demosaic_picture, stored=stored, **settings)
     return batch.run(
-        process, inputs, options, raw=True, coloured=True, extras=extras(settings["uncertainty"])
-    )
+        process, inputs, options, raw=True, coloured=True, extras=extras(settings["uncertainty"]),
+        whole=True,
+    )  # fmt: skip
 
 
 #: About how much of the time each stage of a quality takes; the last is left out under noise.
@@ -187,8 +188,10 @@ class Stored(NamedTuple):
     """Whether the file is in full colour, and the mosaic to be taken from it."""
 
 
-def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary, uncertainty=None):
-    """`picture` in full colour."""
+def demosaic_picture(
+    picture, *, pool, stored, sigma, quality, model, dictionary, uncertainty=None, whole=None
+):
+    """`picture` in full colour; its noise is that of the `whole` it is a part of."""
     from restore.tasks.demosaicing import Model, demosaic
     from restore.tasks.demosaicing.development import stabilised
     from restore.tasks.demosaicing.noise import estimated
@@ -214,7 +217,8 @@ def demosaic_picture(picture, *, pool, stored, sigma, quality, model, dictionary
     samples = _levelled(picture, pattern, stored)
     facts = {"pattern": pattern}
     if sigma == "auto":
-        plane = samples.reshape(samples.shape[:2])
+        measured = samples if whole is None else _levelled(whole, pattern, stored)
+        plane = measured.reshape(measured.shape[:2])
         gain, level = estimated(plane, pattern, pool=pool)
         levels = levels_in_unit(picture.replace(samples=samples))
         facts |= {"sigma": round(levels * level, 2), "poisson_gain": round(levels * gain, 4)}

@@ -96,7 +96,7 @@ def super_resolve(inputs, options, scale, width, height, max_side, **settings):
         max_pixels=options.max_pixels,
         **settings,
     )
-    return batch.run(process, inputs, options)
+    return batch.run(process, inputs, options, whole=True)
 
 
 #: How many stages of a model a quality runs; of the packaged ones all.
@@ -107,7 +107,6 @@ def enlarge_picture(
     picture,
     *,
     pool,
-    scale,
     max_pixels,
     sigma,
     white,
@@ -115,16 +114,22 @@ def enlarge_picture(
     model,
     dictionary,
     quality,
+    whole=None,
     **wished,
 ):
-    """`picture` enlarged, its alpha with it, and what was found of its history."""
+    """`picture` enlarged, its alpha with it, and what was found of its history.
+
+    Of a part, the noise and the history are those of the `whole`.
+    """
     import numpy as np
 
     from restore.imaging.resize import resize
     from restore.tasks.super_resolution import Cascade, super_resolve
 
     model = Cascade.load(model) if model else None
-    width, height, max_side = (wished[name] for name in ("width", "height", "max_side"))
+    scale, width, height, max_side = (
+        wished[name] for name in ("scale", "width", "height", "max_side")
+    )
     old_height, old_width = picture.samples.shape[:2]
     if max_side is not None:
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
@@ -141,7 +146,8 @@ def enlarge_picture(
             f"the result would have {size[1]} x {size[0]} pixels, more than --max-pixels "
             f"{max_pixels} allows"
         )
-    picture, facts = _cleaned(picture, sigma, white, pool)
+    picture, facts = _cleaned(picture, whole or picture, sigma, white, pool)
+    whole = whole or picture
     if dictionary is None:
         stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
         pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
@@ -160,24 +166,25 @@ def enlarge_picture(
         enlarged = enlarge(alpha, degradation=model.degradation if model else "bicubic")
         alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarged), 0, 1)
     if degradation == "auto" and model is None:
-        facts["degradation"] = _looks_like(picture.samples, size, pool)
+        degradation, facts["degradation"] = _history(whole.samples, size[0] / old_height, pool)
     samples = enlarge(picture.samples, degradation=degradation)
     return batch.Result(picture.replace(samples=samples, alpha=alpha), facts)
 
 
-def _looks_like(samples, size, pool):
-    """How a picture most likely became small, in words."""
+def _history(samples, scale, pool):
+    """What `super_resolve` is told of how a picture became small, and a reader, in words."""
     from restore.imaging.arrays import working
     from restore.imaging.colour import luminance
     from restore.tasks.super_resolution.history import likely_correction
 
     plane = luminance(working(samples).filled(), pool)
-    _, chances = likely_correction(plane, max(1, round(size[0] / len(plane))))
-    return max(chances, key=chances.get) if chances else "too small to tell"
+    kernel, chances = likely_correction(plane, max(1, round(scale)))
+    words = max(chances, key=chances.get) if chances else "too small to tell"
+    return "bicubic" if kernel is None else kernel, words
 
 
-def _cleaned(picture, sigma, white, pool):
-    """`picture` without its noise and what JPEG left, and what was found of them."""
+def _cleaned(picture, whole, sigma, white, pool):
+    """`picture` without the noise of the `whole` and what JPEG left, and what was found."""
     import numpy as np
 
     from restore.cli.dejpeg import dejpeg_picture
@@ -190,7 +197,8 @@ def _cleaned(picture, sigma, white, pool):
         orientation = picture.metadata.orientation if coding else 1
         samples = turned_back(picture.samples, orientation)
         if sigma == "auto":
-            noise = estimate_noise(samples, coding, pool=pool)
+            measured = turned_back(whole.samples, orientation)
+            noise = estimate_noise(measured, coding, pool=pool)
         else:
             level = sigma / levels_in_unit(picture, sigma, white)
             noise = Noise("white", np.full(samples.shape[2], level))

@@ -24,6 +24,7 @@ _MODELS = {
     "codec": {"init"},
     "super-resolution": {"scale", "degradation", "resume"},
     "demosaicing": set(),
+    "dejpeg": {"grey"},
 }
 
 
@@ -124,9 +125,9 @@ _MODELS = {
 @click.option(
     "--model",
     type=click.Choice(tuple(_MODELS)),
-    help="Learn what --model of compress, super-resolve or demosaic takes instead. Of the options "
-    "above --shrink applies, and --init FILE to a codec; demosaicing should be learned with "
-    "--shrink 2 or more, unless every pixel was measured in full colour.",
+    help="Learn what --model of compress, super-resolve, demosaic or dejpeg takes instead. Of the "
+    "options above --shrink applies, --init FILE to a codec and --grey to dejpeg; demosaicing "
+    "should be learned with --shrink 2 or more, unless every pixel was measured in full colour.",
 )
 @click.option(
     "--scale", type=click.IntRange(2, 4), help="What the model for super-resolution enlarges by."
@@ -150,8 +151,8 @@ _MODELS = {
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on where a run into DICT.npz stopped; not with a codec or a model for demosaicing, "
-    "which are learned in one go.",
+    help="Go on where a run into DICT.npz stopped; not with models but for super-resolution, which "
+    "are learned in one go.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
 @click.option(

@@ -24,8 +24,12 @@ SIDE = 256
 #: How far around the region a picture is restored, at least.
 AROUND = 96
 
-#: Parts begin at multiples of it: of the blocks of JPEG, and of the patterns of mosaics.
-STEP = 48
+#: Parts begin at multiples of it: of the blocks of JPEG, of the patterns of mosaics, and of the
+#: distances between groups of patches, which then lie as they do in the whole.
+STEP = 336
+
+#: Commands whose result for a part is nothing like that part of their result for the whole.
+UNLIKE = ("compress", "decompress", "sense")
 
 DEFAULTS = (
     "denoise --strength 0.7",
@@ -79,8 +83,8 @@ class Region(click.ParamType):
 def trial(photo, settings, region, output, overwrite, threads, max_pixels):
     """Show a part of a photo under several settings.
 
-    Only that part and its surroundings are restored, which takes seconds. What denoise measures
-    is measured on the whole photo. The parts, pixel by pixel, are drawn on one sheet.
+    Only that part and its surroundings are restored, which takes seconds; noise and blur are
+    measured on the whole photo. The parts, pixel by pixel, are drawn on one sheet.
     """
     output = output or os.path.splitext(photo)[0] + "-trial.png"
     check_picture(output, overwrite)
@@ -128,8 +132,8 @@ def _parsed(words, photo):
         name, *options = shlex.split(words) or [""]
         root = click.Context(cli)
         command = cli.get_command(root, name)
-        if not isinstance(command, PictureCommand) or name in ("compress", "decompress"):
-            raise click.UsageError(f"{name!r} is no command that makes a picture of a picture")
+        if not isinstance(command, PictureCommand) or name in UNLIKE:
+            raise click.UsageError(f"{name!r} is no command that restores a part alone")
         with command.make_context(name, [*options, "--", photo], parent=root, obj=take) as context:
             check_alone(context)
             command.invoke(context)

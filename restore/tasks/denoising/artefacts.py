@@ -48,8 +48,8 @@ def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         As it was decoded. Integers span their whole range, floats are in [0, 1].
-    coding : Coding, optional
-        What the file said; otherwise it is found in the picture.
+    coding : Coding or Artefacts, optional
+        What the file said, or what is `known`; otherwise it is found in the picture.
     quality_was : int, optional
         Quality, 1 to 100, of the JPEG file that the picture was once, where neither is known.
     model : Coder, optional
@@ -80,7 +80,7 @@ def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
     samples = as_image(array)
     channels = samples.shape[2]
     planes = jpeg.to_planes(samples)
-    artefacts = _known(planes, coding, quality_was)
+    artefacts = coding if isinstance(coding, Artefacts) else _known(planes, coding, quality_was)
     if len(artefacts.coding.tables) != channels:
         raise ValueError(
             f"tables of {len(artefacts.coding.tables)} components do not fit {channels} channels"
@@ -88,6 +88,18 @@ def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
     restored, sigma = _restored(planes, artefacts, model, pool)
     restored = jpeg.from_planes(restored).reshape(array.shape)
     return restored, dataclasses.replace(artefacts, sigma=sigma)
+
+
+def known(image, coding=None, quality_was=None):
+    """What is known of the JPEG file that a picture was.
+
+    Parameters, errors as in `dejpeg`.
+
+    Returns
+    -------
+    Artefacts
+    """
+    return _known(jpeg.to_planes(as_image(image)), coding, quality_was)
 
 
 def _known(planes, coding, quality_was):

@@ -48,8 +48,8 @@ def super_resolve(
         2, 3 or 4. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
-    degradation : str
-        How the image became small. ``"auto"``: as it looks like
+    degradation : str or (7, 7) ndarray
+        How the image became small, or the filter that makes up for it. ``"auto"``: as it looks like
         (`restore.tasks.super_resolution.history`), or as a `model` that is given assumes;
         ``"bicubic"``; ``"area"``: the
         mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
@@ -135,7 +135,9 @@ def super_resolve(
     enlarged = work.filled()
     assumed = "bicubic" if model is None else model.degradation
     times = max(1, round(size[0] / height))
-    if degradation == "auto":
+    if isinstance(degradation, np.ndarray):
+        kernel = degradation
+    elif degradation == "auto":
         kernel = None
         if model is None:
             kernel, _ = history.likely_correction(luminance(enlarged, pool), times)
