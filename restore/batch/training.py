@@ -142,6 +142,13 @@ class ModelRun(_Run):
             return learn_codec(pictures, prior=prior, **shared)
         if self.settings["model"] == "super-resolution":
             return self._cascade(pictures, resume, shared)
+        if self.settings["model"] == "dejpeg":
+            from restore.learning.artefacts import check_picture, learn_dejpeg
+
+            pictures.usable = check_picture
+            if pictures.channels is None:
+                pictures.channels = _channels(pictures)
+            return learn_dejpeg(pictures, **shared)
         from restore.learning.demosaicing import check_picture, learn_demosaicing, tiles
         from restore.tasks.demosaicing import Model
 
@@ -262,11 +269,7 @@ class DictionaryRun(_Run):
         size, settings = self.settings["patch_size"], self.settings
         pictures.usable = functools.partial(_check_size, size)
         if pictures.channels is None:
-            first = next(iter(pictures), None)
-            if first is None:
-                self._list_skipped(pictures)
-                raise ValueError("none of the pictures can be used")
-            pictures.channels = first.shape[2]
+            pictures.channels = _channels(pictures)
         try:
             return engine.draw(
                 pictures,
@@ -385,6 +388,14 @@ class InProcess:
         from restore.learning import dictionaries
 
         return dictionaries.draw(*arguments, **options)
+
+
+def _channels(pictures):
+    """Those of the first picture that can be used."""
+    first = next(iter(pictures), None)
+    if first is None:
+        raise ValueError("none of the pictures can be used")
+    return first.shape[2]
 
 
 def _check_size(size, image):

@@ -70,6 +70,37 @@ class Coding:
             zero = np.float32(0 if number else weight * 128 / 255)
             yield number, zero, steps, *(self.sampling if number else (1, 1))
 
+    def decoded(self, image):
+        """An image as a file of this coding gives it back.
+
+        Parameters
+        ----------
+        image : (height, width, channels) float32 ndarray
+            In [0, 1].
+
+        Returns
+        -------
+        (height, width, channels) float32 ndarray
+            Multiples of 1/255.
+
+        References
+        ----------
+        ITU-T T.81, annex A, for what a file keeps; colours that are stored at half the size
+        are enlarged linearly, as the decoders in use do.
+        """
+        planes = to_planes(image)
+        height, width = image.shape[:2]
+        for number, zero, steps, down, across in self.components():
+            sides = SIDE * down, SIDE * across
+            padding = [(0, -n % side) for n, side in zip((height, width), sides)]
+            samples = _means(np.pad(planes[number] - zero, padding, mode="edge"), down, across)
+            coefficients = _blocks(samples) @ _basis() / steps.ravel()
+            blocks = np.rint(coefficients) * steps.ravel() @ _basis().T
+            cells = blocks.reshape(-1, samples.shape[1] // SIDE, SIDE, SIDE).swapaxes(1, 2)
+            enlarged = _enlarged(cells.reshape(samples.shape), down, across)
+            planes[number] = enlarged[:height, :width] + zero
+        return np.rint(255 * np.clip(from_planes(planes), 0, 1)) / np.float32(255)
+
     def error(self, planes, *, pool=None):
         """Expected squared error of a decoded picture, from place to place.
 
@@ -185,6 +216,20 @@ def _stored(plane, down, across):
             response = np.float32(response).reshape((-1, 1) if axis == 0 else (1, -1))
             spectrum = scipy.fft.dct(samples, axis=axis) / response
             samples = scipy.fft.idct(spectrum, axis=axis)
+    return samples
+
+
+def _enlarged(samples, down, across):
+    """The plane that a decoder makes of the samples of a component."""
+    for axis, side in enumerate((down, across)):
+        if side == 2:
+            before = np.take(samples, [0, *range(samples.shape[axis] - 1)], axis)
+            after = np.take(samples, [*range(1, samples.shape[axis]), -1], axis)
+            pair = np.stack([3 * samples + before, 3 * samples + after], axis + 1) / np.float32(4)
+            shape = [2 * n if along == axis else n for along, n in enumerate(samples.shape)]
+            samples = pair.reshape(shape)
+        else:
+            samples = samples.repeat(side, axis)
     return samples
 
 

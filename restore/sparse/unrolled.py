@@ -191,38 +191,68 @@ def correct(estimate, kinds, sigma, coder, *, stride=STRIDE, learned=LEARNED_SIG
     channels, height, width = estimate.shape
     side = coder.side
     rows, columns = (patches.positions(n, side, stride) for n in (height, width))
-    # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
-    # what they take for the weakest they know, a share is that much weaker.
-    level = np.clip(sigma, *learned)
-    scale = np.float32(min(1, level / sigma) / UNIT)
-    share = np.float32(min(1, sigma / level))
-    weights = _at(coder, np.float32(level / UNIT))
-    middle = np.float32(0.5 / UNIT) * AXES[channels].sum(axis=1)
+    code, scale = coding_at(kinds, sigma, coder, columns, learned=learned)
+    atoms = coder.synthesis.reshape(len(coder.synthesis), -1)
 
     def correct_band(band):
-        own_rows = rows[band]
-        top, bottom = own_rows[0], own_rows[-1] + side
-        inputs = scale * np.stack(kinds(slice(top, bottom)), axis=-1)
-        inputs[..., min(ESTIMATE, coder.n_kinds - 1)] -= middle[:, None, None]
-        inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3)).reshape(bottom - top, width, -1)
-        own_rows = own_rows - top
-        observed = patches.extract(inputs, (side, side, inputs.shape[2]), own_rows, columns)
-        corrections = np.empty((len(observed), side * side * channels), np.float32)
-        for block in bands.slices(len(observed), BLOCK):
-            _code(observed[block], *weights, coder, corrections[block])
+        top, bottom = rows[band][0], rows[band][-1] + side
+        corrections = np.empty((len(rows[band]) * len(columns), atoms.shape[1]), np.float32)
+        for block, codes in code(rows[band]):
+            np.matmul(codes, atoms, out=corrections[block])
         total = np.zeros((bottom - top, width, channels), np.float32)
         weight = np.zeros(total.shape[:2], np.float32)
-        corrections = corrections.reshape(len(own_rows), len(columns), side, side, channels)
-        kernels.add_windowed(corrections, coder.window, own_rows, columns, total, weight)
+        corrections = corrections.reshape(-1, len(columns), side, side, channels)
+        kernels.add_windowed(corrections, coder.window, rows[band] - top, columns, total, weight)
         return slice(top, bottom), total.transpose(2, 0, 1), weight
 
     total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
     cut = bands.slices(len(rows), BAND_ROWS)
     overlap.accumulate(correct_band, cut, total, weight, pool, "correcting")
-    weight *= scale / share
+    weight *= scale
     total /= weight
     total += estimate
     return total
+
+
+def coding_at(kinds, sigma, coder, columns, *, learned=LEARNED_SIGMAS):
+    """How patches are coded at a level of noise.
+
+    Parameters
+    ----------
+    kinds, sigma, coder
+        As in `correct`.
+    columns : (n_columns,) ndarray
+        Of the left corners of patches.
+    learned
+        As in `correct`.
+
+    Returns
+    -------
+    code : function
+        ``code(rows)``, of the top corners of rows of patches, yields (block, codes): a slice of
+        these patches, and their z, (n, n_atoms) float32, overwritten by the next.
+    scale : float32
+        What D z is to be divided by.
+    """
+    # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
+    # what they take for the weakest they know, a share is that much weaker.
+    level = np.clip(sigma, *learned)
+    scale = np.float32(min(1, level / sigma) / UNIT)
+    weights = _at(coder, np.float32(level / UNIT))
+    middle = np.float32(0.5 / UNIT) * AXES[coder.channels].sum(axis=1)
+
+    def code(rows):
+        top, bottom = rows[0], rows[-1] + coder.side
+        inputs = scale * np.stack(kinds(slice(top, bottom)), axis=-1)
+        inputs[..., min(ESTIMATE, coder.n_kinds - 1)] -= middle[:, None, None]
+        inputs = np.ascontiguousarray(inputs.transpose(1, 2, 0, 3))
+        inputs = inputs.reshape(*inputs.shape[:2], -1)
+        shape = (coder.side, coder.side, inputs.shape[2])
+        observed = patches.extract(inputs, shape, rows - top, columns)
+        for block in bands.slices(len(observed), BLOCK):
+            yield block, _code(observed[block], *weights, coder)
+
+    return code, scale / np.float32(min(1, sigma / level))
 
 
 def mean_and_kinds(noisy, first, last, filtered):
@@ -258,8 +288,8 @@ def _at(coder, level):
     return matrix, gains, thresholds
 
 
-def _code(observed, matrix, gains, thresholds, coder, corrections):
-    """The corrections of a block of patches, times the window."""
+def _code(observed, matrix, gains, thresholds, coder):
+    """The codes of a block of patches."""
     analysed = observed @ matrix
     codes = np.zeros_like(analysed)
     kernels.step(codes, analysed, gains[0], thresholds[0])
@@ -268,4 +298,4 @@ def _code(observed, matrix, gains, thresholds, coder, corrections):
         np.matmul(codes, step, out=spare)
         codes, spare = spare, codes
         kernels.step(codes, analysed, gain, threshold)
-    np.matmul(codes, coder.synthesis.reshape(len(coder.synthesis), -1), out=corrections)
+    return codes

@@ -70,6 +70,26 @@ def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch)
     assert "--atoms means nothing for --model demosaicing" in str(wrong.exception)
 
 
+def test_a_folder_becomes_a_model_for_dejpeg(photos, tmp_path, monkeypatch):
+    from restore.learning import artefacts
+    from restore.sparse.unrolled import Coder
+
+    monkeypatch.setattr(artefacts, "CROPS", 8)
+    monkeypatch.setattr(artefacts, "STEPS", 2)
+    output = tmp_path / "mine.npz"
+    result = call(photos, "-o", output, "--model", "dejpeg", "--grey", "--json")
+    assert result.return_value == 0, result.stderr
+    coder = Coder.load(output)
+    assert coder.channels == 1 and coder.provenance["learned_from"] == ["photos"]
+    words = ["dejpeg", str(SAMPLES / "camera-clean.png"), "--quality-was", "30", "--model"]
+    restored = tmp_path / "restored.png"
+    words += [str(output), "-o", str(restored)]
+    assert CliRunner().invoke(cli, words, standalone_mode=False).return_value == 0
+    assert restored.exists()
+    wrong = call(photos, "-o", tmp_path / "a.npz", "--model", "dejpeg", "--atoms", 5)
+    assert "--atoms means nothing for --model dejpeg" in str(wrong.exception)
+
+
 @pytest.fixture
 def enlarging(photos, tmp_path, monkeypatch):
     """What the command needs to learn three small stages."""

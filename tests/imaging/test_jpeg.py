@@ -53,6 +53,18 @@ def test_planes_are_those_of_pillow():
     assert np.abs(planes - np.moveaxis(expected, 2, 0)).max() < 1.1
 
 
+@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_pictures_are_coded_as_by_pillow(channels, subsampling):
+    picture = some_picture(channels, (75, 101))
+    expected, coding = saved(picture, 30, subsampling)
+    decoded = coding.decoded(picture)
+    errors = [np.sqrt(np.mean((one - picture) ** 2)) for one in (decoded, expected)]
+    assert errors[0] == pytest.approx(errors[1], rel=0.02)
+    # libjpeg rounds what it transforms to whole levels, which moves a few coefficients by a step
+    assert np.sqrt(np.mean((decoded - expected) ** 2)) < 0.25 * errors[1]
+
+
 @pytest.mark.parametrize("quality", [10, 40, 85])
 @pytest.mark.parametrize("channels, subsampling", [(1, 0), (3, 0), (3, 2)])
 def test_the_error_is_foreseen(channels, subsampling, quality):
