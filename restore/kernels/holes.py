@@ -113,11 +113,11 @@ def improve(image, source, targets, matches, costs, locality, half, seed):
 
 
 @kernel
-def vote(image, pixels, matches, costs, values, half, sharp):
+def vote(image, pixels, matches, costs, values, half):
     """The value of each pixel: the mean of what the patches over it say.
 
     A patch of cost e weighs exp(-e / 2 s^2), s^2 the third quartile of the costs over the
-    pixel (Newson et al. 2017, section 2.3); if `sharp`, the cheapest patch alone counts.
+    pixel (Newson et al. 2017, section 2.3).
 
     Parameters
     ----------
@@ -128,7 +128,6 @@ def vote(image, pixels, matches, costs, values, half, sharp):
     values : (n, channels) float32, written
     half : int
         As for `measure`.
-    sharp : bool
     """
     height, width, channels = image.shape
     side = 2 * half + 1
@@ -137,7 +136,7 @@ def vote(image, pixels, matches, costs, values, half, sharp):
     from_x = np.empty(side * side, np.int64)
     for p in range(pixels.shape[0]):
         y, x = pixels[p]
-        count, cheapest = 0, 0
+        count, least = 0, np.float32(np.inf)
         for v in range(max(0, y - half), min(height, y + half + 1)):
             for u in range(max(0, x - half), min(width, x + half + 1)):
                 if costs[v, u] < 0:
@@ -145,23 +144,43 @@ def vote(image, pixels, matches, costs, values, half, sharp):
                 over[count] = costs[v, u]
                 from_y[count] = matches[v, u, 0] + y - v
                 from_x[count] = matches[v, u, 1] + x - u
-                if over[count] < over[cheapest]:
-                    cheapest = count
+                least = min(least, over[count])
                 count += 1
-        if sharp:
-            for c in range(channels):
-                values[p, c] = image[from_y[cheapest], from_x[cheapest], c]
-            continue
         spread = np.sort(over[:count])[3 * count // 4] + np.float32(1e-6)
         total = np.float32(0)
         values[p] = np.float32(0)
         for k in range(count):
-            weight = np.exp(np.float32(-0.5) * (over[k] - over[cheapest]) / spread)
+            weight = np.exp(np.float32(-0.5) * (over[k] - least) / spread)
             total += weight
             for c in range(channels):
                 values[p, c] += weight * image[from_y[k], from_x[k], c]
         for c in range(channels):
             values[p, c] /= total
+
+
+@kernel
+def trace(pixels, matches, costs, origins, half):
+    """Where the cheapest patch over each pixel has it from, the first of several.
+
+    Parameters
+    ----------
+    pixels : (n, 2) int64
+    matches, costs
+        As for `vote`.
+    origins : (height, width, 2) int64, written at the pixels
+    half : int
+        As for `measure`.
+    """
+    height, width = costs.shape
+    for p in range(pixels.shape[0]):
+        y, x = pixels[p]
+        least = np.float32(np.inf)
+        for v in range(max(0, y - half), min(height, y + half + 1)):
+            for u in range(max(0, x - half), min(width, x + half + 1)):
+                if 0 <= costs[v, u] < least:
+                    least = costs[v, u]
+                    origins[y, x, 0] = matches[v, u, 0] + y - v
+                    origins[y, x, 1] = matches[v, u, 1] + x - u
 
 
 @kernel

@@ -12,24 +12,34 @@ def price(image, place, match, half, locality):
     return np.sum((one - other) ** 2) + locality[0] * square / (square + locality[1])
 
 
-def votes(image, pixels, matches, costs, half, sharp):
+def over(pixel, matches, costs, half):
+    """(cost, where the patch has the pixel from) of each patch over a pixel."""
+    y, x = pixel
+    return [
+        (costs[v, u], (matches[v, u, 0] + y - v, matches[v, u, 1] + x - u))
+        for v in range(max(0, y - half), min(costs.shape[0], y + half + 1))
+        for u in range(max(0, x - half), min(costs.shape[1], x + half + 1))
+        if costs[v, u] >= 0
+    ]
+
+
+def votes(image, pixels, matches, costs, half):
     """Newson et al. 2017, equation 5: the patches over a pixel, weighted by their costs."""
     values = []
-    for y, x in pixels:
-        told = [
-            (costs[v, u], image[matches[v, u, 0] + y - v, matches[v, u, 1] + x - u])
-            for v in range(max(0, y - half), min(image.shape[0], y + half + 1))
-            for u in range(max(0, x - half), min(image.shape[1], x + half + 1))
-            if costs[v, u] >= 0
-        ]
+    for pixel in pixels:
+        told = over(pixel, matches, costs, half)
         least = min(cost for cost, _ in told)
-        if sharp:
-            values.append(next(value for cost, value in told if cost == least))
-            continue
         spread = sorted(cost for cost, _ in told)[3 * len(told) // 4] + 1e-6
         weights = [np.exp(-(cost - least) / (2 * spread)) for cost, _ in told]
-        values.append(sum(w * value for w, (_, value) in zip(weights, told)) / sum(weights))
+        values.append(sum(w * image[at] for w, (_, at) in zip(weights, told)) / sum(weights))
     return np.array(values)
+
+
+def origins(pixels, matches, costs, half):
+    """Where the cheapest patch over each pixel has it from."""
+    return np.array(
+        [min(over(pixel, matches, costs, half), key=lambda pair: pair[0])[1] for pixel in pixels]
+    )
 
 
 def peeled(image, source, known, pixels, locality, half, reach):

@@ -6,6 +6,7 @@ import pytest
 from restore.imaging.bands import Pool
 from restore.kernels import holes as kernels
 from restore.tasks.inpainting import holes, inpaint
+from restore.tasks.inpainting.blending import blended
 from restore.tasks.inpainting.holes import fill_holes
 from tests import reference
 
@@ -64,15 +65,23 @@ def test_matches_only_improve():
         assert cost == pytest.approx(expected, rel=1e-4)
 
 
-@pytest.mark.parametrize("sharp", [False, True])
-def test_votes_equal_the_equation(sharp):
+def test_votes_equal_the_equation():
     image, hole, _, targets, matches, costs = scene()
     kernels.measure(image, targets, matches, costs, LOCALITY, HALF)
     pixels = np.ascontiguousarray(np.argwhere(hole))
     values = np.empty((len(pixels), image.shape[2]), np.float32)
-    kernels.vote(image, pixels, matches, costs, values, HALF, sharp)
-    expected = reference.holes.votes(image, pixels, matches, costs, HALF, sharp)
+    kernels.vote(image, pixels, matches, costs, values, HALF)
+    expected = reference.holes.votes(image, pixels, matches, costs, HALF)
     assert np.allclose(values, expected, atol=1e-5)
+
+
+def test_pixels_come_from_the_cheapest_patch():
+    image, hole, _, targets, matches, costs = scene()
+    kernels.measure(image, targets, matches, costs, LOCALITY, HALF)
+    pixels = np.ascontiguousarray(np.argwhere(hole))
+    origins = np.zeros((*hole.shape, 2), np.int64)
+    kernels.trace(pixels, matches, costs, origins, HALF)
+    assert np.array_equal(origins[hole], reference.holes.origins(pixels, matches, costs, HALF))
 
 
 def test_the_rim_takes_what_fits_best():
@@ -101,6 +110,31 @@ def test_texture_goes_on_through_large_holes(channels, rows):
     filled = inpaint(damaged, mask)
     assert np.array_equal(filled[~mask], image[~mask])
     assert np.mean((filled - image)[mask] ** 2) < 0.1 * image[mask].var()
+
+
+def test_plain_sky_has_no_seams():
+    y, x = np.mgrid[:240, :320] / 320
+    sky = np.stack([0.4 + 0.3 * y + 0.1 * x, 0.5 + 0.25 * y, 0.8 - 0.1 * y * x], axis=2)
+    sky += np.random.default_rng(0).normal(0, 0.003, sky.shape)
+    mask = np.hypot(y - 0.35, x - 0.5) < 0.18 + 0.05 * np.sin(5 * np.arctan2(y - 0.35, x - 0.5))
+    filled = inpaint(sky, mask)
+    inner = mask[:, 1:] & mask[:, :-1]
+    jumps, usual = (np.abs(np.diff(picture, axis=1)).max(axis=2) for picture in (filled, sky))
+    assert np.quantile(jumps[inner], 0.999) < 1.5 * np.quantile(usual, 0.999)
+    assert np.abs(filled - sky)[mask].max() < 0.05
+
+
+def test_blending_keeps_edges_and_single_copies():
+    image = np.random.default_rng(5).random((30, 40, 3)).astype(np.float32)
+    image[:, 20:] = 1 - 0.01 * image[:, 20:]
+    image[:, :20] *= 0.01
+    hole = np.zeros((30, 40), bool)
+    hole[10:20, 14:26] = True
+    own = np.indices(hole.shape).transpose(1, 2, 0)
+    moved = np.where(hole[..., None], own - (10, 0), own)  # the edge goes on
+    assert np.abs(blended(image, hole, moved) - image[moved[..., 0], moved[..., 1]]).max() < 0.01
+    edge = blended(image, hole, moved)
+    assert (edge[:, 20:] - edge[:, :20]).min() > 0.9
 
 
 def test_seeds_and_threads():

@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from restore.imaging import bands
 from restore.kernels import holes as kernels
+from restore.tasks.inpainting.blending import blended
 
 #: (Side - 1) / 2 of a patch.
 HALF = 3
@@ -82,12 +83,14 @@ def fill_holes(image, hole, seed=0, pool=None):
             np.float32,
         )
         matches = _first_matches(described, within, matches, locality, pool)
-        last = level == 0
-        _refine(described, within, matches, locality, LAST_TURNS if last else TURNS, last,
-                seed * 32 + level, pool)  # fmt: skip
+        costs = _refine(described, within, matches, locality, LAST_TURNS if level == 0 else TURNS,
+                        seed * 32 + level, pool)  # fmt: skip
         bands.tell(pool, "filling holes", len(levels) - level, len(levels))
+    hole = hole[rows, columns]
+    origins = np.indices(hole.shape).transpose(1, 2, 0).copy()
+    kernels.trace(np.argwhere(hole), matches, costs, origins, HALF)
     filled = image.copy()
-    filled[rows, columns][levels[0][1]] = levels[0][0][levels[0][1], : image.shape[2]]
+    filled[rows, columns] = blended(image[rows, columns], hole, origins)
     return filled
 
 
@@ -176,8 +179,11 @@ def _first_matches(image, hole, coarse, locality, pool):
     return np.stack([nearest[0][y, x], nearest[1][y, x]], axis=2)
 
 
-def _refine(image, hole, matches, locality, turns, last, seed, pool):
-    """Matching and averaging in turns: fills the image and improves the matches, in place."""
+def _refine(image, hole, matches, locality, turns, seed, pool):
+    """Matching and averaging in turns: fills the image and improves the matches, in place.
+
+    The costs of the matches, (height, width) float32, are returned; below 0 where there are none.
+    """
     source = _sources(hole)
     targets = np.ascontiguousarray(np.argwhere(_inside(hole.shape) & _touching(hole)))
     pixels = np.ascontiguousarray(np.argwhere(hole))
@@ -185,10 +191,10 @@ def _refine(image, hole, matches, locality, turns, last, seed, pool):
     costs[tuple(targets.T)] = 1
     slices = bands.slices(len(pixels), 4096)
 
-    def average(sharp):
+    def average():
         def vote(band):
             values = np.empty((band.stop - band.start, image.shape[2]), np.float32)
-            kernels.vote(image, pixels[band], matches, costs, values, HALF, sharp)
+            kernels.vote(image, pixels[band], matches, costs, values, HALF)
             return values
 
         values = np.concatenate(list(bands.map_bands(vote, slices, pool)))
@@ -196,7 +202,7 @@ def _refine(image, hole, matches, locality, turns, last, seed, pool):
         image[hole] = values
         return change
 
-    average(False)
+    average()
     for turn in range(turns):
         kernels.measure(image, targets, matches, costs, locality, HALF)
         for sweep in range(SWEEPS):
@@ -204,5 +210,6 @@ def _refine(image, hole, matches, locality, turns, last, seed, pool):
                 image, source, targets, matches, costs, locality, HALF,
                 (seed * TURNS + turn) * SWEEPS + sweep,
             )  # fmt: skip
-        if average(last and turn + 1 == turns) < SETTLED and not last:
+        if average() < SETTLED:
             break
+    return costs

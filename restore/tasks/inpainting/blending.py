@@ -1,0 +1,122 @@
+"""Copies of several places of a picture made one, without seams between them.
+
+Neighbouring pixels that were copied from different places do not fit: the plain sky is brighter
+here than there. What fits is how the picture changes from pixel to pixel at both places. The
+picture with these changes, as near as can be, and with the known pixels around, is the solution of
+Poisson's equation (Perez, Gangnet & Blake, "Poisson image editing", ACM Transactions on Graphics
+22(3), 2003). Where two things meet, there is an edge and no seam, and it stays.
+"""
+
+import numpy as np
+from scipy import ndimage, sparse
+from scipy.sparse import linalg
+
+from restore.imaging import bands
+
+#: The jump from one copy to the next that half counts as an edge, in [0, 1].
+EDGE = 0.05
+
+#: The mean change from pixel to pixel, around the origins, that half hides a seam, and the side of
+#: the square in which the mean is taken.
+BUSY, AROUND = 0.025, 7
+
+#: The share of the misfits that may be left.
+LEFT = 1e-4
+
+#: What a change of a pixel costs beside a misfit: where edges are all around, it stays as it is.
+STAY = 1e-6
+
+
+def blended(image, hole, origins):
+    """Fill a hole with what is at the origins of its pixels, with no seams between copies.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        Read outside the hole.
+    hole : (height, width) bool ndarray
+    origins : (height, width, 2) int ndarray
+        Row and column outside the hole of which each pixel is a copy; of the known ones their own.
+
+    Returns
+    -------
+    (height, width, channels) float32 ndarray
+
+    Notes
+    -----
+    With f the copies, the correction u is 0 outside the hole and minimises
+    sum_pq w_pq (u_q - u_p - d_pq)^2 over neighbours p and q. The misfit d_pq is what the change
+    f_q - f_p is beyond that at the origins, less of it where much changes anyway;
+    w_pq = 1 / (1 + (max |d_pq| / EDGE)^4).
+    """
+    filled = image[origins[..., 0], origins[..., 1]]
+    numbers = np.full(hole.shape, -1)
+    numbers[hole] = np.arange(np.count_nonzero(hole))
+    busy = _busy(image, hole)[origins[..., 0], origins[..., 1]]
+    ends, misfits = [], []
+    for axis in (0, 1):
+        one, other = _neighbours(numbers, axis)
+        within = np.maximum(one, other) >= 0
+        hidden = 1 + (np.maximum(*_neighbours(busy, axis)) / BUSY) ** 4
+        ends.append(np.stack([one[within], other[within]]))
+        misfits.append((_misfits(image, filled, hole, origins, axis) / hidden[..., None])[within])
+    ends, misfits = np.concatenate(ends, axis=1), np.concatenate(misfits)
+    roots = 1 / np.sqrt(1 + (np.abs(misfits).max(axis=1) / EDGE) ** 4)
+    change = _change(ends, roots, np.count_nonzero(hole))
+    normal = change.T @ change + STAY * sparse.identity(change.shape[1])
+    with bands.one_blas_thread:
+        for channel in range(image.shape[2]):
+            wanted = change.T @ (roots * misfits[:, channel])
+            correction, _ = linalg.cg(normal, wanted, rtol=LEFT, maxiter=4 * sum(hole.shape))
+            filled[hole, channel] += correction.astype(np.float32)
+    return filled
+
+
+def _neighbours(values, axis):
+    """The values of all pixels but the last, and of all but the first, along an axis."""
+    size = values.shape[axis]
+    return np.take(values, range(size - 1), axis), np.take(values, range(1, size), axis)
+
+
+def _change(ends, roots, count):
+    """The matrix that says how the unknown pixels change along all pairs; -1 is a known one."""
+    pairs = np.arange(len(roots))
+    parts = [(sign * roots[end >= 0], pairs[end >= 0], end[end >= 0])
+             for sign, end in zip((-1, 1), ends, strict=True)]  # fmt: skip
+    values, rows, columns = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return sparse.csr_matrix((values, (rows, columns)), (len(roots), count))
+
+
+def _busy(image, hole):
+    """The mean change from pixel to pixel around each known pixel."""
+    total, count = np.zeros(hole.shape), np.zeros(hole.shape)
+    for axis in (0, 1):
+        change = np.abs(np.diff(image, axis=axis)).max(axis=2)
+        known = ~np.logical_or(*_neighbours(hole, axis))
+        inner = tuple(slice(0, n) for n in known.shape)
+        total[inner] += np.where(known, change, 0)
+        count[inner] += known
+    total, count = (ndimage.uniform_filter(part, AROUND) for part in (total, count))
+    return total / np.maximum(count, 1e-3)
+
+
+def _misfits(image, filled, hole, origins, axis):
+    """By how much the change from each pixel to the next along the axis must grow to fit.
+
+    What changes no more than it does at one of both origins, or between that and not at all, fits.
+    """
+    size = hole.shape[axis]
+    step = np.eye(2, dtype=int)[axis]
+    actual = np.diff(filled, axis=axis)
+    low, high = np.zeros_like(actual), np.zeros_like(actual)
+    for start, sign in ((0, 1), (1, -1)):
+        here = np.take(origins, range(start, size - 1 + start), axis)
+        there = here + sign * step
+        known = (there[..., axis] >= 0) & (there[..., axis] < size)
+        there = np.where(known[..., None], there, here)
+        known &= ~hole[there[..., 0], there[..., 1]]
+        change = sign * (image[there[..., 0], there[..., 1]] - image[here[..., 0], here[..., 1]])
+        change[~known] = 0
+        np.minimum(low, change, out=low)
+        np.maximum(high, change, out=high)
+    return np.clip(actual, low, high) - actual
