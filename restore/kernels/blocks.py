@@ -29,6 +29,8 @@ SUPER, CELL, CELLS = 64, 8, 8
 DIM, BORDER = 256, 65
 #: Buckets of expected magnitude, half an octave each.
 SCALES = 24
+#: 2^(n / 8) for n from -64 to 63.
+EIGHTHS = (2.0 ** (np.arange(-64, 64) / 8)).astype(np.float32)
 
 #: Order of the cells of a superblock, and back.
 Z_ORDER = np.zeros((CELLS, CELLS), np.int64)
@@ -134,6 +136,8 @@ class Bases(NamedTuple):
     predictors: tuple
     #: per size (classes, coefficients) int16: spread in eighths of octaves of a level
     scales: tuple
+    #: per size (classes, coefficients) float32: how much coarser each is quantised
+    weights: tuple
     #: per size (16, size): the lowest frequencies of the DCT (unused below 32)
     cosines: tuple
     #: per size (classes, samples + border, coefficients): (T_k, -T_k G_k) transposed, so that

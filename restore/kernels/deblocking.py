@@ -4,10 +4,11 @@
 
 S_s shifts the grid of 8 x 8 blocks, D is their DCT, H keeps the mean and what is above the
 threshold t: a coefficient c is multiplied by (|c| / t - 0.8) / 0.4, within 0 and 1, so that no
-rounding error is a step. W_s is one over the sum of those factors. What is sparse on every grid
-is the picture; what is sparse on the coder's grid alone is its quantisation (R. R. Coifman and
-D. L. Donoho, "Translation-invariant de-noising", 1995; A. Nosratinia, "Enhancement of
-JPEG-compressed images by re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
+rounding error is a step. Where steps of the quantiser vary, by place and by frequency, so does t.
+W_s is one over the sum of those factors. What is sparse on every grid is the picture; what is
+sparse on the coder's grid alone is its quantisation (R. R. Coifman and D. L. Donoho,
+"Translation-invariant de-noising", 1995; A. Nosratinia, "Enhancement of JPEG-compressed images by
+re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
 """
 
 import numpy as np
@@ -42,7 +43,14 @@ def _product(first, second, out):
 
 
 @kernel
-def smooth(padded, out, top, threshold):
+def _middle(thresholds, y, x):
+    """The threshold of the cell in which the middle of a block of the padded plane lies."""
+    row = min(max(y - SIDE // 2, 0) // SIDE, thresholds.shape[0] - 1)
+    return thresholds[row, min(max(x - SIDE // 2, 0) // SIDE, thresholds.shape[1] - 1)]
+
+
+@kernel
+def smooth(padded, out, top, thresholds, weights):
     """Filter some rows of a plane.
 
     Parameters
@@ -52,13 +60,15 @@ def smooth(padded, out, top, threshold):
     out : (rows, width) float32
         Written: the rows from `top` on.
     top : int
-    threshold : float32
-        In levels.
+    thresholds : (height / 8, width / 8) float32
+        In levels, at the middle of a block.
+    weights : (8, 8) float32
+        By which that of each frequency is multiplied.
     """
     rows, width = out.shape
     total = np.zeros((rows, width + 2 * SIDE), np.float32)
-    weights = np.zeros((rows, width + 2 * SIDE), np.float32)
-    slope = np.float32(1 / (END - BEGIN)) / threshold
+    counts = np.zeros((rows, width + 2 * SIDE), np.float32)
+    slopes = np.float32(1 / (END - BEGIN)) / weights
     block, half, codes = np.empty((3, SIDE, SIDE), np.float32)
     for shift in range(SHIFTS.shape[0]):
         # block rows of this grid that touch rows top + 8 to top + 8 + rows of `padded`
@@ -70,12 +80,14 @@ def smooth(padded, out, top, threshold):
                         block[i, j] = padded[y + i, x + j]
                 _product(COSINES, block, half)
                 _product(half, COSINES_T, codes)
+                share = np.float32(1) / _middle(thresholds, y, x)
                 kept = np.float32(1)
                 mean = codes[0, 0]
                 codes[0, 0] = 0
                 for i in range(SIDE):
                     for j in range(SIDE):
-                        gain = abs(codes[i, j]) * slope - np.float32(BEGIN / (END - BEGIN))
+                        gain = abs(codes[i, j]) * (share * slopes[i, j])
+                        gain -= np.float32(BEGIN / (END - BEGIN))
                         gain = gain if gain > 0 else np.float32(0)
                         gain = gain if gain < 1 else np.float32(1)
                         codes[i, j] *= gain
@@ -94,7 +106,7 @@ def smooth(padded, out, top, threshold):
                     row = y + i - top - SIDE
                     for j in range(SIDE):
                         total[row, x + j] += weight * block[i, j]
-                        weights[row, x + j] += weight
+                        counts[row, x + j] += weight
     for i in range(rows):
         for j in range(width):
-            out[i, j] = total[i, j + SIDE] / weights[i, j + SIDE]
+            out[i, j] = total[i, j + SIDE] / counts[i, j + SIDE]

@@ -57,6 +57,8 @@ class Picture(NamedTuple):
     modes: np.ndarray
     #: (planes, rows, columns) int32, zero: how much was coded there
     activity: np.ndarray
+    #: (rows, columns) int8: eighths of octaves by which the step is larger
+    coarser: np.ndarray
     #: (planes,) int64, zero: where in `levels` the walk stands
     starts: np.ndarray
 
@@ -391,7 +393,7 @@ def code_row(coder, scales, picture, log_step, top):
     bool
         False where reading ran past the end.
     """
-    levels, sizes, modes, activity, starts = picture
+    levels, sizes, modes, activity, coarser, starts = picture
     state = coder.state
     reading = state[4]
     planes, rows, columns = sizes.shape
@@ -410,7 +412,7 @@ def code_row(coder, scales, picture, log_step, top):
                 while z & ((1 << 2 * most) - 1) or max(y - rows, x - columns) + (1 << most) > 0:
                     most -= 1
                 size = _code_size(coder, sizes[plane, y, x], around, most)
-                count = 2 * scales[size].shape[0]
+                count = 2 * scales[size].shape[1]
                 mode = _code_mode(coder, modes[plane, y, x], around, size, count)
                 block = _block(activity, around, y, x, size, mode)
                 start = starts[plane]
@@ -418,8 +420,8 @@ def code_row(coder, scales, picture, log_step, top):
                 total = _code_levels(
                     coder,
                     levels[plane, start : starts[plane]],
-                    scales[size][mode >> 1],
-                    log_step,
+                    scales[size][plane, mode >> 1],
+                    log_step + np.int64(coarser[y, x]),
                     block,
                 )
                 cells = 1 << size

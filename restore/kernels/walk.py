@@ -12,6 +12,7 @@ from restore.kernels.blocks import (
     CELL,
     CELLS,
     DIM,
+    EIGHTHS,
     LARGEST,
     SUPER,
     Z_COLUMN,
@@ -38,6 +39,8 @@ class Plane(NamedTuple):
     modes: np.ndarray
     #: (rows, columns) float32, by cell: squared steps that a bit is worth; empty to rebuild only
     prices: np.ndarray
+    #: (rows, columns) int8, by cell: eighths of octaves by which the step is larger
+    coarser: np.ndarray
 
 
 class Quantiser(NamedTuple):
@@ -110,7 +113,7 @@ def _quantise(coefficients, scales, quantiser, price, gains, quantised):
 
 
 @kernel
-def _add_levels(quantised, transform, scales, quantiser, guess):
+def _add_levels(quantised, transform, weights, scales, quantiser, guess):
     """Add to `guess` what the levels stand for."""
     _, bias, log_step, step = quantiser
     for i in range(quantised.size):
@@ -118,7 +121,7 @@ def _add_levels(quantised, transform, scales, quantiser, guess):
         if level:
             value = np.float32(abs(level))
             value -= bias[scale_bucket(scales[i], log_step), min(abs(level), 3) - 1]
-            value *= step
+            value *= step * weights[i]
             if level < 0:
                 value = -value
             for j in range(quantised.size):
@@ -145,7 +148,7 @@ def code_plane(bases, plane, quantiser, top, start):
     int
         Where the next one begins.
     """
-    pixels, decoded, levels, sizes, modes, prices = plane
+    pixels, decoded, levels, sizes, modes, prices, coarser = plane
     rows, columns = sizes.shape
     around = np.empty(BORDER, np.float32)
     guess = np.empty(DIM, np.float32)
@@ -154,7 +157,6 @@ def code_plane(bases, plane, quantiser, top, start):
     half = np.empty(16 * SUPER, np.float32)
     coefficients = np.empty(DIM, np.float32)
     gains = np.empty(DIM, np.float32)
-    inverse = np.float32(1) / quantiser.step
     for left in range(0, columns, CELLS):
         z = 0
         while z < CELLS * CELLS:
@@ -177,6 +179,14 @@ def code_plane(bases, plane, quantiser, top, start):
             predictor = bases.predictors[level_size][kind]
             transform = bases.transforms[level_size][kind]
             scales = bases.scales[level_size][kind]
+            weights = bases.weights[level_size][kind]
+            more = np.int64(coarser[cell_y, cell_x])
+            here = Quantiser(
+                quantiser.rates,
+                quantiser.bias,
+                quantiser.log_step + more,
+                quantiser.step * EIGHTHS[more + 64],
+            )
             quantised = levels[start : start + count]
             for i in range(count):
                 guess[i] = _dot(predictor[i], around, width)
@@ -199,9 +209,9 @@ def code_plane(bases, plane, quantiser, top, start):
                 for i in range(count):
                     low[i] -= guess[i]
                 for i in range(count):
-                    coefficients[i] = _dot(transform[i], low, count) * inverse
-                _quantise(coefficients, scales, quantiser, price, gains, quantised)
-            _add_levels(quantised, transform, scales, quantiser, guess)
+                    coefficients[i] = _dot(transform[i], low, count) / (here.step * weights[i])
+                _quantise(coefficients, scales, here, price, gains, quantised)
+            _add_levels(quantised, transform, weights, scales, here, guess)
             if mode & 1:
                 _transpose(guess, side)
             if size > 16:

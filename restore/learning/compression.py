@@ -5,7 +5,7 @@ import numpy as np
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
 from restore.kernels import bits, blocks, entropy, walk
-from restore.tasks.compression import coding
+from restore.tasks.compression import coding, tuning
 from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
 from restore.tasks.compression.planes import colour_angles, to_planes
 
@@ -325,7 +325,8 @@ def _learn_statistics(codec, pictures, rng, pool):
     def quantise(run):
         index, log_step = run
         number = log_step * 16 + coding._UNIT
-        return coding.quantise(codec, pictures[index], number, pool=Pool(1))[1:]
+        planes = pictures[index]
+        return coding.quantise(codec, planes, number, tuning.prices(planes), pool=Pool(1))[1:]
 
     results = map_bands(quantise, runs, pool, "statistics")
     for (_, log_step), (levels, sizes, modes) in zip(runs, results):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from restore.kernels import blocks, walk
-from restore.tasks.compression import Codec, coding, tuning
+from restore.tasks.compression import Codec, coding
+from restore.tasks.compression.seen import bases_of
 from tests import reference
 from tests.tasks.compressed import RNG, coded
 
@@ -22,10 +23,10 @@ def blocks_of(sizes):
 
 
 def test_quantising_and_rebuilding_equal_the_reference():
-    codec, planes, number, shown, levels, sizes, modes = coded(72, 136, 3, 9.0)
-    step, log_step = coding.step_of(number)
+    codec, planes, number, shown, levels, sizes, modes, seen, prices = coded(72, 136, 3, 9.0)
+    step_of_file, log_step_of_file = coding.step_of(number)
     assert max(sizes.ravel()) >= 2
-    prices = tuning.prices(planes, "eye")
+    bases = bases_of(codec, seen, 3)
     different = 0
     for plane in range(2):
         first = 2 * coding._start_of(planes[plane])
@@ -38,18 +39,21 @@ def test_quantising_and_rebuilding_equal_the_reference():
             here = slice(y, y + size), slice(x, x + size)
             around, mean = reference.blocks.block_border(decoded, y, x, size)
             transform = codec.bases.transforms[number][kind]
-            scales = codec.scales[number][kind]
+            scales = bases[plane].scales[number][kind]
+            more = 2 * int(seen.tiles[cell_y // 4, cell_x // 4])
+            log_step = log_step_of_file + more
+            steps = step_of_file * 2 ** (more / 8) * bases[plane].weights[number][kind]
             coefficients, guess = reference.blocks.coefficients_of(
                 pixels[here] - mean, around, transform, codec.bases.predictors[number][kind], turned
             )
             price = prices[plane, cell_y : cell_y + size // 8, cell_x : cell_x + size // 8].mean()
             own = levels[plane, start : start + len(scales)]
             wanted = reference.blocks.quantised(
-                coefficients, scales, codec.rates, codec.bias, log_step, step, price
+                coefficients, scales, codec.rates, codec.bias, log_step, steps, price
             )
             different += not np.array_equal(own, wanted)
             again = reference.blocks.rebuilt(
-                own, guess, transform, scales, codec.bias, log_step, step, turned, size
+                own, guess, transform, scales, codec.bias, log_step, steps, turned, size
             )
             assert np.allclose(again + mean, decoded[here], atol=0.01)
             start += len(scales)
@@ -84,7 +88,7 @@ def test_costs_of_modes_equal_the_reference(number):
 
 
 def test_levels_are_counted_by_what_is_expected_of_them():
-    codec, _, number, _, levels, sizes, modes = coded(72, 72, 1, 9.0)
+    codec, _, number, _, levels, sizes, modes, _, _ = coded(72, 72, 1, 9.0)
     log_step = coding.step_of(number)[1]
     counts = np.zeros((blocks.SCALES, 3, 17))
     walk.count_levels(levels[0], sizes[0], modes[0], codec.bases.scales, counts, log_step)

@@ -7,21 +7,29 @@ import pytest
 
 from restore.kernels import bits, entropy
 from restore.tasks.compression import Codec, coding
+from restore.tasks.compression.seen import coarser_of, scales_of
 from tests import reference
 from tests.tasks.compressed import RNG, coded
 
 
 def test_the_entropy_coder_equals_the_reference():
-    codec, _, number, _, levels, sizes, modes = coded(72, 136, 3, 9.0)
+    codec, _, number, _, levels, sizes, modes, seen, _ = coded(72, 136, 3, 9.0)
     levels[0, 3] = -(1 << 20)  # as no quantiser would make it
-    coder = coding.writer(*codec.start(), 1 << 16)
+    start = coding.start_of(codec, seen)
+    coder = coding.writer(*start, 1 << 16)
     log_step = coding.step_of(number)[1]
-    count = coding.write(coder, codec, levels, sizes, modes, log_step)
+    count = coding.write(coder, codec, levels, sizes, modes, log_step, seen)
     payload = coder.data[:count].tobytes()
     reader = reference.entropy.PictureReader(
-        payload, *codec.start(), codec.scales, sizes.shape, log_step
+        payload,
+        *coding.start_of(codec, seen),
+        scales_of(codec, seen, 3),
+        sizes.shape,
+        log_step,
+        True,
     )
     found_sizes, found_modes, found_levels = reader.read()
+    assert reader.coarser == dict(np.ndenumerate(seen.tiles))
     for plane in range(3):
         assert np.array_equal(found_levels[plane], levels[plane, : len(found_levels[plane])])
     assert np.array_equal(found_sizes, sizes) and np.array_equal(found_modes, modes)
@@ -49,9 +57,10 @@ def test_the_entropy_coder_reads_what_it_wrote():
     count = coding.write(coder, codec, levels, sizes, modes, 30)
     reader = coding.reader(*codec.start(), coder.data[:count].tobytes())
     found = np.zeros_like(levels), np.zeros_like(sizes), np.zeros_like(modes)
-    picture = coding._picture(*found)
+    picture = coding.picture_of(*found, coarser_of(None, (cells, cells)))
+    scales = scales_of(codec, None, planes)
     for top in range(0, cells, 8):
-        assert entropy.code_row(reader, codec.bases.scales, picture, 30, top)
+        assert entropy.code_row(reader, scales, picture, 30, top)
     for made, wanted in zip(found, (levels, sizes, modes)):
         assert np.array_equal(made, wanted)
     # what is learned is the same on both sides

@@ -106,13 +106,30 @@ def quantised(coefficients, scales, rates, bias, log_step, step, price):
     return np.array(levels[: end + 1] + [0] * (len(levels) - end - 1))
 
 
+def coarser_steps(atoms, side, slope, share):
+    """Eighths of octaves by which the step of each atom (count, samples) is larger.
+
+    share + slope / 4 log2(1 + e / 0.1), rounded, e the mean squared gradient over the mean square.
+    """
+    found = []
+    for atom in atoms.astype(float):
+        square = atom.reshape(2 * (min(side, 16),))
+        if side > 16:
+            k = np.arange(16)
+            rough = np.pi**2 / side**2 * (square**2 * (k[:, None] ** 2 + k**2)).sum()
+        else:
+            rough = (np.diff(square, axis=0) ** 2).sum() + (np.diff(square, axis=1) ** 2).sum()
+        found.append(share + slope / 4 * np.log2(1 + rough / (square**2).sum() / 0.1))
+    return np.array(found)
+
+
 def rebuilt(levels, guess, transform, scales, bias, log_step, step, turned, size):
-    """x' - m = L^T (G (b - m) + T^T Q(c)) of a block of `size` pixels."""
+    """x' - m = L^T (G (b - m) + T^T Q(c)) of a block of `size` pixels; `step` of each atom."""
     values = np.zeros(len(levels))
     for i, level in enumerate(levels):
         if level:
             pull = bias[spread_bucket(scales[i], log_step), min(abs(level), 3) - 1]
-            values[i] = np.sign(level) * (abs(level) - pull) * step
+            values[i] = np.sign(level) * (abs(level) - pull) * step[i]
     low = (guess + transform.T.astype(float) @ values).reshape(2 * (min(size, 16),))
     low = low.T if turned else low
     if size <= 16:

@@ -3,8 +3,12 @@
 import numpy as np
 
 
-def smoothed(plane, threshold):
-    """Coifman & Donoho 1995 on eight grids of 8 x 8 blocks: threshold, weigh, average."""
+def smoothed(plane, thresholds, frequencies=1.0):
+    """Coifman & Donoho 1995 on eight grids of 8 x 8 blocks: threshold, weigh, average.
+
+    `thresholds` of each cell of 8 x 8 pixels, that of a block where its middle lies, times
+    `frequencies` (8, 8).
+    """
     height, width = plane.shape
     padded = np.pad(plane.astype(np.float64), 8, "symmetric")
     rows = np.arange(8)
@@ -15,6 +19,11 @@ def smoothed(plane, threshold):
         for y in range(dy, padded.shape[0] - 7, 8):
             for x in range(dx, padded.shape[1] - 7, 8):
                 codes = dct @ padded[y : y + 8, x : x + 8] @ dct.T
+                cell = [
+                    min(max(at - 4, 0) // 8, count - 1)
+                    for at, count in zip((y, x), thresholds.shape)
+                ]
+                threshold = thresholds[tuple(cell)] * frequencies
                 gains = ((np.abs(codes) / threshold - 0.8) / 0.4).clip(0, 1)
                 gains[0, 0] = 1
                 weight = 1 / gains.sum()

@@ -4,6 +4,7 @@ import numpy as np
 
 from tests.reference.bits import BitReader
 from tests.reference.blocks import spread_bucket
+from tests.reference.coarseness import read_tiles
 
 # What the decisions of a compressed picture depend on, in the order of the stored models:
 # for each kind of decision the shapes of its tables, one per context.
@@ -28,6 +29,8 @@ _CONTEXTS = {
 }
 
 
+#: The last set of weights.
+_SIGN_WEIGHTS = 300
 _MEANS = [0, 0, 0, 0, 0, 1, 2, 4, 6, 9, 13, 18, 26, 36, 51, 72]
 _MEANS += [102, 145, 204, 290, 410, 580, 820, 1160]
 
@@ -35,20 +38,21 @@ _MEANS += [102, 145, 204, 290, 410, 580, 820, 1160]
 class PictureReader(BitReader):
     """Every decision of a payload in learned bases.
 
-    `scales` (classes, coefficients) for each size of blocks, `shape` (planes, rows, columns) in
-    cells of 8 x 8.
+    `scales` (planes, classes, coefficients) for each size of blocks, `shape` (planes, rows,
+    columns) in cells of 8 x 8. Where steps vary, `tiles` of 4 x 4 cells are read first.
     """
 
-    def __init__(self, payload, models, weights, scales, shape, log_step):
+    def __init__(self, payload, models, weights, scales, shape, log_step, tiles=False):
         super().__init__(payload, models, weights)
-        self.scales, self.shape, self.log_step = scales, shape, log_step
+        self.scales, self.shape, self.step_of_file, self.tiles = scales, shape, log_step, tiles
         self.starts, start = {}, 0
         for kind, tables in _CONTEXTS.items():
             self.starts[kind] = []
             for table in tables:
                 self.starts[kind].append(start)
                 start += int(np.prod(table))
-        assert start == len(models)
+        self.end = start
+        assert start + 104 * tiles == len(models)
         self.sizes, self.modes, self.activity = np.zeros((3, *shape), int)
         self.levels = [[] for _ in range(shape[0])]
 
@@ -64,6 +68,9 @@ class PictureReader(BitReader):
     def read(self):
         """Sizes and modes (planes, rows, columns), levels of each plane in the order of blocks."""
         planes, rows, columns = self.shape
+        if self.tiles:
+            wide = -(-columns // 4)
+            self.coarser = read_tiles(self, -(-rows // 4), wide, self.end, _SIGN_WEIGHTS + 1)
         for top in range(0, rows, 8):
             for left in range(0, columns, 8):
                 for plane in range(planes):
@@ -104,7 +111,7 @@ class PictureReader(BitReader):
 
     def read_block(self, plane, y, x, size):
         here = slice(y, y + 2**size), slice(x, x + 2**size)
-        classes = 2 * len(self.scales[size])
+        classes = 2 * self.scales[size].shape[1]
         seen = [128, 128, 128]
         if x:
             seen[0] = int(self.sizes[plane, y, x - 1] * 32 + self.modes[plane, y, x - 1])
@@ -132,7 +139,10 @@ class PictureReader(BitReader):
         def octaves(value, most=8):
             return min(int(value).bit_length(), most)
 
-        scales = self.scales[size][mode >> 1]
+        scales = self.scales[size][plane, mode >> 1]
+        self.log_step = self.step_of_file
+        if self.tiles:
+            self.log_step += 2 * self.coarser[y // 4, x // 4]
         count, colour, kind, where = len(scales), int(plane > 0), mode >> 1, self.place(y, x)
         choice = size * 3 + plane
         west, north = self.beside(self.activity, plane, y, x, 0)
@@ -206,7 +216,7 @@ class PictureReader(BitReader):
                     value = number + 14
                 if i < 8 and not plane:
                     signs = (size, mode, i), (size, mode, i, where)
-                    negative = self.decide("sign", len(self.weights) - 1, *signs)
+                    negative = self.decide("sign", _SIGN_WEIGHTS, *signs)
                 else:
                     negative = self.split_interval(32768)
                 levels[i] = -value if negative else value

@@ -7,6 +7,7 @@ from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.tasks.compression import Codec, coding, decompress, tuning
 from restore.tasks.compression.planes import to_planes
+from restore.tasks.compression.seen import Seen, tiles_of
 
 RNG = np.random.default_rng(0)
 
@@ -32,15 +33,19 @@ def psnr_of(picture, found, depth=8):
 
 
 def coded(height, width, channels, step):
-    """(codec, planes, step number, decoded planes, levels, sizes, modes) of a picture."""
+    """(codec, planes, number, decoded, levels, sizes, modes, seen, prices) of a picture."""
     codec = Codec.load("photos")
     picture = as_image(drawn(height, width, channels))
     picture[:64, :64] = np.linspace(0.3, 0.6, 64)[:, None, None]  # for large blocks
     planes = to_planes(picture, (30, -20, 9))
     number = coding.number_of(step)
-    prices = tuning.prices(planes, "eye")
-    shown, levels, sizes, modes = coding.quantise(codec, planes, number, prices, pool=Pool(1))
-    return codec, planes, number, shown, levels, sizes, modes
+    _, prices = tuning.for_the_eye(picture)
+    tiles = RNG.integers(-3, 4, tiles_of(-(-height // 8), -(-width // 8))).astype(np.int8)
+    seen = Seen(5, 7, -3, tiles)
+    shown, levels, sizes, modes = coding.quantise(
+        codec, planes, number, prices, pool=Pool(1), seen=seen
+    )
+    return codec, planes, number, shown, levels, sizes, modes, seen, prices
 
 
 def check_every_error_is_told(whole):

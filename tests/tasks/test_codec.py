@@ -7,7 +7,8 @@ import pytest
 
 from restore.imaging.bands import Pool
 from restore.learning.compression import learn_codec
-from restore.tasks.compression import Codec, compress, decompress, inspect, smoothing
+from restore.tasks.compression import Codec, coding, compress, decompress, inspect, smoothing
+from restore.tasks.compression.codec import weights_of_frequencies
 from restore.tasks.compression.planes import colour_angles, from_planes, rotation, to_planes
 from tests import reference
 from tests.tasks.compressed import RNG, drawn, levels_of
@@ -78,20 +79,44 @@ def test_rotation_is_orthonormal_and_planes_come_back():
 @pytest.mark.parametrize("threads", [1, 3])
 def test_smoothing_equals_the_reference(height, width, threads):
     plane = RNG.normal(0, 30, (height, width)).astype(np.float32)
-    step = np.float32(40)
-    (found,) = smoothing.smooth([plane], 9, step, Pool(threads))
-    wanted = reference.deblocking.smoothed(plane, float(np.float32(9) * np.float32(0.07) * step))
+    coarser = RNG.integers(-12, 12, (height // 8, width // 8)).astype(np.int8)
+    frequencies = weights_of_frequencies(9, -2)
+    steps = smoothing.Steps(np.float32(40), coarser, [frequencies])
+    (found,) = smoothing.smooth([plane], 9, steps, Pool(threads))
+    thresholds = 9 * 0.07 * 40 * 2.0 ** (coarser / 8)
+    wanted = reference.deblocking.smoothed(plane, thresholds, frequencies)
     assert np.allclose(found, wanted, atol=1e-3)
+
+
+def test_frequencies_weigh_as_much_as_atoms():
+    rows = np.cos(np.pi * np.arange(8)[:, None] * (2 * np.arange(8) + 1) / 16)
+    atoms = np.einsum("ux,vy->uvxy", rows, rows).reshape(64, 64)
+    wanted = reference.blocks.coarser_steps(atoms, 8, 9, -2).reshape(8, 8)
+    found = 8 * np.log2(weights_of_frequencies(9, -2))
+    assert np.abs(found - wanted).max() < 2
+
+
+def test_fine_atoms_are_quantised_more_coarsely():
+    codec = Codec.load("photos")
+    bases = codec.weighted(6, -5)
+    for number, side in enumerate((8, 16, 32, 64)):
+        atoms = codec.transforms[number][0]
+        wanted = reference.blocks.coarser_steps(atoms, side, 6, -5)
+        found = 8 * np.log2(bases.weights[number][0])
+        assert np.abs(found - wanted).max() < 0.51
+        assert np.array_equal(bases.scales[number][0], codec.scales[number][0] - np.rint(found))
+    assert np.array_equal(codec.weighted(0, 3).weights[1], np.full((8, 256), 2**0.375, np.float32))
 
 
 def test_smoothing_is_asked_for_where_it_helps():
     wanted = drawn(64, 64).astype(np.float32)
     noisy = wanted + RNG.normal(0, 6, wanted.shape).astype(np.float32)
-    strength = smoothing.best_strength([wanted], [noisy], np.float32(20))
+    steps = coding.steps_of(coding.number_of(20), (1, 8, 8))
+    strength = smoothing.best_strength([wanted], [noisy], steps)
     assert strength > 0
-    (smooth,) = smoothing.smooth([noisy], strength, np.float32(20))
+    (smooth,) = smoothing.smooth([noisy], strength, steps)
     assert np.square(smooth - wanted).mean() < 0.8 * np.square(noisy - wanted).mean()
-    assert smoothing.best_strength([wanted], [wanted], np.float32(20)) == 0
+    assert smoothing.best_strength([wanted], [wanted], steps) == 0
 
 
 def test_bases_are_orthonormal():

@@ -38,7 +38,7 @@ def test_a_finer_quality_is_better_and_larger():
     made = [compress(picture, quality=quality) for quality in (10, 40, 70, 95, 100)]
     assert sorted(len(one.data) for one in made) == [len(one.data) for one in made]
     assert sorted(one.psnr for one in made) == [one.psnr for one in made]
-    assert made[-1].psnr > 46
+    assert made[-1].psnr > 45
 
 
 @pytest.mark.parametrize("size", [150, 400, 1500])

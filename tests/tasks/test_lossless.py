@@ -80,7 +80,7 @@ def test_a_file_is_never_larger_than_without_loss():
 
 
 def test_photographs_and_codecs_of_ones_own_stay_with_loss():
-    assert inspect(compress(drawn(96, 96, 3)).data)["method"] == "bases"
+    assert inspect(compress(drawn(96, 96, 3)).data)["method"] == "seen"
     grey = Dictionary.load("grey")
     assert inspect(compress(flat(96, 96), codec=grey, quality=20).data)["method"] == "atoms"
 

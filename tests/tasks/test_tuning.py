@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from restore.imaging.arrays import as_image
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import compress, decompress, tuning
+from restore.tasks.compression.search import PRICE
+from restore.tasks.compression.seen import coarser_of
 from tests.tasks.compressed import RNG, drawn
 
 
@@ -18,17 +21,29 @@ def half_textured():
 
 def test_for_the_psnr_every_bit_is_worth_the_same():
     planes = [np.float32(drawn(40, 48)) for _ in range(3)]
-    assert (tuning.prices(planes, "psnr") == tuning.PRICE).all()
+    prices = tuning.prices(planes)
+    assert prices.shape == (3, 5, 6) and (prices == PRICE).all()
 
 
-def test_for_the_eye_bits_are_dear_where_much_goes_on():
-    plane = np.float32(half_textured()) - 128
-    prices = tuning.prices([plane, plane, plane], "eye")
-    assert prices.shape == (3, 16, 16)
-    assert prices[0, :, 8:].min() > 2 * prices[0, :, :8].max()
-    mean = np.exp(np.log(prices[0]).mean())
-    assert mean == pytest.approx(2 * tuning.PRICE, rel=0.01)
-    np.testing.assert_allclose(prices[1:], 0.6 * prices[:1].repeat(2, 0), rtol=1e-6)
+def test_errors_are_seen_less_where_much_goes_on_and_more_in_the_dark():
+    picture = as_image(half_textured())
+    weights = tuning.visibility(picture)
+    assert weights.shape == (16, 16)
+    assert weights[:, :5].min() > 1.5 * weights[:, 11:].max()
+    assert (tuning.visibility(picture[:125, :123] / 2)[:, :5] > weights[:, :5]).all()
+    colour = tuning.visibility(np.repeat(picture, 3, axis=2))
+    np.testing.assert_allclose(colour, weights, rtol=1e-5)
+
+
+def test_steps_and_prices_follow_what_is_seen():
+    picture = as_image(half_textured())
+    seen, prices = tuning.for_the_eye(picture)
+    assert prices.shape == (1, 16, 16) and seen.tiles.shape == (4, 4)
+    assert seen.tiles[:, 0].max() < seen.tiles[:, 3].min()
+    # a bit costs as much error everywhere, as the eye weighs it
+    steps = 4.0 ** (coarser_of(seen, (16, 16)) / 8)
+    worth = prices[0] * steps * tuning.visibility(picture) ** 0.5
+    np.testing.assert_allclose(worth, worth[0, 0], rtol=1e-5)
 
 
 def test_for_the_eye_smooth_parts_come_first():

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, field
+from decimal import Decimal, localcontext
 
 import numpy as np
 
@@ -15,6 +16,8 @@ COUNTS = (64, 256, 256, 256)
 PACKAGED = ("photos",)
 #: A predictor of 1.0 is stored as this.
 ONE = 4096
+#: Roughness from which on an atom's step grows, in 1/65536.
+_KNEE = 6554
 #: Most bits that a level may be said to cost, and steps that it may be drawn to zero.
 MOST_BITS, MOST_BIAS = 64.0, 0.5
 
@@ -116,9 +119,27 @@ class Codec:
             transforms,
             predictors,
             tuple(part.astype(np.int16) for part in self.scales),
+            tuple(np.ones(part.shape, np.float32) for part in self.scales),
             tuple(cosines_of(side) for side in SIDES),
             tuple(_analyses(*pair) for pair in zip(transforms, predictors)),
         )
+
+    def weighted(self, slope, share):
+        """Bases whose fine atoms are quantised more coarsely.
+
+        Parameters
+        ----------
+        slope : int
+            An atom's step is larger by ``slope / 32 log2(1 + e / 0.1)`` octaves, rounded to
+            eighths, with e its mean squared gradient over its mean square.
+        share : int
+            That of every atom is larger by so many eighths of octaves besides.
+
+        Returns
+        -------
+        restore.kernels.blocks.Bases
+        """
+        return _weighted(self, slope, share)
 
     def start(self):
         """Fresh `models` and `weights` as the entropy coder changes them."""
@@ -184,6 +205,57 @@ def _analyses(transforms, predictors):
     """For each class the matrix that takes a block and its border to coefficients."""
     joined = np.concatenate([transforms, -transforms @ predictors], axis=2)
     return np.ascontiguousarray(joined.transpose(0, 2, 1))
+
+
+@functools.lru_cache(maxsize=16)
+def _weighted(codec, slope, share):
+    # whole numbers alone, since the coder's contexts follow from these
+    bounds = _bounds(slope)
+    more = tuple(
+        (share + np.searchsorted(bounds, _roughness(part, side), "right")).astype(np.int16)
+        for part, side in zip(codec.transforms, SIDES)
+    )
+    weights = tuple((2.0 ** (part / 8)).astype(np.float32) for part in more)
+    return codec.bases._replace(
+        scales=tuple(scale - part for scale, part in zip(codec.bases.scales, more)),
+        weights=weights,
+        analyses=tuple(
+            np.ascontiguousarray(analysis / weight[:, None])
+            for analysis, weight in zip(codec.bases.analyses, weights)
+        ),
+    )
+
+
+def _bounds(slope):
+    """From which roughness on an atom's step is 1, 2, ... eighths of octaves larger."""
+    if not slope:
+        return np.empty(0, np.int64)
+    with localcontext() as context:
+        context.prec = 15
+        wide = [2 ** (Decimal(4 * more - 2) / slope) - 1 for more in range(1, 2 * slope)]
+        return np.array([int(_KNEE * min(bound, 1 << 16)) for bound in wide], np.int64)
+
+
+def _roughness(rows, side):
+    """Mean squared gradient over mean square of each atom, in 1/65536."""
+    coded = min(side, 16)
+    atoms = rows.astype(np.int64).reshape(*rows.shape[:2], coded, coded)
+    power = np.square(atoms)
+    if side > 16:  # of cosines it is pi^2 (k^2 + l^2) / side^2
+        squares = np.arange(16) ** 2
+        found = (power * (squares[:, None] + squares)).sum(axis=(2, 3)) * (646814 // side**2)
+    else:
+        found = np.square(np.diff(atoms, axis=2)).sum(axis=(2, 3))
+        found = (found + np.square(np.diff(atoms, axis=3)).sum(axis=(2, 3))) << 16
+    return found // power.sum(axis=(2, 3))
+
+
+def weights_of_frequencies(slope, share):
+    """What `Codec.weighted` multiplies steps by, (8, 8), for the cosines of blocks of 8."""
+    square = 4 * np.sin(np.pi * np.arange(8) / 16) ** 2
+    rough = (square[:, None] + square) * 65536
+    octaves = share / 8 + slope / 32 * np.log2(1 + rough / _KNEE)
+    return (2.0**octaves).astype(np.float32)
 
 
 def cosines_of(side):

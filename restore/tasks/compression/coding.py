@@ -3,9 +3,11 @@
 import numpy as np
 
 from restore.imaging.bands import map_bands
-from restore.kernels import bits, blocks, entropy, walk
-from restore.tasks.compression import tuning
+from restore.kernels import bits, blocks, coarseness, entropy, walk
+from restore.tasks.compression import smoothing
+from restore.tasks.compression.codec import weights_of_frequencies
 from restore.tasks.compression.search import choose
+from restore.tasks.compression.seen import bases_of, coarser_of, manners, scales_of
 
 #: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
 STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
@@ -23,7 +25,7 @@ def number_of(step):
     return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
 
 
-def encode(codec, planes, number, prices=None, passes=2, decoded=None, pool=None):
+def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
     """Code planes.
 
     Parameters
@@ -33,14 +35,16 @@ def encode(codec, planes, number, prices=None, passes=2, decoded=None, pool=None
         Levels about 0; sides multiples of 8.
     number : int
         Step number.
-    prices : (planes, rows, columns) float32, optional
-        What a bit is worth in each cell: of `tuning.prices`; by default for the PSNR.
+    prices : (planes, rows, columns) float32
+        What a bit is worth in each cell: of `tuning`.
     passes : int
         How often blocks are chosen, each time on what the pass before decoded.
     decoded : list of (height, width) float32, optional
         Where to begin: the planes as decoded from a similar step.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
+    seen : Seen, optional
+        How steps vary; by default they do not.
 
     Returns
     -------
@@ -49,12 +53,14 @@ def encode(codec, planes, number, prices=None, passes=2, decoded=None, pool=None
         What the decoder will see.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(codec, planes, number, prices, passes, decoded, pool)
+    shown, levels, sizes, modes = quantise(
+        codec, planes, number, prices, passes, decoded, pool, seen
+    )
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
-        coder = writer(*codec.start(), room)
-        used = write(coder, codec, levels, sizes, modes, step_of(number)[1])
+        coder = writer(*start_of(codec, seen), room)
+        used = write(coder, codec, levels, sizes, modes, step_of(number)[1], seen)
         if used <= room:
             return bytes(start & 255 for start in starts) + payload_of(coder, used), shown
         room = used
@@ -66,15 +72,18 @@ def payload_of(coder, used):
     return payload[: max(len(payload.rstrip(b"\0")), used - 4)]
 
 
-def write(coder, codec, levels, sizes, modes, log_step):
+def write(coder, codec, levels, sizes, modes, log_step, seen=None):
     """Code all decisions with a `writer`; how many bytes they need."""
-    picture = _picture(levels, sizes, modes)
+    if seen is not None:
+        coarseness.code_tiles(coder, seen.tiles, entropy.MODELS, entropy.SETS)
+    picture = picture_of(levels, sizes, modes, coarser_of(seen, sizes.shape[1:]))
+    scales = scales_of(codec, seen, len(sizes))
     for top in range(0, sizes.shape[1], blocks.CELLS):
-        entropy.code_row(coder, codec.bases.scales, picture, log_step, top)
+        entropy.code_row(coder, scales, picture, log_step, top)
     return bits.finish(coder)
 
 
-def quantise(codec, planes, number, prices=None, passes=2, decoded=None, pool=None):
+def quantise(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -89,12 +98,14 @@ def quantise(codec, planes, number, prices=None, passes=2, decoded=None, pool=No
     shown = planes
     if decoded:
         shown = [plane - start for plane, start in zip(decoded, starts)]
-    if prices is None:
-        prices = tuning.prices(planes, "psnr")
+    bases = bases_of(codec, seen, len(planes))
+    coarser = coarser_of(seen, prices.shape[1:])
     for _ in range(passes):
-        sizes, modes = choose(codec, planes, shown, log_step, step, prices, pool)
+        sizes, modes = choose(
+            bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool
+        )
         levels = np.zeros((len(planes), planes[0].size), np.int32)
-        shown = _walk(codec, planes, levels, sizes, modes, number, prices, pool)
+        shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
@@ -103,7 +114,7 @@ def _start_of(plane):
     return int(np.clip(np.rint(plane[: blocks.CELL, : blocks.CELL].mean() / 2), -128, 127))
 
 
-def decode(codec, payload, shape, number, pool=None):
+def decode(codec, payload, shape, number, pool=None, seen=None):
     """The planes of a payload.
 
     Parameters
@@ -114,6 +125,10 @@ def decode(codec, payload, shape, number, pool=None):
         Sides multiples of 8.
     number : int
         Step number.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+    seen : Seen, optional
+        Where steps vary; its `tiles` are read from the payload.
 
     Raises
     ------
@@ -126,43 +141,73 @@ def decode(codec, payload, shape, number, pool=None):
     modes = np.zeros_like(sizes)
     starts = [(byte + 128) % 256 - 128 for byte in payload[:planes]]
     payload = payload[planes:]
-    coder = reader(*codec.start(), payload)
-    picture = _picture(levels, sizes, modes)
+    coder = reader(*start_of(codec, seen), payload)
+    if seen is not None and not coarseness.code_tiles(
+        coder, seen.tiles, entropy.MODELS, entropy.SETS
+    ):
+        raise ValueError("the compressed data end before the picture is complete")
+    picture = picture_of(levels, sizes, modes, coarser_of(seen, sizes.shape[1:]))
+    scales = scales_of(codec, seen, planes)
     for top in range(0, sizes.shape[1], blocks.CELLS):
-        if not entropy.code_row(coder, codec.bases.scales, picture, step_of(number)[1], top):
+        if not entropy.code_row(coder, scales, picture, step_of(number)[1], top):
             raise ValueError("the compressed data end before the picture is complete")
     if len(starts) < planes:
         raise ValueError("the compressed data end before the picture is complete")
     empty = [np.empty((height, width), np.float32)] * planes
     none = np.zeros((planes, 0, 0), np.float32)
-    shown = _walk(codec, empty, levels, sizes, modes, number, none, pool)
+    shown = _walk(codec, empty, levels, sizes, modes, number, none, seen, pool)
     return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
 
 
-def _walk(codec, planes, levels, sizes, modes, number, prices, pool):
+def _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool):
     """Quantise planes into `levels`, or without prices rebuild them; what is decoded.
 
     A row of superblocks at a time, so that no call is long; planes side by side.
     """
     step, log_step = step_of(number)
     quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step)
+    bases, coarser = bases_of(codec, seen, len(planes)), coarser_of(seen, sizes.shape[1:])
 
     def code_one(number):
         shown = np.empty_like(planes[number])
         plane = walk.Plane(
-            planes[number], shown, levels[number], sizes[number], modes[number], prices[number]
+            planes[number],
+            shown,
+            levels[number],
+            sizes[number],
+            modes[number],
+            prices[number],
+            coarser,
         )
         start = 0
         for top in range(0, sizes.shape[1], blocks.CELLS):
-            start = walk.code_plane(codec.bases, plane, quantiser, top, start)
+            start = walk.code_plane(bases[number], plane, quantiser, top, start)
         return shown
 
     return list(map_bands(code_one, range(len(planes)), pool))
 
 
-def _picture(levels, sizes, modes):
+def steps_of(number, shape, seen=None):
+    """The `smoothing.Steps` of planes of `shape` (planes, rows, columns) in cells."""
+    weights = [weights_of_frequencies(*manner) for manner in manners(seen, shape[0])]
+    return smoothing.Steps(step_of(number)[0], coarser_of(seen, shape[1:]), weights)
+
+
+def start_of(codec, seen):
+    """What the coder knows at first; with models for the tiles where there are any."""
+    models, weights = codec.start()
+    if seen is not None:
+        even = np.full(coarseness.MODELS, 1 << 29, np.int32)
+        one = np.zeros((1, bits.INPUTS), np.int32)
+        one[0, 0] = 1 << 16
+        models, weights = np.concatenate([models, even]), np.concatenate([weights, one])
+    return models, weights
+
+
+def picture_of(levels, sizes, modes, coarser):
+    """The `restore.kernels.entropy.Picture` of decisions, nothing of it coded yet."""
     activity = np.zeros(sizes.shape, np.int32)
-    return entropy.Picture(levels, sizes, modes, activity, np.zeros(len(levels), np.int64))
+    return entropy.Picture(levels, sizes, modes, activity, coarser, np.zeros(len(levels), np.int64))
 
 
 def writer(models, weights, room):

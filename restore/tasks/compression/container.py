@@ -4,13 +4,14 @@
 bytes                 meaning
 ====================  =======================================================================
 4                     8B 4B 0D 0A
-1                     version of the format: 1 for pictures in learned bases, else 2
+1                     version of the format: 1 for pictures in learned bases of one step, else 2
 1                     flags: 1 colour, 2 sixteen bits, 4 alpha, 8 ICC profile, 16 EXIF,
                       32 XMP, 64 a codec that is not packaged, 128 that codec is embedded
 1                     in version 2: how it is coded, `METHODS`
 1-5, 1-5              width, height, seven bits a byte from the lowest, the last below 128
 2                     big-endian: number of the quantiser's step, and of the filter above it
 3                     where in colour: angles of the rotation, signed
+1 or 3                where steps follow what is seen: `seen.Seen` in grey or colour
 1 or 4                number of the packaged codec or dictionary, or the first bytes of its SHA-256
 1-5 and as many       of each section there is: alpha, ICC, EXIF, XMP, codec
 ...                   payload
@@ -38,10 +39,11 @@ from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.coding import STEPS
 
 MAGIC = b"\x8bK\r\n"
-#: Learned bases chosen block by block; codes over a dictionary; without loss. What is packaged
-#: for each is numbered in files: names are added at the end and never removed.
-METHODS = ("bases", "atoms", "lossless")
-NAMES = {"bases": CODECS, "atoms": DICTIONARIES}
+#: Learned bases chosen block by block; codes over a dictionary; without loss; learned bases, steps
+#: following what is seen. What is packaged for each is numbered in files: names are added at the
+#: end and never removed.
+METHODS = ("bases", "atoms", "lossless", "seen")
+NAMES = {"bases": CODECS, "atoms": DICTIONARIES, "seen": CODECS}
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
 #: Bytes of a codec's SHA-256 in a file.
 _DIGEST = 4
@@ -73,7 +75,9 @@ class Header:
         Of the colour rotation.
     codec : str or bytes
         The packaged name, or the first bytes of the SHA-256.
-    method : {"bases", "atoms", "lossless"}
+    seen : tuple of 3 int
+        Of `restore.tasks.compression.seen.Seen`: detail, colour, share.
+    method : {"bases", "atoms", "lossless", "seen"}
         Without loss there are no step, filter, angles and codec.
     alpha : bool
         Whether there is opacity.
@@ -86,6 +90,7 @@ class Header:
     number: int = 0
     filter: int = 0
     angles: tuple = (0, 0, 0)
+    seen: tuple = (0, 0, 0)
     codec: object = CODECS[0]
     method: str = METHODS[0]
     alpha: bool = False
@@ -130,6 +135,8 @@ def pack(header, sections, payload):
         parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
         if header.channels == 3:
             parts.append(bytes(angle & 255 for angle in header.angles))
+        if header.method == "seen":
+            parts.append(bytes(part & 255 for part in header.seen[: header.channels]))
         names = NAMES[header.method]
         parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
     alpha = None if sections.alpha is None else _steps_of(sections.alpha)
@@ -348,6 +355,11 @@ def _coding(reader, flags, method, channels):
     angles = (0, 0, 0)
     if channels == 3:
         angles = tuple((angle + 128) % 256 - 128 for angle in reader.take(3))
+    seen = (0, 0, 0)
+    if method == "seen":
+        detail, *colour = reader.take(channels)
+        colour, share = colour or (0, 0)
+        seen = detail, colour, (share + 128) % 256 - 128
     if flags & _OTHER:
         codec = bytes(reader.take(_DIGEST))
     else:
@@ -359,6 +371,7 @@ def _coding(reader, flags, method, channels):
         "number": settings % STEPS,
         "filter": settings // STEPS,
         "angles": angles,
+        "seen": seen,
         "codec": codec,
     }
 

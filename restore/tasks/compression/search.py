@@ -5,18 +5,22 @@ import numpy as np
 from restore.imaging.bands import map_bands
 from restore.kernels import blocks
 from restore.tasks.compression.codec import SIDES
-from restore.tasks.compression.tuning import PRICE
 
+#: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
+PRICE = np.float32(0.075)
 #: Bits that a block costs beside its levels and its mode, and a split of one.
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
-def choose(codec, pixels, decoded, log_step, step, prices, pool=None):
+def choose(bases, rates, pixels, decoded, log_step, step, prices, coarser, pool=None):
     """Choose sizes and modes of the blocks of planes.
 
     Parameters
     ----------
-    codec : Codec
+    bases : list of restore.kernels.blocks.Bases
+        Of each plane.
+    rates : (SCALES, 3, 17) float32 ndarray
+        Of the codec.
     pixels : list of (height, width) float32
         The planes to code; sides multiples of 8.
     decoded : list of (height, width) float32
@@ -24,7 +28,9 @@ def choose(codec, pixels, decoded, log_step, step, prices, pool=None):
     log_step, step
         As for `restore.kernels.walk.Quantiser`.
     prices : (planes, rows, columns) float32 ndarray
-        By cell, of `restore.tasks.compression.tuning.prices`.
+        By cell, of `restore.tasks.compression.tuning`.
+    coarser : (rows, columns) int8 ndarray
+        By how many eighths of octaves the step of each cell is larger.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -41,8 +47,9 @@ def choose(codec, pixels, decoded, log_step, step, prices, pool=None):
     def search(band):
         plane, top = band
         return _search_band(
-            codec, pixels[plane], decoded[plane], top, log_step, step, prices[plane]
-        )
+            bases[plane], rates, pixels[plane], decoded[plane], top, log_step, step,
+            prices[plane], coarser,
+        )  # fmt: skip
 
     for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, pool)):
         rows = slice(top // blocks.CELL, top // blocks.CELL + size.shape[0])
@@ -51,18 +58,21 @@ def choose(codec, pixels, decoded, log_step, step, prices, pool=None):
     return sizes, modes
 
 
-def _search_band(codec, pixels, decoded, top, log_step, step, prices):
+def _search_band(bases, rates, pixels, decoded, top, log_step, step, prices, coarser):
     """Sizes and modes of the blocks of one row of superblocks, from the smallest size up."""
     height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
     prices = prices[top // blocks.CELL :][: height // blocks.CELL]
+    coarser = coarser[top // blocks.CELL :][: height // blocks.CELL]
     cost = None
     for number, side in enumerate(SIDES):
         rows, columns = height // side, width // side
         if not rows or not columns:
             break
+        cells = side // blocks.CELL
         costs, kinds = _costs(
-            codec, pixels, decoded, top, number, log_step, step,
-            _means(prices, rows, columns, side // blocks.CELL),
+            bases, rates, pixels, decoded, top, number, log_step, step,
+            _means(prices, rows, columns, cells),
+            coarser[: rows * cells : cells, : columns * cells : cells].ravel().astype(np.int64),
         )  # fmt: skip
         if cost is None:
             cost, modes = costs, kinds
@@ -72,7 +82,6 @@ def _search_band(codec, pixels, decoded, top, log_step, step, prices):
         split += np.float32(PRICE * _SPLIT_BITS)
         whole = costs < split
         cost = np.where(whole, costs, split)
-        cells = side // blocks.CELL
         for y in range(cells):
             for x in range(cells):
                 at = slice(y, rows * cells, cells), slice(x, columns * cells, cells)
@@ -87,12 +96,13 @@ def _means(prices, rows, columns, cells):
     return whole.reshape(rows, cells, columns, cells).mean(axis=(1, 3))
 
 
-def _costs(codec, pixels, decoded, top, number, log_step, step, prices):
+def _costs(bases, rates, pixels, decoded, top, number, log_step, step, prices, coarser):
     """The least cost of each block of one size, and the mode that has it.
 
-    In squared steps at the usual price of a bit: blocks that bits are dearer in count less.
+    In squared steps of the block at the usual price of a bit: blocks that bits are dearer in, and
+    those of a larger step, count less.
     """
-    bases, (rows, columns), side = codec.bases, prices.shape, SIDES[number]
+    (rows, columns), side = prices.shape, SIDES[number]
     corners = np.stack(
         np.meshgrid(np.arange(rows) * side + top, np.arange(columns) * side, indexing="ij"), -1
     ).reshape(-1, 2)
@@ -106,23 +116,27 @@ def _costs(codec, pixels, decoded, top, number, log_step, step, prices):
     if side > 16:
         cosines = bases.cosines[number]
         low = (cosines @ samples.reshape(-1, side, side) @ cosines.T).reshape(len(corners), -1)
-        lost = (np.square(samples).sum(axis=1) - np.square(low).sum(axis=1)) / step**2
+        lost = np.square(samples).sum(axis=1) - np.square(low).sum(axis=1)
+        lost /= np.square(step * blocks.EIGHTHS[coarser + 64] * bases.weights[number].max())
         samples = low
     turned = samples.reshape(-1, coded, coded).transpose(0, 2, 1)
     views[0, :, : coded**2], views[0, :, coded**2 :] = samples, borders
     views[1, :, : coded**2] = turned.reshape(samples.shape)
     views[1, :, coded**2 :] = borders[:, ::-1]
     costs = np.empty((2 * len(analyses), len(corners)), np.float32)
-    rates = codec.rates[:, 1].copy()
-    # blocks of about the same price together: to a quarter of an octave
+    rates = rates[:, 1].copy()
+    # blocks of one step and about the same price together: to a quarter of an octave
     octaves = np.rint(4 * np.log2(prices.ravel() / PRICE)) / 4
-    for octave in np.unique(octaves):
+    for more, octave in sorted(set(zip(coarser.tolist(), octaves.tolist()))):
         price = PRICE * np.float32(2**octave)
-        some = octaves == octave
+        some = (octaves == octave) & (coarser == more)
         seen = views if some.all() else np.ascontiguousarray(views[:, some])
         part = np.empty((len(costs), np.count_nonzero(some)), np.float32)
         part[:] = lost[some] + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
-        blocks.mode_costs(seen, analyses, bases.scales[number], rates, part, log_step, step, price)
+        blocks.mode_costs(
+            seen, analyses, bases.scales[number], rates, part, log_step + more,
+            step * blocks.EIGHTHS[more + 64], price,
+        )  # fmt: skip
         costs[:, some] = part * (PRICE / price)
     kinds = costs.argmin(axis=0)
     least = costs[kinds, np.arange(len(corners))]

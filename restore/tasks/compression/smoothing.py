@@ -1,9 +1,11 @@
 """The filter at the decoder, and the strength the encoder asks it for."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from restore.imaging.bands import map_bands
-from restore.kernels import deblocking
+from restore.kernels import blocks, deblocking
 
 #: Strengths that a file can ask for; the threshold of one, in steps of the quantiser.
 STRENGTHS, _UNIT = 16, np.float32(0.07)
@@ -13,7 +15,25 @@ _ROWS, _SAMPLED = 64, 4
 _FIRST = (3, 5, 7, 10)
 
 
-def smooth(planes, strength, step, pool=None):
+class Steps(NamedTuple):
+    """How large the quantiser's step is where.
+
+    Attributes
+    ----------
+    step : float32
+        In levels.
+    coarser : (rows, columns) int8 ndarray
+        By how many eighths of octaves that of each cell is larger.
+    weights : list of (8, 8) float32 ndarray
+        Of each plane: by which that of each frequency is multiplied.
+    """
+
+    step: np.float32
+    coarser: np.ndarray
+    weights: list
+
+
+def smooth(planes, strength, steps, pool=None):
     """Planes as the decoder shows them.
 
     Parameters
@@ -21,8 +41,7 @@ def smooth(planes, strength, step, pool=None):
     planes : list of (height, width) float32
     strength : int
         0 to 15; 0 changes nothing.
-    step : float32
-        Of the quantiser, in levels.
+    steps : Steps
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -35,12 +54,12 @@ def smooth(planes, strength, step, pool=None):
     tops = range(0, len(planes[0]), _ROWS)
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
     out = [np.empty_like(plane) for plane in planes]
-    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, step, pool)):
+    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, steps, pool)):
         out[plane][top : top + _ROWS] = rows
     return out
 
 
-def best_strength(wanted, planes, step, pool=None):
+def best_strength(wanted, planes, steps, pool=None):
     """The strength that brings `planes` nearest to `wanted`, judged by every fourth band."""
     tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
@@ -48,7 +67,7 @@ def best_strength(wanted, planes, step, pool=None):
     def error(strength):
         total = 0.0
         shown = (
-            _filtered(planes, bands, strength, step, pool)
+            _filtered(planes, bands, strength, steps, pool)
             if strength
             else (planes[plane][top : top + _ROWS] for plane, top in bands)
         )
@@ -70,14 +89,15 @@ def best_strength(wanted, planes, step, pool=None):
         errors |= {strength: error(strength) for strength in beside}
 
 
-def _filtered(planes, bands, strength, step, pool):
+def _filtered(planes, bands, strength, steps, pool):
     padded = [np.pad(plane, deblocking.SIDE, "symmetric") for plane in planes]
-    threshold = np.float32(strength) * _UNIT * step
+    thresholds = np.float32(strength) * _UNIT * steps.step
+    thresholds = thresholds * blocks.EIGHTHS[steps.coarser.astype(np.int64) + 64]
 
     def band(place):
         plane, top = place
         out = np.empty((min(_ROWS, len(planes[plane]) - top), planes[plane].shape[1]), np.float32)
-        deblocking.smooth(padded[plane], out, top, threshold)
+        deblocking.smooth(padded[plane], out, top, thresholds, steps.weights[plane])
         return out
 
     return map_bands(band, bands, pool)

@@ -9,10 +9,12 @@ import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.arrays import as_image, check_finite, working
+from restore.kernels.blocks import CELL
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import atoms, coding, container, lossless, smoothing, tuning
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+from restore.tasks.compression.seen import Seen, tiles_of
 
 #: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
 _FINEST = 2.0**-9
@@ -200,10 +202,7 @@ def compress(
                 f"({8 * least / height / width:.3f} bits per pixel)"
             )
     else:
-        quality = 75 if quality is None else quality
-        ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
-        step = 2.0 ** (7.35 - 0.0435 * quality + ends)
-        number = coding.number_of(tuning.step_share(tune) * step)
+        number = coding.number_of(tuning.step_of(75 if quality is None else quality, tune))
     result = Compressed(*attempt(number))
     if packaged and most is None and exact.within(len(result.data)):
         return Compressed(exact.data, math.inf)
@@ -268,7 +267,7 @@ class _Trials:
         together = isinstance(codec, Dictionary) and codec.channels == 3
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
         self._planes = to_planes(image, self._angles)
-        self._prices = tuning.prices(self._planes, tune)
+        self._seen, self._prices = tuning.plan(image, self._planes, tune)
         self._top = np.float32(container.TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
@@ -280,8 +279,8 @@ class _Trials:
         """The result at a step number; blocks are chosen on what the last trial decoded."""
         if number not in self.results:
             payload = self._encode(number)
-            step = coding.step_of(number)[0]
-            strength = smoothing.best_strength(self._planes, self._shown, step, self._pool)
+            steps = coding.steps_of(number, self._prices.shape, self._seen)
+            strength = smoothing.best_strength(self._planes, self._shown, steps, self._pool)
             header = container.Header(
                 self._width,
                 self._height,
@@ -290,12 +289,13 @@ class _Trials:
                 number,
                 strength,
                 self._angles,
+                (0, 0, 0) if self._seen is None else self._seen[:3],
                 self._name or self._codec.digest,
-                _method(self._codec),
+                _method(self._codec) if self._seen is None else "seen",
                 self._sections.alpha is not None,
             )
             data = container.pack(header, self._sections, payload)
-            self.results[number] = data, self._psnr(strength, step)
+            self.results[number] = data, self._psnr(strength, steps)
         return self.results[number]
 
     def _encode(self, number):
@@ -304,13 +304,14 @@ class _Trials:
         else:
             passes = 1 if self.results else 2
             payload, self._shown = coding.encode(
-                self._codec, self._planes, number, self._prices, passes, self._shown, self._pool
-            )
+                self._codec, self._planes, number, self._prices, passes, self._shown, self._pool,
+                self._seen,
+            )  # fmt: skip
         return payload
 
-    def _psnr(self, strength, step):
+    def _psnr(self, strength, steps):
         """Of what decompressing the last trial will give."""
-        smoothed = smoothing.smooth(self._shown, strength, step, self._pool)
+        smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
         samples = from_planes(smoothed, self._angles, self._height, self._width)
         error = np.rint(samples * self._top) - self._levels
         error = float(np.mean(np.square(error), dtype=np.float64))
@@ -417,12 +418,17 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
     if header.method == "lossless":
         return _decompressed(*lossless.picture(header, payload, pool), header, sections)
     codec = container.codec_of(header, sections, codec)
-    shape = (header.channels, *(side + -side % 8 for side in (header.height, header.width)))
+    cells = [-(-side // CELL) for side in (header.height, header.width)]
+    shape = (header.channels, *(CELL * side for side in cells))
+    seen = None
+    if header.method == "seen":
+        seen = Seen(*header.seen, np.zeros(tiles_of(*cells), np.int8))
     if header.method == "atoms":
         planes = atoms.decode(codec, payload, shape, header.number)
     else:
-        planes = coding.decode(codec, payload, shape, header.number, pool)
-    planes = smoothing.smooth(planes, header.filter, coding.step_of(header.number)[0], pool)
+        planes = coding.decode(codec, payload, shape, header.number, pool, seen)
+    steps = coding.steps_of(header.number, (header.channels, *cells), seen)
+    planes = smoothing.smooth(planes, header.filter, steps, pool)
     samples = from_planes(planes, header.angles, header.height, header.width)
     samples = np.rint(samples * np.float32(container.TOPS[header.depth]))
     check_finite(samples)

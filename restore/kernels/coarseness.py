@@ -1,0 +1,64 @@
+"""Where a picture is quantised more coarsely or finely: one number a tile, coded before its blocks.
+
+Neighbouring tiles are alike, so what is coded is the difference from the mean of the tiles to the
+left and above: its magnitude in unary and its sign, by adaptive models of `restore.kernels.bits`
+whose context is how far those two are apart, as in the predictive coding of M. J. Weinberger,
+G. Seroussi, G. Sapiro, "The LOCO-I lossless image compression algorithm", IEEE TIP 9(8), 2000.
+"""
+
+import numpy as np
+
+from restore.kernels.bits import bucket, code_bit
+from restore.kernels.jit import kernel
+
+#: A tile's step is at most so many quarters of an octave coarser or finer than the picture's.
+MOST = 12
+#: Contexts, and the decisions of each: the sign and the magnitude in unary.
+APART, DECISIONS = 4, 2 * MOST + 2
+#: Adaptive models in all.
+MODELS = APART * DECISIONS
+
+
+@kernel
+def code_tiles(coder, tiles, base, choice):
+    """Write the numbers of all tiles, or read them.
+
+    Parameters
+    ----------
+    coder : restore.kernels.bits.Coder
+    tiles : (rows, columns) int8
+        Quarters of octaves from -`MOST` to `MOST`.
+    base : int
+        Where the `MODELS` of these decisions begin in the coder's.
+    choice : int
+        The coder's weights for them; the first one is used.
+
+    Returns
+    -------
+    bool
+        False where the bytes ended before the tiles.
+    """
+    rows, columns = tiles.shape
+    reading, active = coder.state[4], coder.active
+    for y in range(rows):
+        if reading and coder.state[3] > coder.data.size + 8:
+            return False
+        for x in range(columns):
+            west = np.int64(tiles[y, x - 1]) if x else np.int64(tiles[y - 1, x]) if y else 0
+            north = np.int64(tiles[y - 1, x]) if y else west
+            expected = (west + north) >> 1
+            start = base + min(bucket(abs(west - north), 8), APART - 1) * DECISIONS
+            rest = np.int64(tiles[y, x]) - expected if not reading else 0
+            size = 0
+            while size < DECISIONS - 2:
+                active[0] = start + 1 + size
+                if not code_bit(coder, 1 if abs(rest) > size else 0, 1, choice):
+                    break
+                size += 1
+            if size:
+                active[0] = start
+                if code_bit(coder, 1 if rest < 0 else 0, 1, choice):
+                    size = -size
+            if reading:
+                tiles[y, x] = min(max(expected + size, -MOST), MOST)
+    return True
