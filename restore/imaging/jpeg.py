@@ -11,8 +11,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
-import scipy.ndimage
+import scipy  # whose parts are loaded by what uses them
 
 from restore.imaging import bands
 

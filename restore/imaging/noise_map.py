@@ -10,8 +10,7 @@ how strong the noise of the class is.
 import functools
 
 import numpy as np
-import scipy.fft
-import scipy.ndimage
+import scipy  # whose parts are loaded by what uses them
 
 from restore.imaging import archive, bands
 from restore.imaging.network import Network
