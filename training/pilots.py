@@ -89,7 +89,7 @@ def mosaic(photo, channels, held_out, random):
     clean = changed(clean, 0 if held_out else 0.3, random)
     found = estimates(sampled(clean, "RGGB"), ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
     learned, early, before, last = map(to_planes, found)
-    return to_planes(clean), (*mean_and_kinds(learned, early, last, before), UNIT), "mosaic"
+    return to_planes(clean), (*mean_and_kinds(learned, zip(early, last, before)), UNIT), "mosaic"
 
 
 def artefacts(photo, channels, held_out, random):

@@ -255,22 +255,31 @@ def coding_at(kinds, sigma, coder, columns, *, learned=LEARNED_SIGMAS):
     return code, scale / np.float32(min(1, sigma / level))
 
 
-def mean_and_kinds(noisy, first, last, filtered):
+def mean_and_kinds(noisy, found):
     """The mean of the last two estimates, and what else the learned coder is shown.
 
-    Each is (channels, height, width) float32 ndarray; what comes back are the first two
-    arguments of `correct`.
+    Parameters
+    ----------
+    noisy : (channels, height, width) float32 ndarray
+    found : iterable
+        Plane by plane (first, last, filtered), the estimates of it: (height, width) float32
+        ndarrays. Of a plane that is done only differences are kept, in half precision.
+
+    Returns
+    -------
+    estimate, kinds
+        The first two arguments of `correct`.
     """
-    estimate = (last + filtered) / 2
+    estimate = np.empty_like(noisy)
+    apart, early = (np.empty(noisy.shape, np.float16) for _ in range(2))
+    for number, (first, last, filtered) in enumerate(found):
+        apart[number] = last - filtered
+        estimate[number] = (last + filtered) / 2
+        early[number] = first - estimate[number]
 
     def kinds(rows):
         own = np.s_[:, rows]
-        return [
-            noisy[own] - estimate[own],
-            last[own] - filtered[own],
-            estimate[own],
-            first[own] - estimate[own],
-        ]
+        return [noisy[own] - estimate[own], apart[own], estimate[own], early[own]]
 
     return estimate, kinds
 

@@ -54,6 +54,7 @@ def by_groups(image, sigmas, colour=1.0, pool=None, *, guide=None, passes=PASSES
     inputs = coder_inputs(planes, sigma, variances, pool, guide=shown, passes=passes)
     coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
     restored = unrolled.correct(*inputs, sigma, coder, pool=pool)
+    del inputs, planes  # most of what a large picture takes
     return from_planes(restored)[:height, :width]
 
 
@@ -93,12 +94,11 @@ def coder_inputs(planes, sigma, variances, pool=None, *, guide=None, passes=PASS
     quick = _quick(planes, sigma, pool)
     shown = quick[0] if guide is None else guide
     found = group_estimates(planes, variances, shown, pool, passes=passes)
-    estimate, kinds = unrolled.mean_and_kinds(
-        planes, *(np.stack(kind) for kind in zip(*found, strict=True))
-    )
+    estimate, kinds = unrolled.mean_and_kinds(planes, found)
+    quick -= estimate
 
     def with_quick(rows):
-        return [*kinds(rows), quick[:, rows] - estimate[:, rows]]
+        return [*kinds(rows), quick[:, rows]]
 
     return estimate, with_quick
 
@@ -133,17 +133,19 @@ def group_estimates(noisy, variances, guide, pool=None, *, passes=PASSES):
     places = groups.find(guide, GROUPING, pool=pool)
     code = functools.partial(groups.code, places=places, side=GROUPING.side, pool=pool)
     for plane, variance in zip(noisy, variances, strict=True):
-        level = np.full_like(plane, variance)
+        level, mixed = np.full_like(plane, variance), np.empty_like(plane)
         first = estimate = code(plane, level, threshold=FIRST_THRESHOLD)
         for _ in range(passes):
-            mixed, left = _put_back(plane, estimate, variance, pool)
-            estimate = code(mixed, left, threshold=NEXT_THRESHOLD)
+            _put_back(plane, estimate, variance, mixed, level, pool)
+            del estimate  # of large pictures there is no room for two
+            estimate = code(mixed, level, threshold=NEXT_THRESHOLD)
+        del mixed
+        level[:] = variance
         yield first, estimate, code(plane, level, pilot=estimate)
 
 
-def _put_back(plane, estimate, variance, pool):
-    """The estimate with a share of what was taken out, and the variance that its noise has."""
-    mixed, left = np.empty_like(plane), np.empty_like(plane)
+def _put_back(plane, estimate, variance, mixed, left, pool):
+    """Write the estimate with a share of what was taken out, and the variance of its noise."""
 
     def put_back(rows):
         taken = plane[rows] - estimate[rows]
@@ -152,4 +154,3 @@ def _put_back(plane, estimate, variance, pool):
         np.subtract(variance, taken * taken, out=left[rows])
 
     bands.for_each(put_back, bands.rows(plane.shape), pool)
-    return mixed, left

@@ -108,7 +108,7 @@ def use_codec(file):
 
 def use_coder(file):
     planes = GREY[None]
-    estimate, kinds = mean_and_kinds(*4 * [planes])
+    estimate, kinds = mean_and_kinds(planes, zip(*3 * [planes]))
 
     def with_one_more(rows):
         return [*kinds(rows), planes[:, rows]]

@@ -34,7 +34,15 @@ def some_coder(channels=1, n_atoms=12, n_steps=3, side=5, seed=0):
 
 
 def some_planes(channels=1, shape=(23, 30)):
-    return np.random.default_rng(1).random((4, channels, *shape), np.float32)
+    """Four, of which half precision holds the differences."""
+    levels = np.random.default_rng(1).integers(257, size=(4, channels, *shape))
+    return np.float32(levels / 256)
+
+
+def shown(planes):
+    """What `correct` is given: of a noisy picture, and of three estimates of it."""
+    noisy, *estimates = planes
+    return mean_and_kinds(noisy, zip(*estimates))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -42,7 +50,7 @@ def test_the_equations(channels):
     coder, planes = some_coder(channels), some_planes(channels)
     weights = [getattr(coder, name).astype(float) for name in unrolled.ARRAYS]
     expected = reference.unrolled.corrected(planes.astype(float), 0.1, *weights)
-    result = correct(*mean_and_kinds(*planes), 0.1, coder)
+    result = correct(*shown(planes), 0.1, coder)
     assert np.abs(result - planes[2:].mean(axis=0)).max() > 0.01
     np.testing.assert_allclose(result, expected, atol=1e-4)
 
@@ -59,27 +67,23 @@ def test_a_step():
 
 def test_any_number_of_threads_gives_the_same_bits():
     coder, planes = some_coder(3), some_planes(3, (70, 41))
-    results = [
-        correct(*mean_and_kinds(*planes), 0.1, coder, pool=Pool(threads)) for threads in (1, 4)
-    ]
+    results = [correct(*shown(planes), 0.1, coder, pool=Pool(threads)) for threads in (1, 4)]
     np.testing.assert_array_equal(*results)
 
 
 def test_stronger_noise_than_was_learned_is_scaled():
     coder, planes = some_coder(), some_planes()
     _, strongest = unrolled.LEARNED_SIGMAS
-    expected = 2 * correct(*mean_and_kinds(*planes / 2), strongest, coder)
-    np.testing.assert_allclose(
-        correct(*mean_and_kinds(*planes), 2 * strongest, coder), expected, atol=1e-5
-    )
+    expected = 2 * correct(*shown(planes / 2), strongest, coder)
+    np.testing.assert_allclose(correct(*shown(planes), 2 * strongest, coder), expected, atol=1e-5)
 
 
 def test_weaker_noise_than_was_learned_is_corrected_less():
     coder, planes = some_coder(), some_planes()
     weakest, _ = unrolled.LEARNED_SIGMAS
     estimate = planes[2:].mean(axis=0)
-    expected = (correct(*mean_and_kinds(*planes), weakest, coder) - estimate) / 4
-    result = correct(*mean_and_kinds(*planes), weakest / 4, coder) - estimate
+    expected = (correct(*shown(planes), weakest, coder) - estimate) / 4
+    result = correct(*shown(planes), weakest / 4, coder) - estimate
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
@@ -90,9 +94,7 @@ def test_no_atom_no_correction():
         0 * coder.synthesis, coder.window, {},
     )  # fmt: skip
     planes = some_planes()
-    np.testing.assert_array_equal(
-        correct(*mean_and_kinds(*planes), 0.1, silent), (planes[2] + planes[3]) / 2
-    )
+    np.testing.assert_array_equal(correct(*shown(planes), 0.1, silent), (planes[2] + planes[3]) / 2)
 
 
 def test_weights_come_back_from_a_file():
@@ -139,7 +141,7 @@ def test_the_trainer_computes_the_same(channels):
     with torch.no_grad():
         for values in model.parameters():
             values += 0.02 * torch.randn_like(values)
-        estimate, kinds = mean_and_kinds(*some_planes(channels, (40, 52)))
+        estimate, kinds = shown(some_planes(channels, (40, 52)))
         inputs = torch.from_numpy(np.stack(kinds(slice(0, None)), axis=1))[None]
         expected = model(torch.from_numpy(estimate)[None], inputs, torch.tensor([0.1]))[0].numpy()
     result = correct(estimate, kinds, 0.1, model.export({}))
@@ -162,8 +164,8 @@ def test_a_colour_coder_starts_from_a_grey_one():
         colour.start_from(grey)
     planes = some_planes(3)
     light = planes[:, :1] / np.sqrt(np.float32(3))
-    expected = np.sqrt(3) * correct(*mean_and_kinds(*light), 0.1 / np.sqrt(3), grey)
-    result = correct(*mean_and_kinds(*planes), 0.1, colour.export({}))
+    expected = np.sqrt(3) * correct(*shown(light), 0.1 / np.sqrt(3), grey)
+    result = correct(*shown(planes), 0.1, colour.export({}))
     np.testing.assert_allclose(result[:1], expected, atol=1e-4)
     np.testing.assert_allclose(result[1:], planes[2:, 1:].mean(axis=0), atol=1e-6)
 
@@ -175,7 +177,7 @@ def test_a_coder_starts_from_one_that_is_shown_less():
     start = some_coder(3, side=8, n_atoms=20)
     model = Unrolled(3, 5, 20, 3)
     model.start_from(start)
-    estimate, kinds = mean_and_kinds(*some_planes(3))
+    estimate, kinds = shown(some_planes(3))
     expected = correct(estimate, kinds, 0.1, start)
 
     def more(rows):

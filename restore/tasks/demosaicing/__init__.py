@@ -307,7 +307,7 @@ def _corrected(found, top, left, pool):
     changed = np.abs(found[1][window] - inside).max(axis=2)
     most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
     learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
-    inputs = unrolled.mean_and_kinds(learned, early, last, before)
+    inputs = unrolled.mean_and_kinds(learned, zip(early, last, before))
     del learned, early, before, last
     corrected = unrolled.correct(*inputs, unrolled.UNIT, coder, pool=pool)
     del inputs
