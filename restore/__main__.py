@@ -5,7 +5,7 @@ import sys
 from restore.files import signals
 
 
-def main():
+def main() -> int:
     """Hear signals before anything takes time, then run the command line."""
     signals.listen()
     from restore.cli import main as run_command

@@ -18,6 +18,8 @@ Examples
 """
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -32,12 +34,12 @@ _OPTIONS = ("quality", "psnr", "bpp", "size", "tune")
 _EXIF = b"Exif\0\0"
 
 
-def _is_compressed(prefix):
+def _is_compressed(prefix: bytes) -> bool:
     return prefix.startswith(container.MAGIC)
 
 
 @contextlib.contextmanager
-def _damage_as_pillow_tells_it():
+def _damage_as_pillow_tells_it() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
@@ -50,7 +52,8 @@ class KsvdImageFile(ImageFile.ImageFile):
     format = FORMAT
     format_description = "Picture compressed by restore"
 
-    def _open(self):
+    def _open(self) -> None:
+        assert self.fp is not None  # Pillow has opened it
         data = self.fp.read()
         if not _is_compressed(data):
             raise SyntaxError("this is no compressed picture of restore")
@@ -75,8 +78,9 @@ class KsvdImageFile(ImageFile.ImageFile):
 class _Decoder(ImageFile.PyDecoder):
     _pulls_fd = True
 
-    def decode(self, buffer):
+    def decode(self, buffer: Any) -> tuple[int, int]:
         with _damage_as_pillow_tells_it():
+            assert self.fd is not None  # as above
             found = decompress(self.fd.read())
         pixels = np.dstack([part for part in (found.samples, found.alpha) if part is not None])
         stored = to_depth(pixels, "16" if self.mode == "I;16" else "8")
@@ -84,7 +88,7 @@ class _Decoder(ImageFile.PyDecoder):
         return -1, 0
 
 
-def _save(image, file, filename):
+def _save(image: Any, file: Any, filename: str | bytes) -> None:
     if image.mode not in ("L", "LA", "RGB", "RGBA", "I;16"):
         raise ValueError(
             f"a picture of mode {image.mode} cannot be saved as .ksvd: convert it to L, LA, RGB, "

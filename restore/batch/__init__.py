@@ -33,6 +33,7 @@ import contextlib
 import dataclasses
 import os
 import sys
+from collections.abc import Mapping, Sequence
 
 from restore.batch.console import Console, complain, overall, printable, summary
 from restore.batch.plan import find, matching, nothing_found, plan, shard
@@ -42,7 +43,9 @@ from restore.batch.records import (
     NOTHING,
     USAGE,
     EngineLost,
+    Further,
     Options,
+    Process,
     Result,
     UsageError,
 )
@@ -70,8 +73,19 @@ __all__ = [
 ]
 
 
-def run(process, inputs, options, *, reads=None, writes=None, companions=None, extras=(),
-        raw=False, coloured=False, whole=False):  # fmt: skip
+def run(
+    process: Process,
+    inputs: Sequence[str],
+    options: Options,
+    *,
+    reads: tuple[str, ...] | None = None,
+    writes: str | None = None,
+    companions: Mapping[str, str | None] | None = None,
+    extras: Further = (),
+    raw: bool = False,
+    coloured: bool = False,
+    whole: bool = False,
+) -> int:
     """Plan, do and report everything that was asked for.
 
     Parameters
@@ -144,7 +158,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     work |= {"reads": reads, "writes": writes, "raw": raw, "coloured": coloured}
     outcome, lost = {"done": 0, "skipped": 0, "failed": 0}, False
 
-    def so_far():
+    def so_far() -> str:
         return summary(outcome, len(jobs) - sum(outcome.values()), ignored)
 
     with at_signal(lambda number: console.last_words(so_far())):
@@ -185,7 +199,7 @@ def run(process, inputs, options, *, reads=None, writes=None, companions=None, e
     return FAILED if outcome["failed"] or lost or console.failed else DONE
 
 
-def _written(page, options, console):
+def _written(page: Report | None, options: Options, console: Console) -> bool:
     """Whether the page of a report, where one was asked for, could be written."""
     if page is None:
         return True

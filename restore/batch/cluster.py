@@ -9,6 +9,8 @@ Nothing else in the package imports Dask, and nothing imports this module unless
 named.
 """
 
+from __future__ import annotations
+
 import collections
 import contextlib
 import dataclasses
@@ -18,15 +20,21 @@ import pickle
 import secrets
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from restore import __version__
-from restore.batch.records import REPORT, EngineLost, Job, UsageError
+from restore.batch.records import REPORT, EngineLost, Job, Options, UsageError
 from restore.batch.work import failure_reason, restore_one
 from restore.files import safe
 from restore.files.reading import pixels
 from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.batch.console import Console
+
 
 #: Files in flight for each worker: the one it does, and two so that it need not wait for more.
 IN_FLIGHT = 3
@@ -39,7 +47,7 @@ BYTES_PER_PIXEL, BYTES = 150, 400_000_000
 PATIENCE = 15
 
 
-def connect(options, console):
+def connect(options: Options, console: Console) -> Any:
     """A client of the cluster, whose workers are ready.
 
     Raises
@@ -78,18 +86,18 @@ def connect(options, console):
     return client
 
 
-def _version():
+def _version() -> str:
     import restore
 
     return restore.__version__
 
 
-def _workers(client):
+def _workers(client: Any) -> dict[str, Any]:
     """{address: facts} of the workers, as the scheduler knows them."""
     return client.scheduler_info(n_workers=-1)["workers"]
 
 
-def _memory(client):
+def _memory(client: Any) -> dict[str, int | None]:
     """{address: bytes that the worker may take, 0 for as many as there are}."""
     return {address: facts["memory_limit"] for address, facts in _workers(client).items()}
 
@@ -97,7 +105,7 @@ def _memory(client):
 class Work(WorkerPlugin):
     """What is to be done with every file, sent to each worker once."""
 
-    def __init__(self, name, work):
+    def __init__(self, name: str, work: Any) -> None:
         self.name, self.work = name, work
 
 
@@ -110,7 +118,9 @@ class Cluster:
         How many there are now.
     """
 
-    def __init__(self, work, jobs, options, console):
+    def __init__(
+        self, work: dict[str, Any], jobs: Sequence[Job], options: Options, console: Console
+    ) -> None:
         if options.jobs:
             raise UsageError("--jobs is for this machine: on a cluster, start as many workers")
         self.work, self.options, self.console = work, options, console
@@ -118,15 +128,22 @@ class Cluster:
         if any("-" in (job.source, job.target) for job in self.planned):
             raise UsageError("standard input and output are not for a cluster: name files")
         self.topic = f"restore-{secrets.token_hex(8)}"
-        self.limits = {}  # worker -> bytes that it may take
-        self.in_flight = {}  # key -> (number, job, future)
-        self.begun = {}  # worker -> (key of what it does, the owner of its unfinished files)
-        self.deaths = collections.Counter()  # number -> workers that died over it
-        self.moved, self.redone = set(), set()  # numbers that were lost with a worker; done again
-        self.refused = []  # (number, report) of files that no worker has the memory for
-        self.unfinished = []  # (folder, owner) of files that dead workers had begun to write
+        self.limits: dict[str, int | None] = {}  # worker -> bytes that it may take
+        # key -> (number, job, attempt, future)
+        self.in_flight: dict[Any, Any] = {}
+        # worker -> (key of what it does, the owner of its unfinished files)
+        self.begun: dict[str, tuple[Any, str]] = {}
+        # number -> workers that died over it
+        self.deaths: collections.Counter[int] = collections.Counter()
+        # numbers that were lost with a worker; that were done again
+        self.moved: set[int] = set()
+        self.redone: set[int] = set()
+        # (number, report) of files that no worker has the memory for
+        self.refused: list[tuple[int, Any]] = []
+        # (folder, owner) of files that dead workers had begun to write
+        self.unfinished: list[tuple[str, str]] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Cluster:
         self.client = connect(self.options, self.console)
         try:
             self.limits = _memory(self.client)
@@ -137,13 +154,13 @@ class Cluster:
         except BaseException:
             self.client.close()
             raise
-        self.planned = None
+        self.planned = []
         self.completions = as_completed(
             loop=self.client.loop, with_results=True, raise_errors=False
         )
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         with contextlib.suppress(Exception):  # of a scheduler that is gone
             if self.client.status == "running":
                 for topic in (self.topic, "all"):
@@ -152,14 +169,14 @@ class Cluster:
             self.client.close(timeout=1)
 
     @property
-    def workers(self):
+    def workers(self) -> int:
         return len(self.limits)
 
     @property
-    def capacity(self):
+    def capacity(self) -> int:
         return IN_FLIGHT * max(1, self.workers)
 
-    def submit(self, number, job, attempt=0):
+    def submit(self, number: int, job: Job, attempt: int = 0) -> None:
         unchanged = None
         if self.options.overwrite and os.path.lexists(job.target):
             if os.path.samefile(job.source, job.target):
@@ -180,7 +197,7 @@ class Cluster:
         self.in_flight[future.key] = number, job, attempt, future
         self.completions.add(future)
 
-    def _able(self, job):
+    def _able(self, job: Job) -> tuple[list[str] | None, int]:
         """The workers with memory for a job, None for all of them, and the bytes that it takes."""
         if None in self.limits.values():
             self.limits = _memory(self.client)
@@ -189,7 +206,7 @@ class Cluster:
         able = [address for address, limit in limits.items() if not limit or limit >= takes]
         return (able if len(able) < len(limits) else None), takes
 
-    def completed(self):
+    def completed(self) -> tuple[int, dict[str, Any]]:
         while not self.refused:
             future, outcome = next(self.completions)
             number, job, attempt, _ = self.in_flight.pop(future.key)
@@ -218,19 +235,19 @@ class Cluster:
             self.submit(number, job, attempt + 1)
         return self.refused.pop()
 
-    def cancel(self):
+    def cancel(self) -> None:
         """The scheduler forgets what nobody waits for as soon as this client is gone."""
         self._clean()
 
-    def _clean(self):
+    def _clean(self) -> None:
         while self.unfinished:
             safe.remove_unfinished(*self.unfinished.pop())
 
-    def _hear_begun(self, event):
+    def _hear_begun(self, event: Any) -> None:
         address, key, owner = event[1]
         self.begun[address] = key, owner
 
-    async def _hear_workers(self, event):
+    async def _hear_workers(self, event: Any) -> None:
         """What the scheduler tells of workers that come and go."""
         event = event[1]
         address = event.get("worker")
@@ -241,7 +258,7 @@ class Cluster:
         self.limits.pop(address, None)
         lost = {*event["processing-tasks"], *event["lost-computed-tasks"]} & self.in_flight.keys()
         self.moved |= {self.in_flight[key][0] for key in lost}
-        key, owner = self.begun.pop(address, (None, None))
+        key, owner = self.begun.pop(address, (None, ""))
         if event["expected"] or key not in lost or key not in event["processing-tasks"]:
             return
         number, job, _, future = self.in_flight[key]
@@ -251,7 +268,7 @@ class Cluster:
             await self.client.cancel([future])
 
 
-def _absolute(job):
+def _absolute(job: Job) -> Job:
     """The job with names that mean the same in any folder."""
     return dataclasses.replace(
         job,
@@ -263,33 +280,35 @@ def _absolute(job):
     )
 
 
-def _said(job):
+def _said(job: Job) -> dict[str, Any]:
     """What differs from a job that says nothing, which is all that travels."""
     return {name: value for name, value in vars(job).items() if value}
 
 
-def _told(report):
+def _told(report: dict[str, Any] | None) -> bytes:
     """What differs from an empty report, but for the names of the files, in few bytes.
 
     Dask would send a dictionary item by item, each with a header of its own.
     """
     told = {
         name: value
-        for name, value in report.items()
+        for name, value in (report or {}).items()
         if name not in ("input", "output") and not (name in REPORT and value == REPORT[name])
     }
     return pickle.dumps(told)
 
 
-def _signature(path):
+def _signature(path: str) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_size, status.st_mtime_ns
 
 
-def _restore_there(topic, said, unchanged, again):
+def _restore_there(
+    topic: str, said: dict[str, Any], unchanged: tuple[int, int] | None, again: bool
+) -> bytes:
     """Do one file on the worker that this runs on."""
     job = Job(**said)
-    worker = get_worker()
+    worker: Any = get_worker()
     work = worker.plugins[topic].work
     if again:  # what is there may be from the attempt that was lost
         work = {**work, "options": dataclasses.replace(work["options"], overwrite=True)}
@@ -311,14 +330,15 @@ _one_file, _warm = threading.Lock(), threading.Event()
 
 
 @contextlib.contextmanager
-def _compiled_once():
+def _compiled_once() -> Iterator[None]:
     """Of the workers on a machine without compiled kernels one compiles them, with a file."""
     from restore.kernels.jit import cache_folder, is_cached
 
     with contextlib.ExitStack() as held:
-        while not _warm.is_set() and cache_folder() is not None:
+        folder = cache_folder()
+        while not _warm.is_set() and folder is not None:
             try:
-                held.enter_context(safe.only_one(cache_folder() / "compiling"))
+                held.enter_context(safe.only_one(folder / "compiling"))
             except BlockingIOError:
                 time.sleep(0.1)
                 continue
@@ -328,7 +348,7 @@ def _compiled_once():
         yield
 
 
-def _check_paths(client, jobs):
+def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
     """Raise a UsageError where a worker does not see the files that are here."""
     inputs = {os.path.dirname(os.path.abspath(job.source)): job.source for job in jobs}
     sizes = {os.path.abspath(path): os.path.getsize(path) for path in inputs.values()}
@@ -350,7 +370,7 @@ def _check_paths(client, jobs):
                 )
 
 
-def _unseen(sizes):
+def _unseen(sizes: Mapping[str, int]) -> str | None:
     """The first of the files that is not here, or of another size."""
     for path, size in sizes.items():
         try:

@@ -6,20 +6,33 @@ adding two sums. So Dask itself makes up for workers that die. Chunks and the or
 sums are added depend on the patches alone, and the dictionary is that of one machine.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from distributed import KilledWorker, as_completed
 from distributed.client import FutureCancelledError
 
 from restore.batch.cluster import connect
-from restore.batch.records import EngineLost
+from restore.batch.records import EngineLost, Options
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.learning import dictionaries
 from restore.learning.reservoir import Reservoir
 from restore.sparse import atom_updates
+from restore.sparse.atom_updates import Sums
+from restore.typing import Floats, Integers
+
+if TYPE_CHECKING:
+    from restore.batch.collection import Collection
+    from restore.batch.console import Console
+    from restore.sparse.coding import Codes
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Pictures that are read in one task.
 PICTURES = 16
@@ -34,13 +47,13 @@ class Patches:
         Of two arrays: patches to learn from, and patches held out.
     """
 
-    def __init__(self, client, chunks, count):
+    def __init__(self, client: Any, chunks: list[Any], count: int) -> None:
         self.client, self.chunks, self.count = client, chunks, count
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.count
 
-    def digests(self):
+    def digests(self) -> list[bytes]:
         """The digest of each chunk."""
         return self.client.gather(self.client.map(_digest, self.chunks, pure=False))
 
@@ -48,14 +61,14 @@ class Patches:
 class Cluster:
     """Draws patches and sums them up on the workers; a context."""
 
-    def __init__(self, options, console):
+    def __init__(self, options: Options, console: Console) -> None:
         self.options, self.console = options, console
 
-    def __enter__(self):
+    def __enter__(self) -> Cluster:
         self.client = connect(self.options, self.console)
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         with contextlib.suppress(Exception):  # of a scheduler that is gone
             self.client.close(timeout=1)
         if isinstance(error, FutureCancelledError):
@@ -63,7 +76,16 @@ class Cluster:
         if isinstance(error, KilledWorker):
             raise EngineLost("worker after worker died, perhaps for want of memory")
 
-    def draw(self, pictures, patch_shape, count, *, seed=0, mixed=False, pool=None):
+    def draw(
+        self,
+        pictures: Collection,
+        patch_shape: tuple[int, ...],
+        count: int,
+        *,
+        seed: int = 0,
+        mixed: bool = False,
+        pool: Pool | None = None,
+    ) -> dictionaries.Draw:
         """As `restore.learning.dictionaries.draw`, in the order of the pictures."""
         if mixed:
             raise ValueError("on a cluster --method is ksvd or mod: online learns in batches")
@@ -96,14 +118,16 @@ class Cluster:
         self._tell(pool, "drawing patches", chunks)
         patches = Patches(self.client, chunks, len(rows))
         return dictionaries.Draw(
-            patches,
+            patches,  # type: ignore[arg-type]  # they are on the workers
             self._taken(chunks, 1, np.searchsorted(np.sort(ids[held_out]), ids[held_out])),
             reservoir.available,
             used,
             self._taken(chunks, 0, np.searchsorted(ids[rows], ids[sample])),
         )
 
-    def _cut(self, pictures, learned, held_out, strips, about):
+    def _cut(
+        self, pictures: Collection, learned: Integers, held_out: Integers, strips: Any, about: Any
+    ) -> list[Any]:
         """The chunks of the patches of these sorted numbers, as results on the workers."""
         cuts = dictionaries.chunks(len(learned))
         # what is held out is cut with the chunk whose pictures it is in
@@ -119,7 +143,7 @@ class Cluster:
             futures.append(self.client.submit(_chunk, part, chosen, *about, pure=False))
         return futures
 
-    def _taken(self, chunks, which, rows):
+    def _taken(self, chunks: list[Any], which: int, rows: Integers) -> Floats:
         """Rows of the patches (0), or of those held out (1), of all chunks together."""
         lengths = self.held
         if which == 0:
@@ -141,7 +165,15 @@ class Cluster:
             taken[owner == one] = part
         return taken
 
-    def summed(self, patches, dictionary, code, step, pool, stage):
+    def summed(
+        self,
+        patches: Patches,
+        dictionary: Dictionary,
+        code: Callable[..., Codes],
+        step: int,
+        pool: Pool | None,
+        stage: str,
+    ) -> Sums:
         """As `restore.sparse.atom_updates.summed_here`, of `Patches`."""
         submit = self.client.submit
         there = submit(_same, dictionary, pure=False)
@@ -154,14 +186,14 @@ class Cluster:
         bands.tell(pool, stage, 1, 1)
         return sums
 
-    def _tell(self, pool, stage, futures):
+    def _tell(self, pool: Pool | None, stage: str, futures: list[Any]) -> None:
         for done, _ in enumerate(as_completed(futures, loop=self.client.loop), 1):
             bands.tell(pool, stage, done, len(futures))
 
 
-def _places(numbers, starts, where):
+def _places(numbers: Integers, starts: Integers, where: Any) -> dict[int, dict[int, Integers]]:
     """{picture: {strip of it: which of its patches}} of patches by their sorted numbers."""
-    found = {}
+    found: dict[int, dict[int, Integers]] = {}
     strips = np.searchsorted(starts, numbers, side="right") - 1
     for strip in np.unique(strips).tolist():
         picture, which = where[strip].tolist()
@@ -170,9 +202,9 @@ def _places(numbers, starts, where):
     return found
 
 
-def _offers(pictures, first, patch_shape, seed):
+def _offers(pictures: Collection, first: int, patch_shape: tuple[int, ...], seed: int) -> list[Any]:
     """What each of some pictures offers, or why it is left out."""
-    found = []
+    found: list[Any] = []
     for number, file in enumerate(pictures.files, first):
         if not os.path.lexists(file):
             raise ValueError(f"a worker does not see {file}: workers need a shared file system")
@@ -184,9 +216,14 @@ def _offers(pictures, first, patch_shape, seed):
     return found
 
 
-def _chunk(pictures, chosen, patch_shape, seed):
+def _chunk(
+    pictures: Collection,
+    chosen: Iterable[tuple[int, Any, Any]],
+    patch_shape: tuple[int, ...],
+    seed: int,
+) -> tuple[Floats, ...]:
     """Patches to learn from, and those held out, of pictures that are read again."""
-    parts = [], []
+    parts: tuple[list[Floats], list[Floats]] = [], []
     for index, (number, *wanted) in enumerate(chosen):
         image = pictures[index]
         if image is None:
@@ -197,17 +234,19 @@ def _chunk(pictures, chosen, patch_shape, seed):
     return tuple(np.concatenate([none, *part]) for part in parts)
 
 
-def _digest(chunk):
+def _digest(chunk: tuple[Floats, ...]) -> bytes:
     return dictionaries.digest(chunk[0])
 
 
-def _rows(chunk, which, rows):
+def _rows(chunk: tuple[Floats, ...], which: int, rows: Integers) -> Floats:
     return chunk[which][rows]
 
 
-def _same(dictionary):
+def _same(dictionary: Dictionary) -> Dictionary:
     return dictionary
 
 
-def _sums(chunk, dictionary, code, step):
+def _sums(
+    chunk: tuple[Floats, ...], dictionary: Dictionary, code: Callable[..., Codes], step: int
+) -> Sums:
     return atom_updates.summed_here(chunk[0], dictionary, code, step, Pool(1))

@@ -1,11 +1,18 @@
 """Many pictures to learn from: read one at a time, as often as asked for."""
 
+from __future__ import annotations
+
 import copy
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from restore.batch.work import failure_reason
 from restore.imaging import bands
 from restore.imaging.colour import luminance
+
+if TYPE_CHECKING:
+    from restore.typing import Floats
 
 
 class Collection:
@@ -33,29 +40,37 @@ class Collection:
         May be set between two readings.
     """
 
-    def __init__(self, files, *, channels=None, shrink=1, usable=None, max_pixels):
+    def __init__(
+        self,
+        files: Sequence[str],
+        *,
+        channels: int | None = None,
+        shrink: int = 1,
+        usable: Callable[[Floats], object] | None = None,
+        max_pixels: int,
+    ) -> None:
         self.files, self.channels, self.shrink = list(files), channels, shrink
         self.usable, self.max_pixels = usable, max_pixels
-        self.skipped = {}
+        self.skipped: dict[str, str] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.files)
 
-    def part(self, numbers):
+    def part(self, numbers: Iterable[int]) -> Collection:
         """The pictures of these numbers alone, by names that mean the same in any folder."""
         part = copy.copy(self)
         part.files = [os.path.abspath(self.files[number]) for number in numbers]
         part.skipped = {}
         return part
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Floats]:
         """Yield (height, width, channels) float32 arrays; the next is read in the meantime."""
 
         for image in bands.map_bands(self.__getitem__, range(len(self)), bands.Pool(1)):
             if image is not None:
                 yield image
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Floats | None:
         """A (height, width, channels) float32 array, or None where the file is left out."""
         from restore.files.reading import read_pages
         from restore.files.safe import open_regular
@@ -74,14 +89,14 @@ class Collection:
             return None
         return image
 
-    def _coloured(self, image):
+    def _coloured(self, image: Floats) -> Floats:
         if self.channels == 3 and image.shape[2] == 1:
             raise ValueError("a grey picture, where colour is learned")
         if self.channels == 1 and image.shape[2] == 3:
             return luminance(image)[..., None]
         return image
 
-    def _shrunk(self, image):
+    def _shrunk(self, image: Floats) -> Floats:
         if self.shrink == 1:
             return image
         from restore.imaging.resize import resize

@@ -7,8 +7,10 @@ import os
 import re
 import sys
 import threading
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from restore.batch.records import REPORT
+from restore.batch.records import REPORT, Job, Options
 from restore.batch.work import failure_reason
 from restore.imaging.bands import Pool
 
@@ -19,7 +21,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _PARTS = 1000
 
 
-def printable(text):
+def printable(text: str) -> str:
     """`text` with its control characters, other than tabs and ends of lines, spelt out."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
@@ -27,22 +29,22 @@ def printable(text):
 class _StandardError:
     """Standard error; what cannot be written there, on a full disk say, is lost."""
 
-    def write(self, text):
+    def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.write(text)
 
-    def flush(self):
+    def flush(self) -> None:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         return getattr(sys.stderr, name)
 
 
 _stderr = _StandardError()
 
 
-def complain(file, error):
+def complain(file: str, error: BaseException) -> None:
     """A line on stderr for a file that failed."""
     line = f"restore: {file}: {failure_reason(error, file)}"
     print(printable(line), file=_stderr, flush=True)
@@ -57,13 +59,16 @@ class Console:
         Whether lines of --json could not be written.
     """
 
-    def __init__(self, options):
+    def __init__(self, options: Options) -> None:
         self.options = options
-        self.files = self.stages = self.current = self.kernels = None
+        self.files: Any = None
+        self.stages: Any = None
+        self.kernels: Any = None
+        self.current: tuple[str, int] | None = None
         self.failed = False
         self.compiled = 0
 
-    def say(self, sentence):
+    def say(self, sentence: str) -> None:
         """A line on stderr, above the bars where there are any."""
         sentence = printable(sentence)
         if any((self.files, self.stages, self.kernels)):
@@ -73,7 +78,7 @@ class Console:
         else:
             print(sentence, file=_stderr, flush=True)
 
-    def _bar(self, **settings):
+    def _bar(self, **settings: Any) -> Any:
         from tqdm import tqdm
 
         tqdm.set_lock(threading.RLock())  # one process prints; the default lock is for several
@@ -84,11 +89,11 @@ class Console:
         settings = {"leave": False, "dynamic_ncols": True, "position": place, **settings}
         return tqdm(file=_stderr, disable=disable, **settings)
 
-    def begin(self, count):
+    def begin(self, count: int) -> None:
         if count > 1:
             self.files = self._bar(total=count, unit="file")
 
-    def stage(self, stage, done, total):
+    def stage(self, stage: str, done: int, total: int) -> None:
         """The progress of one picture, as tasks report it."""
         self._end_compilation()
         if self.current != (stage, total):
@@ -100,17 +105,17 @@ class Console:
             self.stages = self._bar(total=total, desc=stage, **shown)
         self.stages.update(done - self.stages.n)
 
-    def workers(self, count):
+    def workers(self, count: int | None) -> None:
         """How many workers of a cluster there are now; None where there is no cluster."""
         if self.files is not None and count is not None:
             self.files.set_postfix_str(f"{count} worker{'s' * (count != 1)}", refresh=False)
 
-    def note(self, words):
+    def note(self, words: str) -> None:
         """Words at the end of the bar of the stage."""
         if self.stages is not None:
             self.stages.set_postfix_str(words)
 
-    def compiling(self, kernel):
+    def compiling(self, kernel: str) -> None:
         """A kernel is about to be compiled, on any thread."""
         if self.kernels is None:
             self.kernels = self._bar(
@@ -123,19 +128,19 @@ class Console:
         self.kernels.update()
         self.kernels.refresh()
 
-    def _end_compilation(self):
+    def _end_compilation(self) -> None:
         if self.kernels is not None:
             self.kernels.close()
             self.kernels = None
 
-    def end(self):
+    def end(self) -> None:
         for bar in (self.kernels, self.stages, self.files):
             if bar is not None:
                 bar.close()
         self.files = self.stages = self.current = self.kernels = None
 
     @contextlib.contextmanager
-    def shown_compilation(self, processes=1):
+    def shown_compilation(self, processes: int = 1) -> Iterator[None]:
         """While kernels are compiled, within this context, a bar tells which.
 
         Where other `processes` compile them, a sentence says so beforehand.
@@ -153,7 +158,7 @@ class Console:
         finally:
             listeners.remove(self.compiling)
 
-    def report(self, report, alone):
+    def report(self, report: dict[str, Any], alone: bool) -> None:
         """One finished file."""
         self._end_compilation()
         if self.stages is not None:
@@ -173,12 +178,12 @@ class Console:
                 self.say(self._line(report))
         self.json(report)
 
-    def json(self, facts):
+    def json(self, facts: dict[str, Any]) -> None:
         """A line of --json."""
         if self.options.json:
             self._print(json.dumps(plain(facts), allow_nan=False))
 
-    def _print(self, line):
+    def _print(self, line: str) -> None:
         """A line on stdout; where it cannot be written, the run goes on, and fails at its end."""
         try:
             print(line, flush=True)
@@ -189,7 +194,7 @@ class Console:
                 self.say(f"restore: standard output cannot be written: {error.strerror}")
             self.failed = True
 
-    def _line(self, report):
+    def _line(self, report: dict[str, Any]) -> str:
         if report["status"] == "skipped":
             return f"{report['input']}: skipped, {report['output']} exists"
         facts = [_fact(name, report[name]) for name in report if name not in REPORT]
@@ -201,14 +206,14 @@ class Console:
         facts.append(f"{report['seconds']:.1f} s")
         return f"{report['input']} -> {report['output']} ({', '.join(facts)})"
 
-    def last_words(self, words):
+    def last_words(self, words: str) -> None:
         """What is said before a signal ends the process; it may have interrupted a print."""
         with contextlib.suppress(RuntimeError):  # what a print within a print raises
             self.end()
         if not self.options.quiet:
             os.write(2, f"interrupted: {words}\n".encode(errors="backslashreplace"))
 
-    def show_plan(self, jobs):
+    def show_plan(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             report = job.report()
             if self.options.json:
@@ -222,7 +227,7 @@ class Console:
                 self._print(f"{job.source} -> {job.target}{note}")
 
 
-def overall(pool, stage, shares):
+def overall(pool: Pool, stage: str, shares: Sequence[tuple[str, float]]) -> Pool:
     """A pool that tells the progress of one picture as a whole, from that of its stages.
 
     Parameters
@@ -239,13 +244,14 @@ def overall(pool, stage, shares):
     Pool
         To hand to the task.
     """
-    if pool.progress is None:
+    progress = pool.progress
+    if progress is None:
         return pool
     whole = sum(share for _, share in shares)
-    before = (None, 0, 0)
+    before = ("", 0, 0)
     waiting, ended, share = list(shares), 0.0, 0.0
 
-    def tell(name, done, total):
+    def tell(name: str, done: int, total: int) -> None:
         nonlocal before, waiting, ended, share
         if (name, total) != (before[0], before[2]) or done <= before[1]:
             names = [one for one, _ in waiting]
@@ -257,12 +263,12 @@ def overall(pool, stage, shares):
             share = waiting[place][1]
             waiting = waiting[place + 1 :]
         before = name, done, total
-        pool.progress(stage, round(_PARTS * (ended + share * done / total) / whole), _PARTS)
+        progress(stage, round(_PARTS * (ended + share * done / total) / whole), _PARTS)
 
     return Pool(pool.threads, tell)
 
 
-def summary(outcome, left, ignored):
+def summary(outcome: Mapping[str, int], left: int, ignored: Mapping[str, int]) -> str:
     """Words for what became of all files."""
     parts = [f"{count} {status}" for status, count in outcome.items() if count]
     if left:
@@ -273,7 +279,7 @@ def summary(outcome, left, ignored):
     return ", ".join(parts) or "nothing done"
 
 
-def plain(value):
+def plain(value: Any) -> Any:
     """`value` as JSON can hold it: numpy's numbers as Python's, NaN and infinity as null."""
     if isinstance(value, dict):
         return {name: plain(part) for name, part in value.items()}
@@ -284,7 +290,7 @@ def plain(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _fact(name, value):
+def _fact(name: str, value: Any) -> str:
     """Words for one fact: nothing where it is not so, and no value where it is."""
     values = value if isinstance(value, list) else [value]
     if all(value is None or value is False for value in values):
@@ -295,7 +301,7 @@ def _fact(name, value):
     return f"{name} {' '.join(distinct if len(distinct) == 1 else map(_short, values))}"
 
 
-def _short(value):
+def _short(value: Any) -> str:
     if value is None:
         return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

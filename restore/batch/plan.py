@@ -7,8 +7,10 @@ import hashlib
 import os
 import sys
 import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any
 
-from restore.batch.records import Job, UsageError
+from restore.batch.records import Further, Job, Options, UsageError
 from restore.files.formats import (
     EXTENSIONS,
     FOREIGN_EXTENSIONS,
@@ -20,8 +22,17 @@ from restore.files.formats import (
 )
 from restore.files.safe import open_regular
 
+#: A file, and the folder among the arguments that it was found in.
+Found = tuple[str, str | None]
 
-def find(inputs, *, recursive=False, extensions=READ_EXTENSIONS, without=None):
+#: From an input to the file that belongs to it, where there is one.
+Match = Callable[[str], str | None]
+
+
+def find(
+    inputs: Iterable[str], *, recursive: bool = False,
+    extensions: Collection[str] = READ_EXTENSIONS, without: str | None = None,
+) -> tuple[list[Found], collections.Counter[str]]:  # fmt: skip
     """The files that `inputs` stand for, in a stable order.
 
     Parameters
@@ -42,13 +53,15 @@ def find(inputs, *, recursive=False, extensions=READ_EXTENSIONS, without=None):
     ignored : collections.Counter
         How many other files were passed over, by their extensions.
     """
-    files, ignored, seen = [], collections.Counter(), set()
+    files: list[Found] = []
+    ignored: collections.Counter[str] = collections.Counter()
+    seen = set()
     for name in inputs:
         if name == "-" or not os.path.isdir(name):
-            found, others = [(name, None)], {}
+            found: list[Found] = [(name, None)]
         else:
             found, others = _walk(name, recursive, extensions, without)
-        ignored.update(others)
+            ignored.update(others)
         for file, folder in found:
             identity = file if file == "-" else os.path.realpath(file)
             if identity not in seen:
@@ -57,9 +70,13 @@ def find(inputs, *, recursive=False, extensions=READ_EXTENSIONS, without=None):
     return files, ignored
 
 
-def _walk(folder, recursive, extensions, without):
+def _walk(
+    folder: str, recursive: bool, extensions: Collection[str], without: str | None
+) -> tuple[list[Found], collections.Counter[str]]:
     """The inputs in `folder`, and how many other files; not by `os.walk`, which calls itself."""
-    found, ignored, waiting = [], collections.Counter(), [folder]
+    ignored: collections.Counter[str] = collections.Counter()
+    found: list[Found] = []
+    waiting = [folder]
     while waiting:
         place = waiting.pop()
         try:
@@ -85,7 +102,7 @@ def _walk(folder, recursive, extensions, without):
     return found, ignored
 
 
-def nothing_found(inputs, ignored, recursive):
+def nothing_found(inputs: Iterable[str], ignored: Mapping[str, int], recursive: bool) -> str:
     """The sentence where no picture was found in `inputs`, and what else was."""
     foreign = " and ".join(sorted(set(ignored) & set(FOREIGN_EXTENSIONS)))
     hint = ""
@@ -96,14 +113,18 @@ def nothing_found(inputs, ignored, recursive):
     return "restore: no picture found in what was named" + hint
 
 
-def _same_file(one, other):
+def _same_file(one: str, other: str) -> bool:
     try:
         return os.path.samefile(one, other)
     except OSError:
         return False
 
 
-def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=(), coloured=False):
+def plan(
+    inputs: Iterable[str], options: Options, *, reads: tuple[str, ...] | None = None,
+    writes: str | None = None, companions: Mapping[str, str | None] | None = None,
+    extras: Further = (), coloured: bool = False,
+) -> tuple[list[Job], collections.Counter[str]]:  # fmt: skip
     """Every input with its outputs, before any work.
 
     Parameters
@@ -133,17 +154,21 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         raise UsageError("- (standard input) must be the only input")
     if output is None and inputs == ["-"]:
         output = "-"
-    into_folder = output not in (None, "-") and (
-        os.path.isdir(output)
-        or output.endswith(("/", os.sep))
-        or len(inputs) > 1
-        or any(os.path.isdir(name) for name in inputs)
+    into_folder = (
+        output is not None
+        and output != "-"
+        and (
+            os.path.isdir(output)
+            or output.endswith(("/", os.sep))
+            or len(inputs) > 1
+            or any(os.path.isdir(name) for name in inputs)
+        )
     )
-    if into_folder and os.path.exists(output) and not os.path.isdir(output):
+    if into_folder and output and os.path.exists(output) and not os.path.isdir(output):
         raise UsageError(f"{output} is a file: several inputs need a folder")
     if into_folder and inputs == ["-"]:
         raise UsageError("- (standard input) needs a file or - as --output, not a folder")
-    extras = extras if isinstance(extras, dict) else dict.fromkeys(extras)
+    more = extras if isinstance(extras, Mapping) else dict.fromkeys(extras)
     suffix = options.suffix if options.explicit_suffix is None else options.explicit_suffix
     if os.path.basename(suffix) != suffix:
         raise UsageError(f"--suffix {suffix} is a part of a name, not of a path")
@@ -160,7 +185,7 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
         raise UsageError("several inputs cannot all go to standard output")
     if output == "-" and options.json:
         raise UsageError("--json and the picture cannot both go to standard output")
-    if output == "-" and extras:
+    if output == "-" and more:
         raise UsageError("further files need a file as --output, not standard output")
     if (output == "-" or options.json) and _is_closed(sys.stdout):
         raise UsageError("standard output is closed: leave out --json, and name a file with -o")
@@ -175,23 +200,23 @@ def plan(inputs, options, *, reads=None, writes=None, companions=None, extras=()
             target = output
         else:
             target = _target(source, folder, output, options, reads, writes, coloured)
-        more = {
+        paths = {
             name: _extra(name, place, source, folder, target, options, len(files))
-            for name, place in extras.items()
+            for name, place in more.items()
         }
         wrong = _is_a_picture(source, reads)
         jobs.append(
             Job(source, target, error=wrong)
             if wrong
-            else _job(source, target, options, beside, reference, more)
+            else _job(source, target, options, beside, reference, paths)
         )
-    if output not in (None, "-") and not into_folder:
+    if output is not None and output != "-" and not into_folder:
         _check_name(output, options, writes)
     _check_collisions(jobs)
     return jobs, ignored
 
 
-def shard(jobs, part):
+def shard(jobs: list[Job], part: tuple[int, int] | None) -> list[Job]:
     """The jobs of one part, `part` being its number from 1 and how many there are, or None.
 
     Every N-th in the order of a hash of the inputs' names: the parts are of equal length, and
@@ -200,7 +225,7 @@ def shard(jobs, part):
     if part is None:
         return jobs
 
-    def digest(number):
+    def digest(number: int) -> bytes:
         return hashlib.sha256(os.fsencode(jobs[number].source)).digest()
 
     number, parts = part
@@ -208,7 +233,7 @@ def shard(jobs, part):
     return [jobs[index] for index in sorted(order[number - 1 :: parts])]
 
 
-def _check_second_name(inputs, output, writes):
+def _check_second_name(inputs: Sequence[str], output: str | None, writes: str | None) -> None:
     """Refuse the name of an output among the inputs, as `cp` takes it."""
     if output is not None or len(inputs) != 2 or "-" in inputs:
         return
@@ -218,7 +243,7 @@ def _check_second_name(inputs, output, writes):
         raise UsageError(f"there is no {target}: if the output is to be there, write -o {target}")
 
 
-def _is_closed(stream):
+def _is_closed(stream: Any) -> bool:
     try:
         os.write(stream.fileno(), b"")
     except OSError as error:
@@ -226,11 +251,11 @@ def _is_closed(stream):
     return False
 
 
-def _without_earlier_results(files, suffix):
+def _without_earlier_results(files: list[Found], suffix: str) -> tuple[list[Found], int]:
     """`files` without any ``photo-denoised.png`` beside its ``photo.png``, and how many went."""
     stems = {os.path.splitext(file)[0] for file, _ in files}
 
-    def is_earlier(file):
+    def is_earlier(file: str) -> bool:
         stem = os.path.splitext(file)[0]
         return stem.endswith(suffix) and stem.removesuffix(suffix) in stems
 
@@ -238,7 +263,10 @@ def _without_earlier_results(files, suffix):
     return kept, len(files) - len(kept)
 
 
-def _target(source, folder, output, options, reads, writes, coloured):
+def _target(
+    source: str, folder: str | None, output: str | None, options: Options,
+    reads: tuple[str, ...] | None, writes: str | None, coloured: bool,
+) -> str:  # fmt: skip
     """Where the result for `source` goes."""
     place, name = os.path.split(source)
     stem, extension = os.path.splitext(name)
@@ -257,7 +285,10 @@ def _target(source, folder, output, options, reads, writes, coloured):
     return target
 
 
-def _extra(name, place, source, folder, target, options, count):
+def _extra(
+    name: str, place: str | None, source: str, folder: str | None, target: str, options: Options,
+    count: int,
+) -> str:  # fmt: skip
     """Where a further file goes: beside the target, to the place itself, or into that folder."""
     if place is None:
         return os.path.splitext(target)[0] + name
@@ -269,7 +300,7 @@ def _extra(name, place, source, folder, target, options, count):
     return place
 
 
-def _check_name(output, options, writes):
+def _check_name(output: str, options: Options, writes: str | None) -> None:
     extension = os.path.splitext(output)[1]
     if writes:
         if extension.lower() != writes:
@@ -285,7 +316,7 @@ def _check_name(output, options, writes):
         raise UsageError(f"--format {options.format} and {output} contradict each other")
 
 
-def _is_a_picture(source, reads):
+def _is_a_picture(source: str, reads: tuple[str, ...] | None) -> str | None:
     """Why a picture is no input of a command that `reads` others; None where it is none."""
     if reads is None or source == "-" or os.path.splitext(source)[1].lower() in reads:
         return None
@@ -297,10 +328,13 @@ def _is_a_picture(source, reads):
     return f"this is a {FORMATS[name].words} picture, not a {reads[0]} file"
 
 
-def _job(source, target, options, companions, reference, more):
+def _job(
+    source: str, target: str, options: Options, companions: Mapping[str, Match], reference: Match,
+    more: dict[str, str],
+) -> Job:  # fmt: skip
     """The job of one input, settled already where it cannot or need not be done."""
 
-    def settled(error=None, **fields):
+    def settled(error: str | None = None, **fields: Any) -> Job:
         return Job(source, target, extras=more, error=error, **fields)
 
     if source != "-":
@@ -332,7 +366,7 @@ def _job(source, target, options, companions, reference, more):
     return settled(companions=beside, reference=wanted)
 
 
-def matching(place, name):
+def matching(place: str | None, name: str) -> Match:
     """A function from an input to the file that belongs to it.
 
     It is `place`, or in that folder the one of the same name. Another extension will do
@@ -358,7 +392,7 @@ def matching(place, name):
     except OSError as error:
         unreadable = f"the {name} folder {place} cannot be read: {error.strerror}"
 
-    def beside(source):
+    def beside(source: str) -> str:
         if unreadable:
             raise ValueError(unreadable)
         stem = os.path.splitext(os.path.basename(source))[0]
@@ -373,23 +407,23 @@ def matching(place, name):
     return beside
 
 
-def _regular(place, name):
+def _regular(place: str, name: str) -> str:
     if not os.path.isfile(place):
         how = "is no file" if os.path.lexists(place) else "does not exist"
         raise ValueError(f"the {name} {place} {how}")
     return place
 
 
-def _check_collisions(jobs):
+def _check_collisions(jobs: Sequence[Job]) -> None:
     """Refuse two outputs of one name on any file system, and outputs that are other inputs."""
 
-    def key(path):
+    def key(path: str) -> str:
         # folders resolved, the last name not: an output that is a link is replaced, not followed
         folder, name = os.path.split(os.path.abspath(path))
         full = os.path.join(os.path.realpath(folder), name)
         return unicodedata.normalize("NFC", unicodedata.normalize("NFC", full).casefold())
 
-    by_output = {}
+    by_output: dict[str, tuple[Job, str]] = {}
     for job in jobs:
         for path in (job.target, *job.extras.values()):
             if path == "-":

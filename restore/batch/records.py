@@ -1,6 +1,8 @@
 """What the parts of a batch say to each other."""
 
 import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from restore.files.formats import MAX_PIXELS
 
@@ -60,10 +62,10 @@ class Options:
     report: str | None = None
     command: str = ""
     view_bytes: int | None = None
-    trial: object = None
+    trial: Callable[..., Any] | None = None
     jobs: int | None = None
     threads: int | None = None
-    shard: tuple | None = None
+    shard: tuple[int, int] | None = None
     scheduler: str | None = None
     scheduler_file: str | None = None
     retries: int = 3
@@ -91,9 +93,16 @@ class Result:
         that `run` was given as ``extras``.
     """
 
-    output: object
-    facts: dict = dataclasses.field(default_factory=dict)
+    output: Any
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
     extras: dict = dataclasses.field(default_factory=dict)
+
+
+#: What a command does to one picture, or to the bytes of one file.
+Process = Callable[..., Any]
+
+#: Names of further files, and where they go if not beside the output.
+Further = Mapping[str, str | None] | Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +120,7 @@ class Job:
     skip: bool = False
     error: str | None = None
 
-    def report(self):
+    def report(self) -> dict[str, Any] | None:
         """What is said of a job that is settled beforehand; None for one that is to be done."""
         if not self.skip and self.error is None:
             return None

@@ -5,6 +5,8 @@ tag, and pictures as data URLs. Its Content-Security-Policy names the digests of
 style and allows nothing else, and whatever came from files is set as text.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import html
@@ -14,9 +16,16 @@ import os
 import re
 import urllib.parse
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from restore.batch.records import REPORT, UsageError
 from restore.files.safe import whole_file
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from restore.files.views import View
+
 
 #: Most bytes of all embedded pictures, and of those of one picture.
 _PAGE, _PICTURE = 54_000_000, 1_500_000
@@ -27,12 +36,12 @@ _SHOWN = 1000
 _TEMPLATE = Path(__file__).parent.parent / "data" / "report.html"
 
 
-def budget(count):
+def budget(count: int) -> int:
     """Most bytes of a page that each of so many pictures takes."""
     return min(_PICTURE, _PAGE // max(1, min(count, _SHOWN)))
 
 
-def check(path, overwrite):
+def check(path: str, overwrite: bool) -> None:
     """Refuse the name of a page that cannot be written.
 
     Raises
@@ -62,11 +71,17 @@ class Report:
         What the two pictures of a record are called.
     """
 
-    def __init__(self, path, title, settings="", labels=("before", "after")):
+    def __init__(
+        self,
+        path: str | None,
+        title: str,
+        settings: str = "",
+        labels: tuple[str, str] = ("before", "after"),
+    ) -> None:
         self.path, self.title, self.settings, self.labels = path, title, settings, labels
-        self.rows = []
+        self.rows: list[dict[str, Any]] = []
 
-    def add(self, report, view=None):
+    def add(self, report: dict[str, Any], view: View | None = None) -> None:
         """A finished file: the keys of `REPORT` and facts of the task, and what there is to see."""
         row = {name: value for name, value in report.items() if name in _KEPT}
         row["facts"] = [[name, value] for name, value in report.items() if name not in REPORT]
@@ -75,14 +90,14 @@ class Report:
         if len(self.rows) >= 2 * _SHOWN and len(self.rows) % _SHOWN == 0:
             self._sort()
 
-    def _sort(self):
+    def _sort(self) -> None:
         """The worst first; only those keep their pictures for which there is room."""
         self.rows.sort(key=_badness)
         for row in self.rows[_SHOWN:]:
             row.pop("thumbnails", None)
             row.pop("crops", None)
 
-    def _link(self, file):
+    def _link(self, file: str | None) -> str | None:
         """The address of a file relative to the page."""
         if self.path is None or file in (None, "-") or not os.path.isfile(file):
             return None
@@ -92,13 +107,13 @@ class Report:
             return None
         return urllib.parse.quote(os.fsencode(relative.replace(os.sep, "/")))
 
-    def page(self):
+    def page(self) -> str:
         """The page as str."""
         self._sort()
         data = {"settings": self.settings, "labels": self.labels, "rows": self.rows}
         template = _TEMPLATE.read_text(encoding="utf-8")
         style, script = (
-            re.search(f"<{tag}>(.*?)</{tag}>", template, re.DOTALL)[1]
+            "".join(re.findall(f"<{tag}>(.*?)</{tag}>", template, re.DOTALL)[:1])
             for tag in ("style", "script")
         )
         policy = (
@@ -109,8 +124,9 @@ class Report:
         # in one pass: what is put in is not looked through again
         return re.sub(r"\{\{(policy|title|data)\}\}", lambda found: parts[found[1]], template)
 
-    def write(self, overwrite):
+    def write(self, overwrite: bool) -> None:
         """Write the page, whole or not at all."""
+        assert self.path is not None  # or there is nothing to write
         with whole_file(self.path, replace=overwrite) as file:
             file.write(self.page().encode("ascii", "xmlcharrefreplace"))
 
@@ -125,7 +141,7 @@ class Comparison:
         In dB, and the mean of the structural similarity; None where the pictures differ in shape.
     """
 
-    def __init__(self, before, after):
+    def __init__(self, before: ArrayLike, after: ArrayLike) -> None:
         from restore.imaging.arrays import as_image
         from restore.imaging.measures import psnr, ssim
 
@@ -134,10 +150,10 @@ class Comparison:
         self.psnr = float(psnr(self.before, self.after)) if alike else None
         self.ssim = float(ssim(self.before, self.after)) if alike else None
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f"Comparison(psnr={self.psnr}, ssim={self.ssim})"
 
-    def _repr_html_(self):
+    def _repr_html_(self) -> str:
         from restore.files.views import view
 
         page = Report(None, "before and after")
@@ -152,7 +168,7 @@ class Comparison:
         )
 
 
-def compare(before, after):
+def compare(before: ArrayLike, after: ArrayLike) -> Comparison:
     """Two pictures beside each other: in a notebook the last line of a cell shows a slider.
 
     Parameters
@@ -184,24 +200,24 @@ def compare(before, after):
 _KEPT = set(REPORT)
 
 
-def _badness(row):
+def _badness(row: dict[str, Any]) -> tuple[Any, ...]:
     """Failures, then warnings, then the lowest PSNR, then the greatest change."""
     rank = 0 if row["status"] == "failed" else 1 if row["warnings"] else 2
     decibels, change = _worst(row["psnr"]), row.get("change")
     return rank, math.inf if decibels is None else decibels, -(change or 0), str(row["input"])
 
 
-def _worst(psnr):
+def _worst(psnr: Any) -> float | None:
     """The lowest PSNR of the pages of a file."""
     values = [value for value in (psnr if isinstance(psnr, list) else [psnr]) if value is not None]
     return min(values, default=None)
 
 
-def _digest(text):
+def _digest(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _json(value):
+def _json(value: Any) -> str:
     """JSON that can stand within a script tag, whatever is in its strings."""
     from restore.batch.console import plain
 

@@ -1,9 +1,13 @@
 """From pictures to a file of what is learned on them: a dictionary, or the model of a task."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import os
 import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from restore import __version__
 from restore.batch.collection import Collection
@@ -13,6 +17,15 @@ from restore.batch.work import failure_reason
 from restore.batch.workers import import_cluster
 from restore.files.safe import make_folder, only_one, whole_file
 from restore.imaging.bands import Pool
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.batch.console import Console
+    from restore.learning.dictionaries import Draw, Gain
+    from restore.sparse.dictionary import Dictionary
+    from restore.sparse.dictionary_learning import Iteration
+    from restore.tasks.super_resolution.cascade import Cascade
+
 
 #: Settings that the turns of one dictionary must share, and the options that set them.
 SETTINGS = {
@@ -44,17 +57,17 @@ class _Run:
 
     step = "the dictionary of turn"
 
-    def __init__(self, console, output, settings):
+    def __init__(self, console: Console, output: str, settings: dict[str, Any]) -> None:
         self.console, self.output, self.settings = console, output, settings
         self.pool = Pool(settings["threads"], console.stage)
         self.saved = 0
 
-    def interrupted(self):
+    def interrupted(self) -> None:
         """The last words before a signal ends the process."""
         kept = f"{self.output} holds {self.step} {self.saved}: --resume goes on from there"
         self.console.last_words(kept if self.saved else "nothing is learned yet")
 
-    def train(self, inputs, recursive, resume):
+    def train(self, inputs: Iterable[str], recursive: bool, resume: bool) -> int:
         """From files to a file; the exit code."""
         from restore.files.picture import unwarned
 
@@ -75,13 +88,16 @@ class _Run:
         with only_one(self.output), unwarned(), self.console.shown_compilation():
             return self._learn(pictures, names, resume)
 
-    def _list_skipped(self, pictures):
+    def _learn(self, pictures: Collection, names: Sequence[str], resume: bool) -> int:
+        raise NotImplementedError
+
+    def _list_skipped(self, pictures: Collection) -> None:
         self.console.end()
         if not self.console.options.quiet:
             for file, reason in pictures.skipped.items():
                 self.console.say(f"restore: {file}: left out: {reason}")
 
-    def _save(self, learned, step, number):
+    def _save(self, learned: Any, step: str, number: int) -> None:
         """Write what is learned so far; a disk that is full may have room after the next step."""
         try:
             with whole_file(self.output) as file:
@@ -98,7 +114,7 @@ class ModelRun(_Run):
 
     step = "the model of stage"
 
-    def _learn(self, pictures, names, resume):
+    def _learn(self, pictures: Collection, names: Sequence[str], resume: bool) -> int:
         start = time.perf_counter()
         try:
             model = self._model(pictures, resume)
@@ -130,7 +146,7 @@ class ModelRun(_Run):
             self.console.say(f"{self.output}: learned from {_pictures(used)} ({seconds:.1f} s)")
         return 0
 
-    def _model(self, pictures, resume):
+    def _model(self, pictures: Collection, resume: bool) -> Any:
         shared = {"seed": self.settings["seed"], "pool": self.pool}
         if self.settings["model"] == "codec":
             from restore.learning.compression import check_picture, learn_codec
@@ -156,7 +172,7 @@ class ModelRun(_Run):
         drawn = tiles(pictures, self.settings["seed"], self.pool)
         return Model(learn_demosaicing(drawn, **shared))
 
-    def _cascade(self, pictures, resume, shared):
+    def _cascade(self, pictures: Collection, resume: bool, shared: dict[str, Any]) -> Cascade:
         """The model for super-resolution; the file holds its stages so far."""
         from restore.imaging import archive
         from restore.learning import super_resolution
@@ -186,18 +202,21 @@ class ModelRun(_Run):
 class DictionaryRun(_Run):
     """Learns a dictionary; the file holds that of the last turn."""
 
-    def _learn(self, pictures, names, resume):
+    def _learn(self, pictures: Collection, names: Sequence[str], resume: bool) -> int:
         with self._engine() as engine:
             return self._learn_on(engine, pictures, names, resume)
 
-    def _engine(self):
+    def _engine(self) -> Any:
         """Where patches are drawn and summed up: this process, or a cluster."""
         if self.settings["scheduler"] or self.settings["scheduler_file"]:
             return import_cluster("cluster_learning").Cluster(self.console.options, self.console)
         return InProcess()
 
-    def _learn_on(self, engine, pictures, names, resume):
+    def _learn_on(
+        self, engine: Any, pictures: Collection, names: Sequence[str], resume: bool
+    ) -> int:
         from restore.learning import dictionaries
+        from restore.sparse.dictionary import Dictionary
         from restore.sparse.dictionary_learning import Rules
 
         settings = self.settings
@@ -205,6 +224,7 @@ class DictionaryRun(_Run):
         first = self._first(resume)  # what is wrong with it is said before hours of drawing
         drawn = self._draw(pictures, engine)
         channels = pictures.channels
+        assert channels is not None  # that of the first picture
         shape = (settings["patch_size"], settings["patch_size"], channels)
         sparsity, sigma = settings["sparsity"], settings["sigma"]
         if sparsity is None and sigma is None:
@@ -220,7 +240,7 @@ class DictionaryRun(_Run):
             "fingerprint": drawn.fingerprint(),
             "restore": __version__,
         }
-        if resume and os.path.lexists(self.output):
+        if isinstance(first, Dictionary) and resume and os.path.lexists(self.output):
             _check_same(self.output, first.provenance, about)
             dictionary, done = first, first.provenance.get("iterations")
             if type(done) is not int or done < 0:
@@ -262,7 +282,7 @@ class DictionaryRun(_Run):
             return FAILED
         return 0
 
-    def _draw(self, pictures, engine):
+    def _draw(self, pictures: Collection, engine: Any) -> Draw:
         """Patches of the pictures; those that cannot be used are listed."""
         from restore.learning import dictionaries
 
@@ -285,7 +305,7 @@ class DictionaryRun(_Run):
         finally:
             self._list_skipped(pictures)
 
-    def _first(self, resume):
+    def _first(self, resume: bool) -> str | Dictionary:
         """The dictionary to go on with, or to start from, or how to make one."""
         from restore.sparse.dictionary import Dictionary
 
@@ -294,7 +314,7 @@ class DictionaryRun(_Run):
         init = self.settings["init"]
         return init if init in ("data", "dct") else Dictionary.load(init)
 
-    def _started(self, drawn, shape, start):
+    def _started(self, drawn: Draw, shape: tuple[int, ...], start: str | Dictionary) -> Dictionary:
         """The dictionary before the first turn."""
         from restore.sparse import dictionary_learning
         from restore.sparse.dictionary import Dictionary
@@ -305,7 +325,7 @@ class DictionaryRun(_Run):
         )
         return Dictionary(first.atoms, shape)
 
-    def _keep(self, turn, number, about):
+    def _keep(self, turn: Iteration, number: int, about: dict[str, Any]) -> Dictionary:
         """Write the dictionary of a turn."""
         from restore.sparse.dictionary import Dictionary
 
@@ -321,7 +341,7 @@ class DictionaryRun(_Run):
         self._save(dictionary, f"turn {number}", number)
         return dictionary
 
-    def _tell(self, turn, number, seconds):
+    def _tell(self, turn: Iteration, number: int, seconds: float) -> None:
         total = self.settings["iterations"]
         words = (
             f"RMSE {255 * turn.rmse:.3f} levels, {turn.sparsity:.2f} atoms a patch, "
@@ -341,7 +361,14 @@ class DictionaryRun(_Run):
             }
         )
 
-    def _conclude(self, drawn, pictures, dictionary, gain, seconds):
+    def _conclude(
+        self,
+        drawn: Draw,
+        pictures: Collection,
+        dictionary: Dictionary,
+        gain: Gain | None,
+        seconds: float,
+    ) -> None:
         self.console.json(
             {
                 "output": self.output,
@@ -378,19 +405,19 @@ class InProcess:
 
     summed = None
 
-    def __enter__(self):
+    def __enter__(self) -> InProcess:
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: object) -> None:
         pass
 
-    def draw(self, *arguments, **options):
+    def draw(self, *arguments: Any, **options: Any) -> Draw:
         from restore.learning import dictionaries
 
         return dictionaries.draw(*arguments, **options)
 
 
-def _channels(pictures):
+def _channels(pictures: Collection) -> int:
     """Those of the first picture that can be used."""
     first = next(iter(pictures), None)
     if first is None:
@@ -398,17 +425,17 @@ def _channels(pictures):
     return first.shape[2]
 
 
-def _check_size(size, image):
+def _check_size(size: int, image: Floats) -> None:
     from restore.learning import dictionaries
 
     dictionaries.check(image, (size, size, image.shape[2]))
 
 
-def _pictures(count):
+def _pictures(count: int) -> str:
     return f"{count} picture{'s' * (count != 1)}"
 
 
-def _check_same(output, stored, about):
+def _check_same(output: str, stored: dict[str, Any], about: dict[str, Any]) -> None:
     """Refuse to go on with other settings or pictures than those of the turns before."""
     for name, option in SETTINGS.items():
         # files of before have none that is not negative

@@ -1,5 +1,7 @@
 """One file: read, processed, written whole, and told about."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import io
@@ -9,16 +11,34 @@ import sys
 import time
 import traceback
 import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from restore.batch.records import REPORT, Result
+from restore.batch.records import REPORT, Job, Options, Process, Result
 from restore.files.formats import EXTENSIONS, format_of_bytes, format_of_name, written_format
 from restore.files.safe import make_folder, whole_file
-from restore.imaging.bands import one_blas_thread
+from restore.imaging.bands import Pool, one_blas_thread
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.files.views import View
+    from restore.typing import Array, Flags
+
+    #: Where colours are invisible, and the samples as they were.
+    Hidden = tuple[Flags, Array]
 
 
 def restore_one(
-    process, job, options, *, reads=None, writes=None, raw=False, coloured=False, pool=None
-):
+    process: Process,
+    job: Job,
+    options: Options,
+    *,
+    reads: tuple[str, ...] | None = None,
+    writes: str | None = None,
+    raw: bool = False,
+    coloured: bool = False,
+    pool: Pool | None = None,
+) -> dict[str, Any]:
     """Read, process and write one file; never raises for what is wrong with that file.
 
     Returns
@@ -26,7 +46,7 @@ def restore_one(
     dict
         The keys of `REPORT`, and the facts of the task.
     """
-    report = {**REPORT, "input": job.source, "output": job.target}
+    report: dict[str, Any] = {**REPORT, "input": job.source, "output": job.target}
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -45,13 +65,13 @@ def restore_one(
     return report
 
 
-def _is_ours(warning):
+def _is_ours(warning: Any) -> bool:
     from restore.files.picture import PictureWarning
 
     return issubclass(warning.category, PictureWarning)
 
 
-def failure_reason(error, file=None):
+def failure_reason(error: BaseException, file: str | None = None) -> str:
     """One sentence for one error; it names no file where that is `file`."""
     if isinstance(error, MemoryError):
         return "not enough memory"
@@ -64,7 +84,15 @@ def failure_reason(error, file=None):
     return f"{type(error).__name__}: {sentence} (--debug shows where)"
 
 
-def _restore(process, job, options, reads, writes, kinds, pool):
+def _restore(
+    process: Process,
+    job: Job,
+    options: Options,
+    reads: tuple[str, ...] | None,
+    writes: str | None,
+    kinds: tuple[bool, bool],
+    pool: Pool | None,
+) -> dict[str, Any]:
     from restore.files.reading import read_pages
     from restore.files.tiff import count_pictures
 
@@ -98,7 +126,7 @@ def _restore(process, job, options, reads, writes, kinds, pool):
             name = format_of_name(job.target) or _wanted(options) or written_format(name)
         else:
             name = None
-        notes = {"size_in": size, "pages": 0, "facts": []}
+        notes: dict[str, Any] = {"size_in": size, "pages": 0, "facts": []}
         results = _results(process, pages, companions, options, name, kinds, notes, pool)
         first = next(results)  # nothing is created before there is something to write
         extras = notes.pop("extras", {})
@@ -119,7 +147,7 @@ def _restore(process, job, options, reads, writes, kinds, pool):
     return notes | _told(notes.pop("facts"))
 
 
-def read_beside(path, name, max_pixels):
+def read_beside(path: str, name: str, max_pixels: int) -> Picture:
     """A mask or a reference: what is wrong with it is said by its own name."""
     from restore.files.picture import unwarned
     from restore.files.reading import read_picture
@@ -131,7 +159,7 @@ def read_beside(path, name, max_pixels):
             raise ValueError(f"the {name} {path}: {error}") from error
 
 
-def _check_folder(target):
+def _check_folder(target: str) -> None:
     """Refuse a folder that cannot be written, rather than after minutes of work."""
     folder = os.path.dirname(os.path.abspath(target))
     while target != "-" and not os.path.lexists(folder):
@@ -140,11 +168,20 @@ def _check_folder(target):
         raise PermissionError(errno.EACCES, "the output folder cannot be written", folder)
 
 
-def _wanted(options):
+def _wanted(options: Options) -> str | None:
     return EXTENSIONS["." + options.format] if options.format else None
 
 
-def _results(process, pages, companions, options, name, kinds, notes, pool):
+def _results(
+    process: Process,
+    pages: Iterable[Any],
+    companions: Mapping[str, Picture],
+    options: Options,
+    name: str | None,
+    kinds: tuple[bool, bool],
+    notes: dict[str, Any],
+    pool: Pool | None,
+) -> Iterator[Any]:
     """Yield the output of each page, and note what there is to report."""
     from restore.files.metadata import stripped
     from restore.files.raw import developed
@@ -183,6 +220,7 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
         if not isinstance(output, bytes):
             output = _with_hidden_colours(output, hidden)
             _note_size(notes, output)
+            assert name is not None  # pictures have a format
             notes["depth"] = depth_in(name, options.depth or output.depth)
         notes["facts"].append(result.facts)
         notes["pages"] += 1
@@ -193,15 +231,15 @@ def _results(process, pages, companions, options, name, kinds, notes, pool):
         yield waiting.pop()
 
 
-def _view(page, output, most):
+def _view(page: Any, output: Any, most: int) -> View | None:
     """What a report shows of the first page; None where neither side is a picture."""
     from restore.files.views import view
 
     sides = [None if isinstance(side, bytes) else side.samples for side in (page, output)]
-    return None if all(side is None for side in sides) else view(*sides, most)
+    return None if all(side is None for side in sides) else view(sides[0], sides[1], most)
 
 
-def _with_wishes(page, name, options):
+def _with_wishes(page: Picture, name: str | None, options: Options) -> Picture:
     """The page of a camera raw file with what is to be made of it."""
     space, linear = options.colour_space, options.linear
     camera = None if isinstance(page, bytes) else page.metadata.camera
@@ -220,14 +258,14 @@ def _with_wishes(page, name, options):
     return page.replace(metadata=page.metadata.replace(camera=camera))
 
 
-def _as_if_coloured(page):
+def _as_if_coloured(page: Picture) -> Picture:
     """A stand-in for the picture in colour that a grey page becomes."""
     import numpy as np
 
     return page.replace(samples=np.broadcast_to(page.samples, (*page.samples.shape[:2], 3)))
 
 
-def _check_finite(output, page):
+def _check_finite(output: Any, page: Any) -> None:
     """Refuse a picture with NaN or infinity that the one it was made of does not have."""
     from restore.imaging.arrays import check_finite
 
@@ -243,7 +281,7 @@ def _check_finite(output, page):
     check_finite(samples)
 
 
-def _told(facts):
+def _told(facts: list[dict[str, Any]]) -> dict[str, Any]:
     """The facts of one page as they are; of several, each with a value a page, or None."""
     if len(facts) == 1:
         return facts[0]
@@ -251,12 +289,12 @@ def _told(facts):
     return {name: [page.get(name) for page in facts] for name in names}
 
 
-def _note_size(notes, picture):
+def _note_size(notes: dict[str, Any], picture: Any) -> None:
     notes["height"], notes["width"], notes["channels"] = picture.samples.shape
     notes["depth"] = picture.depth
 
 
-def _without_hidden_colours(picture):
+def _without_hidden_colours(picture: Picture) -> tuple[Picture, Hidden | None]:
     """The picture with invisible colours replaced by their nearest visible neighbours.
 
     What programs leave under full transparency (often black, or an old background) must
@@ -272,7 +310,7 @@ def _without_hidden_colours(picture):
     return picture.replace(samples=picture.samples[tuple(nearest)]), (invisible, picture.samples)
 
 
-def _with_hidden_colours(picture, hidden):
+def _with_hidden_colours(picture: Picture, hidden: Hidden | None) -> Picture:
     """The picture with its invisible colours as they were, where it is still as large."""
     if hidden is None or picture.alpha is None:
         return picture
@@ -286,7 +324,7 @@ def _with_hidden_colours(picture, hidden):
 
 
 @contextlib.contextmanager
-def _target_file(target, options):
+def _target_file(target: str, options: Options) -> Iterator[BinaryIO]:
     if target != "-":
         make_folder(os.path.dirname(target))
         with whole_file(target, replace=options.overwrite) as file:
@@ -298,7 +336,7 @@ def _target_file(target, options):
     sys.stdout.buffer.flush()
 
 
-def _write(file, contents, name, **options):
+def _write(file: BinaryIO, contents: Iterable[Any], name: str | None, **options: Any) -> None:
     contents = iter(contents)
     first = next(contents)
     if isinstance(first, bytes):
@@ -306,10 +344,11 @@ def _write(file, contents, name, **options):
         return
     from restore.files.writing import write_pages
 
+    assert name is not None  # pictures have a format
     write_pages(file, itertools.chain([first], contents), name, **options)
 
 
-def _measure(reference, file, options):
+def _measure(reference: str, file: BinaryIO, options: Options) -> dict[str, Any]:
     """PSNR and SSIM of what was written against the reference file."""
     from restore.files.reading import read_pages
     from restore.imaging.measures import psnr, ssim

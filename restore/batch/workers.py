@@ -11,6 +11,8 @@ What does the files is an engine: a context with
 Here are `InProcess` and `Processes`; the third is `restore.batch.cluster.Cluster`.
 """
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import importlib
@@ -19,21 +21,26 @@ import os
 import secrets
 import signal
 import threading
+from collections.abc import Generator, Iterator, Sequence
 from multiprocessing.connection import wait
+from typing import TYPE_CHECKING, Any
 
-from restore.batch.records import UsageError
+from restore.batch.records import Job, Options, UsageError
 from restore.batch.work import restore_one
 from restore.files import safe, signals
 from restore.imaging.bands import Pool, usable_cpus
 
+if TYPE_CHECKING:
+    from restore.batch.console import Console
 
-def shares(jobs, threads, count, cpus):
+
+def shares(jobs: int, threads: int | None, count: int, cpus: int) -> tuple[int, int]:
     """How many processes and threads each: together never more than there are processors."""
     jobs = max(1, min(jobs, count, cpus))
     return jobs, max(1, min(threads or cpus, cpus // jobs))
 
 
-def engine(work, jobs, options, console):
+def engine(work: dict[str, Any], jobs: Sequence[Job], options: Options, console: Console) -> Any:
     """What is to do the `jobs`; `work` are `restore_one`'s arguments."""
     count = sum(job.report() is None for job in jobs)
     if count and (options.scheduler or options.scheduler_file):
@@ -44,7 +51,7 @@ def engine(work, jobs, options, console):
     return Processes(work, processes, threads, console)
 
 
-def import_cluster(name):
+def import_cluster(name: str) -> Any:
     """The module of `restore.batch` that needs Dask.
 
     Raises
@@ -60,7 +67,7 @@ def import_cluster(name):
         ) from error
 
 
-def reports(engine, jobs):
+def reports(engine: Any, jobs: Sequence[Job]) -> Generator[dict[str, Any], None, None]:
     """Yield one report per job, in the order of `jobs`."""
     ready, position = {}, 0
     for number, report in _completed(engine, jobs):
@@ -70,18 +77,18 @@ def reports(engine, jobs):
             position += 1
 
 
-def _completed(engine, jobs):
+def _completed(engine: Any, jobs: Sequence[Job]) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield (number, report) as jobs are completed, of which few are in flight at a time."""
     waiting, in_flight, more = enumerate(jobs), 0, True
     with signals.at_signal(lambda number: engine.cancel()):
         try:
             while more or in_flight:
                 while more and in_flight < engine.capacity:
-                    number, job = next(waiting, (None, None))
+                    number, job = next(waiting, (0, None))
                     if job is None:
                         more = False
-                    elif job.report():
-                        yield number, job.report()
+                    elif report := job.report():
+                        yield number, report
                     else:
                         engine.submit(number, job)
                         in_flight += 1
@@ -97,25 +104,25 @@ class InProcess:
 
     capacity, workers = 1, None
 
-    def __init__(self, work, threads, console):
+    def __init__(self, work: dict[str, Any], threads: int, console: Console) -> None:
         self.work, self.pool = work, Pool(threads, console.stage)
         self.compiling = console.shown_compilation()
 
-    def __enter__(self):
+    def __enter__(self) -> InProcess:
         self.compiling.__enter__()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self.compiling.__exit__(*error)
 
-    def submit(self, number, job):
+    def submit(self, number: int, job: Job) -> None:
         self.taken = number, job
 
-    def completed(self):
+    def completed(self) -> tuple[int, dict[str, Any]]:
         number, job = self.taken
         return number, restore_one(job=job, pool=self.pool, **self.work)
 
-    def cancel(self):
+    def cancel(self) -> None:
         """There is nothing that has not begun."""
 
 
@@ -124,19 +131,20 @@ class Processes:
 
     workers = None
 
-    def __init__(self, work, count, threads, console):
+    def __init__(self, work: dict[str, Any], count: int, threads: int, console: Console) -> None:
         self.work, self.capacity, self.threads = work, count, threads
         self.compiling = console.shown_compilation(count)
-        self.started, self.idle = [], []
+        self.started: list[_Worker] = []
+        self.idle: list[_Worker] = []
 
-    def __enter__(self):
+    def __enter__(self) -> Processes:
         self.compiling.__enter__()
         return self
 
-    def __exit__(self, *error):
+    def __exit__(self, *error: Any) -> None:
         self.compiling.__exit__(*error)
 
-    def submit(self, number, job):
+    def submit(self, number: int, job: Job) -> None:
         if self.idle:
             worker = self.idle.pop()
         else:
@@ -144,8 +152,10 @@ class Processes:
             self.started.append(worker)
         worker.give(number, job)
 
-    def completed(self):
-        busy = {one.connection: one for one in self.started if one not in self.idle}
+    def completed(self) -> tuple[int, dict[str, Any]]:
+        busy: dict[Any, _Worker] = {
+            one.connection: one for one in self.started if one not in self.idle
+        }
         worker = busy[wait(list(busy))[0]]
         report = worker.take()
         if worker.process.is_alive():
@@ -154,7 +164,7 @@ class Processes:
             self.started.remove(worker)
         return worker.number, report
 
-    def cancel(self):
+    def cancel(self) -> None:
         for worker in self.started:
             worker.stop()
         for worker in self.started:
@@ -165,7 +175,7 @@ class Processes:
 class _Worker:
     """A spawned process that does one job at a time."""
 
-    def __init__(self, work, threads):
+    def __init__(self, work: dict[str, Any], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.owner = secrets.token_hex(8)
@@ -175,35 +185,38 @@ class _Worker:
         with signals.deferred():
             self.process.start()
         theirs.close()
-        self.number, self.job = None, None
+        self.number = 0
+        self.job: Job | None = None
 
-    def give(self, number, job):
+    def give(self, number: int, job: Job) -> None:
         self.number, self.job = number, job
         with contextlib.suppress(OSError):  # it has died meanwhile: `take` finds out
             self.connection.send(job)
 
-    def take(self):
+    def take(self) -> dict[str, Any]:
         """The report of the job; a failed one if the process has died over it."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
             self.process.join()
-            code = self.process.exitcode
+            code = self.process.exitcode or 0
             how = f"killed by signal {-code}" if code < 0 else f"gone with exit code {code}"
             self.clean()
             why = ", perhaps for want of memory" if code == -9 else ""
-            return dataclasses.replace(self.job, error=f"its process was {how}{why}").report()
+            assert self.job is not None  # it was given one
+            lost = dataclasses.replace(self.job, error=f"its process was {how}{why}")
+            return lost.report() or {}
 
-    def clean(self):
+    def clean(self) -> None:
         if self.job is not None and self.job.target != "-":
             safe.remove_unfinished(os.path.dirname(self.job.target) or ".", self.owner)
 
-    def stop(self):
+    def stop(self) -> None:
         self.connection.close()
         if self.process.is_alive():
             self.process.terminate()
 
-    def ended(self):
+    def ended(self) -> None:
         self.process.join(1)
         if self.process.is_alive():
             self.process.kill()
@@ -211,7 +224,7 @@ class _Worker:
         self.clean()
 
 
-def _serve(connection, work, threads, owner):
+def _serve(connection: Any, work: dict[str, Any], threads: int, owner: str) -> None:
     """The life of a worker process."""
     safe.owner = owner
     signals.listen()
@@ -224,7 +237,9 @@ def _serve(connection, work, threads, owner):
             connection.send(restore_one(job=job, pool=Pool(threads), **work))
 
 
-def _end_with_parent():
+def _end_with_parent() -> None:
     """Nobody would hear of the results of a process whose parent has been killed."""
-    wait([multiprocessing.parent_process().sentinel])
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
+    wait([parent.sentinel])
     os.kill(os.getpid(), signal.SIGTERM)

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import os
 import sys
 
@@ -48,23 +49,25 @@ _SYNONYMS = {
 class _LazyGroup(click.Group):
     """Commands whose modules are imported when they are needed."""
 
-    def list_commands(self, context):
+    def list_commands(self, context: click.Context) -> list[str]:
         return list(_MODULES)
 
-    def get_command(self, context, name):
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in _MODULES:
             return None
         module = importlib.import_module(f"restore.cli.{_MODULES[name]}")
         return getattr(module, _MODULES[name])
 
-    def resolve_command(self, context, arguments):
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         name = arguments[0]
         if name in _MODULES or name.startswith("-"):
             return super().resolve_command(context, arguments)
         context.fail(f"No such command {name!r}{_instead(name.lower())}")
 
 
-def _instead(name):
+def _instead(name: str) -> str:
     """What may be meant by the name of a command that there is not."""
     import difflib
 
@@ -80,11 +83,11 @@ def _instead(name):
     "2 wrong usage, 3 nothing matched, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="restore")
-def cli():
+def cli() -> None:
     """Restore pictures by sparse coding over learned dictionaries."""
 
 
-def main():
+def main() -> int:
     """Run the command; its exit code."""
     _open_streams()
     try:
@@ -110,7 +113,7 @@ def main():
     return code
 
 
-def _open_streams():
+def _open_streams() -> None:
     """Standard streams that can be relied upon, and that take names of any bytes.
 
     One that is closed leaves its number to the next file that is opened, into which libraries
@@ -125,4 +128,5 @@ def _open_streams():
             os.open(os.devnull, way)  # takes the lowest number that is free
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, closefd=False))
-    sys.stdout.reconfigure(errors="surrogateescape")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")

@@ -9,7 +9,7 @@ import click
 @click.option(
     "--warm", "action", flag_value="warm", help="Compile now what is not there yet: a minute."
 )
-def cache(action):
+def cache(action: str) -> int:
     """Show, delete or fill the cache of compiled kernels."""
     if action is None:
         raise click.UsageError("choose one of --path, --clear, --warm")
@@ -24,7 +24,7 @@ def cache(action):
     return 0
 
 
-def _warm():
+def _warm() -> None:
     """Let every task run once on a small picture, which leaves no kernel of a command out."""
     import numpy as np
 

@@ -1,16 +1,27 @@
 """The command ``restore compare``."""
 
+from __future__ import annotations
+
 import contextlib
 import json
 import math
 import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
 from restore.batch.records import NOTHING, REPORT
 from restore.batch.report import Report, budget, check
-from restore.cli.options import PATH, asked, check_picture, drawing, max_pixels
+from restore.cli.options import asked, check_picture, drawing, max_pixels
+from restore.cli.values import PATH
+
+if TYPE_CHECKING:
+    from restore.typing import Array
+
+    #: Reference, result, its samples where they are drawn, PSNR and SSIM.
+    Row = tuple[str, str, Array | None, float, float]
 
 
 @click.command()
@@ -25,7 +36,15 @@ from restore.cli.options import PATH, asked, check_picture, drawing, max_pixels
     help="Write a page to judge the results by, the worst first.",
 )
 @max_pixels()
-def compare(reference, results, as_json, picture, overwrite, report, max_pixels):
+def compare(
+    reference: str,
+    results: tuple[str, ...],
+    as_json: bool,
+    picture: str | None,
+    overwrite: bool,
+    report: str | None,
+    max_pixels: int,
+) -> int:
     """Measure results: PSNR in dB and SSIM.
 
     Each RESULT, a file or the files of a folder, is compared with REFERENCE or, where that is a
@@ -51,7 +70,9 @@ def compare(reference, results, as_json, picture, overwrite, report, max_pixels)
     from restore.files.views import view
     from restore.imaging.measures import psnr, ssim
 
-    rows, failed, last, wanted = [], 0, None, None
+    rows: list[Row] = []
+    wanted: Array | None = None
+    failed, last = 0, None
     files, ignored = batch.find(results)
     if not files:
         click.echo(batch.nothing_found(results, ignored, recursive=True), err=True)
@@ -60,7 +81,8 @@ def compare(reference, results, as_json, picture, overwrite, report, max_pixels)
     for result, _ in files:
         try:
             place = find_reference(result)
-            if place != last:
+            assert place is not None  # there is a reference
+            if wanted is None or place != last:
                 wanted, last = batch.read_beside(place, "reference", max_pixels).samples, place
             with unwarned():
                 samples = read_picture(result, max_pixels=max_pixels).samples
@@ -78,15 +100,15 @@ def compare(reference, results, as_json, picture, overwrite, report, max_pixels)
                 reason = batch.failure_reason(error, result)
                 page.add({**REPORT, **_about(reference, result, "failed"), "error": reason})
     _show(rows, as_json)
-    if picture is not None and rows:
+    if picture is not None and rows and wanted is not None:
         _draw(picture, reference, wanted, rows)
-    if page:
+    if page and report:
         with _said(report):
             page.write(overwrite)
     return int(failed > 0)
 
 
-def _show(rows, as_json):
+def _show(rows: list[Row], as_json: bool) -> None:
     if as_json:
         for reference, name, _, decibels, similarity in rows:
             numbers = {"psnr": _number(decibels), "ssim": _number(similarity)}
@@ -97,26 +119,26 @@ def _show(rows, as_json):
         click.echo(f"{name:{width}}  {decibels:6.2f} dB  SSIM {similarity:.4f}")
 
 
-def _about(reference, result, status):
+def _about(reference: str, result: str, status: str) -> dict[str, Any]:
     return {"input": reference, "output": result, "status": status}
 
 
-def _number(value):
+def _number(value: float) -> float | None:
     return round(value, 4) if math.isfinite(value) else None
 
 
-def _draw(path, reference, wanted, rows):
+def _draw(path: str, reference: str, wanted: Array, rows: list[Row]) -> None:
     from restore.files.figure import comparison, write_figure
 
     labels = [os.path.basename(reference)]
     labels += [f"{os.path.basename(name)}\n{decibels:.2f} dB" for _, name, _, decibels, _ in rows]
-    figure = comparison(wanted, [samples for _, _, samples, _, _ in rows], labels)
+    figure = comparison(wanted, [row[2] for row in rows if row[2] is not None], labels)
     with _said(path):
         write_figure(path, figure)
 
 
 @contextlib.contextmanager
-def _said(path):
+def _said(path: str) -> Iterator[None]:
     """What is wrong with writing this file, as a sentence."""
     try:
         yield

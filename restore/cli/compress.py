@@ -1,24 +1,27 @@
 """The command ``restore compress``."""
 
+from __future__ import annotations
+
 import functools
 import math
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
-from restore.cli.options import (
-    Bytes,
-    FloatRange,
-    NameOrFile,
-    PictureCommand,
-    batch_options,
-)
+from restore.cli.options import PictureCommand, batch_options
+from restore.cli.values import Bytes, FloatRange, NameOrFile
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.imaging.bands import Pool
 
 
 class Atoms(NameOrFile):
     """A dictionary that others have, too."""
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "learn":
             self.fail(
                 "a dictionary learned on the picture would have to be stored with it, and takes "
@@ -67,7 +70,15 @@ class Atoms(NameOrFile):
 )
 @click.option("--embed", is_flag=True, help="Put that file into every output.")
 @batch_options(suffix="")
-def compress(inputs, options, embed, model, dictionary, tune, **targets):
+def compress(
+    inputs: tuple[str, ...],
+    options: Options,
+    embed: bool,
+    model: str | None,
+    dictionary: str | None,
+    tune: str,
+    **targets: Any,
+) -> int:
     """Compress pictures to .ksvd files.
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
@@ -95,7 +106,16 @@ def compress(inputs, options, embed, model, dictionary, tune, **targets):
     return batch.run(process, inputs, options, writes=".ksvd")
 
 
-def compress_picture(picture, *, pool, model, dictionary, embed, tune, **target):
+def compress_picture(
+    picture: Picture,
+    *,
+    pool: Pool,
+    model: str | None,
+    dictionary: str | None,
+    embed: bool,
+    tune: str | None,
+    **target: Any,
+) -> batch.Result:
     """The bytes of a compressed `picture`."""
     from restore.files.metadata import with_resolution
     from restore.sparse.dictionary import Dictionary

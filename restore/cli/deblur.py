@@ -1,13 +1,14 @@
 """The command ``restore deblur``."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
 from restore.cli.options import (
-    PATH,
-    FloatRange,
     PictureCommand,
     batch_options,
     dictionary,
@@ -17,7 +18,14 @@ from restore.cli.options import (
     white_level,
 )
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.cli.values import PATH, FloatRange
 from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.sparse.solve import Turn
+    from restore.typing import Array, Floats
 
 
 class Motion(click.ParamType):
@@ -25,7 +33,9 @@ class Motion(click.ParamType):
 
     name = "motion"
 
-    def convert(self, value, param, ctx):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, float]:
         if not isinstance(value, str):
             return value
         try:
@@ -75,7 +85,15 @@ class Motion(click.ParamType):
 )
 @uncertainty
 @batch_options(suffix="-deblurred")
-def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
+def deblur(
+    inputs: tuple[str, ...],
+    options: Options,
+    kernel: str | None,
+    gaussian: float | None,
+    motion: tuple[float, float] | None,
+    defocus: float | None,
+    **settings: Any,
+) -> int:
     """Take a known blur away.
 
     The blur is that of a lens, of a motion, or of any picture of a point, and the same everywhere.
@@ -88,10 +106,10 @@ def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
             "say what the blur is, by one of --kernel, --gaussian, --motion and --defocus"
         )
     check_default(settings["uncertainty"], dictionary=settings["dictionary"])
-    blur = ("auto",)
+    blur: tuple[Any, ...] = ("auto",)
     for name, value in (("gaussian", gaussian), ("motion", motion), ("defocus", defocus)):
         if value is not None:
-            blur = (name, *(value if name == "motion" else (value,)))
+            blur = (name, *(value if isinstance(value, tuple) else (value,)))
     from_file = kernel is not None and kernel != "auto"
     process = functools.partial(deblur_picture, blur=None if from_file else blur, **settings)
     companions = {"kernel": kernel} if from_file else None
@@ -106,9 +124,18 @@ def deblur(inputs, options, kernel, gaussian, motion, defocus, **settings):
 
 
 def deblur_picture(
-    picture, *, pool, blur, sigma, white, strength, dictionary, uncertainty=None, kernel=None,
-    whole=None,
-):  # fmt: skip
+    picture: Picture,
+    *,
+    pool: Pool,
+    blur: Any,
+    sigma: float | None,
+    white: float | None,
+    strength: float,
+    dictionary: str | None,
+    uncertainty: str | None = None,
+    kernel: Picture | None = None,
+    whole: Picture | None = None,
+) -> batch.Result:
     """`picture` without its blur, and what was known and found: of the `whole` it is a part of."""
     import numpy as np
 
@@ -120,7 +147,7 @@ def deblur_picture(
     noise = told / levels if told is not None else float(
         np.sqrt(np.mean(np.square(white_noise(whole.samples, pool))))
     )  # fmt: skip
-    facts = {}
+    facts: dict[str, Any] = {}
     if kernel is not None:
         shape = kernel.samples
     else:
@@ -128,7 +155,7 @@ def deblur_picture(
             blur = _found(whole, noise)
             facts["blur"] = f"{blur[0]} {blur[1]:.2f}"
         shape = getattr(blurs, blur[0])(*blur[1:])
-    turns = []
+    turns: list[Turn] = []
     samples = deblur(
         picture.samples, shape, noise, strength=strength, dictionary=dictionary,
         each_turn=turns.append, pool=pool,
@@ -145,7 +172,14 @@ def deblur_picture(
     return batch.Result(picture.replace(samples=samples), facts, maps)
 
 
-def _expected_error(blurred, kernel, sigma, strength, sharp, pool):
+def _expected_error(
+    blurred: Floats,
+    kernel: Array,
+    sigma: float,
+    strength: float,
+    sharp: Floats,
+    pool: Pool,
+) -> Floats:
     """The error that the result may have, seen beside that by a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
     from restore.tasks.deconvolution import deblur
@@ -155,7 +189,7 @@ def _expected_error(blurred, kernel, sigma, strength, sharp, pool):
     return estimate_error("deblur", sharp, other, sigma=sigma, observed=blurred, pool=pool)
 
 
-def _found(picture, noise):
+def _found(picture: Picture, noise: float) -> Any:
     """The blur that the picture itself shows."""
     from restore.imaging.arrays import working
     from restore.tasks.deconvolution.estimation import estimate

@@ -1,13 +1,22 @@
 """The command ``restore decompress``."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
 import os
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
-from restore.cli.options import File, PictureCommand, batch_options
+from restore.cli.options import PictureCommand, batch_options
+from restore.cli.values import File
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.imaging.bands import Pool
 
 
 @click.command(cls=PictureCommand)
@@ -24,7 +33,9 @@ from restore.cli.options import File, PictureCommand, batch_options
     help="The codec the pictures were compressed with, where it is not packaged or embedded.",
 )
 @batch_options(suffix="")
-def decompress(inputs, options, dictionary, model):
+def decompress(
+    inputs: tuple[str, ...], options: Options, dictionary: str | None, model: str | None
+) -> int:
     """Decompress .ksvd files.
 
     The pictures become PNG files, unless --format or -o says otherwise.
@@ -43,7 +54,7 @@ def decompress(inputs, options, dictionary, model):
     return batch.run(process, inputs, options, reads=(".ksvd",))
 
 
-def _names_no_format(options):
+def _names_no_format(options: Options) -> bool:
     """Whether the output's name leaves the format open."""
     from restore.files.formats import format_of_name
 
@@ -51,7 +62,15 @@ def _names_no_format(options):
     return output in (None, "-") or os.path.isdir(output) or format_of_name(output) is None
 
 
-def decompress_bytes(data, *, pool, dictionary, model, max_pixels, strip):
+def decompress_bytes(
+    data: bytes,
+    *,
+    pool: Pool,
+    dictionary: str | None,
+    model: str | None,
+    max_pixels: int,
+    strip: str | None,
+) -> Picture:
     """The picture in the bytes of a file, upright."""
     import numpy as np
 
@@ -61,10 +80,12 @@ def decompress_bytes(data, *, pool, dictionary, model, max_pixels, strip):
     from restore.tasks.compression import Codec
     from restore.tasks.compression import decompress as decompress_data
 
-    codec = Codec.load(model) if model else dictionary and Dictionary.load(dictionary)
+    codec: Codec | Dictionary | None = Codec.load(model) if model else None
+    if dictionary:
+        codec = Dictionary.load(dictionary)
     found = decompress_data(data, codec=codec, max_pixels=max_pixels, pool=pool)
     samples = np.dstack([part for part in (found.samples, found.alpha) if part is not None])
-    fields = {"icc": found.icc, "exif": found.exif, "xmp": found.xmp}
+    fields: dict[str, Any] = {"icc": found.icc, "exif": found.exif, "xmp": found.xmp}
     fields["resolution"] = resolution_of(found.exif)
     picture = picture_of(samples, fields, depth=found.depth, alpha=found.alpha is not None)
     if strip:

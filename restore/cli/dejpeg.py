@@ -1,13 +1,21 @@
 """The command ``restore dejpeg``."""
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
 from restore.cli.options import PictureCommand, batch_options, model
 from restore.files.formats import format_of_name
+from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
 
 
 @click.command(cls=PictureCommand)
@@ -20,7 +28,7 @@ from restore.files.formats import format_of_name
 )
 @model("A coder learned by restore train --model dejpeg. [default: the packaged ones]")
 @batch_options(suffix="-dejpeg")
-def dejpeg(inputs, options, **settings):
+def dejpeg(inputs: tuple[str, ...], options: Options, **settings: Any) -> int:
     """Remove the blocks, ringing and stains of JPEG.
 
     The file says how coarsely it was quantised, and the result stays within what that allows.
@@ -34,7 +42,14 @@ def dejpeg(inputs, options, **settings):
     return batch.run(process, inputs, options, whole=True)
 
 
-def dejpeg_picture(picture, *, pool, quality_was, model, whole=None):
+def dejpeg_picture(
+    picture: Picture,
+    *,
+    pool: Pool,
+    quality_was: int | None,
+    model: str | None,
+    whole: Picture | None = None,
+) -> batch.Result:
     """`picture` without the artefacts of JPEG, and what was known of the `whole` that it is of."""
     from restore.files.metadata import turned_back, upright
     from restore.sparse.unrolled import Coder
@@ -58,7 +73,7 @@ def dejpeg_picture(picture, *, pool, quality_was, model, whole=None):
     return batch.Result(picture.replace(samples=upright(samples, orientation)), facts)
 
 
-def _shares(picture):
+def _shares(picture: Picture) -> list[tuple[str, float]]:
     """The stages of the work, and about how much of the time each takes."""
     codings = 2 * picture.samples.shape[2]
     first = [("restoring", 1), ("grouping", 4), ("grouping", 4)]

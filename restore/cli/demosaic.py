@@ -1,14 +1,14 @@
 """The command ``restore demosaic``."""
 
+from __future__ import annotations
+
 import functools
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from restore import batch
 from restore.cli.options import (
-    FloatRange,
-    Levels,
     PictureCommand,
     batch_options,
     dictionary,
@@ -17,7 +17,14 @@ from restore.cli.options import (
     quality,
 )
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.cli.values import FloatRange, Levels
 from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.typing import Floats
+
 
 ADVICE = (
     "expected RGGB, BGGR, GRBG or GBRG, the colours of the top-left 2x2 samples row by row "
@@ -31,7 +38,7 @@ class Pattern(click.ParamType):
 
     name = "pattern"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from restore.tasks.demosaicing.patterns import named
 
         try:
@@ -45,20 +52,23 @@ class Numbers(click.ParamType):
 
     name = "numbers"
 
-    def __init__(self, kind, count, positive):
+    def __init__(self, kind: type[Any], count: int, positive: bool) -> None:
         self.kind, self.count, self.positive = kind, count, positive
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
+        numbers: tuple[Any, ...] = ()
         try:
             numbers = tuple(self.kind(word) for word in value.split(","))
         except ValueError:
-            numbers = ()
+            pass
         sound = all(0 < x < 1e6 if self.positive else x >= 0 for x in numbers)
         if len(numbers) != self.count or not sound:
             least = "above 0" if self.positive else "from 0"
-            self.fail(f"{value!r} is not {self.count} numbers {least}, as in {param.metavar}")
+            self.fail(
+                f"{value!r} is not {self.count} numbers {least}, as in {param and param.metavar}"
+            )
         return numbers
 
 
@@ -118,7 +128,17 @@ class Numbers(click.ParamType):
 )
 @uncertainty
 @batch_options(suffix="-demosaiced")
-def demosaic(inputs, options, pattern, offset, black, white, gains, simulate, **settings):
+def demosaic(
+    inputs: tuple[str, ...],
+    options: Options,
+    pattern: str | None,
+    offset: tuple[int, int],
+    black: float | None,
+    white: float | None,
+    gains: Any,
+    simulate: bool,
+    **settings: Any,
+) -> int:
     """Full colour from a mosaic.
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
@@ -154,7 +174,7 @@ _SHARES = {
 }
 
 
-def _hint_at_white(picture):
+def _hint_at_white(picture: Picture) -> None:
     """Warn where a mosaic uses the levels of fewer bits than the file has, and will be dark."""
     import warnings
 
@@ -189,8 +209,17 @@ class Stored(NamedTuple):
 
 
 def demosaic_picture(
-    picture, *, pool, stored, sigma, quality, model, dictionary, uncertainty=None, whole=None
-):
+    picture: Picture,
+    *,
+    pool: Pool,
+    stored: Stored,
+    sigma: Any,
+    quality: str,
+    model: str | None,
+    dictionary: str | None,
+    uncertainty: str | None = None,
+    whole: Picture | None = None,
+) -> batch.Result:
     """`picture` in full colour; its noise is that of the `whole` it is a part of."""
     from restore.tasks.demosaicing import Model, demosaic
     from restore.tasks.demosaicing.development import stabilised
@@ -198,7 +227,7 @@ def demosaic_picture(
     from restore.tasks.demosaicing.patterns import moved
 
     model = Model.load(model) if model else None
-    settings = {"quality": quality, "model": model, "dictionary": dictionary}
+    settings: dict[str, Any] = {"quality": quality, "model": model, "dictionary": dictionary}
     if dictionary is None:
         shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 7]
         pool = batch.overall(pool, "demosaicing", shares)
@@ -215,7 +244,7 @@ def demosaic_picture(
         raise ValueError(f"the pattern is not known: give it with --pattern; {ADVICE}")
     pattern = moved(pattern, *stored.offset)
     samples = _levelled(picture, pattern, stored)
-    facts = {"pattern": pattern}
+    facts: dict[str, Any] = {"pattern": pattern}
     if sigma == "auto":
         measured = samples if whole is None else _levelled(whole, pattern, stored)
         plane = measured.reshape(measured.shape[:2])
@@ -225,7 +254,7 @@ def demosaic_picture(
     else:
         gain, level = 0.0, sigma / levels_in_unit(picture.replace(samples=samples), sigma)
 
-    def run(mosaic, sigma, **settings):
+    def run(mosaic: Floats, sigma: float, **settings: Any) -> Floats:
         return demosaic(mosaic, pattern, sigma=sigma, **settings)
 
     colour = stabilised(samples, gain, level, functools.partial(run, pool=pool, **settings))
@@ -240,7 +269,9 @@ def demosaic_picture(
     return batch.Result(picture.replace(samples=colour, metadata=metadata), facts, maps)
 
 
-def _expected_error(mosaic, colour, other, noise, pattern):
+def _expected_error(
+    mosaic: Floats, colour: Floats, other: Floats, noise: tuple[float, float], pattern: str
+) -> Floats:
     """The error that the result may have, seen beside that of the fast quality."""
     import numpy as np
 
@@ -253,7 +284,7 @@ def _expected_error(mosaic, colour, other, noise, pattern):
     return estimate_error("demosaic", colour, other, sigma=sigma, known=known)
 
 
-def _levelled(picture, pattern, stored):
+def _levelled(picture: Picture, pattern: str, stored: Stored) -> Floats:
     """The samples of a mosaic, from black to white, with white balance where that is asked for."""
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing.development import levelled
@@ -269,7 +300,7 @@ def _levelled(picture, pattern, stored):
     return levelled(samples, pattern, (black or 0) / top, white, gains or (1, 1, 1))
 
 
-def _mosaic(picture, pattern, simulate):
+def _mosaic(picture: Picture, pattern: str, simulate: bool) -> Floats:
     """The samples of a mosaic, or of one that is taken from a picture in colour."""
     from restore.tasks.demosaicing import sampled
 
@@ -291,14 +322,14 @@ def _mosaic(picture, pattern, simulate):
     return samples
 
 
-def _with_levels(picture, stored):
+def _with_levels(picture: Picture, stored: Stored) -> Picture:
     """A camera raw file with the levels and the pattern that were given instead of its own."""
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing.patterns import moved
 
     metadata, top = picture.metadata, LEVELS["16"]
     camera = metadata.camera
-    if metadata.pattern is None:
+    if metadata.pattern is None or camera is None:
         raise ValueError("this raw file is demosaiced already: use another command to develop it")
     pattern = moved(stored.pattern or metadata.pattern, *stored.offset)
     black = stored.black
@@ -311,14 +342,14 @@ def _with_levels(picture, stored):
     return picture.replace(metadata=metadata.replace(pattern=pattern, camera=camera))
 
 
-def _developed(picture, sigma, settings, pool):
+def _developed(picture: Picture, sigma: Any, settings: dict[str, Any], pool: Pool) -> batch.Result:
     """The picture of a camera raw file, and what was found of its noise."""
     from restore.files.raw import developed
 
     pattern = picture.metadata.pattern
     light = sigma if sigma == "auto" else sigma / 255
     picture, (gain, dark) = developed(picture, sigma=light, pool=pool, **settings)
-    facts = {"pattern": pattern}
+    facts: dict[str, Any] = {"pattern": pattern}
     if sigma == "auto":
         facts |= {"sigma": round(255 * dark, 3), "poisson_gain": round(255 * gain, 4)}
     return batch.Result(picture, facts)

@@ -1,16 +1,16 @@
 """The command ``restore denoise``."""
 
+from __future__ import annotations
+
 import functools
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
-from restore.batch.records import NOTHING
+from restore.batch.records import NOTHING, Options
 from restore.cli.options import (
-    PATH,
-    FloatRange,
-    Levels,
     PictureCommand,
     batch_options,
     check_picture,
@@ -22,7 +22,14 @@ from restore.cli.options import (
     white_level,
 )
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.cli.values import PATH, FloatRange, Levels
 from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.imaging.jpeg import Coding
+    from restore.imaging.noise import Noise
+    from restore.typing import Floats
 
 
 @click.command(cls=PictureCommand)
@@ -123,7 +130,13 @@ from restore.imaging.bands import Pool
     help="With that: draw the noise against brightness.",
 )
 @batch_options(suffix="-denoised")
-def denoise(inputs, options, estimate_only, picture, **settings):
+def denoise(
+    inputs: tuple[str, ...],
+    options: Options,
+    estimate_only: bool,
+    picture: str | None,
+    **settings: Any,
+) -> int:
     """Remove noise.
 
     What the noise is like is found out first: none, white, of few photons, or coarse as that of
@@ -147,7 +160,16 @@ def denoise(inputs, options, estimate_only, picture, **settings):
     )
 
 
-def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings):
+def _check(
+    *,
+    sigma: Any,
+    noise: str,
+    poisson_gain: Any,
+    quality: str,
+    dictionary: str | None,
+    white: float | None,
+    **settings: Any,
+) -> None:
     """Refuse settings that do not go together, before anything is read."""
     given = {name for name, value in settings.items() if value is not None}
     classic = dictionary is not None
@@ -173,9 +195,17 @@ def _check(*, sigma, noise, poisson_gain, quality, dictionary, white, **settings
 
 
 def denoise_picture(
-    picture, *, pool, quality, dictionary, strength, chroma_strength, uncertainty=None,
-    whole=None, **settings,
-):  # fmt: skip
+    picture: Picture,
+    *,
+    pool: Pool,
+    quality: str,
+    dictionary: str | None,
+    strength: float,
+    chroma_strength: float,
+    uncertainty: str | None = None,
+    whole: Picture | None = None,
+    **settings: Any,
+) -> batch.Result:
     """`picture` without its noise, and how much it was: that of the `whole` it is a part of."""
     from restore.files.metadata import turned_back, upright
     from restore.tasks.denoising import denoise, put_back
@@ -212,7 +242,14 @@ def denoise_picture(
     return batch.Result(picture.replace(samples=samples), facts, maps)
 
 
-def _expected_error(noisy, restored, noise, coding, strength, pool):
+def _expected_error(
+    noisy: Floats,
+    restored: Floats,
+    noise: Noise,
+    coding: Coding | None,
+    strength: float,
+    pool: Pool,
+) -> Floats:
     """The error that the result may have, seen beside that of the fast quality."""
     import numpy as np
 
@@ -228,7 +265,7 @@ def _expected_error(noisy, restored, noise, coding, strength, pool):
     return estimate_error("denoise", restored, other, sigma=sigma, observed=noisy, pool=pool)
 
 
-def _denoised_raw(picture, others, pool):
+def _denoised_raw(picture: Picture, others: Any, pool: Pool) -> batch.Result:
     """A camera raw file developed without its noise."""
     from restore.files.raw import developed
 
@@ -247,7 +284,9 @@ def _denoised_raw(picture, others, pool):
     )
 
 
-def _known_noise(picture, pool, *, sigma, white, noise, poisson_gain):
+def _known_noise(
+    picture: Picture, pool: Pool, *, sigma: Any, white: float | None, noise: str, poisson_gain: Any
+) -> tuple[Any, dict[str, Any]]:
     """The noise that is told or found, and what is said of it."""
     import numpy as np
 
@@ -271,11 +310,11 @@ def _known_noise(picture, pool, *, sigma, white, noise, poisson_gain):
     return found, _said(found, levels)
 
 
-def _said(found, levels):
+def _said(found: Noise, levels: float) -> dict[str, Any]:
     """Facts about noise, in the levels of --sigma."""
     import numpy as np
 
-    facts = {"noise": found.kind}
+    facts: dict[str, Any] = {"noise": found.kind}
     facts["sigma"] = round(float(levels * np.sqrt(np.mean(np.square(found.sigma)))), 2)
     if found.photons:
         facts["poisson_gain"] = round(levels * found.photons.gain, 4)
@@ -284,7 +323,7 @@ def _said(found, levels):
     return facts
 
 
-def _shares(picture, kind):
+def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
     """The stages of denoising by groups, and about how much of the time each takes."""
     from restore.sparse.white import PASSES
 
@@ -299,7 +338,9 @@ def _shares(picture, kind):
             ("correcting", 7 * channels)]  # fmt: skip
 
 
-def _print_noise(inputs, options, white, drawing):
+def _print_noise(
+    inputs: tuple[str, ...], options: Options, white: float | None, drawing: str | None
+) -> int:
     """A line per picture, and per page of a stack: its noise level, channel by channel.
 
     The noise of the one picture there is is drawn to the file `drawing`, where that is given.
@@ -339,7 +380,9 @@ def _print_noise(inputs, options, white, drawing):
     return int(failed > 0)
 
 
-def _noise(picture, white_level, pool, drawing):
+def _noise(
+    picture: Picture, white_level: float | None, pool: Pool, drawing: str | None
+) -> dict[str, Any]:
     """What is known of the noise of one picture, in the levels of --sigma."""
     from restore.files.figure import draw_noise
     from restore.imaging import jpeg
@@ -349,12 +392,13 @@ def _noise(picture, white_level, pool, drawing):
     noise = estimate_noise(picture.samples, picture.metadata.coding, pool=pool)
     if drawing:
         draw_noise(picture.samples, noise, levels, drawing, pool)
-    found = {"noise": noise.kind, "sigma": [round(levels * float(s), 2) for s in noise.sigma]}
+    sigmas = [round(levels * float(sigma), 2) for sigma in noise.sigma]
+    found: dict[str, Any] = {"noise": noise.kind, "sigma": sigmas}
     if noise.photons:
         found["photons"] = {
             name: round(levels * value, 4) for name, value in noise.photons._asdict().items()
         }
-    if noise.levels is not None:
+    if noise.levels is not None and noise.brightness is not None:
         white = float(jpeg.WEIGHTS[0]) if len(noise.sigma) == 3 else 1.0
         light = noise.brightness / white
         found["by_brightness"] = [
@@ -375,7 +419,9 @@ _WORDS = {
 }
 
 
-def _noise_words(noise, sigma, photons=None, by_brightness=None, unit=None):
+def _noise_words(
+    noise: str, sigma: Any, photons: Any = None, by_brightness: Any = None, unit: str | None = None
+) -> str:
     words = f"{_WORDS[noise]}  " + " ".join(f"{level:.2f}" for level in sigma)
     if unit:
         words += f"  in the unit {unit}"

@@ -1,8 +1,11 @@
 """The command ``restore inpaint``."""
 
+from __future__ import annotations
+
 import functools
 import os
 import re
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +21,13 @@ from restore.cli.options import (
 )
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
 
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.imaging.bands import Pool
+    from restore.typing import Flags, Floats
+
+
 #: Kinds of damage that can be found.
 DEFECTS = ("scratches", "dust", "dead-pixels")
 
@@ -30,7 +40,7 @@ class Mask(click.ParamType):
 
     name = "mask"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value in ("alpha", "nan"):
             return value
         if re.fullmatch(r"#[0-9a-fA-F]{6}", value):
@@ -52,7 +62,7 @@ class Kinds(click.ParamType):
 
     name = "kinds"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         kinds = value if isinstance(value, tuple) else tuple(dict.fromkeys(value.split(",")))
         for kind in kinds:
             if kind not in DEFECTS:
@@ -94,7 +104,13 @@ class Kinds(click.ParamType):
 )
 @uncertainty
 @batch_options(suffix="-inpainted")
-def inpaint(inputs, options, mask, detect, **settings):
+def inpaint(
+    inputs: tuple[str, ...],
+    options: Options,
+    mask: str | None,
+    detect: tuple[str, ...],
+    **settings: Any,
+) -> int:
     """Fill text, scratches, missing pixels and holes.
 
     Similar patches of the picture tell what the known samples of a patch say about its
@@ -124,18 +140,18 @@ def inpaint(inputs, options, mask, detect, **settings):
 
 
 def inpaint_picture(
-    picture,
+    picture: Picture,
     *,
-    rule,
-    detect,
-    invert_mask,
-    grow,
-    sigma,
-    white,
-    pool,
-    mask=None,
-    **settings,
-):
+    rule: Any,
+    detect: Any,
+    invert_mask: bool,
+    grow: float,
+    sigma: float,
+    white: float | None,
+    pool: Pool,
+    mask: Picture | None = None,
+    **settings: Any,
+) -> batch.Result:
     """`picture` with its masked pixels filled."""
     import warnings
 
@@ -178,7 +194,7 @@ def inpaint_picture(
     coding = picture.metadata.coding
     sampling = coding.sampling if detect and coding and sigma == 0 else (1, 1)
     samples = inpaint_print(picture.samples, fill, sampling, sigma=sigma, pool=pool, **settings)
-    more = {"-mask.png": Picture(np.float32(fill[..., None]))} if write_mask else {}
+    more = {"-mask.png": Picture(fill[..., None].astype(np.float32))} if write_mask else {}
     if uncertainty:
         error = _expected_error(picture.samples, fill, samples, sigma, pool)
         more |= map_of(uncertainty, picture, error)
@@ -187,7 +203,9 @@ def inpaint_picture(
     return batch.Result(picture.replace(samples=samples), facts, more)
 
 
-def _expected_error(observed, fill, restored, sigma, pool):
+def _expected_error(
+    observed: Floats, fill: Flags, restored: Floats, sigma: float, pool: Pool
+) -> Floats:
     """The error that the result may have, seen beside that of the fast quality."""
     from restore.imaging.bands import Pool
     from restore.imaging.uncertainty import estimate_error
@@ -198,7 +216,7 @@ def _expected_error(observed, fill, restored, sigma, pool):
     return estimate_error("inpaint", restored, other, sigma=sigma, known=~fill, pool=pool)
 
 
-def _found(rule, picture):
+def _found(rule: Any, picture: Picture) -> Flags:
     """(height, width) bool: the pixels of the picture itself that are to be filled."""
     import numpy as np
 
@@ -212,10 +230,10 @@ def _found(rule, picture):
             raise ValueError("--mask alpha: this picture has no transparency")
         return picture.alpha < 0.5
     colour = np.array([int(rule[at : at + 2], 16) for at in (1, 3, 5)]) / 255
-    return (np.abs(work.image - colour) < 0.5 / 255).all(axis=2)
+    return np.asarray((np.abs(work.image - colour) < 0.5 / 255).all(axis=2))
 
 
-def _levels(mask):
+def _levels(mask: Picture) -> Floats:
     """(height, width): what of a mask picture tells the shape; its alpha where that alone does."""
     import numpy as np
 
@@ -225,7 +243,7 @@ def _levels(mask):
     return levels
 
 
-def _shape(mask, picture):
+def _shape(mask: Picture, picture: Picture) -> Flags:
     """(height, width) bool: where a mask picture is white, turned as the picture was."""
     import warnings
 
@@ -245,7 +263,7 @@ def _shape(mask, picture):
     return levels >= 0.5
 
 
-def _is_soft(mask):
+def _is_soft(mask: Picture) -> bool:
     """Whether the edges of a mask picture are smoothed: its fringe hides more than its white."""
     levels = _levels(mask)
     grey = ((levels > 0.2) & (levels < 0.8)).sum()

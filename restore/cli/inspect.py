@@ -1,13 +1,22 @@
 """The command ``restore inspect``."""
 
+from __future__ import annotations
+
 import json
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore.batch import complain, printable
-from restore.cli.options import PATH, check_picture, drawing
+from restore.cli.options import check_picture, drawing
+from restore.cli.values import PATH
 from restore.files.formats import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Atoms a patch at which --curve measures.
 _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
@@ -26,7 +35,13 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
     help="How well a dictionary codes the patches of these pictures, by atoms a patch. "
     "May be given again.",
 )
-def inspect(files, as_json, picture, pictures, overwrite):
+def inspect(
+    files: tuple[str, ...],
+    as_json: bool,
+    picture: str | None,
+    pictures: tuple[str, ...],
+    overwrite: bool,
+) -> int:
     """Print what is in .ksvd files and dictionaries.
 
     FILE is what compress or train wrote, or the name of a packaged dictionary or model. Nothing
@@ -58,7 +73,7 @@ def inspect(files, as_json, picture, pictures, overwrite):
     return int(failed > 0)
 
 
-def describe(file, pictures=()):
+def describe(file: str, pictures: Sequence[str] = ()) -> dict[str, Any]:
     """What a file, or the packaged one of that name, says; told apart by content."""
     from restore.files.safe import open_regular
     from restore.imaging import archive
@@ -79,7 +94,7 @@ def describe(file, pictures=()):
         return compression.inspect(stream.read())
 
 
-def _describe_archive(file, pictures):
+def _describe_archive(file: Any, pictures: Sequence[str]) -> dict[str, Any]:
     from restore.imaging import archive
     from restore.sparse.dictionary import Dictionary
 
@@ -115,7 +130,7 @@ def _describe_archive(file, pictures):
     return found
 
 
-def _curve(dictionary, pictures):
+def _curve(dictionary: Dictionary, pictures: Sequence[str]) -> dict[str, float]:
     """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
     from restore import batch
     from restore.batch.collection import Collection
@@ -141,7 +156,7 @@ def _curve(dictionary, pictures):
     }
 
 
-def _words(value):
+def _words(value: Any) -> Any:
     if isinstance(value, dict):
         return ", ".join(f"{name} {_words(part)}" for name, part in value.items()) or "none"
     if isinstance(value, list):

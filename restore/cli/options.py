@@ -1,48 +1,31 @@
 """The options that all picture commands share: one decorator, one record."""
 
+from __future__ import annotations
+
 import functools
 import os
-import re
 import shlex
 import warnings
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from restore.batch import Options
+from restore.cli.values import PATH, Bytes, File, FloatRange, Levels, NameOrFile, Shard
 from restore.files.formats import EXTENSIONS, MAX_PIXELS, format_of_name
 
+#: A command, or what becomes one.
+F = TypeVar("F", bound="Callable[..., Any] | click.Command")
 
-class FloatRange(click.FloatRange):
-    """Numbers in a range, which NaN is not in."""
-
-    def convert(self, value, param, ctx):
-        number = super().convert(value, param, ctx)
-        if number != number:
-            self.fail(f"{value!r} is no number", param, ctx)
-        return number
-
-
-#: A name; whether it can be read is found out where it is, and fails one file, not all.
-PATH = click.Path(readable=False)
-
-
-class File(click.Path):
-    """A file to read whole: none that may have no end, as a pipe."""
-
-    def __init__(self):
-        super().__init__(exists=True, dir_okay=False, readable=False)
-
-    def convert(self, value, param, ctx):
-        path = super().convert(value, param, ctx)
-        if not os.path.isfile(path):
-            self.fail(f"{path} is no file", param, ctx)
-        return path
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
 
 
 _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", type=PATH)
 
 
-def max_pixels(words="Refuse larger pictures before decoding them."):
+def max_pixels(words: str = "Refuse larger pictures before decoding them.") -> Callable[[F], F]:
     """The option of every command that reads pictures; `words` say what becomes of larger ones."""
     return click.option(
         "--max-pixels",
@@ -55,7 +38,7 @@ def max_pixels(words="Refuse larger pictures before decoding them."):
     )
 
 
-def quality(words, names=("fast", "balanced", "best")):
+def quality(words: str, names: Sequence[str] = ("fast", "balanced", "best")) -> Callable[[F], F]:
     """The option for how much time a result may take; `words` say what it means here."""
     return click.option(
         "--quality",
@@ -75,7 +58,7 @@ white_level = click.option(
 )
 
 
-def levels_in_unit(picture, sigma=None, white=None):
+def levels_in_unit(picture: Picture, sigma: Any = None, white: float | None = None) -> float:
     """How many of the levels that --sigma counts in are 1 in the unit of a picture's samples.
 
     Warns where a `sigma` is not in 8-bit levels.
@@ -98,26 +81,6 @@ def levels_in_unit(picture, sigma=None, white=None):
     return 1
 
 
-class Levels(click.ParamType):
-    """A number of 8-bit levels, or that they be estimated."""
-
-    name = "levels"
-
-    def __init__(self, least):
-        self.least = least
-
-    def convert(self, value, param, ctx):
-        if str(value).lower() == "auto":
-            return "auto"
-        try:
-            level = float(value)
-        except ValueError:
-            self.fail(f"{value!r} is neither a number of 8-bit levels nor auto", param, ctx)
-        if not self.least <= level <= 255:
-            self.fail(f"{value} is not between 0 and 255, the range of 8-bit levels", param, ctx)
-        return level
-
-
 #: For commands that take noise out of any picture.
 noise_level = click.option(
     "--sigma",
@@ -129,7 +92,7 @@ noise_level = click.option(
 )
 
 
-def strength(words):
+def strength(words: str) -> Callable[[F], F]:
     """--strength: how strong the noise is taken to be, beside what is told or found."""
     return click.option(
         "--strength",
@@ -141,28 +104,13 @@ def strength(words):
     )
 
 
-class NameOrFile(click.ParamType):
-    """What is known by a name, or a file."""
-
-    name = "name"
-
-    def __init__(self, *names):
-        self.names = names
-
-    def convert(self, value, param, ctx):
-        if value not in self.names and not os.path.isfile(value):
-            names = ", ".join(self.names)
-            self.fail(f"there is no file {value}; the names are {names}", param, ctx)
-        return value
-
-
-def dictionary(words):
+def dictionary(words: str) -> Callable[[F], F]:
     """The option for one dictionary for the whole picture; `words` say what it does here."""
     names = NameOrFile("learn", "grey", "colour")
     return click.option("--dictionary", type=names, metavar="learn|NAME|FILE", help=words)
 
 
-def model(words):
+def model(words: str) -> Callable[[F], F]:
     """The option for a file that a command learned from photos; `words` say how."""
     return click.option("--model", metavar="FILE", type=File(), help=words)
 
@@ -178,10 +126,10 @@ sigma_as_well = click.option(
 )
 
 
-def drawing(words):
+def drawing(words: str) -> Callable[[F], F]:
     """The options of a command that draws OUT.png, and what they are for."""
 
-    def decorate(function):
+    def decorate(function: F) -> F:
         for option in (
             click.option("--overwrite", is_flag=True, help="Replace OUT.png if it exists."),
             click.option("--picture", metavar="OUT.png", type=PATH, help=words),
@@ -192,37 +140,12 @@ def drawing(words):
     return decorate
 
 
-def check_picture(path, overwrite):
+def check_picture(path: str, overwrite: bool) -> None:
     """Refuse a name that cannot become a picture, or is taken, as wrong usage."""
     if format_of_name(path) is None:
         raise click.UsageError(f"unknown extension of {path}: use .png")
     if os.path.lexists(path) and not overwrite:
         raise click.UsageError(f"{path} exists: use --overwrite")
-
-
-class Bytes(click.ParamType):
-    """A number of bytes: 20000, 200k, 1.5M, 16G."""
-
-    name = "bytes"
-
-    def convert(self, value, param, ctx):
-        found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kMG]?)B?", str(value))
-        size = found and int(float(found[1]) * {"": 1, "k": 1000, "M": 10**6, "G": 10**9}[found[2]])
-        if not size:
-            self.fail(f"{value!r} is no number of bytes: write 20000, 200k or 1.5M", param, ctx)
-        return size
-
-
-class Shard(click.ParamType):
-    """A part of several: "2/8" is (2, 8)."""
-
-    name = "shard"
-
-    def convert(self, value, param, ctx):
-        part, _, parts = value.partition("/")
-        if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-            self.fail(f"{value} is not I/N with 1 <= I <= N, as 2/8", param, ctx)
-        return int(part), int(parts)
 
 
 #: The options of every command that can work on a cluster.
@@ -240,9 +163,13 @@ scheduler_file = click.option(
 )
 
 
-def _show_all(context, _, asked):
+#: Where a context keeps that all options are asked for.
+_SHOW_ALL = "restore.show_all"
+
+
+def _show_all(context: click.Context, _: click.Parameter, asked: bool) -> None:
     if asked:
-        context.meta[_show_all] = True
+        context.meta[_SHOW_ALL] = True
         click.echo(context.get_help())
         context.exit()
 
@@ -340,7 +267,7 @@ _WORK = [
 ]
 
 
-def _shared(suffix):
+def _shared(suffix: str) -> list[Callable[[F], F]]:
     beside = f"named photo{suffix}" if suffix else "with its name"
     put = f"{suffix} where it would land beside the input" if suffix else "nothing"
     return [
@@ -376,23 +303,23 @@ def _shared(suffix):
 class PictureCommand(click.Command):
     """A command whose help explains its own options, and names those that all commands share."""
 
-    def format_options(self, context, formatter):
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
         own = [option for option in options if option.name not in SHARED]
         shared = [option for option in options if option.name in SHARED]
         with formatter.section("Options"):
-            formatter.write_dl([option.get_help_record(context) for option in own])
+            formatter.write_dl(filter(None, (one.get_help_record(context) for one in own)))
         with formatter.section("Options of all commands on pictures"):
-            if _show_all in context.meta:
-                formatter.write_dl([option.get_help_record(context) for option in shared])
+            if _SHOW_ALL in context.meta:
+                formatter.write_dl(filter(None, (one.get_help_record(context) for one in shared)))
             else:
                 formatter.write_text(", ".join("/".join(option.opts) for option in shared))
 
 
-def asked(context):
+def asked(context: click.Context) -> str:
     """The command and the options that were given, for a reader."""
     given = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT}
-    words = ["restore", context.info_name]
+    words = ["restore", context.info_name or ""]
     for param in context.command.params:
         if not isinstance(param, click.Option) or param.name == "report":
             continue
@@ -405,7 +332,7 @@ def asked(context):
     return shlex.join(words)
 
 
-def check_alone(context):
+def check_alone(context: click.Context) -> None:
     """Refuse, for a part of one picture, options on files and batches that were given."""
     for name in sorted(SHARED):
         if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
@@ -414,7 +341,7 @@ def check_alone(context):
                 raise click.UsageError(f"--{option} is for whole files: leave it out of --with")
 
 
-def batch_options(suffix):
+def batch_options(suffix: str) -> Callable[[F], F]:
     """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
 
     Parameters
@@ -423,11 +350,11 @@ def batch_options(suffix):
         What an output beside its input is called: ``"-denoised"``.
     """
 
-    def decorate(function):
+    def decorate(function: F) -> F:
         options = _shared(suffix)
 
         @functools.wraps(function)
-        def command(inputs, strip, strip_all, **values):
+        def command(inputs: tuple[str, ...], strip: bool, strip_all: bool, **values: Any) -> Any:
             if values["overwrite"] and values["skip_existing"]:
                 raise click.UsageError("--overwrite and --skip-existing contradict each other")
             shared = {name: values.pop(name) for name in _FIELDS & values.keys()}
@@ -436,9 +363,10 @@ def batch_options(suffix):
             shared |= {"strip": strip, "command": asked(context), "trial": context.obj}
             return function(inputs, Options(suffix=suffix, **shared), **values)
 
+        made: Any = command
         for option in reversed(options):
-            command = option(command)
-        return _INPUTS(command)
+            made = option(made)
+        return _INPUTS(made)
 
     return decorate
 

@@ -1,13 +1,24 @@
 """The command ``restore sense``."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
-from restore.cli.options import PATH, File, Levels, PictureCommand, batch_options, dictionary
+from restore.cli.options import PictureCommand, batch_options, dictionary
 from restore.cli.uncertainty import check_default, extras, map_of, uncertainty
+from restore.cli.values import PATH, File, Levels
 from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.sparse.solve import Turn
+    from restore.typing import Array, Floats
 
 
 class Simulation(click.ParamType):
@@ -15,7 +26,7 @@ class Simulation(click.ParamType):
 
     name = "simulation"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if not isinstance(value, str):
             return value
         kind, _, share = value.partition(":")
@@ -66,7 +77,16 @@ class Simulation(click.ParamType):
 )
 @uncertainty
 @batch_options(suffix="-sensed")
-def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **settings):
+def sense(
+    inputs: tuple[str, ...],
+    options: Options,
+    mask: str | None,
+    operator: str | None,
+    simulate: Any,
+    sigma: float,
+    write_phase: bool,
+    **settings: Any,
+) -> int:
     """Pictures from few measurements.
 
     INPUT is a plane of frequencies (.npy or .npz, complex, of one coil), or an .npz file with
@@ -99,19 +119,30 @@ def sense(inputs, options, mask, operator, simulate, sigma, write_phase, **setti
     )
 
 
-def sense_picture(picture, *, pool, simulate, sigma, dictionary, uncertainty=None):
+def sense_picture(
+    picture: Picture,
+    *,
+    pool: Pool,
+    simulate: Any,
+    sigma: float,
+    dictionary: str | None,
+    uncertainty: str | None = None,
+) -> batch.Result:
     """`picture` as a share of its measurements shows it."""
     import numpy as np
 
     from restore.imaging import bands
     from restore.imaging.arrays import check_finite
+    from restore.sparse.operators import Fourier
     from restore.tasks.sensing import simulated
 
     kind, share = simulate
     samples = picture.samples
     check_finite(samples)
     operator = simulated(kind, share, samples.shape[:2])
-    planes, others, turns = [], [], []
+    planes: list[Array] = []
+    others: list[Array | None] = []
+    turns: list[Turn] = []
     for number, plane in enumerate(np.moveaxis(samples, 2, 0)):
         measured = operator.forward(np.ascontiguousarray(plane))
         noise = np.random.default_rng(number).standard_normal((2, *measured.shape))
@@ -126,16 +157,28 @@ def sense_picture(picture, *, pool, simulate, sigma, dictionary, uncertainty=Non
         )
         planes.append(plane)
         others.append(other)
-    taken = operator.mask.mean() if kind != "blocks" else len(operator.matrix) / operator.side**2
+    if isinstance(operator, Fourier):
+        taken = float(operator.mask.mean())
+    else:
+        taken = len(operator.matrix) / operator.side**2
     image, maps = np.stack(planes, axis=2), {}
     if uncertainty:
-        error = _expected_error(image, np.stack(others, axis=2), sigma, taken)
+        beside = np.stack([other for other in others if other is not None], axis=2)
+        error = _expected_error(image, beside, sigma, taken)
         maps = map_of(uncertainty, picture, error)
     facts = {"measured": f"{100 * taken:.1f} %", "residual": round(255 * turns[-1].residual, 2)}
     return batch.Result(picture.replace(samples=image), facts, maps)
 
 
-def _sensed(measured, operator, sigma, dictionary, each_turn, uncertainty, pool):
+def _sensed(
+    measured: Array,
+    operator: Any,
+    sigma: float,
+    dictionary: str | None,
+    each_turn: Callable[[Turn], object] | None,
+    uncertainty: str | None,
+    pool: Pool,
+) -> tuple[Array, Array | None]:
     """A picture from its measurements, and where it is to be judged another, by a dictionary."""
     from restore.tasks.sensing import sense
 
@@ -145,14 +188,24 @@ def _sensed(measured, operator, sigma, dictionary, each_turn, uncertainty, pool)
     return image, sense(measured, operator, sigma, dictionary="grey", pool=Pool(pool.threads))
 
 
-def _expected_error(image, other, sigma, share):
+def _expected_error(image: Array, other: Array, sigma: float, share: float) -> Floats:
     """The error that a result may have, seen beside that by a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
 
     return estimate_error("sense", image, other, sigma=sigma / 255, known=float(share))
 
 
-def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, uncertainty=None, mask=None):
+def sense_bytes(
+    data: bytes,
+    *,
+    pool: Pool,
+    matrix: Any,
+    sigma: float,
+    write_phase: bool,
+    dictionary: str | None,
+    uncertainty: str | None = None,
+    mask: Any = None,
+) -> batch.Result:
     """The picture of a file of measurements."""
     import numpy as np
 
@@ -160,13 +213,13 @@ def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, uncertain
     from restore.tasks.sensing import measurements
 
     arrays = measurements.arrays_of(data)
-    turns = []
+    turns: list[Turn] = []
 
-    def run(measured, operator):
+    def run(measured: Array, operator: Any) -> tuple[Array, Array | None]:
         return _sensed(measured, operator, sigma / 255, dictionary, turns.append, uncertainty, pool)
 
-    def judged(image, other, share):
-        if not uncertainty:
+    def judged(image: Array, other: Array | None, share: float) -> dict[str, Picture]:
+        if not uncertainty or other is None:
             return {}
         error = _expected_error(image, other, sigma, share)[..., None]
         return map_of(uncertainty, Picture(image[..., None]), error)
@@ -196,8 +249,9 @@ def sense_bytes(data, *, pool, matrix, sigma, write_phase, dictionary, uncertain
     }
     more = {}
     if uncertainty:
-        more = judged(np.abs(image), np.abs(other), operator.mask.mean())
+        sizes = None if other is None else np.abs(other)
+        more = judged(np.abs(image), sizes, operator.mask.mean())
     if write_phase:
         phase = np.angle(image) / (2 * np.pi) + 0.5
-        more["-phase.png"] = Picture(np.float32(phase[..., None]), None, "16")
+        more["-phase.png"] = Picture(phase[..., None].astype(np.float32), None, "16")
     return batch.Result(Picture(np.abs(image)[..., None], None, "16"), facts, more)

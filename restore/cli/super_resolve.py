@@ -1,12 +1,14 @@
 """The command ``restore super-resolve``."""
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
 from restore.cli.options import (
-    Levels,
     PictureCommand,
     batch_options,
     dictionary,
@@ -15,6 +17,15 @@ from restore.cli.options import (
     quality,
     white_level,
 )
+from restore.cli.values import Levels
+from restore.imaging.bands import Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from restore.batch.records import Options
+    from restore.files.picture import Picture
+    from restore.typing import Floats
 
 
 class Degradation(click.ParamType):
@@ -22,7 +33,7 @@ class Degradation(click.ParamType):
 
     name = "degradation"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         from restore.tasks.super_resolution.correction import correction
 
         if value == "auto":
@@ -73,7 +84,15 @@ class Degradation(click.ParamType):
 )
 @quality("How many stages of the model to run: one, three, or all.")
 @batch_options(suffix="-enlarged")
-def super_resolve(inputs, options, scale, width, height, max_side, **settings):
+def super_resolve(
+    inputs: tuple[str, ...],
+    options: Options,
+    scale: int,
+    width: int | None,
+    height: int | None,
+    max_side: int | None,
+    **settings: Any,
+) -> int:
     """Enlarge pictures 2, 3 or 4 times, or to an exact size.
 
     Detail comes from regressions learned on photos: nothing is invented, and shrinking the
@@ -104,19 +123,19 @@ _STAGES = {"fast": 1, "balanced": 3, "best": 6}
 
 
 def enlarge_picture(
-    picture,
+    picture: Picture,
     *,
-    pool,
-    max_pixels,
-    sigma,
-    white,
-    degradation,
-    model,
-    dictionary,
-    quality,
-    whole=None,
-    **wished,
-):
+    pool: Pool,
+    max_pixels: int,
+    sigma: Any,
+    white: float | None,
+    degradation: str,
+    model: str | None,
+    dictionary: str | None,
+    quality: str,
+    whole: Picture | None = None,
+    **wished: Any,
+) -> batch.Result:
     """`picture` enlarged, its alpha with it, and what was found of its history.
 
     Of a part, the noise and the history are those of the `whole`.
@@ -151,13 +170,14 @@ def enlarge_picture(
     if dictionary is None:
         stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
         pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
-    enlarge = functools.partial(
+    asked: dict[str, Any] = {"scale": scale} if scale else {"size": size}
+    enlarge: Callable[..., Floats] = functools.partial(
         super_resolve,
         model=model,
         pool=pool,
         quality=quality,
         dictionary=dictionary,
-        **({"scale": scale} if scale else {"size": size}),
+        **asked,
     )
     alpha = picture.alpha
     if alpha is not None:
@@ -171,7 +191,7 @@ def enlarge_picture(
     return batch.Result(picture.replace(samples=samples, alpha=alpha), facts)
 
 
-def _history(samples, scale, pool):
+def _history(samples: Floats, scale: float, pool: Pool) -> tuple[str | Floats, str]:
     """What `super_resolve` is told of how a picture became small, and a reader, in words."""
     from restore.imaging.arrays import working
     from restore.imaging.colour import luminance
@@ -179,11 +199,13 @@ def _history(samples, scale, pool):
 
     plane = luminance(working(samples).filled(), pool)
     kernel, chances = likely_correction(plane, max(1, round(scale)))
-    words = max(chances, key=chances.get) if chances else "too small to tell"
+    words = max(chances, key=lambda way: chances[way]) if chances else "too small to tell"
     return "bicubic" if kernel is None else kernel, words
 
 
-def _cleaned(picture, whole, sigma, white, pool):
+def _cleaned(
+    picture: Picture, whole: Picture, sigma: Any, white: float | None, pool: Pool
+) -> tuple[Picture, dict[str, Any]]:
     """`picture` without the noise of the `whole` and what JPEG left, and what was found."""
     import numpy as np
 

@@ -1,20 +1,15 @@
 """The command ``restore train``."""
 
 import os
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from restore import batch
 from restore.batch.records import FAILED, USAGE, EngineLost, UsageError
-from restore.cli.options import (
-    PATH,
-    FloatRange,
-    check_picture,
-    max_pixels,
-    scheduler,
-    scheduler_file,
-)
+from restore.cli.options import check_picture, max_pixels, scheduler, scheduler_file
+from restore.cli.values import PATH, FloatRange
 from restore.files.signals import at_signal
 from restore.imaging.bands import one_blas_thread
 
@@ -181,7 +176,15 @@ _MODELS = {
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Print a line per turn.")
 @click.pass_context
-def train(context, inputs, output, overwrite, resume, recursive, **settings):
+def train(
+    context: click.Context,
+    inputs: tuple[str, ...],
+    output: str,
+    overwrite: bool,
+    resume: bool,
+    recursive: bool,
+    **settings: Any,
+) -> int:
     """Learn a dictionary from the pictures of folders and files.
 
     Pictures are read one at a time, and a bounded number of patches is drawn evenly from all
@@ -212,7 +215,14 @@ def train(context, inputs, output, overwrite, resume, recursive, **settings):
         return FAILED
 
 
-def _check(context, output, overwrite, resume, model, settings):
+def _check(
+    context: click.Context,
+    output: str,
+    overwrite: bool,
+    resume: bool,
+    model: str | None,
+    settings: dict[str, Any],
+) -> None:
     """Refuse settings that do not go together, or mean nothing for what is learned."""
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")

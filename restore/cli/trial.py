@@ -1,22 +1,24 @@
 """The command ``restore try``."""
 
+from __future__ import annotations
+
 import os
 import re
 import shlex
 import warnings
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from restore import batch
-from restore.cli.options import (
-    PATH,
-    File,
-    PictureCommand,
-    check_alone,
-    check_picture,
-    max_pixels,
-)
+from restore.cli.options import PictureCommand, check_alone, check_picture, max_pixels
+from restore.cli.values import PATH, File
 from restore.imaging.bands import Pool, one_blas_thread
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.typing import Floats
+
 
 #: Side of the region that is chosen where none is given.
 SIDE = 256
@@ -45,7 +47,9 @@ class Region(click.ParamType):
 
     name = "region"
 
-    def convert(self, value, param, ctx):
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int, int, int]:
         if not re.fullmatch(r"\d{1,9}(,\d{1,9}){3}", value):
             self.fail(f"{value!r} is not X,Y,W,H in pixels, as 100,200,256,256", param, ctx)
         left, top, width, height = map(int, value.split(","))
@@ -80,7 +84,15 @@ class Region(click.ParamType):
 @click.option("--overwrite", is_flag=True, help="Replace SHEET.png if it exists.")
 @click.option("-t", "--threads", type=click.IntRange(min=1), metavar="N", help="Threads.")
 @max_pixels()
-def trial(photo, settings, region, output, overwrite, threads, max_pixels):
+def trial(
+    photo: str,
+    settings: tuple[str, ...],
+    region: tuple[int, int, int, int] | None,
+    output: str | None,
+    overwrite: bool,
+    threads: int | None,
+    max_pixels: int,
+) -> int:
     """Show a part of a photo under several settings.
 
     Only that part and its surroundings are restored, which takes seconds; noise and blur are
@@ -113,13 +125,15 @@ def trial(photo, settings, region, output, overwrite, threads, max_pixels):
     return 0
 
 
-def _parsed(words, photo):
+def _parsed(words: str, photo: str) -> tuple[Any, bool]:
     """What a command would do to each picture: (process, whether it takes the whole as well)."""
     from restore.cli import cli
 
     taken = []
 
-    def take(process, inputs, *, companions, extras, whole):
+    def take(
+        process: Any, inputs: tuple[str, ...], *, companions: Any, extras: Any, whole: bool
+    ) -> None:
         if companions:
             raise click.UsageError("a mask in a file is for whole pictures")
         if extras:
@@ -145,7 +159,7 @@ def _parsed(words, photo):
     return taken[0]
 
 
-def _telling(samples):
+def _telling(samples: Floats) -> tuple[int, int, int, int]:
     """(left, top, width, height): where a picture has most detail."""
     from restore.files.views import eight_bit, most_different, resized
     from restore.imaging.arrays import working
@@ -157,7 +171,9 @@ def _telling(samples):
     return columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start
 
 
-def _part(picture, region):
+def _part(
+    picture: Picture, region: tuple[int, int, int, int]
+) -> tuple[Picture, tuple[slice, slice]]:
     """The region of a picture with its surroundings, and where in those it is.
 
     Raises
@@ -184,7 +200,7 @@ def _part(picture, region):
     return part, (slice(top, top + height), slice(left, left + width))
 
 
-def _around(start, stop, length, turned):
+def _around(start: int, stop: int, length: int, turned: bool) -> slice:
     """Where a part begins and ends, that `start` to `stop` has its surroundings in."""
     if turned:
         other = _around(length - stop, length - start, length, False)
@@ -192,7 +208,14 @@ def _around(start, stop, length, turned):
     return slice(max(0, start - AROUND) // STEP * STEP, min(length, stop + AROUND))
 
 
-def _tried(words, tried, picture, part, within, pool):
+def _tried(
+    words: str,
+    tried: tuple[Any, bool],
+    picture: Picture,
+    part: Picture,
+    within: tuple[slice, slice],
+    pool: Pool,
+) -> Floats:
     """The region as a command makes it."""
     process, whole = tried
     with warnings.catch_warnings(record=True) as caught:

@@ -1,8 +1,16 @@
 """The option ``--uncertainty``: a map of the expected error beside the result."""
 
+from __future__ import annotations
+
 import os
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.typing import Floats
+
 
 #: The key of the map among the further files of a result.
 NAME = "uncertainty"
@@ -15,7 +23,7 @@ class Place(click.ParamType):
 
     name = "place"
 
-    def convert(self, value, param, ctx):
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value.endswith(("/", os.sep)) or os.path.isdir(value) or _depth(value):
             return value
         self.fail(
@@ -32,7 +40,7 @@ uncertainty = click.option(
 )
 
 
-def check_default(place, **given):
+def check_default(place: str | None, **given: Any) -> None:
     """Refuse the map, as wrong usage, for results that it was not calibrated on."""
     wrong = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
     if place and wrong:
@@ -41,12 +49,12 @@ def check_default(place, **given):
         )
 
 
-def extras(place, *others):
+def extras(place: str | None, *others: str) -> dict[str, str | None]:
     """The further files of a run, as `restore.batch.run` takes them; `others` are suffixes."""
     return {**dict.fromkeys(others), **({NAME: place} if place else {})}
 
 
-def map_of(place, picture, error):
+def map_of(place: str, picture: Picture, error: Floats) -> dict[str, Picture]:
     """The map as a further file of a result: in floats, or in parts of the range of `picture`."""
     from restore.files.picture import Picture
     from restore.imaging.arrays import working
@@ -57,5 +65,5 @@ def map_of(place, picture, error):
     return {NAME: Picture(error, None, depth)}
 
 
-def _depth(place):
+def _depth(place: str) -> str | None:
     return _DEPTHS.get(os.path.splitext(place)[1].lower())

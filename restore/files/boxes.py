@@ -9,6 +9,8 @@ References
 ISO/IEC 14496-12:2022, 4.2 (boxes) and 8.11 (items). ISO/IEC 23008-12:2022 (HEIF).
 """
 
+from __future__ import annotations
+
 import dataclasses
 import struct
 
@@ -21,7 +23,7 @@ MOST = 10_000
 XMP_TYPE = b"application/rdf+xml"
 
 
-def boxes(data, start=0, stop=None):
+def boxes(data: bytes, start: int = 0, stop: int | None = None) -> list[tuple[bytes, int, int]]:
     """The boxes in a part of a file: a list of (kind, start and stop of the content).
 
     Raises
@@ -30,7 +32,7 @@ def boxes(data, start=0, stop=None):
         If a box is longer than what it is in.
     """
     stop = len(data) if stop is None else stop
-    found = []
+    found: list[tuple[bytes, int, int]] = []
     while start < stop:
         if start + 8 > stop or len(found) == MOST:
             raise PictureError("the picture is truncated")
@@ -49,7 +51,7 @@ def boxes(data, start=0, stop=None):
     return found
 
 
-def box(kind, *contents):
+def box(kind: bytes, *contents: bytes) -> bytes:
     """The bytes of a box."""
     content = b"".join(contents)
     return struct.pack(">I4s", 8 + len(content), kind) + content
@@ -75,11 +77,11 @@ class Items:
     extents: dict = dataclasses.field(default_factory=dict)
     properties: dict = dataclasses.field(default_factory=dict)
 
-    def property(self, kind):
+    def property(self, kind: bytes) -> list[bytes]:
         """The contents of the properties of the main picture that are of one kind."""
         return [content for name, content in self.properties.get(self.primary, ()) if name == kind]
 
-    def content(self, kind, data, limit):
+    def content(self, kind: bytes, data: bytes, limit: int) -> bytes | None:
         """The bytes of the first item of one kind, or None."""
         for number, name in self.kinds.items():
             if name == kind:
@@ -92,7 +94,7 @@ class Items:
         return None
 
 
-def items(data):
+def items(data: bytes) -> Items:
     """The items of an AVIF or HEIC file.
 
     Raises
@@ -111,12 +113,12 @@ def items(data):
         _read_kinds(data, *inner[b"iinf"], found)
         _read_places(data, *inner[b"iloc"], found, inner.get(b"idat"))
         _read_properties(data, *inner[b"iprp"], found)
-    except (KeyError, struct.error, IndexError) as error:
+    except (KeyError, struct.error, IndexError, StopIteration) as error:
         raise PictureError("the picture is damaged: its directory makes no sense") from error
     return found
 
 
-def _read_kinds(data, start, stop, found):
+def _read_kinds(data: bytes, start: int, stop: int, found: Items) -> None:
     wide = data[start] > 0
     for kind, begin, end in boxes(data, start + (8 if wide else 6), stop):
         if kind != b"infe" or data[begin] < 2:
@@ -130,7 +132,9 @@ def _read_kinds(data, start, stop, found):
         found.kinds[number] = name
 
 
-def _read_places(data, start, stop, found, idat):
+def _read_places(
+    data: bytes, start: int, stop: int, found: Items, idat: tuple[int, int] | None
+) -> None:
     version = data[start]
     sizes = struct.unpack_from(">H", data, start + 4)[0]
     widths = [sizes >> shift & 15 for shift in (12, 8, 4, 0)]  # offset, length, base, index
@@ -138,7 +142,7 @@ def _read_places(data, start, stop, found, idat):
     (count,) = struct.unpack_from(wide, data, start + 6)
     place = start + 6 + struct.calcsize(wide)
 
-    def number(width):
+    def number(width: int) -> int:
         nonlocal place
         if place + width > stop:
             raise PictureError("the picture is truncated")
@@ -160,9 +164,9 @@ def _read_places(data, start, stop, found, idat):
         found.extents[item] = extents
 
 
-def _read_properties(data, start, stop, found):
+def _read_properties(data: bytes, start: int, stop: int, found: Items) -> None:
     inner = boxes(data, start, stop)
-    stored = next(place for kind, *place in inner if kind == b"ipco") if inner else None
+    stored = next(place for kind, *place in inner if kind == b"ipco")
     contents = [(kind, bytes(data[begin:end])) for kind, begin, end in boxes(data, *stored)]
     for kind, begin, end in inner:
         if kind != b"ipma":
@@ -185,7 +189,7 @@ def _read_properties(data, start, stop, found):
                 raise PictureError("the picture is truncated")
 
 
-def with_items(data, further, properties):
+def with_items(data: bytes, further: list[tuple[bytes, bytes]], properties: list[bytes]) -> bytes:
     """An AVIF file with further items and properties of its main picture.
 
     Parameters
@@ -221,7 +225,7 @@ def with_items(data, further, properties):
         raise PictureError("the encoder tells places in an unknown way")
     contents[b"iloc"] = places + bytes(14 * len(further))  # as long as it will be
 
-    def whole():
+    def whole() -> bytes:
         return box(b"meta", bytes(4), *(box(kind, content) for kind, content in contents.items()))
 
     grown = len(whole()) - (meta[2] - meta[1] + 8)
@@ -232,7 +236,7 @@ def with_items(data, further, properties):
     )
 
 
-def _with_properties(content, primary, properties):
+def _with_properties(content: bytes, primary: int, properties: list[bytes]) -> bytes:
     """The box of properties with further ones of the main picture."""
     inner = {kind: content[start:stop] for kind, start, stop in boxes(content)}
     first = 1 + len(boxes(inner[b"ipco"]))
@@ -252,7 +256,9 @@ def _with_properties(content, primary, properties):
     return b"".join(box(kind, inside) for kind, inside in inner.items())
 
 
-def _moved(places, grown, further, first, end):
+def _moved(
+    places: bytes, grown: int, further: list[tuple[bytes, bytes]], first: int, end: int
+) -> bytes:
     """The box of places, all later by `grown`, with those of further items from `end` on."""
     (count,) = struct.unpack_from(">H", places, 6)
     changed = places[:6] + struct.pack(">H", count + len(further))

@@ -5,17 +5,20 @@ import os
 import tempfile
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from restore.files import metadata as meta
 from restore.files.formats import PictureError
 from restore.files.picture import Metadata, Picture, PictureWarning, to_unit
+from restore.typing import Array
 
 _redirecting = threading.Lock()
 
 
-def check_size(width, height, max_pixels):
+def check_size(width: int, height: int, max_pixels: int) -> None:
     """Refuse a declared size before anything is allocated for it."""
     if width < 1 or height < 1:
         raise PictureError(f"the picture is damaged: it declares {width} x {height} pixels")
@@ -26,17 +29,17 @@ def check_size(width, height, max_pixels):
         )
 
 
-def warn(sentence):
+def warn(sentence: str) -> None:
     warnings.warn(sentence, PictureWarning, stacklevel=3)
 
 
-def one_line(error):
+def one_line(error: object) -> str:
     """The first line of what a library says, as far as it can be printed."""
     line = next(iter(str(error).splitlines()), "")
     return "".join(letter for letter in line if letter.isprintable())[:200]
 
 
-def tolerant(read, *arguments):
+def tolerant(read: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """The metadata fields that `read` finds; none, and a warning, where it stumbles."""
     try:
         return read(*arguments)
@@ -46,9 +49,9 @@ def tolerant(read, *arguments):
 
 
 @contextlib.contextmanager
-def said_on_stderr():
+def said_on_stderr() -> Iterator[list[bytes]]:
     """Whether a library complains on standard error, where alone some do; a list of its words."""
-    words = []
+    words: list[bytes] = []
     with _redirecting, tempfile.TemporaryFile() as file:
         kept = os.dup(2)
         try:
@@ -61,7 +64,15 @@ def said_on_stderr():
         words += file.read(1000).splitlines()
 
 
-def picture_of(stored, fields, *, depth, alpha, top=None, orientation=None):
+def picture_of(
+    stored: Array,
+    fields: dict[str, Any],
+    *,
+    depth: str,
+    alpha: bool,
+    top: float | None = None,
+    orientation: int | None = None,
+) -> Picture:
     """A `Picture` from stored samples (height, width[, channels]) and what its file says."""
     exif_orientation, exif = 1, fields.get("exif")
     if exif:

@@ -1,10 +1,21 @@
 """Pictures about pictures: results beside each other, with their errors, atoms, curves."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from restore.imaging import jpeg
+from restore.typing import AnyPath, Array, Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+    from restore.imaging.noise import Noise
+    from restore.sparse.dictionary import Dictionary
+
 
 _PANEL, _MARGIN, _LINE = 320, 8, 20
 #: about how wide a contact sheet may be
@@ -14,8 +25,11 @@ _PLOT, _ROOM = (440, 320), (56, 28, 16, 44)
 #: how much the differences are amplified around middle grey
 GAIN = 4
 
+#: Numbers across and up, a colour by name, and whether they are a line or dots.
+Curve = tuple[Iterable[float], Iterable[float], str, bool]
 
-def comparison(reference, results, labels):
+
+def comparison(reference: Array, results: Sequence[Floats], labels: Sequence[str]) -> Floats:
     """Draw a reference and its results side by side.
 
     Parameters
@@ -61,7 +75,7 @@ def comparison(reference, results, labels):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
-def contact_sheet(pictures, labels):
+def contact_sheet(pictures: Sequence[Floats], labels: Sequence[str]) -> Floats:
     """Draw pictures in rows, pixel by pixel, each under its label.
 
     Parameters
@@ -92,7 +106,7 @@ def contact_sheet(pictures, labels):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
-def plot(curves, across, up, top=0.0):
+def plot(curves: Sequence[Curve], across: str, up: str, top: float = 0.0) -> Floats:
     """Draw curves over one pair of axes, both from 0 on.
 
     Parameters
@@ -112,14 +126,16 @@ def plot(curves, across, up, top=0.0):
 
     left, above, right, below = _ROOM
     width, height = _PLOT[0] - left - right, _PLOT[1] - above - below
-    ends = [max([*(max(curve[axis], default=0) for curve in curves), least or 1e-9])
-            for axis, least in ((0, 0), (1, top))]  # fmt: skip
+    ends = [
+        max([*(max(xs, default=0.0) for xs, *_ in curves), 1e-9]),
+        max([*(max(ys, default=0.0) for _, ys, *_ in curves), top or 1e-9]),
+    ]
     ticks = [_ticks(end) for end in ends]
     ends[1] *= 1.05
     canvas = Image.new("RGB", _PLOT, "white")
     draw = ImageDraw.Draw(canvas)
 
-    def place(x, y):
+    def place(x: float, y: float) -> tuple[float, float]:
         return left + width * x / ends[0], above + height * (1 - y / ends[1])
 
     for mark in ticks[0]:
@@ -141,18 +157,18 @@ def plot(curves, across, up, top=0.0):
     return np.asarray(canvas, dtype=np.float32) / 255
 
 
-def _ticks(end):
+def _ticks(end: float) -> list[float]:
     """About five round numbers from 0 to `end`."""
     step = 10 ** math.floor(math.log10(end / 4))
     step *= max(factor for factor in (1, 2, 2.5, 5) if factor * step <= end / 4)
     return [number * step for number in range(int(end / step * (1 + 1e-9)) + 1)]
 
 
-def _rgb(image):
+def _rgb(image: Floats) -> Floats:
     return np.broadcast_to(np.clip(np.nan_to_num(image), 0, 1), (*image.shape[:2], 3))
 
 
-def _scaled(image, factor, resampling):
+def _scaled(image: Floats, factor: float, resampling: Any) -> Any:
     from PIL import Image
 
     levels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
@@ -160,11 +176,11 @@ def _scaled(image, factor, resampling):
     return Image.fromarray(levels).resize((width, height), resampling)
 
 
-def _shortened(label):
+def _shortened(label: str) -> str:
     return "\n".join(line if len(line) <= 44 else "..." + line[-41:] for line in label.split("\n"))
 
 
-def _worst_box(reference, results):
+def _worst_box(reference: Floats, results: Sequence[Floats]) -> tuple[slice, slice]:
     """The square, a fifth of the picture, in which the results differ most from the reference."""
     height, width = reference.shape[:2]
     side = max(min(16, height, width), min(height, width) // 5)
@@ -175,7 +191,7 @@ def _worst_box(reference, results):
     return slice(top, top + side), slice(left, left + side)
 
 
-def write_figure(path, figure):
+def write_figure(path: AnyPath, figure: Floats) -> None:
     """Write a drawn (rows, columns, channels) picture to a file, whole or not at all."""
     from restore.files.formats import format_of_name
     from restore.files.picture import Picture
@@ -183,10 +199,10 @@ def write_figure(path, figure):
     from restore.files.writing import write_pages
 
     with whole_file(path) as file:
-        write_pages(file, [Picture(figure)], format_of_name(path))
+        write_pages(file, [Picture(figure)], format_of_name(path) or "png")
 
 
-def draw_atoms(dictionary, path):
+def draw_atoms(dictionary: Dictionary, path: AnyPath) -> None:
     """Write the mosaic of the atoms of a dictionary, the most used first.
 
     Beside them is the learning curve, where the dictionary says how it was learned.
@@ -200,7 +216,9 @@ def draw_atoms(dictionary, path):
     write_figure(path, atoms)
 
 
-def draw_noise(image, noise, levels, path, pool=None):
+def draw_noise(
+    image: Array, noise: Noise, levels: float, path: AnyPath, pool: Pool | None = None
+) -> None:
     """Write the standard deviation of the noise against brightness, channel by channel.
 
     Parameters
@@ -230,7 +248,7 @@ def draw_noise(image, noise, levels, path, pool=None):
     if noise.photons:
         variances = noise.photons.gain * np.maximum(bright - noise.photons.pedestal, 0)
         found = [(bright, np.sqrt(variances + noise.photons.sigma**2), "black")]
-    elif noise.levels is not None:
+    elif noise.levels is not None and noise.brightness is not None:
         light = float(jpeg.WEIGHTS[0]) if image.shape[2] == 3 else 1.0
         found = [(noise.brightness / light, noise.levels[:, 0] / light, "black")]
     else:
@@ -241,7 +259,7 @@ def draw_noise(image, noise, levels, path, pool=None):
     write_figure(path, drawn)
 
 
-def _beside(first, second):
+def _beside(first: Floats, second: Floats) -> Floats:
     """Two pictures from left to right, the first one's pixels enlarged to the height of both."""
     height = max(len(first), len(second))
     parts = []

@@ -1,7 +1,13 @@
 """What each format can do, and formats by extension and by first bytes. Imports nothing heavy."""
 
+from __future__ import annotations
+
 import dataclasses
 from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from restore.typing import AnyPath
 
 
 class PictureError(ValueError):
@@ -62,7 +68,7 @@ FORMATS = {
     "dng": Format("DNG", (".dng",), ("16",), channels=(3,)),
     "raw": Format(
         "camera raw",
-        *[(".nef", ".arw", ".pef", ".cr2", ".cr3", ".raf", ".rw2", ".orf", ".nrw", ".srw")],
+        (".nef", ".arw", ".pef", ".cr2", ".cr3", ".raf", ".rw2", ".orf", ".nrw", ".srw"),
     ),
 }
 
@@ -133,17 +139,17 @@ _FOREIGN = [
 ]
 
 
-def format_of_name(path):
+def format_of_name(path: AnyPath) -> str | None:
     """The format to write that the extension of `path` stands for, or None."""
     return EXTENSIONS.get(PurePath(path).suffix.lower())
 
 
-def written_format(name):
+def written_format(name: str | None) -> str:
     """The format of what is made of a file of this one (or None), where nothing else is said."""
     return name if name and FORMATS[name].depths else "png"
 
 
-def output_extension(extension, coloured=False):
+def output_extension(extension: str, coloured: bool = False) -> str:
     """The extension of what is made, `coloured` or as it was, of a file with this one."""
     folded = extension.lower()
     if folded in CAMERA_RAW:
@@ -154,7 +160,7 @@ def output_extension(extension, coloured=False):
     return extension if format is None or format.depths else ".png"
 
 
-def format_of_bytes(head):
+def format_of_bytes(head: bytes) -> str:
     """The format that the first bytes of a file stand for, whatever its name says.
 
     Raises

@@ -3,15 +3,25 @@
 What the box ``irot`` and ``imir`` say is the orientation; EXIF's is then only a note.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.boxes import XMP_TYPE, box, boxes, items, with_items
+from restore.files.boxes import XMP_TYPE, Items, box, boxes, items, with_items
 from restore.files.decoded import check_size, picture_of, tolerant, warn
 from restore.files.formats import PictureError
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+
 
 #: EXIF orientations by turns of irot (a quarter each, to the left) and then imir (or none).
-_ORIENTATIONS = {
+_ORIENTATIONS: dict[tuple[int, int | None], int] = {
     **{(0, None): 1, (1, None): 8, (2, None): 3, (3, None): 6},
     **{(0, 0): 4, (1, 0): 5, (2, 0): 2, (3, 0): 7},
     **{(0, 1): 2, (1, 1): 7, (2, 1): 4, (3, 1): 5},
@@ -21,7 +31,7 @@ _ORIENTATIONS = {
 _GAIN_MAPS = (b"tmap", b"hdrgainmap")
 
 
-def read_avif(file, page, max_pixels):
+def read_avif(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open AVIF file; for `restore.files.reading.read_pages`."""
     import imagecodecs
 
@@ -49,7 +59,7 @@ def read_avif(file, page, max_pixels):
     )
 
 
-def read_heic(file, page, max_pixels):
+def read_heic(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open HEIC file; for `restore.files.reading.read_pages`."""
     try:
         import pillow_heif
@@ -67,7 +77,8 @@ def read_heic(file, page, max_pixels):
     bits = opened.info.get("bit_depth", 8)
     if opened.mode.removesuffix(";16") not in ("L", "RGB", "RGBA"):
         raise PictureError(f"HEIC pictures of kind {opened.mode} are not supported")
-    check_size(*opened.size, max_pixels)
+    width, height = opened.size
+    check_size(width, height, max_pixels)
     stored = np.asarray(opened[opened.primary_index])
     if bits != 8:
         warn(f"{bits}-bit samples become 16-bit ones")
@@ -83,7 +94,7 @@ def read_heic(file, page, max_pixels):
     yield picture.replace(metadata=metadata)
 
 
-def _declared(found, max_pixels):
+def _declared(found: Items, max_pixels: int) -> tuple[int, int, int]:
     """Width, height and bits of the main picture; a PictureError where they are too much."""
     sizes, depths = found.property(b"ispe"), found.property(b"pixi")
     if not sizes or len(sizes[0]) < 12:
@@ -99,13 +110,13 @@ def _declared(found, max_pixels):
     return width, height, bits or 8
 
 
-def _orientation(found):
+def _orientation(found: Items) -> int:
     turns = [content[0] & 3 for content in found.property(b"irot") if content]
     mirrors = [content[0] & 1 for content in found.property(b"imir") if content]
     return _ORIENTATIONS[turns[0] if turns else 0, mirrors[0] if mirrors else None]
 
 
-def _warn_of_gain_map(found, data):
+def _warn_of_gain_map(found: Items, data: bytes) -> None:
     kinds = [*found.kinds.values()]
     urns = [
         content for own in found.properties.values() for kind, content in own if kind == b"auxC"
@@ -114,10 +125,10 @@ def _warn_of_gain_map(found, data):
         warn("the HDR gain map is left out: the result is the picture for ordinary screens")
 
 
-def _fields(found, data):
+def _fields(found: Items, data: bytes) -> dict[str, Any]:
     from restore.files.png import METADATA_LIMIT
 
-    fields = {}
+    fields: dict[str, Any] = {}
     for content in found.property(b"colr"):
         if content[:4] in (b"prof", b"rICC"):
             fields["icc"] = content[4:]
@@ -134,7 +145,7 @@ def _fields(found, data):
     return fields
 
 
-def encode_avif(stored, picture):
+def encode_avif(stored: Array, picture: Picture) -> bytes:
     """The bytes of an AVIF file, without loss at 8 bits and at 12."""
     import imagecodecs
 
@@ -142,7 +153,8 @@ def encode_avif(stored, picture):
     if bits == 12:
         stored = ((stored.astype(np.uint32) * 4095 + 32767) // 65535).astype(np.uint16)
     metadata = picture.metadata
-    data = imagecodecs.avif_encode(stored, level=100, speed=8, bitspersample=bits, numthreads=1)
+    encoded = imagecodecs.avif_encode(stored, level=100, speed=8, bitspersample=bits, numthreads=1)
+    data = bytes(encoded)
     if not metadata.icc:
         # what the box says of the colours holds, whatever the stream in it says
         start = data.index(b"colrnclx") + 8

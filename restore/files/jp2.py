@@ -6,12 +6,21 @@ ISO/IEC 15444-1: Annex A.5.1 (the sizes in a codestream), Annex I (the file form
 are in boxes of the kinds that ExifTool and Adobe's programs write.
 """
 
+from __future__ import annotations
+
 import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from restore.files import metadata as meta
 from restore.files.boxes import box, boxes
 from restore.files.decoded import check_size, picture_of, tolerant, warn
 from restore.files.formats import PictureError
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.typing import Array
+
 
 _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _EXIF = b"JpgTiffExif->JP2"
@@ -24,7 +33,7 @@ _MOST_TILES = 65_535
 _SRGB, _GREY = 16, 17
 
 
-def read_jp2(file, page, max_pixels):
+def read_jp2(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open file; for `restore.files.reading.read_pages`."""
     import imagecodecs
 
@@ -58,7 +67,7 @@ def read_jp2(file, page, max_pixels):
     yield picture_of(stored, fields, depth=depth, alpha=alpha, top=2**bits - 1)
 
 
-def _tolerant_boxes(data):
+def _tolerant_boxes(data: bytes) -> list[tuple[bytes, int, int]]:
     """The boxes of a file, the last as long as there is something of it."""
     try:
         return boxes(data)
@@ -66,7 +75,7 @@ def _tolerant_boxes(data):
         raise PictureError("the picture is damaged or truncated") from None
 
 
-def _sizes(stream):
+def _sizes(stream: bytes) -> tuple[int, int, int, int]:
     """Width, height, components and bits of a codestream, all components alike."""
     try:
         mark, size, _, right, bottom, left, top = struct.unpack_from(">IHHIIII", stream)
@@ -88,7 +97,7 @@ def _sizes(stream):
     return right - left, bottom - top, components, bits + 1
 
 
-def _alpha(definitions, components):
+def _alpha(definitions: bytes, components: int) -> tuple[bool, str]:
     """Whether the last channel is alpha, and of which kind."""
     if components not in (2, 4):
         return False, "unassalpha"
@@ -99,8 +108,8 @@ def _alpha(definitions, components):
     return True, "unspecified"
 
 
-def _fields(data, kinds):
-    fields = {}
+def _fields(data: bytes, kinds: dict[bytes, bytes]) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
     colours = kinds.get(b"colr", b"")
     if colours[:1] == b"\2":
         fields["icc"] = colours[3:]
@@ -113,7 +122,7 @@ def _fields(data, kinds):
     return fields
 
 
-def encode_jp2(stored, picture):
+def encode_jp2(stored: Array, picture: Picture) -> bytes:
     """The bytes of a JP2 file, without loss."""
     import imagecodecs
 
@@ -141,4 +150,4 @@ def encode_jp2(stored, picture):
         parts.append(box(b"uuid", _EXIF, exif))
     if metadata.xmp:
         parts.append(box(b"uuid", _XMP, metadata.xmp))
-    return b"".join([*parts, box(b"jp2c", stream)])
+    return b"".join([*parts, box(b"jp2c", bytes(stream))])

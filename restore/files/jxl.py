@@ -5,10 +5,20 @@ References
 ISO/IEC 18181-1:2022, Annexes B (fields) and D (image metadata); 18181-2 (the file format).
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
 from restore.files import metadata as meta
 from restore.files.boxes import box, boxes
 from restore.files.decoded import check_size, picture_of, tolerant, warn
 from restore.files.formats import PictureError
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+    from restore.typing import Array
+
 
 _SIGNATURE = b"\0\0\0\x0cJXL \r\n\x87\n"
 
@@ -26,11 +36,11 @@ _LINEAR, _SRGB = 8, 13
 class _Bits:
     """Numbers in a codestream, the lowest bit of a byte first."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.number = int.from_bytes(data[:4096], "little")
         self.place, self.stop = 0, 8 * min(len(data), 4096)
 
-    def bits(self, count):
+    def bits(self, count: int) -> int:
         self.place += count
         if self.place > self.stop:
             raise PictureError("the picture is truncated")
@@ -38,24 +48,24 @@ class _Bits:
         self.number >>= count
         return value
 
-    def flag(self):
+    def flag(self) -> bool:
         return bool(self.bits(1))
 
-    def choice(self, *ways):
+    def choice(self, *ways: tuple[int, int]) -> int:
         """One of four (bits, offset), by two bits that say which."""
         count, offset = ways[self.bits(2)]
         return self.bits(count) + offset
 
-    def name(self):
+    def name(self) -> int:
         """A number that stands for a word of a list."""
         return self.choice((0, 0), (0, 1), (4, 2), (6, 18))
 
 
-def _side(read, small):
+def _side(read: _Bits, small: bool) -> int:
     return 8 * (read.bits(5) + 1) if small else read.choice(*_SIZES)
 
 
-def _size(read):
+def _size(read: _Bits) -> tuple[int, int]:
     small = read.flag()
     height = _side(read, small)
     ratio = _RATIOS[read.bits(3)]
@@ -63,7 +73,7 @@ def _size(read):
     return width, height
 
 
-def _depth(read):
+def _depth(read: _Bits) -> tuple[int, bool]:
     """Bits of a sample, and whether it is a float."""
     if read.flag():
         bits = read.choice((0, 32), (0, 16), (0, 24), (6, 1))
@@ -72,7 +82,7 @@ def _depth(read):
     return read.choice((0, 8), (0, 10), (0, 12), (6, 1)), False
 
 
-def _extra_channels(read):
+def _extra_channels(read: _Bits) -> list[bool]:
     """The kinds of alpha there are: True where the colours are multiplied by it."""
     found = []
     for _ in range(read.choice((0, 0), (0, 1), (4, 2), (12, 1))):
@@ -90,7 +100,7 @@ def _extra_channels(read):
     return found
 
 
-def _colours(read):
+def _colours(read: _Bits) -> tuple[bool, tuple[int, int] | None, int | None]:
     """Grey or not, the code points of primaries and transfer or None, and where the last is."""
     if read.flag():
         return False, None, None
@@ -114,7 +124,7 @@ def _colours(read):
     return space == 1, (primaries, transfer), place
 
 
-def _header(stream):
+def _header(stream: bytes) -> dict[str, Any]:
     """What a codestream says of itself: a dict."""
     read = _Bits(stream[2:])
     found = {"orientation": 1, "bits": 8, "float": False, "alpha": [], "grey": False, "cicp": None}
@@ -137,7 +147,7 @@ def _header(stream):
     return found
 
 
-def _codestream(data, found):
+def _codestream(data: bytes, found: list[tuple[bytes, int, int]]) -> bytes:
     """What is decoded: the file itself, or what some of its boxes hold."""
     if found:
         parts = [data[start:stop] for kind, start, stop in found if kind == b"jxlc"]
@@ -148,7 +158,7 @@ def _codestream(data, found):
     return data
 
 
-def read_jxl(file, page, max_pixels):
+def read_jxl(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open file; for `restore.files.reading.read_pages`."""
     import imagecodecs
 
@@ -173,7 +183,7 @@ def read_jxl(file, page, max_pixels):
     yield _picture(stored, header, fields)
 
 
-def _picture(stored, header, fields):
+def _picture(stored: Array, header: dict[str, Any], fields: dict[str, Any]) -> Picture:
     bits = header["bits"]
     depth = "f32" if header["float"] else "8" if bits <= 8 else "16"
     if depth != "f32" and stored.dtype.kind != "u" or bits > 16 and depth != "f32":
@@ -191,10 +201,10 @@ def _picture(stored, header, fields):
     )
 
 
-def _fields(data, found):
+def _fields(data: bytes, found: list[tuple[bytes, int, int]]) -> dict[str, Any]:
     from restore.files.png import METADATA_LIMIT
 
-    fields = {}
+    fields: dict[str, Any] = {}
     for kind, start, stop in found:
         content = data[start:stop]
         if kind == b"brob":
@@ -211,11 +221,12 @@ def _fields(data, found):
     return fields
 
 
-def _in_srgb(data):
+def _in_srgb(data: bytes | bytearray) -> bytes:
     """A file that says that it is in sRGB: imagecodecs says of more than 8 bits that it is linear.
 
     The four bits of one name become those of the other, at the place where a reader finds them.
     """
+    data = bytes(data)
     start = next(start for kind, start, _ in boxes(data) if kind == b"jxlc")
     found = _header(data[start:])
     if found["cicp"] != (1, _LINEAR):
@@ -228,7 +239,7 @@ def _in_srgb(data):
     return bytes(changed)
 
 
-def encode_jxl(stored, picture):
+def encode_jxl(stored: Array, picture: Picture) -> bytes:
     """The bytes of a JPEG XL file, without loss, in sRGB."""
     import imagecodecs
 

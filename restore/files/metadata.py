@@ -6,11 +6,13 @@ in place, a few bytes at a time, and never taken apart and rebuilt.
 
 import re
 import struct
+from collections.abc import Iterator
 
 import numpy as np
 
 from restore.files.formats import PictureError
-from restore.files.picture import Metadata
+from restore.files.picture import Metadata, Resolution
+from restore.typing import Array
 
 ORIENTATION, EXIF_IFD, GPS_IFD, WIDTH, HEIGHT = 0x0112, 0x8769, 0x8825, 0xA002, 0xA003
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
@@ -29,7 +31,9 @@ _ORDINARY = {(primaries, transfer) for primaries in (1, 2) for transfer in (1, 2
 _HDR = {16: "PQ", 18: "HLG"}
 
 
-def _entries(block, order, position):
+def _entries(
+    block: bytes | bytearray, order: str, position: int
+) -> Iterator[tuple[int | None, int, int, int]]:
     """Yield (tag, type, count, position of the value), and last (None, 0, 0, next pointer)."""
     (count,) = struct.unpack_from(order + "H", block, position)
     for entry in range(position + 2, position + 2 + 12 * count, 12):
@@ -39,7 +43,7 @@ def _entries(block, order, position):
     yield None, 0, 0, position + 2 + 12 * count
 
 
-def _start(block):
+def _start(block: bytes | bytearray) -> tuple[str, int]:
     order = {b"II": "<", b"MM": ">"}[bytes(block[:2])]
     mark, first = struct.unpack_from(order + "HI", block, 2)
     if mark != 42:
@@ -47,7 +51,7 @@ def _start(block):
     return order, first
 
 
-def upright_exif(block):
+def upright_exif(block: bytes) -> tuple[int, bytes]:
     """The orientation of an EXIF block, and the block of the upright picture.
 
     Returns
@@ -78,7 +82,7 @@ def upright_exif(block):
     return orientation if 1 <= orientation <= 8 else 1, bytes(block)
 
 
-def resized_exif(block, width, height):
+def resized_exif(block: bytes, width: int, height: int) -> bytes:
     """An EXIF block whose pixel dimensions, where it has any, are those of the picture."""
     block = bytearray(block)
     try:
@@ -97,7 +101,7 @@ def resized_exif(block, width, height):
     return bytes(block)
 
 
-def with_resolution(block, resolution):
+def with_resolution(block: bytes | None, resolution: Resolution | None) -> bytes | None:
     """An EXIF block (or None) that says the resolution, unless it says one already.
 
     Where nothing is known of it, as by the 72 and 96 per inch that programs write then, the
@@ -130,11 +134,12 @@ def with_resolution(block, resolution):
     return bytes(block + struct.pack(order + "H", len(entries)) + directory + bytes(4))
 
 
-def resolution_of(block):
+def resolution_of(block: bytes | None) -> Resolution | None:
     """The resolution that an EXIF block says, or None."""
     found = {}
     try:
-        order, first = _start(block or b"")
+        block = block or b""
+        order, first = _start(block)
         for tag, kind, _, position in _entries(block, order, first):
             if tag in (X_RESOLUTION, Y_RESOLUTION) and kind == 5:
                 (place,) = struct.unpack_from(order + "I", block, position)
@@ -149,7 +154,7 @@ def resolution_of(block):
     return (across, down, unit) if across > 0 and down > 0 else None
 
 
-def directory_pointers(directory, order):
+def directory_pointers(directory: bytes, order: str) -> list[tuple[int, int]]:
     """Where a packed directory says that its EXIF and GPS directories are: (tag, position)."""
     return [
         (tag, struct.unpack_from(order + "I", directory, position)[0])
@@ -158,14 +163,14 @@ def directory_pointers(directory, order):
     ]
 
 
-def upright_xmp(packet):
+def upright_xmp(packet: bytes | None) -> bytes | None:
     """An XMP packet that does not ask for the picture to be turned again."""
     if packet is None:
         return None
     return re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", packet)
 
 
-def upright(samples, orientation):
+def upright(samples: Array, orientation: int) -> Array:
     """The array turned and mirrored as an EXIF orientation asks."""
     if orientation in (5, 6, 7, 8):
         samples = samples.swapaxes(0, 1)
@@ -176,12 +181,12 @@ def upright(samples, orientation):
     return np.ascontiguousarray(samples)
 
 
-def turned_back(samples, orientation):
+def turned_back(samples: Array, orientation: int) -> Array:
     """What `upright` made upright, as the file had it."""
     return upright(samples, {6: 8, 8: 6}.get(orientation, orientation))
 
 
-def stripped(metadata, profile_too=False):
+def stripped(metadata: Metadata, profile_too: bool = False) -> Metadata:
     """Metadata of which only what decides how colours look is left, or not even that."""
     needed = {name: getattr(metadata, name) for name in ("alpha_kind", "pattern", "camera")}
     if profile_too:
@@ -193,26 +198,26 @@ def stripped(metadata, profile_too=False):
     )
 
 
-def cicp_chunks(primaries, transfer):
+def cicp_chunks(primaries: int, transfer: int) -> tuple[tuple[bytes, bytes], ...]:
     """The PNG chunk that tells colours by code points; none where they are sRGB's."""
     if (primaries, transfer) in _ORDINARY:
         return ()
     return ((b"cICP", bytes([primaries & 255, transfer & 255, 0, 1])),)
 
 
-def cicp_of(metadata):
+def cicp_of(metadata: Metadata) -> tuple[int, int] | None:
     """The code points (primaries, transfer) of the colours, or None where they are sRGB's."""
     content = dict(metadata.chunks).get(b"cICP", b"")
     points = tuple(content[:2])
     return None if len(content) != 4 or points in _ORDINARY else points
 
 
-def hdr_transfer(metadata):
+def hdr_transfer(metadata: Metadata) -> str | None:
     """The name of the transfer function of an HDR picture, or None."""
     points = cicp_of(metadata)
     return _HDR.get(points[1]) if points else None
 
 
-def fits_profile(icc, channels):
+def fits_profile(icc: bytes, channels: int) -> bool:
     """Whether a colour profile is of the kind (grey or RGB) that the picture is."""
     return icc[16:20] == (b"GRAY" if channels == 1 else b"RGB ")

@@ -1,26 +1,36 @@
 """The record that flows between files and tasks."""
 
+from __future__ import annotations
+
 import contextlib
 import dataclasses
 import warnings
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.arrays import PictureWarning
+from restore.imaging.bands import Pool
 from restore.imaging.camera import Camera
 from restore.imaging.jpeg import Coding
+from restore.typing import Array, Floats
 
 #: largest level of each integer depth
 LEVELS = {"8": 255, "16": 65535}
 
 
 @contextlib.contextmanager
-def unwarned():
+def unwarned() -> Iterator[None]:
     """Without `PictureWarning`: for pictures that are looked at and not written again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PictureWarning)
         yield
+
+
+#: Dots across and down, and the unit that they are counted in.
+Resolution = tuple[float, float, str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +68,7 @@ class Metadata:
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
-    resolution: tuple | None = None
+    resolution: Resolution | None = None
     chunks: tuple = ()
     tags: tuple = ()
     orientation: int = 1
@@ -67,7 +77,7 @@ class Metadata:
     alpha_kind: str = "unassalpha"
     coding: Coding | None = None
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Metadata:
         """A copy with some fields replaced."""
         return dataclasses.replace(self, **changes)
 
@@ -92,12 +102,12 @@ class Picture:
     depth: str = "8"
     metadata: Metadata = Metadata()
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Picture:
         """A copy with some fields replaced, as in ``picture.replace(samples=denoised)``."""
         return dataclasses.replace(self, **changes)
 
 
-def to_unit(stored, top=None):
+def to_unit(stored: Array, top: float | None = None) -> Floats:
     """Stored samples as float32: integers divided by their `top` level, floats as they are."""
     if stored.dtype.kind == "f" or top == 1:
         return np.ascontiguousarray(stored, dtype=np.float32)
@@ -106,7 +116,7 @@ def to_unit(stored, top=None):
     return np.divide(np.minimum(stored, top), np.float32(top), dtype=np.float32, order="C")
 
 
-def to_depth(samples, depth, pool=None):
+def to_depth(samples: Array, depth: str, pool: Pool | None = None) -> Array:
     """Float samples as they are stored: rounded and clipped for integers, kept for ``"f32"``.
 
     NaN, which integers cannot hold, becomes 0. Works in bands of rows to spare memory.
@@ -116,7 +126,7 @@ def to_depth(samples, depth, pool=None):
     top = np.float32(LEVELS[depth])
     stored = np.empty(samples.shape, np.uint8 if depth == "8" else np.uint16)
 
-    def store(rows):
+    def store(rows: slice) -> None:
         band = np.clip(samples[rows], 0, 1)
         band *= top
         stored[rows] = np.nan_to_num(np.rint(band, out=band), copy=False)

@@ -1,14 +1,26 @@
 """PNG: chunks, metadata and pixels, by libpng, since Pillow cuts 16-bit colour to 8 bits."""
 
+from __future__ import annotations
+
 import logging
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from restore.files.decoded import check_size, picture_of, tolerant, warn
 from restore.files.formats import PictureError
 from restore.files.metadata import COLOUR_CHUNKS
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from restore.files.picture import Metadata, Picture
+
+
+#: Its type and its content.
+Chunk = tuple[bytes, bytes | memoryview]
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
@@ -35,12 +47,12 @@ _PASSES = (
 logging.getLogger("imagecodecs").setLevel(logging.CRITICAL)  # what libpng finds wrong
 
 
-def read_png(file, page, max_pixels):
+def read_png(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open PNG file; for `restore.files.reading.read_pages`."""
     yield _decoded(file.read(), max_pixels)
 
 
-def _decoded(data, max_pixels):
+def _decoded(data: bytes, max_pixels: int) -> Picture:
     import imagecodecs
 
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
@@ -71,7 +83,7 @@ def _decoded(data, max_pixels):
     return picture_of(stored, fields, depth="16" if bits == 16 else "8", alpha=alpha)
 
 
-def _decoded_passes(chunks, width, height, pixel_bits):
+def _decoded_passes(chunks: list[Chunk], width: int, height: int, pixel_bits: int) -> Array:
     """The samples of an interlaced picture, each pass decoded as a PNG of its own.
 
     libpng prints a warning for each picture that it is to put together itself.
@@ -102,10 +114,11 @@ def _decoded_passes(chunks, width, height, pixel_bits):
         if stored is None:
             stored = np.zeros((height, width, *part.shape[2:]), part.dtype)
         stored[top::down, left::across] = part
+    assert stored is not None  # the first pass has a pixel of every picture
     return stored
 
 
-def png_chunks(data):
+def png_chunks(data: bytes) -> list[Chunk]:
     """The chunks of a PNG as (type, content), every checksum verified.
 
     Damaged parts that are not needed to show the picture are left out with a warning.
@@ -115,7 +128,8 @@ def png_chunks(data):
     PictureError
         If a chunk is damaged, or the file ends before its end mark.
     """
-    chunks, position = [], len(PNG_SIGNATURE)
+    chunks: list[Chunk] = []
+    position = len(PNG_SIGNATURE)
     view = memoryview(data)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, position)
@@ -136,9 +150,10 @@ def png_chunks(data):
     raise PictureError("the PNG is truncated")
 
 
-def _fields(chunks):
+def _fields(chunks: list[Chunk]) -> dict[str, Any]:
     """What the chunks of a PNG say: a dict of `Metadata` fields (EXIF and XMP as stored)."""
-    kept, fields = [], {}
+    kept = []
+    fields: dict[str, Any] = {}
     for kind, content in chunks:
         try:
             if kind in COLOUR_CHUNKS + _TEXT_CHUNKS and not content[:17] == _XMP_KEYWORD:
@@ -152,7 +167,7 @@ def _fields(chunks):
     return {**fields, "chunks": tuple(kept)}
 
 
-def _field(kind, content):
+def _field(kind: bytes, content: bytes) -> dict[str, Any]:
     if kind == b"iCCP":
         return {"icc": _expanded(content.split(b"\0", 1)[1][1:])}
     if kind == b"eXIf":
@@ -171,7 +186,7 @@ def _field(kind, content):
     return {}
 
 
-def _expanded(packed):
+def _expanded(packed: bytes) -> bytes:
     inflate = zlib.decompressobj()
     content = inflate.decompress(packed, METADATA_LIMIT)
     if not inflate.eof:
@@ -181,7 +196,7 @@ def _expanded(packed):
     return content
 
 
-def with_png_chunks(data, metadata):
+def with_png_chunks(data: bytes, metadata: Metadata) -> bytes:
     """An encoded PNG with the metadata put in before its first pixels."""
     chunks = list(metadata.chunks)
     if metadata.icc:
@@ -199,13 +214,13 @@ def with_png_chunks(data, metadata):
     return data[:header] + _packed(chunks) + data[header:]
 
 
-def bare_png(chunks):
+def bare_png(chunks: list[Chunk]) -> bytes:
     """A PNG of nothing but its pixels: libpng prints what it thinks of the other chunks."""
     needed = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
     return PNG_SIGNATURE + _packed(chunk for chunk in chunks if chunk[0] in needed)
 
 
-def _packed(chunks):
+def _packed(chunks: Iterable[Chunk]) -> bytes:
     return b"".join(
         struct.pack(">I", len(content))
         + kind

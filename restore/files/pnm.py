@@ -6,12 +6,22 @@ The netpbm manual, pages pbm(5), pgm(5) and ppm(5). P. Debevec's PFM: rows from 
 a scale whose sign tells the order of the bytes.
 """
 
+from __future__ import annotations
+
 import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from restore.files.decoded import check_size, picture_of, warn
 from restore.files.formats import PictureError
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+
 
 _NUMBER = re.compile(rb"(?:\s|#[^\n]*\n)*(\d{1,9})(?=[\s#])")
 _PFM = re.compile(
@@ -20,13 +30,13 @@ _PFM = re.compile(
 _COMMENT = re.compile(rb"#[^\n]*")
 
 
-def read_pnm(file, page, max_pixels):
+def read_pnm(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the picture of an open file; for `restore.files.reading.read_pages`."""
     data = file.read()
     yield _floats(data, max_pixels) if data[1:2] in b"fF" else _integers(data, max_pixels)
 
 
-def _integers(data, max_pixels):
+def _integers(data: bytes, max_pixels: int) -> Picture:
     kind = data[1] - ord("0")
     bitmap = kind in (1, 4)
     position, header = 2, []
@@ -57,7 +67,7 @@ def _integers(data, max_pixels):
     return picture_of(np.minimum(stored, top), {}, depth=depth, alpha=False, top=top)
 
 
-def _floats(data, max_pixels):
+def _floats(data: bytes, max_pixels: int) -> Picture:
     found = _PFM.match(data)
     if not found:
         raise PictureError("the picture is damaged: its header makes no sense")
@@ -70,14 +80,14 @@ def _floats(data, max_pixels):
     return picture_of(stored[::-1].astype(np.float32), {}, depth="f32", alpha=False)
 
 
-def _samples(body, kind, shape):
+def _samples(body: memoryview, kind: DTypeLike, shape: tuple[int, ...]) -> Array:
     size = np.dtype(kind).itemsize * int(np.prod(shape))
     if len(body) < size:
         raise PictureError("the picture is truncated")
     return np.frombuffer(body[:size], kind).reshape(shape)
 
 
-def _written_out(body, shape, bitmap):
+def _written_out(body: bytes, shape: tuple[int, ...], bitmap: bool) -> Array:
     """The samples of a file that has them as text."""
     body = _COMMENT.sub(b"", body)
     count = int(np.prod(shape))
@@ -97,7 +107,7 @@ def _written_out(body, shape, bitmap):
     return stored.reshape(shape).astype(np.uint8 if bitmap else np.uint16)
 
 
-def encode_pnm(stored, picture):
+def encode_pnm(stored: Array, picture: Picture) -> bytes:
     """The bytes of a PGM, PPM or PFM file."""
     height, width = stored.shape[:2]
     colour = stored.ndim == 3

@@ -9,7 +9,11 @@ References
 Adobe, "Digital Negative (DNG) Specification", version 1.4, 2012.
 """
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +22,11 @@ from restore.files.decoded import check_size, one_line, said_on_stderr, warn
 from restore.files.formats import PictureError
 from restore.files.picture import Metadata, Picture
 from restore.imaging.camera import SPACES, Camera, of_camera_matrix
+from restore.typing import Floats, Integers
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: EXIF orientations by LibRaw's word for how to turn a picture.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -36,7 +45,13 @@ _D65 = 21
 _SIDES = (2, 6)
 
 
-def read_raw(file, page, max_pixels, tags=None, fields=None):
+def read_raw(
+    file: BinaryIO,
+    page: int | None,
+    max_pixels: int,
+    tags: Any = None,
+    fields: dict[str, Any] | None = None,
+) -> Iterator[Picture]:
     """Yield the mosaic of a camera raw file, as it was measured, without the borders.
 
     Parameters
@@ -74,7 +89,7 @@ def read_raw(file, page, max_pixels, tags=None, fields=None):
 
 
 @contextlib.contextmanager
-def _opened(rawpy, file):
+def _opened(rawpy: Any, file: BinaryIO) -> Iterator[Any]:
     try:
         with rawpy.imread(file) as raw:
             yield raw
@@ -85,7 +100,7 @@ def _opened(rawpy, file):
         ) from error
 
 
-def _pattern(raw):
+def _pattern(raw: Any) -> str:
     """The colours of a mosaic, row by row, as letters."""
     numbers = raw.raw_pattern
     if numbers is None or numbers.shape[0] != numbers.shape[1] or len(numbers) not in _SIDES:
@@ -99,7 +114,7 @@ def _pattern(raw):
     return pattern
 
 
-def _camera(raw, pattern, tags):
+def _camera(raw: Any, pattern: str | None, tags: Any) -> Camera:
     top = np.float32(65535)
     blacks = np.array(raw.black_level_per_channel, np.float64) / top
     black = blacks[raw.raw_pattern.ravel()] if pattern else blacks[:3]
@@ -120,7 +135,7 @@ def _camera(raw, pattern, tags):
     )
 
 
-def _matrix(raw, tags, gains):
+def _matrix(raw: Any, tags: Any, gains: Floats) -> Floats | None:
     """XYZ for D65 to the camera's colours, from the file or from LibRaw's table of cameras."""
     for matrix, light in ((_MATRIX + 1, _LIGHT + 1), (_MATRIX, _LIGHT)):
         told = matrix in tags and light in tags and int(tags[light].value) == _D65
@@ -134,7 +149,9 @@ def _matrix(raw, tags, gains):
     return None if balanced is None else balanced / gains[:, None]
 
 
-def developed(picture, *, sigma=0.0, pool=None, **settings):
+def developed(
+    picture: Picture, *, sigma: Any = 0.0, pool: Pool | None = None, **settings: Any
+) -> tuple[Picture, tuple[float, float]]:
     """The picture that a camera raw file shows, and the noise that was taken out.
 
     Parameters
@@ -159,10 +176,12 @@ def developed(picture, *, sigma=0.0, pool=None, **settings):
 
     metadata = picture.metadata
     camera, pattern = metadata.camera, metadata.pattern
+    assert camera is not None  # as `read_raw` leaves it
     if pattern is None and sigma:
         raise PictureError("a raw file that is demosaiced already: develop it, then denoise it")
 
-    def run(mosaic, sigma):
+    def run(mosaic: Floats, sigma: float) -> Floats:
+        assert pattern is not None  # or `develop` does not call it
         return demosaic(mosaic, pattern, sigma=sigma, pool=pool, **settings)
 
     colours, noise = develop(
@@ -184,7 +203,7 @@ def developed(picture, *, sigma=0.0, pool=None, **settings):
     return picture.replace(samples=upright, metadata=metadata), noise
 
 
-def profile(space, linear):
+def profile(space: str, linear: bool) -> bytes | None:
     """The colour profile of a developed picture, or None where it is in sRGB or the camera's."""
     import imagecodecs
 
@@ -201,7 +220,7 @@ def profile(space, linear):
     return imagecodecs.cms_profile("rgb", whitepoint=white, primaries=primaries, gamma=gamma)
 
 
-def write_dng(file, stored, picture, extra_tags):
+def write_dng(file: BinaryIO, stored: Integers, picture: Picture, extra_tags: list[Any]) -> None:
     """Write a linear DNG: a picture as `developed` makes it where the camera's own is wanted.
 
     Parameters
@@ -216,9 +235,10 @@ def write_dng(file, stored, picture, extra_tags):
     import tifffile
 
     camera = picture.metadata.camera
+    assert camera is not None  # a developed picture has one
     neutral = np.array([1 / gain for gain in camera.gains])
     neutral /= neutral.max()
-    tags = [
+    tags: list[Any] = [
         (_VERSION, 1, 4, bytes([1, 4, 0, 0]), True),
         (_OLDEST, 1, 4, bytes([1, 3, 0, 0]), True),
         (_NEUTRAL, 5, 3, _rationals(neutral), True),
@@ -247,5 +267,5 @@ def write_dng(file, stored, picture, extra_tags):
         )
 
 
-def _rationals(values):
+def _rationals(values: Iterable[float]) -> list[int]:
     return [part for value in values for part in (round(float(value) * 1_000_000), 1_000_000)]

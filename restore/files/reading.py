@@ -5,7 +5,10 @@ Which library reads what was chosen by what they lose: Pillow cuts 16-bit colour
 TIFF through tifffile. Pillow reads the formats that have 8 bits anyway.
 """
 
+import itertools
 import warnings
+from collections.abc import Iterator
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -14,13 +17,14 @@ from restore.files.formats import FORMATS, MAX_PIXELS, PictureError, format_of_b
 from restore.files.heif import read_avif, read_heic
 from restore.files.jp2 import read_jp2
 from restore.files.jxl import read_jxl
-from restore.files.picture import PictureWarning
+from restore.files.picture import Picture, PictureWarning
 from restore.files.png import read_png
 from restore.files.pnm import read_pnm
 from restore.files.raw import read_raw
 from restore.files.safe import open_regular
 from restore.files.tiff import read_tiff
 from restore.imaging.jpeg import Coding
+from restore.typing import AnyPath
 
 #: Readers of formats that Pillow does not read, or cuts to 8 bits.
 _READERS = {
@@ -35,7 +39,9 @@ _READERS = {
 }
 
 
-def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
+def read_picture(
+    path: AnyPath, *, page: int | None = None, max_pixels: int = MAX_PIXELS
+) -> Picture:
     """Read a file that holds one picture.
 
     Parameters
@@ -63,7 +69,7 @@ def read_picture(path, *, page=None, max_pixels=MAX_PIXELS):
         return only_page(read_pages(file, page=page, max_pixels=max_pixels))
 
 
-def only_page(pages):
+def only_page(pages: Iterator[Picture]) -> Picture:
     """The single picture of `pages`; a PictureError if there are more."""
     picture = next(pages)
     if next(pages, None) is not None:
@@ -71,7 +77,7 @@ def only_page(pages):
     return picture
 
 
-def pixels(path):
+def pixels(path: AnyPath) -> int | None:
     """How many pixels the header of a file declares; None where Pillow cannot tell."""
     from PIL import Image
 
@@ -85,7 +91,9 @@ def pixels(path):
         return None
 
 
-def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, raw=False):
+def read_pages(
+    file: BinaryIO, *, page: int | None = None, max_pixels: int = MAX_PIXELS, raw: bool = False
+) -> Iterator[Picture]:
     """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
 
     Parameters, errors as in `read_picture`; all headers are checked before the first
@@ -105,11 +113,11 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, raw=False):
         while True:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                waiting = [next(pages, None)]
+                waiting = list(itertools.islice(pages, 1))
             for warning in caught:
                 if issubclass(warning.category, PictureWarning):
                     warnings.warn(warning.message, stacklevel=2)
-            if waiting[0] is None:
+            if not waiting:
                 return
             if waiting[0].metadata.camera and not raw:
                 raise PictureError(
@@ -125,7 +133,7 @@ def read_pages(file, *, page=None, max_pixels=MAX_PIXELS, raw=False):
         raise PictureError(_damage(error)) from error
 
 
-def _damage(error):
+def _damage(error: BaseException) -> str:
     """What a decoder says, if it says it in words."""
     from PIL import UnidentifiedImageError
 
@@ -134,7 +142,7 @@ def _damage(error):
     return "the picture is damaged or truncated" + (f": {words}" if words else "")
 
 
-def _read_with_pillow(file, page, max_pixels):
+def _read_with_pillow(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     from PIL import Image
 
     name = format_of_bytes(file.read(16))
@@ -164,7 +172,7 @@ def _read_with_pillow(file, page, max_pixels):
         yield picture_of(np.asarray(image), fields, depth="8", alpha=image.mode.endswith("A"))
 
 
-def _jpeg_coding(image):
+def _jpeg_coding(image: Any) -> Coding | None:
     """The tables of an open JPEG file; None where they are of a kind that nothing is known of."""
     tables = [image.quantization.get(layer[3]) for layer in image.layer]
     colours_as_they_are = image.info.get("adobe_transform") == 0 and len(tables) == 3
@@ -178,7 +186,7 @@ def _jpeg_coding(image):
         return None
 
 
-def _pillow_fields(image):
+def _pillow_fields(image: Any) -> dict[str, Any]:
     fields = {
         "icc": image.info.get("icc_profile") or None,
         "exif": image.info.get("exif") or None,

@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import hashlib
@@ -7,10 +9,17 @@ import os
 import re
 import secrets
 import stat
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
 
 from restore.files.formats import PictureError
 from restore.files.signals import at_signal
+
+if TYPE_CHECKING:
+    from restore.typing import AnyPath
+
 
 #: A part of the names of what this process has not finished; see `remove_unfinished`.
 owner = secrets.token_hex(8)
@@ -20,11 +29,11 @@ LEFT_BEHIND = 3600
 
 _OURS = re.compile(r"\.restore-[0-9a-f]{16}(-[0-9a-f]{16}\.tmp|\.lock)")
 
-_searched = set()
+_searched: set[Path] = set()
 
 
 @contextlib.contextmanager
-def whole_file(path, replace=True):
+def whole_file(path: AnyPath, replace: bool = True) -> Iterator[BinaryIO]:
     """Open a file that takes its place under `path` only when it is complete.
 
     The bytes go to a temporary file in the same folder, are flushed to the disk, and
@@ -68,7 +77,7 @@ def whole_file(path, replace=True):
 
 
 @contextlib.contextmanager
-def mark(folder):
+def mark(folder: AnyPath) -> Iterator[str]:
     """The path of an empty file that is in `folder` as long as the context lasts."""
     path = os.path.join(folder, f".restore-{owner}-{secrets.token_hex(8)}.tmp")
     with _removed_at_a_signal(path):
@@ -79,7 +88,7 @@ def mark(folder):
             _remove(path)
 
 
-def make_folder(path):
+def make_folder(path: AnyPath) -> None:
     """Make a folder, and those that it is in; `os.makedirs` calls itself for each of them."""
     missing = []
     while path and not os.path.isdir(path):
@@ -90,7 +99,7 @@ def make_folder(path):
             os.mkdir(folder)
 
 
-def open_regular(path):
+def open_regular(path: AnyPath) -> BinaryIO:
     """Open a file for reading in binary; pipes and devices, which may have no end, are refused.
 
     Raises
@@ -105,16 +114,16 @@ def open_regular(path):
     return open(path, "rb")
 
 
-def _remove(path):
+def _remove(path: AnyPath) -> None:
     with contextlib.suppress(OSError):
         os.unlink(path)
 
 
-def _removed_at_a_signal(path):
+def _removed_at_a_signal(path: AnyPath) -> AbstractContextManager[None]:
     return at_signal(lambda number: _remove(path))
 
 
-def _move(temporary, path, replace):
+def _move(temporary: Path, path: Path, replace: bool) -> None:
     """Give a complete file its name; unless it may `replace` another, only a free name."""
     if not replace:
         with contextlib.suppress(OSError):
@@ -128,7 +137,7 @@ def _move(temporary, path, replace):
 
 
 @contextlib.contextmanager
-def only_one(path):
+def only_one(path: AnyPath) -> Iterator[None]:
     """Hold `path` for this process alone, as long as the context lasts.
 
     A small file beside `path` is locked; the system lets go of it even where the process is
@@ -159,24 +168,24 @@ def only_one(path):
             return
 
 
-def _is_at(path, file):
+def _is_at(path: Path, file: BinaryIO) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samestat(os.stat(path), os.fstat(file.fileno()))
     return False
 
 
-def _lock(file):
+def _lock(file: BinaryIO) -> None:
     try:
         import fcntl
     except ImportError:
         import msvcrt
 
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
     else:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _sync_folder(folder):
+def _sync_folder(folder: Path) -> None:
     """Make the new name itself survive a power cut, where the system can."""
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -186,13 +195,13 @@ def _sync_folder(folder):
             os.close(descriptor)
 
 
-def remove_unfinished(folder, owner):
+def remove_unfinished(folder: AnyPath, owner: str) -> None:
     """Remove what a process that is gone, and was `owner`, had begun to write in `folder`."""
     for file in Path(folder).glob(f".restore-{owner}-*.tmp"):
         _remove(file)
 
 
-def _remove_left_behind(folder, now):
+def _remove_left_behind(folder: Path, now: float) -> None:
     """Remove what killed processes left in `folder`: old files of our names that nobody locks.
 
     `now` is by the clock of the file system. A folder is looked through once by a process.
@@ -207,7 +216,7 @@ def _remove_left_behind(folder, now):
                     _remove_if_left_behind(entry, now)
 
 
-def _remove_if_left_behind(entry, now):
+def _remove_if_left_behind(entry: os.DirEntry[str], now: float) -> None:
     status = entry.stat(follow_symlinks=False)
     if not stat.S_ISREG(status.st_mode) or now - status.st_mtime < LEFT_BEHIND:
         return

@@ -5,34 +5,42 @@ or the import of numpy it vanishes or becomes another one, and a second signal w
 what cleans up after the first.
 """
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
+
 
 #: those that are heard, where the system has them
 NUMBERS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
-_endings = []
+_endings: list[Callable[[int], object]] = []
 #: while signals are deferred, those that came; else None
-_waiting = None
+_waiting: list[int] | None = None
 
 
-def listen():
+def listen() -> None:
     """Let signals end this process, whatever it is doing; those that are ignored stay so."""
     for number in NUMBERS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
 
 
-def ignore():
+def ignore() -> None:
     """Hear no signals any more: the process is ending as it is."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _end(number, frame):
+def _end(number: int, frame: FrameType | None) -> None:
     if _waiting is not None:
         _waiting.append(number)
         return
@@ -44,7 +52,7 @@ def _end(number, frame):
 
 
 @contextlib.contextmanager
-def at_signal(ending):
+def at_signal(ending: Callable[[int], object]) -> Iterator[None]:
     """Call ``ending(number)`` should a signal end the process within this context.
 
     It may interrupt any other call of the main thread, a print too. Of contexts within each
@@ -58,7 +66,7 @@ def at_signal(ending):
 
 
 @contextlib.contextmanager
-def deferred():
+def deferred() -> Iterator[None]:
     """Signals wait until the end of this context; processes started in it are deaf to them."""
     global _waiting
     _waiting = []

@@ -1,10 +1,14 @@
 """TIFF: every page, depth and layout that pictures come in, and nothing that has no end."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import logging
 import os
 import struct
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -12,6 +16,11 @@ from restore.files import metadata as meta
 from restore.files.decoded import check_size, picture_of, said_on_stderr, tolerant, warn
 from restore.files.formats import PictureError
 from restore.files.raw import read_raw
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from restore.files.picture import Picture
+
 
 #: TIFF tags kept as they are: IPTC, Photoshop, geographic position, ImageJ
 _KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 42113, 50838, 50839)
@@ -38,7 +47,7 @@ _TILE = 2**24
 logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
 
 
-def count_pages(file):
+def count_pages(file: BinaryIO) -> int:
     """How many directories follow each other in an open TIFF file.
 
     Raises
@@ -48,9 +57,9 @@ def count_pages(file):
         more than `MAX_PAGES`.
     """
     size = file.seek(0, os.SEEK_END)
-    visited = set()
+    visited: set[int] = set()
 
-    def unpacked(code, position):
+    def unpacked(code: str, position: int) -> int:
         file.seek(position)
         return struct.unpack(order + code, file.read(struct.calcsize(code)))[0]
 
@@ -71,7 +80,7 @@ def count_pages(file):
     return len(visited)
 
 
-def count_pictures(file):
+def count_pictures(file: BinaryIO) -> int:
     """How many pictures an open TIFF file holds: its pages, but one of a camera raw file."""
     import tifffile
 
@@ -84,12 +93,12 @@ def count_pictures(file):
     return count
 
 
-def _bytes_at(file, position, count):
+def _bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
     file.seek(position)
     return file.read(count)
 
 
-def read_tiff(file, page, max_pixels):
+def read_tiff(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
     """Yield the pages of an open TIFF file; for `restore.files.reading.read_pages`."""
     import tifffile
 
@@ -101,9 +110,10 @@ def read_tiff(file, page, max_pixels):
             raise PictureError("the TIFF is damaged: it has no pages")
         if page is not None and not 1 <= page <= count:
             raise PictureError(f"there is no page {page}: this file has {count}")
-        if _is_camera_raw(tiff.pages[0]):
-            fields = tolerant(_tiff_exif, tiff, tiff.pages[0], True)
-            yield from read_raw(file, page, max_pixels, tiff.pages[0].tags, fields)
+        first: Any = tiff.pages[0]
+        if _is_camera_raw(first):
+            fields = tolerant(_tiff_exif, tiff, first, True)
+            yield from read_raw(file, page, max_pixels, first.tags, fields)
             return
         if tiff.is_imagej or tiff.is_shaped:
             stored = sum(tiff.pages[number].size for number in range(count))
@@ -118,21 +128,21 @@ def read_tiff(file, page, max_pixels):
             yield _read_tiff_page(tiff, file, number, single=page is not None)
 
 
-def _full_page(tiff, number):
+def _full_page(tiff: Any, number: int) -> Any:
     import tifffile
 
     page = tiff.pages[number]
     return page if isinstance(page, tifffile.TiffPage) else page.aspage()
 
 
-def _is_camera_raw(page):
+def _is_camera_raw(page: Any) -> bool:
     """Whether a TIFF shows a preview first and keeps its picture in a directory below."""
     tags = page.tags
     preview = 330 in tags and bool(tags.valueof(254, 0) & 1)
     return (preview or 50706 in tags) and tags.valueof(262) != 32803
 
 
-def _check_page(page, file, size, max_pixels):
+def _check_page(page: Any, file: BinaryIO, size: int, max_pixels: int) -> None:
     check_size(page.imagewidth, page.imagelength, max_pixels)
     if page.imagedepth != 1:
         raise PictureError("a TIFF volume: store it as one page per slice")
@@ -159,7 +169,7 @@ def _check_page(page, file, size, max_pixels):
     _check_memory(page, file, segments)
 
 
-def _check_memory(page, file, segments):
+def _check_memory(page: Any, file: BinaryIO, segments: Any) -> None:
     """Refuse a page whose decoder would be asked for more than its picture takes."""
     if page.samplesperpixel > 4:
         raise PictureError(f"{page.samplesperpixel} channels are not a grey or RGB picture")
@@ -186,7 +196,7 @@ def _check_memory(page, file, segments):
         raise PictureError(f"TIFF compression {name} is not supported: save it with deflate")
 
 
-def _own_pixels(segment):
+def _own_pixels(segment: bytes) -> int:
     """The pixels that a part of a TIFF, a picture file within it, declares."""
     from PIL import Image
 
@@ -195,7 +205,7 @@ def _own_pixels(segment):
         return image.width * image.height
 
 
-def _read_fax(file, number):
+def _read_fax(file: BinaryIO, number: int) -> Array:
     """A page in a fax compression, which not every tifffile reads; black is 0."""
     from PIL import Image
 
@@ -209,7 +219,7 @@ def _read_fax(file, number):
     return stored
 
 
-def _read_tiff_page(tiff, file, number, single):
+def _read_tiff_page(tiff: Any, file: BinaryIO, number: int, single: bool) -> Picture:
     page = _full_page(tiff, number)
     fax = int(page.compression) in _FAX
     # one worker: jobs and threads are counted elsewhere
@@ -252,7 +262,7 @@ def _read_tiff_page(tiff, file, number, single):
     return picture
 
 
-def _tiff_fields(page):
+def _tiff_fields(page: Any) -> dict[str, Any]:
     tags = page.tags
     fields = {"icc": page.tags.valueof(34675), "xmp": tags.valueof(700)}
     if isinstance(fields["xmp"], str):
@@ -275,7 +285,7 @@ def _tiff_fields(page):
     return fields
 
 
-def _tiff_exif(tiff, page, single):
+def _tiff_exif(tiff: Any, page: Any, single: bool) -> dict[str, Any]:
     """The directory of a TIFF page is an EXIF block amid everything else."""
     from PIL import Image
 
@@ -291,6 +301,6 @@ def _tiff_exif(tiff, page, single):
     return {"exif": kept.tobytes()} if len(kept) else {}
 
 
-def _describes_pages(description):
+def _describes_pages(description: object) -> bool:
     """Whether a description is one that programs read as the layout of all pages."""
     return str(description).startswith(("ImageJ=", '{"shape"', "<?xml", "<OME"))

@@ -1,12 +1,16 @@
 """Small pictures for pages: before and after as thumbnails, and the crop where they differ most."""
 
+from __future__ import annotations
+
 import base64
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from restore.imaging.arrays import working
+from restore.typing import Array, Bytes, Floats
 
 #: Shares of a budget of bytes that a thumbnail and a crop may take, each of them twice.
 _SHARES = {"thumbnails": 0.14, "crops": 0.36}
@@ -45,7 +49,7 @@ class View:
     size: tuple
     change: float | None
 
-    def as_facts(self):
+    def as_facts(self) -> dict[str, Any]:
         """The view in words and numbers that JSON can hold; images as data URLs."""
         return {
             "thumbnails": [_data_url(file) for file in self.thumbnails],
@@ -56,7 +60,7 @@ class View:
         }
 
 
-def view(before, after, budget):
+def view(before: Floats | None, after: Floats | None, budget: int) -> View:
     """What a page shows of a picture before and after.
 
     Parameters
@@ -70,7 +74,9 @@ def view(before, after, budget):
     -------
     View
     """
-    unit = working(after if before is None else before).unit
+    one = after if before is None else before
+    assert one is not None
+    unit = working(one).unit
     pictures = [
         None if picture is None else eight_bit(picture, unit) for picture in (before, after)
     ]
@@ -80,7 +86,7 @@ def view(before, after, budget):
     small = budget < _SMALL
     sides = {name: [both[small] // part for part in _PARTS] for name, both in _SIDES.items()}
     for side in sides["crops"]:
-        box, change = _box(*pictures, side)
+        box, change = _box(pictures[0], pictures[1], side)
         crops = [None if picture is None else picture[box] for picture in pictures]
         crops = _files(crops, room * _SHARES["crops"])
         if crops:
@@ -100,16 +106,20 @@ def view(before, after, budget):
     )
 
 
-def _box(before, after, side):
+def _box(
+    before: Bytes | None, after: Bytes | None, side: int
+) -> tuple[tuple[slice, slice], float | None]:
     """As `most_different`; the middle of a picture that is alone."""
     if before is not None and after is not None:
         return most_different(before, after, side)
-    height, width = (after if before is None else before).shape[:2]
+    one = after if before is None else before
+    assert one is not None
+    height, width = one.shape[:2]
     top, left = max(0, height - side) // 2, max(0, width - side) // 2
     return (slice(top, min(height, top + side)), slice(left, min(width, left + side))), None
 
 
-def eight_bit(samples, unit=1.0):
+def eight_bit(samples: Array, unit: float = 1.0) -> Bytes:
     """(height, width, 3) uint8: samples, of which `unit` is white, as a screen shows them."""
     levels = np.empty((*samples.shape[:2], 3), np.uint8)
     for top in range(0, len(levels), _ROWS):
@@ -118,7 +128,7 @@ def eight_bit(samples, unit=1.0):
     return levels
 
 
-def most_different(before, after, side):
+def most_different(before: Bytes, after: Bytes, side: int) -> tuple[tuple[slice, slice], float]:
     """Where two pictures of one size differ most, and by how much they differ.
 
     Parameters
@@ -150,10 +160,10 @@ def most_different(before, after, side):
     for start, length in zip(place, (height, width)):
         start = max(0, min(int(start) * step, length - side))
         box.append(slice(start, min(length, start + side)))
-    return tuple(box), float(np.sqrt(total[-1, -1] / before.size))
+    return (box[0], box[1]), float(np.sqrt(total[-1, -1] / before.size))
 
 
-def resized(picture, height, width):
+def resized(picture: Bytes, height: int, width: int) -> Bytes:
     """An 8-bit picture at another size."""
     from PIL import Image
 
@@ -164,7 +174,7 @@ def resized(picture, height, width):
     return np.asarray(Image.fromarray(picture).resize((width, height), how))
 
 
-def _files(pictures, room):
+def _files(pictures: list[Bytes | None], room: float) -> tuple[bytes | None, ...] | None:
     """The pictures as WebP files of at most `room` bytes each, as good as that allows.
 
     None where it does not allow any: both are of one quality, or they could not be compared.
@@ -186,5 +196,5 @@ def _files(pictures, room):
     return None
 
 
-def _data_url(file):
+def _data_url(file: bytes | None) -> str | None:
     return None if file is None else "data:image/webp;base64," + base64.b64encode(file).decode()

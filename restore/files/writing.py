@@ -1,19 +1,28 @@
 """Pictures to files: the depth that was asked for, the layout and the metadata that came in."""
 
+from __future__ import annotations
+
 import struct
 import warnings
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from restore.files import metadata as meta
-from restore.files.formats import FORMATS, PictureError
+from restore.files.formats import FORMATS, Format, PictureError
 from restore.files.heif import encode_avif
 from restore.files.jp2 import encode_jp2
 from restore.files.jxl import encode_jxl
-from restore.files.picture import PictureWarning, to_depth
+from restore.files.picture import Metadata, Picture, PictureWarning, to_depth
 from restore.files.png import with_png_chunks
 from restore.files.pnm import encode_pnm
 from restore.files.raw import write_dng
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 JPEG_QUALITY = 95
 
@@ -26,7 +35,16 @@ _ENCODERS = {
 }
 
 
-def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=None):
+def write_pages(
+    file: BinaryIO,
+    pages: Iterable[Picture],
+    name: str,
+    *,
+    count: int = 1,
+    depth: str | None = None,
+    strict: bool = False,
+    pool: Pool | None = None,
+) -> None:
     """Encode pictures into an open binary file.
 
     Parameters
@@ -72,11 +90,11 @@ def write_pages(file, pages, name, *, count=1, depth=None, strict=False, pool=No
         _write_with_pillow(file, page, name, pool)
 
 
-def _warn(sentence):
+def _warn(sentence: str) -> None:
     warnings.warn(sentence, PictureWarning, stacklevel=3)
 
 
-def check(picture, name, depth=None, strict=False):
+def check(picture: Picture, name: str, depth: str | None = None, strict: bool = False) -> None:
     """Raise a PictureError if the format cannot hold the picture, before any work is done."""
     format = FORMATS[name]
     wanted = depth or picture.depth
@@ -106,12 +124,12 @@ def check(picture, name, depth=None, strict=False):
         raise PictureError(f"{_lost_colours(picture, format)}: choose another --format")
 
 
-def _cut(format, depth):
+def _cut(format: Format, depth: str) -> bool:
     """Whether the depth loses bits in the format."""
     return depth == "16" and format.bits < 16
 
 
-def _lost_colours(picture, format):
+def _lost_colours(picture: Picture, format: Format) -> str | None:
     """What of the meaning of the colours the format cannot hold, in words, or None."""
     if picture.metadata.icc:
         return None if format.profile else f"{format.words} is written without colour profiles"
@@ -120,13 +138,13 @@ def _lost_colours(picture, format):
     return None
 
 
-def depth_in(name, depth):
+def depth_in(name: str, depth: str) -> str:
     """The depth that a format stores where `depth` is wanted."""
     depths = FORMATS[name].depths
     return depth if depth in depths else depths[0]
 
 
-def _prepared(picture, name, depth, strict):
+def _prepared(picture: Picture, name: str, depth: str | None, strict: bool) -> Picture:
     """The picture as the format can hold it, every loss said."""
     check(picture, name, depth, strict)
     wanted = depth or picture.depth
@@ -148,17 +166,17 @@ def _prepared(picture, name, depth, strict):
     if best != "f32" and not np.isfinite(picture.samples).all():
         _warn(f"samples that are not finite cannot be stored with {_words(best)}")
     samples = picture.samples
-    if metadata.alpha_kind == "assocalpha" and name != "tiff":
+    if metadata.alpha_kind == "assocalpha" and name != "tiff" and picture.alpha is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             samples = np.nan_to_num(samples / picture.alpha[..., None], posinf=0)
     return picture.replace(samples=samples, depth=best, metadata=metadata)
 
 
-def _words(depth):
+def _words(depth: str) -> str:
     return {"8": "8-bit", "16": "16-bit", "f32": "float"}[depth]
 
 
-def _stored(picture, pool):
+def _stored(picture: Picture, pool: Pool | None) -> Array:
     """Samples, and alpha as the last channel, as they go to disk; grey has two axes."""
     samples = picture.samples
     if picture.alpha is not None:
@@ -167,7 +185,7 @@ def _stored(picture, pool):
     return stored[..., 0] if stored.shape[2] == 1 else stored
 
 
-def _write_png(file, picture, pool):
+def _write_png(file: BinaryIO, picture: Picture, pool: Pool | None) -> None:
     import imagecodecs
 
     # of filtered photographs runs alone are as small as all matches are, in a third of the time,
@@ -177,13 +195,14 @@ def _write_png(file, picture, pool):
         strategy=imagecodecs.PNG.STRATEGY.RLE,
         filter=imagecodecs.PNG.FILTER.PAETH,
     )
-    file.write(with_png_chunks(data, picture.metadata))
+    file.write(with_png_chunks(bytes(data), picture.metadata))
 
 
-def _write_with_pillow(file, picture, name, pool):
+def _write_with_pillow(file: BinaryIO, picture: Picture, name: str, pool: Pool | None) -> None:
     from PIL import Image
 
-    metadata, options = picture.metadata, {}
+    metadata = picture.metadata
+    options: dict[str, Any] = {}
     if metadata.resolution and metadata.resolution[2] != "none":
         across, down, unit = metadata.resolution
         factor = 2.54 if unit == "cm" else 1
@@ -205,7 +224,7 @@ def _write_with_pillow(file, picture, name, pool):
     Image.fromarray(_stored(picture, pool)).save(file, name.upper(), **options)
 
 
-def _write_tiff(file, pages, count, pool):
+def _write_tiff(file: BinaryIO, pages: Iterator[Picture], count: int, pool: Pool | None) -> None:
     import tifffile
 
     first = next(pages)
@@ -239,14 +258,14 @@ def _write_tiff(file, pages, count, pool):
             _append_exif(file, exifs)
 
 
-def _write_dng(file, page, pool):
+def _write_dng(file: BinaryIO, page: Picture, pool: Pool | None) -> None:
     exif = _loaded_exif(page.metadata.exif)
     write_dng(file, _stored(page, pool), page, _extra_tags(page.metadata, exif))
     if _directories(exif):
         _append_exif(file, [exif])
 
 
-def _tiff_resolution(metadata):
+def _tiff_resolution(metadata: Metadata) -> dict[str, Any]:
     if not metadata.resolution:
         return {}
     across, down, unit = metadata.resolution
@@ -256,7 +275,7 @@ def _tiff_resolution(metadata):
     }
 
 
-def _loaded_exif(block):
+def _loaded_exif(block: bytes | None) -> Any:
     """An EXIF block taken apart into what a TIFF can hold, in the byte order that we write."""
     from PIL import Image
 
@@ -281,11 +300,11 @@ def _loaded_exif(block):
     return exif
 
 
-def _directories(exif):
+def _directories(exif: Any) -> list[int]:
     return [tag for tag in (meta.EXIF_IFD, meta.GPS_IFD) if tag in exif]
 
 
-def _extra_tags(metadata, exif):
+def _extra_tags(metadata: Metadata, exif: Any) -> list[Any]:
     tags = list(metadata.tags)
     for tag in meta.TEXT_TAGS:
         if tag in exif:
@@ -298,18 +317,18 @@ def _extra_tags(metadata, exif):
     return tags
 
 
-def _append_exif(file, exifs):
+def _append_exif(file: BinaryIO, exifs: list[Any]) -> None:
     """Give each page of a TIFF its EXIF and GPS directories, which tifffile does not write.
 
     A page's own directory is written anew at the end of the file, with the two more
     entries, and the link to it is turned there.
     """
 
-    def read(code, position):
+    def read(code: str, position: int) -> Any:
         file.seek(position)
         return struct.unpack(code, file.read(struct.calcsize(code)))[0]
 
-    def append(block):
+    def append(block: bytes) -> int:
         end = file.seek(0, 2)
         file.write(bytes(end % 2) + block)
         return end + end % 2

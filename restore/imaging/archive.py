@@ -13,9 +13,13 @@ import json
 import math
 import os
 import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+
+from restore.typing import Array, File
 
 #: Version of the layout described here, raised when a reader of the old would fail.
 VERSION = 1
@@ -35,17 +39,19 @@ LEAST_DERIVED, DERIVED = 64 << 20, 512
 _PACKAGED = Path(__file__).parents[1] / "data"
 
 
-def packaged():
+def packaged() -> list[str]:
     """Names of the files that come with the package, sorted."""
     return sorted(path.stem for path in _PACKAGED.glob("*.npz"))
 
 
-def packaged_path(name):
+def packaged_path(name: str) -> Path:
     """Path of a file that comes with the package."""
     return _PACKAGED / f"{name}.npz"
 
 
-def write(file, kind, arrays, provenance):
+def write(
+    file: File, kind: str, arrays: Mapping[str, Array], provenance: Mapping[str, Any]
+) -> None:
     """Write arrays and where they come from; the same content gives the same bytes.
 
     Parameters
@@ -64,10 +70,10 @@ def write(file, kind, arrays, provenance):
         "provenance": provenance,
     }
     text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
-    np.savez_compressed(file, header=np.frombuffer(text, np.uint8), **arrays)
+    np.savez_compressed(file, header=np.frombuffer(text, np.uint8), **arrays)  # type: ignore[arg-type]
 
 
-def digest(arrays):
+def digest(arrays: Mapping[str, Array]) -> str:
     """SHA-256 over names, types, shapes and values of `arrays`, as hexadecimal digits."""
     total = hashlib.sha256()
     for name in sorted(arrays):
@@ -77,7 +83,9 @@ def digest(arrays):
     return total.hexdigest()
 
 
-def read(file, kind, expected):
+def read(
+    file: File, kind: str, expected: Mapping[str, tuple[str, int]]
+) -> tuple[dict[str, Array], dict[str, Any], str]:
     """Read a file written by `write`.
 
     Parameters
@@ -121,7 +129,7 @@ def read(file, kind, expected):
     return arrays, header["provenance"], sha256
 
 
-def read_header(file):
+def read_header(file: File) -> tuple[str, dict[str, Any]]:
     """What a file written by `write` says about itself.
 
     Returns
@@ -142,7 +150,7 @@ def read_header(file):
 
 
 @contextlib.contextmanager
-def usable(file, kind):
+def usable(file: File, kind: str) -> Iterator[None]:
     """A context for the checks of what `read` gave: their ValueErrors name the file."""
     try:
         yield
@@ -150,7 +158,7 @@ def usable(file, kind):
         raise ValueError(f"{_name(file)} is not a usable {kind}: {error}") from None
 
 
-def freeze(record, names):
+def freeze(record: Any, names: Iterable[str]) -> None:
     """Make the weights of a frozen record finite float32 arrays in C order that nobody writes to.
 
     Raises
@@ -166,7 +174,7 @@ def freeze(record, names):
         object.__setattr__(record, name, weights)
 
 
-def check_range(name, array, least, most):
+def check_range(name: str, array: Array, least: float, most: float) -> None:
     """Refuse an array with a value that is not finite or not from `least` to `most`.
 
     Parameters
@@ -184,7 +192,7 @@ def check_range(name, array, least, most):
         raise ValueError(f"its {name} are not all numbers from {least:g} to {most:g}")
 
 
-def check_expansion(what, size, file):
+def check_expansion(what: str, size: int, file: File) -> None:
     """Refuse to compute from a small file what takes much memory.
 
     Parameters
@@ -203,21 +211,22 @@ def check_expansion(what, size, file):
         raise ValueError(f"the {what} would take {size >> 20} MB, too much for a file of its size")
 
 
-def _check_sizes(members):
+def _check_sizes(members: zipfile.ZipFile) -> None:
     """Refuse a file that would take much memory when unpacked, by what it declares."""
     total = sum(info.file_size for info in members.infolist())
-    if total > min(LARGEST, LEAST_ALLOWED + EXPANSION * _size(members.fp)):
+    packed = _size(members.fp)  # type: ignore[arg-type]  # it is open
+    if total > min(LARGEST, LEAST_ALLOWED + EXPANSION * packed):
         raise ValueError(
             f"it would take {total >> 20} MB unpacked, too much for a file of its size"
         )
 
 
-def _size(file):
+def _size(file: File) -> int:
     """Bytes of a path or of a binary file object."""
     return os.path.getsize(file) if isinstance(file, (str, os.PathLike)) else file.seek(0, 2)
 
 
-def _header(members):
+def _header(members: zipfile.ZipFile) -> dict[str, Any]:
     header = json.loads(_member(members, "header", "B", 1, LARGEST_HEADER).tobytes().decode())
     if not isinstance(header, dict) or not {"kind", "version", "provenance"} <= set(header):
         raise ValueError("its header is incomplete")
@@ -226,12 +235,12 @@ def _header(members):
     return header
 
 
-def _name(file):
+def _name(file: File) -> str | os.PathLike[str]:
     return getattr(file, "name", None) or (file if isinstance(file, (str, os.PathLike)) else "data")
 
 
 @contextlib.contextmanager
-def _sentences(file, what):
+def _sentences(file: File, what: str) -> Iterator[None]:
     """Whatever is wrong with the file becomes a ValueError that names it."""
     try:
         yield
@@ -245,7 +254,9 @@ def _sentences(file, what):
         raise ValueError(f"{_name(file)} is not a {what}, or is damaged") from None
 
 
-def _member(members, name, characters, axes, most=LARGEST):
+def _member(
+    members: zipfile.ZipFile, name: str, characters: str, axes: int, most: int = LARGEST
+) -> Array:
     """One array of the archive, after a look at what it declares."""
     try:
         info = members.getinfo(f"{name}.npy")

@@ -1,12 +1,18 @@
 """The one door for arrays: what a picture is inside the package, and the scale it is worked on."""
 
+from __future__ import annotations
+
 import warnings
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from restore.typing import Flags, Floats, Level
 
 
-def as_image(array):
+def as_image(array: ArrayLike) -> Floats:
     """Return `array` as a float32 image with three axes.
 
     Parameters
@@ -93,7 +99,7 @@ class Working:
     known: np.ndarray
     unit: float
 
-    def filled(self, image=None):
+    def filled(self, image: Floats | None = None) -> Floats:
         """The image, or another of its size, with unknown pixels replaced by the nearest known."""
         image = self.image if image is None else image
         if self.known.all():
@@ -105,7 +111,11 @@ class Working:
         )
         return image[tuple(nearest)]
 
-    def sigma(self, sigma):
+    @overload
+    def sigma(self, sigma: float) -> float: ...
+    @overload
+    def sigma(self, sigma: Floats) -> Floats: ...
+    def sigma(self, sigma: Level) -> Level:
         """A standard deviation in the unit of the image, on the scale that is worked on."""
         if self.unit != 1 and 0 < np.max(sigma) < _FAINT * self.unit:
             level = float(np.max(sigma))
@@ -117,7 +127,7 @@ class Working:
             )
         return np.asarray(sigma) / self.unit if self.unit != 1 else sigma
 
-    def back(self, result):
+    def back(self, result: Floats) -> Floats:
         """A result on the scale of the image, in place.
 
         Raises
@@ -131,7 +141,7 @@ class Working:
         return result
 
 
-def check_finite(result):
+def check_finite(result: Floats) -> None:
     """Refuse a result that holds NaN or infinity: it must not be taken for a picture."""
     bad = result.size - int(np.count_nonzero(np.isfinite(result)))
     if bad:
@@ -141,7 +151,7 @@ def check_finite(result):
         )
 
 
-def working(image, where=None):
+def working(image: Floats, where: Flags | None = None) -> Working:
     """Bring an image to the scale that tasks work on.
 
     Pictures within [0, 1], and a bit beyond, stay as they are. Floats that reach farther are
@@ -165,11 +175,13 @@ def working(image, where=None):
     unit = _unit(image, where)
     known = np.abs(image) <= min(_HUGE * unit, _HUGEST)
     return Working(
-        np.where(known, image / np.float32(unit), np.float32(np.nan)), known.all(axis=2), unit
+        np.where(known, image / np.float32(unit), np.float32(np.nan)),
+        np.asarray(known.all(axis=2)),
+        unit,
     )
 
 
-def _unit(image, where):
+def _unit(image: Floats, where: Flags | None) -> float:
     """What 1 is on the scale that is worked on: see `working`."""
     step = max(1, int(np.sqrt(image.size / _LOOKED_AT)))
     seen = image[::step, ::step]

@@ -5,15 +5,21 @@ never by the number of threads, and their results are handed back in order, so a
 result does not depend on how many threads computed it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
 import math
 import os
 import threading
 from collections import defaultdict, deque
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+Band = TypeVar("Band")
+Result = TypeVar("Result")
 
 #: Patches per band: enough to amortise a call, few enough to stay in the cache and
 #: to let Ctrl-C through within half a second.
@@ -23,10 +29,10 @@ BAND = 16384
 PIXELS = 1 << 17
 
 #: Executors that nobody uses, by their number of threads.
-_idle = defaultdict(list)
+_idle: defaultdict[int, list[ThreadPoolExecutor]] = defaultdict(list)
 
 
-def usable_cpus():
+def usable_cpus() -> int:
     """Processors this process may use: affinity and container quota counted."""
     import loky
 
@@ -41,19 +47,19 @@ class _OneBlasThread:
     thread does both, since threadpoolctl ignores all but the thread that came first.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
         self._keeper = ThreadPoolExecutor(1)
-        self._limit = None
+        self._limit: Any = None
 
-    def __enter__(self):
+    def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
                 self._limit = self._keeper.submit(_limited).result()
             self._inside += 1
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
@@ -64,22 +70,22 @@ class _OneBlasThread:
 one_blas_thread = _OneBlasThread()
 
 
-def _without_threads():
+def _without_threads() -> None:
     """Forget the threads that a forked process does not have."""
     _idle.clear()
-    one_blas_thread.__init__()
+    one_blas_thread.__init__()  # type: ignore[misc]
 
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_without_threads)
 
 
-def _limited():
+def _limited() -> Any:
     return _blas().limit(limits=1).__enter__()
 
 
 @functools.cache
-def _blas():
+def _blas() -> Any:
     # what numba takes the kernels' products from; it must be there before asking what is loaded
     import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
@@ -117,29 +123,34 @@ class Pool:
     """
 
     threads: int | None = None
-    progress: Callable | None = None
+    progress: Callable[[str, int, int], object] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.threads is not None and self.threads < 1:
             raise ValueError(f"expected at least 1 thread, got {self.threads}")
 
 
-def tell(pool, stage, done, total):
+def tell(pool: Pool | None, stage: str, done: int, total: int) -> None:
     """Report progress, where somebody listens."""
     if pool is not None and pool.progress:
         pool.progress(stage, done, total)
 
 
-def part(pool, number, parts, prefix=""):
+def part(pool: Pool | None, number: int, parts: int, prefix: str = "") -> Pool:
     """The pool for part `number` of several: progress counts up over all of them."""
 
-    def told(stage, done, total):
+    def told(stage: str, done: int, total: int) -> None:
         tell(pool, prefix + stage, number * total + done, parts * total)
 
-    return Pool(pool and pool.threads, told if pool and pool.progress else None)
+    return Pool(pool.threads if pool else None, told if pool and pool.progress else None)
 
 
-def map_bands(function, bands, pool=None, stage=None):
+def map_bands(
+    function: Callable[[Band], Result],
+    bands: Iterable[Band],
+    pool: Pool | None = None,
+    stage: str | None = None,
+) -> Iterator[Result]:
     """Apply `function` to each band on a pool of threads and yield the results in order.
 
     Parameters
@@ -163,11 +174,11 @@ def map_bands(function, bands, pool=None, stage=None):
     pool = pool or Pool()
     threads = pool.threads or usable_cpus()
 
-    def told(done):
+    def told(done: int) -> None:
         if stage:
             tell(pool, stage, done, len(bands))
 
-    def limited(band):
+    def limited(band: Band) -> Result:
         with one_blas_thread:
             return function(band)
 
@@ -177,7 +188,7 @@ def map_bands(function, bands, pool=None, stage=None):
         return
     done = 0
     with _threads(threads) as executor:
-        waiting = deque()
+        waiting: deque[Future[Result]] = deque()
         try:
             for band in bands:
                 waiting.append(executor.submit(limited, band))
@@ -195,13 +206,13 @@ def map_bands(function, bands, pool=None, stage=None):
             wait(waiting)
 
 
-def slices(count, size=BAND):
+def slices(count: int, size: int = BAND) -> list[slice]:
     """Cut ``range(count)`` into slices of `size`, the last one shorter."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
 
 
 @contextlib.contextmanager
-def _threads(count):
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     """Threads that nobody else uses meanwhile: kept, since learning asks for them in thousands."""
     try:
         executor = _idle[count].pop()
@@ -213,13 +224,15 @@ def _threads(count):
         _idle[count].append(executor)
 
 
-def for_each(function, bands, pool=None):
+def for_each(
+    function: Callable[[Band], object], bands: Iterable[Band], pool: Pool | None = None
+) -> None:
     """`map_bands` for a function that writes its results where they belong."""
     for _ in map_bands(function, bands, pool):
         pass
 
 
-def rows(shape):
+def rows(shape: tuple[int, ...]) -> list[slice]:
     """Slices of the rows of a picture, for what is done pixel by pixel.
 
     Parameters

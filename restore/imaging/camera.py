@@ -1,8 +1,13 @@
 """What a camera says of its mosaic, and the way from its colours to those of a screen."""
 
+from __future__ import annotations
+
 import dataclasses
+from typing import Any
 
 import numpy as np
+
+from restore.typing import Array, Floats
 
 #: XYZ of the colours red, green and blue, a column each, for a white of D65 (sRGB) and of D50
 #: (ProPhoto, ROMM RGB), as IEC 61966-2-1 and ISO 22028-2 have them.
@@ -61,17 +66,17 @@ class Camera:
     linear: bool = False
     balanced: bool = True
 
-    def replace(self, **changes):
+    def replace(self, **changes: Any) -> Camera:
         """A copy with some fields replaced."""
         return dataclasses.replace(self, **changes)
 
     @property
-    def relative_gains(self):
+    def relative_gains(self) -> tuple[float, ...]:
         """The gains, the least of them as 1: what is full in all colours is white."""
         return tuple(float(gain) / min(self.gains) for gain in self.gains)
 
 
-def to_space(matrix, space):
+def to_space(matrix: Array, space: str) -> Floats:
     """The matrix from a camera's balanced colours to those of a space; white stays white.
 
     Parameters
@@ -102,7 +107,7 @@ def to_space(matrix, space):
     return np.linalg.inv(_XYZ_OF_PROPHOTO) @ _D50_OF_D65 @ _XYZ_OF_SRGB @ to_srgb
 
 
-def of_camera_matrix(to_srgb):
+def of_camera_matrix(to_srgb: Array) -> Floats | None:
     """XYZ for D65 to a camera's balanced colours, from these to linear sRGB; None if there is none.
 
     Parameters
@@ -114,7 +119,7 @@ def of_camera_matrix(to_srgb):
     return np.linalg.inv(to_srgb) @ np.linalg.inv(_XYZ_OF_SRGB)
 
 
-def encoded(light, space="srgb"):
+def encoded(light: Floats, space: str = "srgb") -> Floats:
     """Light in [0, 1] as it is encoded for a screen: sRGB's curve, or a power of 1 / 1.8."""
     light = np.clip(light, 0, 1)
     if space == "prophoto":
@@ -123,7 +128,7 @@ def encoded(light, space="srgb"):
     return np.where(light <= 0.0031308, np.float32(12.92) * light, bright)
 
 
-def decoded(values):
+def decoded(values: Floats) -> Floats:
     """Light of samples encoded by sRGB's curve."""
     values = np.clip(values, 0, 1)
     bright = np.power((values + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))

@@ -3,6 +3,8 @@
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
+from restore.typing import Floats
 
 #: By the number of channels, orthonormal, a row an axis: light and two differences of colours
 #: (Ohta, Kanade & Sakai, "Color information for region segmentation", Computer Graphics and
@@ -21,7 +23,7 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 # einsum rather than matrix products: the same to the bit for any number of BLAS threads
 
 
-def to_planes(image):
+def to_planes(image: Floats) -> Floats:
     """The decorrelated planes of an image, each on its own.
 
     Parameters
@@ -37,7 +39,7 @@ def to_planes(image):
     return np.einsum("kc,ijc->kij", AXES[image.shape[2]], image, order="C")
 
 
-def from_planes(planes):
+def from_planes(planes: Floats) -> Floats:
     """The image that `planes` came from, up to rounding.
 
     Parameters
@@ -52,7 +54,7 @@ def from_planes(planes):
     return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
 
 
-def luminance(image, pool=None):
+def luminance(image: Floats, pool: Pool | None = None) -> Floats:
     """The grey of an image.
 
     Parameters
@@ -71,7 +73,7 @@ def luminance(image, pool=None):
         return np.ascontiguousarray(image[..., 0])
     grey = np.empty(image.shape[:2], np.result_type(image, GREY))
 
-    def weigh(band):
+    def weigh(band: slice) -> None:
         np.matmul(image[band], GREY, out=grey[band])
 
     bands.for_each(weigh, bands.rows(image.shape), pool)

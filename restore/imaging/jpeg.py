@@ -7,13 +7,19 @@ to place: it quantises the decoded picture once more on shifted grids, with the 
 takes what that changes.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy  # whose parts are loaded by what uses them
+from numpy.typing import ArrayLike
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
+from restore.typing import Floats, Number
 
 #: Side of the blocks of JPEG.
 SIDE = 8
@@ -53,7 +59,7 @@ class Coding:
     tables: tuple
     sampling: tuple = (1, 1)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if len(self.tables) not in (1, 3) or any(len(table) != 64 for table in self.tables):
             raise ValueError("a JPEG picture has one or three tables of 64 steps")
         if not all(1 <= step <= 65535 for table in self.tables for step in table):
@@ -61,7 +67,7 @@ class Coding:
         if not all(side in (1, 2, 4) for side in self.sampling):
             raise ValueError(f"colours sampled by {self.sampling} are not supported")
 
-    def components(self):
+    def components(self) -> Iterator[tuple[int, Number, Floats, int, int]]:
         """(number, zero level, (8, 8) steps on the scale of planes, rows, columns per sample)."""
         for number, table in enumerate(self.tables):
             weight = WEIGHTS[number] if len(self.tables) == 3 else 1.0
@@ -69,7 +75,7 @@ class Coding:
             zero = np.float32(0 if number else weight * 128 / 255)
             yield number, zero, steps, *(self.sampling if number else (1, 1))
 
-    def decoded(self, image):
+    def decoded(self, image: Floats) -> Floats:
         """An image as a file of this coding gives it back.
 
         Parameters
@@ -100,7 +106,7 @@ class Coding:
             planes[number] = enlarged[:height, :width] + zero
         return np.rint(255 * np.clip(from_planes(planes), 0, 1)) / np.float32(255)
 
-    def error(self, planes, *, pool=None):
+    def error(self, planes: Floats, *, pool: Pool | None = None) -> Floats:
         """Expected squared error of a decoded picture, from place to place.
 
         Parameters
@@ -123,12 +129,13 @@ class Coding:
         errors = np.empty_like(planes)
         for number, zero, steps, *sampling in self.components():
             samples = _stored(planes[number] - zero, *sampling)
-            cells = sum(_changed(samples, steps, shift, pool) for shift in _SHIFTS)
+            changes = (_changed(samples, steps, shift, pool) for shift in _SHIFTS)
+            cells = functools.reduce(np.add, changes)
             smooth = scipy.ndimage.gaussian_filter(cells / len(_SHIFTS), 1.0, mode="nearest")
             errors[number] = _spread(_AGAIN * smooth, sampling, planes.shape[1:])
         return errors
 
-    def project(self, planes, decoded, *, pool=None):
+    def project(self, planes: Floats, decoded: Floats, *, pool: Pool | None = None) -> Floats:
         """The picture nearest to `planes` whose coefficients lie where the file says.
 
         Parameters
@@ -162,7 +169,7 @@ class Coding:
         return result
 
 
-def to_planes(image):
+def to_planes(image: Floats) -> Floats:
     """The planes that JPEG codes, on the scale of orthonormal ones.
 
     Parameters
@@ -177,20 +184,20 @@ def to_planes(image):
     return np.einsum("kc,ijc->kij", axes(image.shape[2]), image, order="C")
 
 
-def from_planes(planes):
+def from_planes(planes: Floats) -> Floats:
     """The image that `to_planes` makes these planes of, up to rounding."""
     inverse = np.linalg.inv(axes(len(planes)).astype(float)).astype(np.float32)
     return np.einsum("ck,kij->ijc", inverse, planes, order="C")
 
 
-def axes(channels):
+def axes(channels: int) -> Floats:
     """The axes that `to_planes` goes along, a row a plane, by the number of channels."""
     if channels == 1:
         return np.ones((1, 1), np.float32)
     return (WEIGHTS[:, None] * FROM_RGB).astype(np.float32)
 
 
-def _means(plane, down, across):
+def _means(plane: Floats, down: int, across: int) -> Floats:
     """Means of cells of so many rows and columns, by which the sides are divisible."""
     if (down, across) == (1, 1):
         return plane
@@ -198,7 +205,7 @@ def _means(plane, down, across):
     return plane.reshape(height // down, down, width // across, across).mean(axis=(1, 3))
 
 
-def _stored(plane, down, across):
+def _stored(plane: Floats, down: int, across: int) -> Floats:
     """The samples of a component as they were stored, from what the decoder made of them.
 
     The decoders in use enlarge by linear interpolation between the centres of the samples,
@@ -218,7 +225,7 @@ def _stored(plane, down, across):
     return samples
 
 
-def _enlarged(samples, down, across):
+def _enlarged(samples: Floats, down: int, across: int) -> Floats:
     """The plane that a decoder makes of the samples of a component."""
     for axis, side in enumerate((down, across)):
         if side == 2:
@@ -233,26 +240,26 @@ def _enlarged(samples, down, across):
 
 
 @functools.cache
-def _basis():
+def _basis() -> Floats:
     """(64, 64): the orthonormal cosines of a block, row by row, as columns."""
     transform = scipy.fft.dct(np.eye(SIDE), axis=0, norm="ortho")
     return np.kron(transform, transform).T.astype(np.float32)
 
 
-def _blocks(plane):
+def _blocks(plane: Floats) -> Floats:
     """The whole blocks of a plane as rows, block row by block row."""
     down, across = (n // SIDE for n in plane.shape)
     cells = plane[: down * SIDE, : across * SIDE].reshape(down, SIDE, across, SIDE)
     return cells.swapaxes(1, 2).reshape(down * across, SIDE * SIDE)
 
 
-def _changed(plane, steps, shift, pool):
+def _changed(plane: Floats, steps: Floats, shift: tuple[int, int], pool: Pool | None) -> Floats:
     """Mean squared change of each block by quantising on a grid that begins at `shift`."""
     padding = [((SIDE - first) % SIDE, -(n - first) % SIDE) for n, first in zip(plane.shape, shift)]
     padded = np.pad(plane, padding, mode="edge")
     changes = np.empty_like(padded)
 
-    def quantise(rows):
+    def quantise(rows: slice) -> None:
         blocks = _blocks(padded[rows])
         coefficients = blocks @ _basis()
         coefficients /= steps.ravel()
@@ -269,12 +276,12 @@ def _changed(plane, steps, shift, pool):
     return _means(inner, SIDE, SIDE)
 
 
-def _moved(estimate, stored, steps, pool):
+def _moved(estimate: Floats, stored: Floats, steps: Floats, pool: Pool | None) -> Floats:
     """What brings the coefficients of `estimate` into the intervals of those of `stored`."""
     moved = np.zeros_like(estimate)
     steps = steps.ravel()
 
-    def move(rows):
+    def move(rows: slice) -> None:
         wanted = _blocks(estimate[rows]) @ _basis()
         known = _blocks(stored[rows]) @ _basis()
         if not known.size:
@@ -291,13 +298,13 @@ def _moved(estimate, stored, steps, pool):
     return moved
 
 
-def _block_rows(shape):
+def _block_rows(shape: tuple[int, ...]) -> list[slice]:
     """Bands of whole rows of blocks."""
     rows = SIDE * max(1, _BLOCKS * SIDE // max(shape[1], 1))
     return bands.slices(shape[0], rows)
 
 
-def _spread(cells, sampling, shape):
+def _spread(cells: Floats, sampling: Sequence[int], shape: tuple[int, ...]) -> Floats:
     """Values of blocks as a plane, linear between the blocks' centres."""
     lines = []
     for count, side, length in zip(cells.shape, sampling, shape):
@@ -341,7 +348,7 @@ _COLOUR = (
 )  # fmt: skip
 
 
-def tables(quality, channels):
+def tables(quality: int, channels: int) -> tuple[tuple[int, ...], ...]:
     """The tables of a quality, 1 to 100, as the Independent JPEG Group's library scales them.
 
     References
@@ -358,7 +365,7 @@ def tables(quality, channels):
     return (scaled[0],) if channels == 1 else (scaled[0], scaled[1], scaled[1])
 
 
-def history(planes):
+def history(planes: Floats) -> tuple[int, tuple[int, int], tuple[int, int]] | None:
     """The last JPEG coding of a picture that is no JPEG file any more.
 
     Coefficients of a picture that was coded are multiples of the steps, in blocks that begin at
@@ -409,7 +416,7 @@ def history(planes):
     return quality, sampling, place
 
 
-def _sample(plane):
+def _sample(plane: Floats) -> Floats:
     """Coefficients (blocks, 64) of some blocks of a plane whose first block is a whole one."""
     blocks = _blocks(plane)
     chosen = blocks[:: max(1, len(blocks) // _SAMPLE)]
@@ -417,7 +424,7 @@ def _sample(plane):
         return chosen @ _basis()
 
 
-def _score(coefficients, table):
+def _score(coefficients: Floats, table: ArrayLike) -> float | None:
     """Mean of cos(2 pi c / step) where c is not near 0; None where there are too few."""
     frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
     steps = np.array(table, np.float32)
@@ -429,12 +436,13 @@ def _score(coefficients, table):
     return float(np.cos(2 * np.pi * ratios).mean())
 
 
-def _quality(coefficients, component):
+def _quality(coefficients: Floats, component: int) -> int | None:
     """The quality whose steps the coefficients are multiples of, the lowest of equal ones."""
-    scores = {
-        quality: _score(coefficients, tables(quality, 3)[component]) for quality in range(1, 96)
-    }
-    scores = {quality: score for quality, score in scores.items() if score is not None}
+    scores = {}
+    for quality in range(1, 96):
+        score = _score(coefficients, tables(quality, 3)[component])
+        if score is not None:
+            scores[quality] = score
     best = max(scores.values(), default=0.0)
     if best < _ACCEPTED:
         return None

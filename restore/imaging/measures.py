@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from restore.typing import Array
 
-def psnr(reference, result):
+
+def psnr(reference: Array, result: Array) -> float:
     """Peak signal-to-noise ratio in dB, over all samples together, for a peak of 1.
 
     Parameters
@@ -26,7 +28,7 @@ def psnr(reference, result):
     return float("inf") if error == 0 else float(-10 * np.log10(error))
 
 
-def ssim(reference, result):
+def ssim(reference: Array, result: Array) -> float:
     """Structural similarity (Wang, Bovik, Sheikh & Simoncelli, TIP 2004), mean over channels.
 
     The paper's Gaussian window of standard deviation 1.5; parameters and errors as in `psnr`.
@@ -54,7 +56,7 @@ def ssim(reference, result):
     )
 
 
-def check_sizes(reference, result):
+def check_sizes(reference: Array, result: Array) -> None:
     """Raise a ValueError with both sizes where they differ."""
     if reference.shape != result.shape:
         words = [

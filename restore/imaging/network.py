@@ -1,10 +1,13 @@
 """A small network of two hidden layers: what no formula tells, read off measured features."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from restore.imaging import archive, bands
+from restore.typing import File, Floats
 
 ARRAYS = {
     "mean": ("f", 1),
@@ -34,14 +37,14 @@ class Network:
     last: np.ndarray
     provenance: dict
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         archive.freeze(self, ARRAYS)
         chain = [len(self.mean), *self.first.shape, *self.second.shape, *self.last.shape]
         fits = chain[1] == chain[0] + 1 and chain[3] == chain[2] + 1 and chain[5] == chain[4] + 1
         if not fits or self.scale.shape != self.mean.shape:
             raise ValueError(f"layers of {chain} inputs and outputs do not follow each other")
 
-    def __call__(self, features):
+    def __call__(self, features: Floats) -> Floats:
         """Outputs (n, n_outputs) of features (n, n_features)."""
         values = (features - self.mean) / self.scale
         with bands.one_blas_thread:
@@ -51,12 +54,12 @@ class Network:
                     np.maximum(values, 0, out=values)
         return values
 
-    def save(self, file, kind):
+    def save(self, file: File, kind: str) -> None:
         """Write the weights as ``.npz`` of a kind, such as ``"noise map"``."""
         archive.write(file, kind, {name: getattr(self, name) for name in ARRAYS}, self.provenance)
 
     @classmethod
-    def load(cls, file, kind, sizes):
+    def load(cls, file: File, kind: str, sizes: tuple[int | None, int]) -> Network:
         """Read weights from a file.
 
         Parameters

@@ -1,12 +1,22 @@
 """The noise level: estimated blindly, and made the same for bright and dark."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import jpeg, noise_map
-from restore.imaging.arrays import as_image, working
+from restore.imaging.arrays import Working, as_image, working
+from restore.imaging.jpeg import Coding
 from restore.imaging.spectra import SIDE, Blocks
+from restore.typing import Floats, Integers
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Noise that is so many times stronger at half the size than at full size, in the unit of white
 #: noise, may be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more;
@@ -110,7 +120,9 @@ class Noise(NamedTuple):
     levels: np.ndarray | None = None
 
 
-def estimate_noise(image, coding=None, kind="auto", *, pool=None):
+def estimate_noise(
+    image: ArrayLike, coding: Coding | None = None, kind: str = "auto", *, pool: Pool | None = None
+) -> Noise:
     """What noise a picture has.
 
     White noise is measured at high frequencies, where least picture is, and trusted as far as
@@ -172,7 +184,7 @@ def estimate_noise(image, coding=None, kind="auto", *, pool=None):
     return Noise("white", work.unit * white)
 
 
-def _white(image, pool):
+def _white(image: Floats, pool: Pool | None) -> tuple[Floats, float, list[Blocks]]:
     """White noise of each channel, how much stronger it is at half the size, the blocks there."""
     blocks = [Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
@@ -184,10 +196,12 @@ def _white(image, pool):
     half = even.reshape(height // 2, 2, width // 2, 2, channels).mean(axis=(1, 3))
     halves = [Blocks(plane, pool) for plane in np.moveaxis(half, 2, 0)]
     halved = 2 * np.array([of_plane.sigma() for of_plane in halves])
-    return white, float(np.linalg.norm(halved) / max(np.linalg.norm(sigmas), 1e-12)), halves
+    return white, float(np.linalg.norm(halved) / max(float(np.linalg.norm(sigmas)), 1e-12)), halves
 
 
-def _camera(image, coding, halves, doubted, pool):
+def _camera(
+    image: Floats, coding: Coding | None, halves: list[Blocks], doubted: bool, pool: Pool | None
+) -> Noise:
     """Noise by brightness, or what JPEG left.
 
     The network knows the noise of sensors; what a camera has smoothed shows at half the size, in
@@ -218,13 +232,13 @@ def _camera(image, coding, halves, doubted, pool):
     return Noise("none", np.zeros(len(planes)))
 
 
-def _in_channels(levels):
+def _in_channels(levels: Floats) -> Floats:
     """Standard deviations in the planes of JPEG, as those in the channels."""
     mixing = jpeg.from_planes(np.eye(levels.shape[1], dtype=np.float32)[:, None])[0]
     return np.sqrt(np.square(mixing).T @ np.square(levels).mean(axis=0))
 
 
-def _whiteness(blocks):
+def _whiteness(blocks: Blocks) -> float:
     """How far the flattest blocks of a plane look like white noise and not texture, 0 to 1."""
     squares = blocks.squares(blocks.flattest())
     high = squares[:, blocks.high]
@@ -234,7 +248,7 @@ def _whiteness(blocks):
     return float(np.interp(_spread(high) + _TILT * max(tilt, 0), _WHITE_EVEN, (1, 0)))
 
 
-def _evenness(blocks):
+def _evenness(blocks: Blocks) -> tuple[float, float]:
     """Coarse noise in a plane at half the size: share of its classes that show it, its level.
 
     The level is that of white noise at full size with the same variance at low frequencies.
@@ -254,7 +268,7 @@ def _evenness(blocks):
     return float(np.mean(found)), float(levels[median])
 
 
-def _spread(squares):
+def _spread(squares: Floats) -> float:
     """Standard deviation, over blocks, of the logarithm of the mean of (blocks, squares)."""
     if len(squares) == 0:
         return np.inf
@@ -262,7 +276,7 @@ def _spread(squares):
     return float(np.log(np.maximum(energies, 1e-6 * energies.mean() + 1e-30)).std())
 
 
-def estimate_photon_noise(image, *, pool=None):
+def estimate_photon_noise(image: ArrayLike, *, pool: Pool | None = None) -> PhotonNoise | None:
     """The noise of few photons, where the picture's noise is of that kind.
 
     The variance is measured among blocks of like brightness, on those with least picture in
@@ -303,7 +317,7 @@ def estimate_photon_noise(image, *, pool=None):
     return PhotonNoise(*(float(work.unit * value) for value in found))
 
 
-def noise_curves(image, *, pool=None):
+def noise_curves(image: ArrayLike, *, pool: Pool | None = None) -> list[Floats]:
     """Brightness and variance of what the flattest blocks show at high frequencies.
 
     Parameters
@@ -321,7 +335,7 @@ def noise_curves(image, *, pool=None):
     return [unit * curve for curve in _noise_curves(work, pool)]
 
 
-def _noise_curves(work, pool):
+def _noise_curves(work: Working, pool: Pool | None) -> list[Floats]:
     curves = []
     for plane in np.moveaxis(work.image, 2, 0):
         blocks = Blocks(plane, pool)
@@ -333,7 +347,7 @@ def _noise_curves(work, pool):
     return curves
 
 
-def _classes(blocks, share):
+def _classes(blocks: Blocks, share: float) -> Iterator[Integers]:
     """Places of the flattest usable blocks in each class of brightness, the darkest class first."""
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
@@ -343,7 +357,7 @@ def _classes(blocks, share):
             yield members[np.argpartition(blocks.energies[members], count - 1)[:count]]
 
 
-def _line(means, variances):
+def _line(means: Floats, variances: Floats) -> tuple[float, float]:
     """Slope and offset of the line through the variances, or rather below them.
 
     Least squares of the relative error, in which what lies above the line counts the less
@@ -359,7 +373,7 @@ def _line(means, variances):
     return slope, offset
 
 
-def estimate_sigma(image, *, pool=None):
+def estimate_sigma(image: ArrayLike, *, pool: Pool | None = None) -> Floats:
     """Standard deviation of white noise in each channel of an image.
 
     Every 8x8 block is taken to cosine frequencies. The blocks with the least energy in

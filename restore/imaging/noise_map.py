@@ -7,13 +7,22 @@ frequency by frequency; a network of two hidden layers, taught on simulated came
 how strong the noise of the class is.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 import scipy  # whose parts are loaded by what uses them
 
 from restore.imaging import archive, bands
+from restore.imaging.bands import Pool
 from restore.imaging.network import Network
+from restore.typing import Floats, Integers
+
+if TYPE_CHECKING:
+    from restore.imaging.jpeg import Coding
+
 
 #: Side of the blocks, most of them that are looked at, and the least distance between them.
 SIDE, _MOST, _STEP = 8, 60_000, 3
@@ -44,12 +53,18 @@ KIND = "noise map"
 
 
 @functools.cache
-def packaged():
+def packaged() -> Network:
     """The network that comes with the package."""
     return Network.load(archive.packaged_path("noise-map"), KIND, (None, 3))
 
 
-def noise_levels(planes, coding=None, *, network=None, pool=None):
+def noise_levels(
+    planes: Floats,
+    coding: Coding | None = None,
+    *,
+    network: Network | None = None,
+    pool: Pool | None = None,
+) -> tuple[Floats, Floats]:
     """Standard deviation of the noise by brightness.
 
     Parameters
@@ -80,7 +95,7 @@ def noise_levels(planes, coding=None, *, network=None, pool=None):
     return brightness, levels
 
 
-def spread(planes, brightness, levels):
+def spread(planes: Floats, brightness: Floats, levels: Floats) -> Floats:
     """Levels by brightness as a map of variances: (channels, height, width) float32."""
     channels, height, width = planes.shape
     smooth = scipy.ndimage.uniform_filter(planes[0], SIDE, mode="nearest")
@@ -90,7 +105,9 @@ def spread(planes, brightness, levels):
     return variances
 
 
-def measured(planes, coding=None, *, pool=None):
+def measured(
+    planes: Floats, coding: Coding | None = None, *, pool: Pool | None = None
+) -> tuple[Floats, Floats]:
     """Features (n_classes, n_features) of each class of brightness, and its brightness.
 
     They are measured at full and at half size, where coarse noise shows.
@@ -114,7 +131,7 @@ def measured(planes, coding=None, *, pool=None):
     return np.concatenate([found, common], axis=1), brightness
 
 
-def _features(energies, means):
+def _features(energies: Floats, means: Floats) -> Floats:
     """What is measured on the blocks of a class: energies (n, 3, rings) and means (n,)."""
     flatness = np.argsort(energies[:, 0, :3].sum(axis=1), kind="stable")
     features = []
@@ -127,7 +144,7 @@ def _features(energies, means):
     return np.concatenate([*features, [means.mean(), means.std()]])
 
 
-def _file(coding):
+def _file(coding: Coding | None) -> Floats:
     """What a JPEG file's tables say, ring by ring; of no file, of steps of half a level."""
     steps = np.full((2, len(_RINGS)), 0.5)
     rings = _ring_numbers().reshape(SIDE, SIDE)
@@ -138,7 +155,7 @@ def _file(coding):
 
 
 @functools.cache
-def _ring_numbers():
+def _ring_numbers() -> Integers:
     """The ring of each of the 64 frequencies; -1 for the mean."""
     frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
     rings = np.full(SIDE * SIDE, -1)
@@ -147,7 +164,7 @@ def _ring_numbers():
     return rings
 
 
-def _blocks(planes, step, pool):
+def _blocks(planes: Floats, step: int, pool: Pool | None) -> tuple[Floats, Floats]:
     """Mean square in each ring of each plane (n, 3, rings), and mean of the first plane (n,)."""
     channels, height, width = planes.shape
     step = max(step, int(np.ceil(np.sqrt(height * width / _MOST))))
@@ -165,7 +182,7 @@ def _blocks(planes, step, pool):
     means = np.zeros((len(rows), len(columns)), np.float32)
     usable = np.zeros(means.shape, bool)
 
-    def look(band):
+    def look(band: slice) -> None:
         for channel in range(channels):
             blocks = windows[channel, rows[band]][:, columns].reshape(-1, SIDE * SIDE)
             spectra = blocks @ basis

@@ -1,15 +1,18 @@
 """Changing the size of an image by separable cubic interpolation."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from restore.imaging.bands import map_bands, slices
+from restore.imaging.bands import Pool, map_bands, slices
 from restore.kernels.resize import blend_columns, blend_rows
+from restore.typing import Floats, Integers
 
 #: Rows of the result resampled in one piece.
 ROWS = 256
 
 
-def cubic(distance):
+def cubic(distance: Floats) -> Floats:
     """The cubic convolution kernel with a = -0.5 (Keys 1981, equation 15)."""
     distance = np.abs(distance)
     near = (1.5 * distance - 2.5) * distance**2 + 1
@@ -17,7 +20,15 @@ def cubic(distance):
     return np.where(distance <= 1, near, np.where(distance < 2, far, 0.0))
 
 
-def resize(image, height, width, pool=None, *, kernel=cubic, radius=2.0):
+def resize(
+    image: Floats,
+    height: int,
+    width: int,
+    pool: Pool | None = None,
+    *,
+    kernel: Callable[[Floats], Floats] = cubic,
+    radius: float = 2.0,
+) -> Floats:
     """Resample `image` to `height` x `width`, by cubic convolution if nothing else is asked for.
 
     When shrinking, the kernel is widened by the factor, which removes what the smaller
@@ -50,7 +61,7 @@ def resize(image, height, width, pool=None, *, kernel=cubic, radius=2.0):
     column_indices, column_weights = taps(old_width, width, kernel, radius)
     resized = np.empty((height, width, channels), np.float32)
 
-    def resample(band):
+    def resample(band: slice) -> None:
         # The rows that this band needs, and no others: memory stays at one band.
         needed = row_indices[band]
         first, last = needed.min(), needed.max() + 1
@@ -74,7 +85,9 @@ def resize(image, height, width, pool=None, *, kernel=cubic, radius=2.0):
     return resized
 
 
-def taps(old, new, kernel=cubic, radius=2.0):
+def taps(
+    old: int, new: int, kernel: Callable[[Floats], Floats] = cubic, radius: float = 2.0
+) -> tuple[Integers, Floats]:
     """Which of `old` samples make each of `new` samples, and with what weights.
 
     Parameters

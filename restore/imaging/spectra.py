@@ -3,6 +3,8 @@
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
+from restore.typing import Floats, Integers
 
 #: Rows and columns of a block.
 SIDE = 8
@@ -35,7 +37,7 @@ class Blocks:
     means : (n_blocks,) float32 ndarray
     """
 
-    def __init__(self, plane, pool=None):
+    def __init__(self, plane: Floats, pool: Pool | None = None) -> None:
         height, width = plane.shape
         if height < SIDE or width < SIDE:
             repeats = [(0, max(0, SIDE - side)) for side in plane.shape]
@@ -58,7 +60,7 @@ class Blocks:
         self.energies = np.full(rows * columns, np.inf, np.float32)
         self.means = np.zeros(rows * columns, np.float32)
 
-        def look(band):
+        def look(band: slice) -> None:
             blocks = self._windows[band].reshape(-1, SIDE * SIDE)
             clipped = (blocks <= lowest) | (blocks >= highest)
             usable = np.isfinite(blocks).all(axis=1) & (clipped.mean(axis=1) < 0.05)
@@ -69,22 +71,22 @@ class Blocks:
 
         bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), pool)
 
-    def flattest(self, share=_SHARE):
+    def flattest(self, share: float = _SHARE) -> Integers:
         """Places of that share of the usable blocks that has the least energy, or of `_FEWEST`."""
-        usable = np.count_nonzero(np.isfinite(self.energies))
+        usable = int(np.count_nonzero(np.isfinite(self.energies)))
         count = min(usable, max(_FEWEST, int(share * usable)))
         return np.argpartition(self.energies, max(count - 1, 0))[:count]
 
-    def sigma(self):
+    def sigma(self) -> float:
         """Standard deviation of white noise, from the flattest blocks; 0 where there are none."""
         chosen = self.flattest()
         return float(np.sqrt(self.variance(chosen))) if len(chosen) else 0.0
 
-    def variance(self, chosen):
+    def variance(self, chosen: Integers) -> float:
         """Median over the high frequencies of the mean square in the blocks `chosen`."""
         return float(np.median(self.squares(chosen)[:, self.high].mean(axis=0)))
 
-    def squares(self, chosen):
+    def squares(self, chosen: Integers) -> Floats:
         """Energy of the blocks `chosen` at each cosine frequency: (blocks, frequencies) float64."""
         rows, columns = np.divmod(chosen, self._windows.shape[1])
         blocks = self._windows[rows, columns].reshape(-1, SIDE * SIDE)

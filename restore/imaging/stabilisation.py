@@ -2,8 +2,10 @@
 
 import numpy as np
 
+from restore.typing import Floats
 
-def stabilise(image, gain, sigma):
+
+def stabilise(image: Floats, gain: float, sigma: float) -> Floats:
     """Give noise of variance ``gain * x + sigma**2`` at brightness x the variance 1.
 
         f(y) = 2 / gain sqrt(gain y + 3/8 gain^2 + sigma^2)
@@ -23,7 +25,7 @@ def stabilise(image, gain, sigma):
     return np.float32(2 / gain) * np.sqrt(np.maximum(inside, 0))
 
 
-def unstabilise(stable, gain, sigma):
+def unstabilise(stable: Floats, gain: float, sigma: float) -> Floats:
     """The brightness whose noisy samples have the mean `stable` after `stabilise`.
 
     References

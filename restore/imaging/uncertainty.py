@@ -9,11 +9,14 @@ output of its own.
 import functools
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
+from restore.imaging.bands import Pool
 from restore.imaging.network import Network
+from restore.typing import Floats
 
 #: The outputs of the network.
 TASKS = ("denoise", "inpaint", "demosaic", "deblur", "sense")
@@ -33,14 +36,16 @@ KIND, FEATURES = "uncertainty", 14
 
 
 @functools.cache
-def packaged():
+def packaged() -> Network:
     """The network that comes with the package."""
     return Network.load(archive.packaged_path("uncertainty"), KIND, (FEATURES, len(TASKS)))
 
 
 def estimate_error(
-    task, restored, other, *, sigma=0.0, observed=None, known=None, network=None, pool=None
-):  # fmt: skip
+    task: str, restored: ArrayLike, other: ArrayLike, *, sigma: ArrayLike = 0.0,
+    observed: ArrayLike | None = None, known: ArrayLike | None = None,
+    network: Network | None = None, pool: Pool | None = None,
+) -> Floats:  # fmt: skip
     """Tell how far a restored picture may be from the true one, sample by sample.
 
     Parameters
@@ -106,7 +111,7 @@ def estimate_error(
     sigma = np.asarray(sigma, np.float32) / np.float32(work.unit)
     if not (sigma >= 0).all():
         raise ValueError("sigma is negative or NaN")
-    share = np.float32(1) if known is None else np.asarray(known)
+    share = np.asarray(np.float32(1) if known is None else known)
     exact = share.dtype == bool
     if share.ndim == 2:
         share = share[..., None]
@@ -114,7 +119,7 @@ def estimate_error(
     network, column = network or packaged(), TASKS.index(task)
     error = np.empty(image.shape, np.float32)
 
-    def tell(rows):
+    def tell(rows: slice) -> None:
         outer = slice(max(0, rows.start - REACH), rows.stop + REACH)
         parts = {name: one[outer] for name, one in images.items()}
         inner = slice(rows.start - outer.start, rows.stop - outer.start)
@@ -129,7 +134,9 @@ def estimate_error(
     return (error * np.float32(work.unit)).reshape(shape)
 
 
-def features(restored, other, sigma, share, observed=None):
+def features(
+    restored: Floats, other: Floats, sigma: Floats, share: Floats, observed: Floats | None = None
+) -> Floats:
     """What the network is shown of each sample.
 
     Parameters
@@ -155,12 +162,12 @@ def features(restored, other, sigma, share, observed=None):
     return np.stack([*seen, colours], axis=-1, dtype=np.float32)
 
 
-def _root(energy):
+def _root(energy: Floats) -> Floats:
     """The root of what running sums may have rounded to less than 0."""
     return np.sqrt(np.maximum(energy, 0))
 
 
-def _mean(planes, side):
+def _mean(planes: Floats, side: int) -> Floats:
     """The mean over a square around each sample."""
     if side == 1:
         return planes

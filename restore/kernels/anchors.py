@@ -8,10 +8,20 @@ serves a pattern, its rotations, reflections and negative at once.
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers, Number
 
 
 @kernel(reorder=True)
-def turned_windows(plane, poses, moments, step, side, columns, windows, turns):
+def turned_windows(
+    plane: Floats,
+    poses: Integers,
+    moments: Floats,
+    step: int,
+    side: int,
+    columns: int,
+    windows: Floats,
+    turns: Integers,
+) -> None:
     """The windows of a lattice, without their mean, each turned into one pose.
 
     The pose has a positive moment against moments[2] (else the window is negated), and
@@ -73,14 +83,22 @@ def turned_windows(plane, poses, moments, step, side, columns, windows, turns):
 
 
 @kernel
-def _place(n, columns, step, turn):
+def _place(n: int, columns: int, step: int, turn: int) -> tuple[int, int, Number, int]:
     """Top left corner of patch n, and the sign and the pose that its turn stands for."""
     sign = np.float32(-1 if turn & 8 else 1)
     return n // columns * step, n % columns * step, sign, turn & 7
 
 
 @kernel
-def turned_patches(plane, poses, turns, step, side, columns, patches):
+def turned_patches(
+    plane: Floats,
+    poses: Integers,
+    turns: Integers,
+    step: int,
+    side: int,
+    columns: int,
+    patches: Floats,
+) -> None:
     """The patches of a lattice, turned as `turned_windows` turned their windows.
 
     Parameters
@@ -101,7 +119,15 @@ def turned_patches(plane, poses, turns, step, side, columns, patches):
 
 
 @kernel
-def add_turned_patches(patches, poses, turns, step, side, columns, plane):
+def add_turned_patches(
+    patches: Floats,
+    poses: Integers,
+    turns: Integers,
+    step: int,
+    side: int,
+    columns: int,
+    plane: Floats,
+) -> None:
     """Turn patches back and add them where they belong: the adjoint of `turned_patches`.
 
     Parameters
@@ -120,7 +146,7 @@ def add_turned_patches(patches, poses, turns, step, side, columns, plane):
 
 
 @kernel(reorder=True)
-def normalise_rows(rows, floor):
+def normalise_rows(rows: Floats, floor: Number) -> None:
     """Divide each row by its norm plus `floor`: directions, not contrasts, are compared.
 
     Parameters
@@ -139,7 +165,7 @@ def normalise_rows(rows, floor):
 
 
 @kernel
-def two_best_columns(scores, sharpness, nearest, shares):
+def two_best_columns(scores: Floats, sharpness: Number, nearest: Integers, shares: Floats) -> None:
     """The two anchors nearest to each row, and the share of the first in what they predict.
 
     With scores s_k = f.a_k - |a_k|**2 / 2 the highest is the nearest anchor (A+, section 3);
@@ -178,7 +204,9 @@ def two_best_columns(scores, sharpness, nearest, shares):
 
 
 @kernel(reorder=True)
-def apply_regressions(features, nearest, shares, regressions, outputs):
+def apply_regressions(
+    features: Floats, nearest: Integers, shares: Floats, regressions: Floats, outputs: Floats
+) -> None:
     """outputs[n] = features[n] (w R_k + (1 - w) R_l) with k, l = nearest[n], w = shares[n].
 
     Anchored regression (A+, equation 5), blended over the border between two anchors.

@@ -11,15 +11,21 @@ both writes and reads, so the two cannot disagree; it works in integers alone, s
 same on every machine.
 """
 
+from __future__ import annotations
+
 from decimal import Decimal, localcontext
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Integers
+
+if TYPE_CHECKING:
+    from restore.kernels.mixing import Mixer
 
 
-def _tables():
+def _tables() -> tuple[Integers, Integers]:
     """squash in 1/65536 over 1/256 nats, its inverse over 1/4096, exact on any machine."""
     with localcontext() as context:
         context.prec = 15
@@ -52,7 +58,7 @@ class Coder(NamedTuple):
 
 
 @kernel
-def _shift(coder):
+def _shift(coder: Coder | Mixer) -> None:
     """Move bytes on while the ends of the interval share their first byte."""
     state, data = coder.state, coder.data
     while not (state[0] ^ state[1]) & 0xFF000000:
@@ -67,7 +73,7 @@ def _shift(coder):
 
 
 @kernel
-def split(coder, bit, chance):
+def split(coder: Coder | Mixer, bit: int, chance: int) -> int:
     """Code a bit that is a one with `chance` in 65536."""
     state = coder.state
     width = state[1] - state[0]
@@ -83,13 +89,13 @@ def split(coder, bit, chance):
 
 
 @kernel
-def code_even(coder, bit):
+def code_even(coder: Coder | Mixer, bit: int) -> int:
     """Code a bit of probability one half."""
     return split(coder, bit, 1 << 15)
 
 
 @kernel
-def learn(models, at, bit, limit):
+def learn(models: Integers, at: int, bit: int, limit: int) -> None:
     """Move a model towards a bit, by 1 / (n + 1.6) of the way after n others, at most `limit`."""
     model = np.int64(models[at])
     seen = model & 255
@@ -102,7 +108,7 @@ def learn(models, at, bit, limit):
 
 
 @kernel
-def code_bit(coder, bit, count, choice):
+def code_bit(coder: Coder, bit: int, count: int, choice: int) -> int:
     """Code a bit under the first `count` active contexts and weights `choice`; return it."""
     models, active, stretched = coder.models, coder.active, coder.stretched
     weights = coder.weights[choice]
@@ -122,7 +128,7 @@ def code_bit(coder, bit, count, choice):
 
 
 @kernel
-def code_large(coder, number, base, choice):
+def code_large(coder: Coder, number: int, base: int, choice: int) -> int:
     """Code a number from 1 on: how many bits it has in unary, then the bits (Elias gamma)."""
     if coder.state[4]:
         number = 1
@@ -139,7 +145,7 @@ def code_large(coder, number, base, choice):
 
 
 @kernel
-def bucket(value, most):
+def bucket(value: int, most: int) -> int:
     """Bits of a non-negative integer, at most `most`."""
     bits = 0
     while value and bits < most:
@@ -149,7 +155,7 @@ def bucket(value, most):
 
 
 @kernel
-def finish(coder):
+def finish(coder: Coder | Mixer) -> int:
     """Write the last byte, if one is needed, and return how many there are."""
     state = coder.state
     if state[0]:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers, Number
 
 #: Side of a superblock and of a cell, in pixels, and of a superblock in cells.
 SUPER, CELL, CELLS = 64, 8, 8
@@ -43,7 +44,7 @@ Z_COLUMN = np.array([int(np.argwhere(z == Z_ORDER)[0][1]) for z in range(64)])
 
 
 @kernel
-def _known(plane, y, x, at_y, at_x):
+def _known(plane: Floats, y: int, x: int, at_y: int, at_x: int) -> bool:
     """Whether pixel (at_y, at_x) is decoded before the block at (y, x): order of the walk."""
     if at_y < 0 or at_x < 0 or at_y >= plane.shape[0] or at_x >= plane.shape[1]:
         return False
@@ -58,7 +59,7 @@ def _known(plane, y, x, at_y, at_x):
 
 
 @kernel
-def border(plane, out, y, x, size):
+def border(plane: Floats, out: Floats, y: int, x: int, size: int) -> Number:
     """Write the border of a block, less its mean m, to `out` and return m.
 
     The border runs from below left, up the left side, over the corner, along the top to above
@@ -117,7 +118,9 @@ def border(plane, out, y, x, size):
 
 
 @kernel
-def gather(pixels, decoded, places, blocks, borders, size):
+def gather(
+    pixels: Floats, decoded: Floats, places: Integers, blocks: Floats, borders: Floats, size: int
+) -> None:
     """Cut blocks and borders, both less the border's mean, at `places` (n, 2) of a plane."""
     for n in range(places.shape[0]):
         y, x = places[n, 0], places[n, 1]
@@ -146,7 +149,7 @@ class Bases(NamedTuple):
 
 
 @kernel(reorder=True)
-def lower(block, cosines, half, out, size):
+def lower(block: Floats, cosines: Floats, half: Floats, out: Floats, size: int) -> None:
     """out = C block C^T: the 16 x 16 lowest frequencies of a block of `size`."""
     for k in range(16):
         for x in range(size):
@@ -164,7 +167,7 @@ def lower(block, cosines, half, out, size):
 
 
 @kernel
-def raise_(low, cosines, half, out, size):
+def raise_(low: Floats, cosines: Floats, half: Floats, out: Floats, size: int) -> None:
     """out = C^T low C: a block of `size` from its 16 x 16 lowest frequencies."""
     for k in range(16):
         for x in range(size):
@@ -182,7 +185,7 @@ def raise_(low, cosines, half, out, size):
 
 
 @kernel
-def scale_bucket(log_scale, log_step):
+def scale_bucket(log_scale: int, log_step: int) -> int:
     """Bucket of the expected magnitude in quantiser steps, from eighths of octaves."""
     return min(max((np.int64(log_scale) - log_step + 40) >> 2, 0), SCALES - 1)
 
@@ -194,7 +197,16 @@ LARGEST = np.float32(1 << 24)
 
 
 @kernel(reorder=True)
-def mode_costs(views, analyses, scales, rates, costs, log_step, step, price):
+def mode_costs(
+    views: Floats,
+    analyses: Floats,
+    scales: Integers,
+    rates: Floats,
+    costs: Floats,
+    log_step: int,
+    step: Number,
+    price: Number,
+) -> None:
     """Add up what blocks cost in every mode, in squared quantiser steps.
 
         costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)

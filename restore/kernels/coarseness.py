@@ -6,10 +6,14 @@ whose context is how far those two are apart, as in the predictive coding of M. 
 G. Seroussi, G. Sapiro, "The LOCO-I lossless image compression algorithm", IEEE TIP 9(8), 2000.
 """
 
+from __future__ import annotations
+
 import numpy as np
 
+from restore.kernels import bits
 from restore.kernels.bits import bucket, code_bit
 from restore.kernels.jit import kernel
+from restore.typing import Integers
 
 #: A tile's step is at most so many quarters of an octave coarser or finer than the picture's.
 MOST = 12
@@ -20,7 +24,7 @@ MODELS = APART * DECISIONS
 
 
 @kernel
-def code_tiles(coder, tiles, base, choice):
+def code_tiles(coder: bits.Coder, tiles: Integers, base: int, choice: int) -> None:
     """Write the numbers of all tiles, or read them.
 
     Parameters

@@ -33,6 +33,7 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.kernels.linear import invert
 from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
+from restore.typing import Floats, Integers
 
 
 class Mosaic(NamedTuple):
@@ -55,7 +56,15 @@ class Mosaic(NamedTuple):
 
 
 @kernel
-def complete(shown, mosaic, places, side, top, total, weight):
+def complete(
+    shown: Floats,
+    mosaic: Mosaic,
+    places: Integers,
+    side: int,
+    top: int,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """Estimate all patches of all groups and sum them up, the surer ones with more weight.
 
     Parameters

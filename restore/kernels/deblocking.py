@@ -14,6 +14,7 @@ re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats
 
 #: Side of the blocks.
 SIDE = 8
@@ -32,7 +33,7 @@ COSINES_T = np.ascontiguousarray(COSINES.T)
 
 
 @kernel
-def _product(first, second, out):
+def _product(first: Floats, second: Floats, out: Floats) -> None:
     for i in range(SIDE):
         for j in range(SIDE):
             out[i, j] = 0
@@ -43,14 +44,14 @@ def _product(first, second, out):
 
 
 @kernel
-def _middle(thresholds, y, x):
+def _middle(thresholds: Floats, y: int, x: int) -> float:
     """The threshold of the cell in which the middle of a block of the padded plane lies."""
     row = min(max(y - SIDE // 2, 0) // SIDE, thresholds.shape[0] - 1)
     return thresholds[row, min(max(x - SIDE // 2, 0) // SIDE, thresholds.shape[1] - 1)]
 
 
 @kernel
-def smooth(padded, out, top, thresholds, weights):
+def smooth(padded: Floats, out: Floats, top: int, thresholds: Floats, weights: Floats) -> None:
     """Filter some rows of a plane.
 
     Parameters

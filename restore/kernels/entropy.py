@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from restore.kernels.bits import bucket, code_bit, code_even, code_large
+from restore.kernels.bits import Coder, bucket, code_bit, code_even, code_large
 from restore.kernels.blocks import CELLS, SCALES, Z_COLUMN, Z_ROW, scale_bucket
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers
 
 #: Sizes of blocks, most modes of a size, most classes of a size.
 SIZES, MODES, CLASSES = 4, 32, 16
@@ -83,7 +84,7 @@ class Around(NamedTuple):
 
 
 @kernel
-def _around(picture, plane, y, x):
+def _around(picture: Picture, plane: int, y: int, x: int) -> Around:
     """What surrounds the block that begins in cell (y, x)."""
     sizes, modes = picture.sizes, picture.modes
     _, rows, columns = sizes.shape
@@ -122,7 +123,7 @@ class Block(NamedTuple):
 
 
 @kernel
-def _block(activity, around, y, x, size, mode):
+def _block(activity: Integers, around: Around, y: int, x: int, size: int, mode: int) -> Block:
     plane = around.plane
     first, second = 0, 0
     if plane:
@@ -144,7 +145,7 @@ def _block(activity, around, y, x, size, mode):
 
 
 @kernel
-def _code_size(coder, size, around, most):
+def _code_size(coder: Coder, size: int, around: Around, most: int) -> int:
     """Code the size of a block, at most `most`."""
     active = coder.active
     reading = coder.state[4]
@@ -163,7 +164,7 @@ def _code_size(coder, size, around, most):
 
 
 @kernel
-def _code_mode(coder, mode, around, size, count):
+def _code_mode(coder: Coder, mode: int, around: Around, size: int, count: int) -> int:
     """Code which of `count` modes a block has, bit by bit."""
     active, plane = coder.active, around.plane
     depth = 1
@@ -183,7 +184,7 @@ def _code_mode(coder, mode, around, size, count):
 
 
 @kernel
-def _code_any(coder, found, block, likely):
+def _code_any(coder: Coder, found: int, block: Block, likely: int) -> int:
     """Code whether any coefficient of a block is coded."""
     active = coder.active
     choice = block.size * 3 + block.plane
@@ -204,7 +205,7 @@ def _code_any(coder, found, block, likely):
 
 
 @kernel
-def _code_last(coder, last, count, block, likely):
+def _code_last(coder: Coder, last: int, count: int, block: Block, likely: int) -> int:
     """Code which of `count` coefficients is the last: its half-octave in unary, then the rest."""
     active = coder.active
     choice = block.size * 3 + block.plane
@@ -261,7 +262,7 @@ class Coefficient(NamedTuple):
 
 
 @kernel
-def _contexts_of_found(active, block, coefficient):
+def _contexts_of_found(active: Integers, block: Block, coefficient: Coefficient) -> None:
     """The contexts of whether a coefficient is not 0."""
     plane, size = block.plane, block.size
     i, distance, scale, recent, ratio, faded = coefficient
@@ -283,7 +284,7 @@ def _contexts_of_found(active, block, coefficient):
 
 
 @kernel
-def _contexts_of_more(active, block, coefficient, step):
+def _contexts_of_more(active: Integers, block: Block, coefficient: Coefficient, step: int) -> None:
     """The contexts of whether a magnitude is more than `step` + 1."""
     plane = block.plane
     i, _, scale, recent, ratio, _ = coefficient
@@ -302,7 +303,9 @@ def _contexts_of_more(active, block, coefficient, step):
 
 
 @kernel
-def _code_levels(coder, levels, scales, log_step, block):
+def _code_levels(
+    coder: Coder, levels: Integers, scales: Integers, log_step: int, block: Block
+) -> int:
     """Code the quantised coefficients of one block; return the sum of their magnitudes."""
     active, reading = coder.active, coder.state[4]
     count = levels.size
@@ -374,7 +377,9 @@ def _code_levels(coder, levels, scales, log_step, block):
 
 
 @kernel
-def code_row(coder, scales, picture, log_step, top):
+def code_row(
+    coder: Coder, scales: tuple[Floats, ...], picture: Picture, log_step: int, top: int
+) -> bool:
     """Write the decisions of a row of superblocks to `coder.data`, or read them from it.
 
     Parameters

@@ -42,13 +42,22 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.kernels.linear import invert
 from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
+from restore.typing import Floats, Integers, Number
 
 #: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
 ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
 
 
 @kernel
-def shrink(plane, variances, places, side, threshold, total, weight):
+def shrink(
+    plane: Floats,
+    variances: Floats,
+    places: Integers,
+    side: int,
+    threshold: Number,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """Code groups over the atoms learned on themselves: gain = I - M M (3 I - 2 M).
 
     Parameters
@@ -97,7 +106,15 @@ def shrink(plane, variances, places, side, threshold, total, weight):
 
 
 @kernel
-def wiener(plane, pilot, variances, places, side, total, weight):
+def wiener(
+    plane: Floats,
+    pilot: Floats,
+    variances: Floats,
+    places: Integers,
+    side: int,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """Code groups of `plane` over the atoms that `pilot` shows: gain l / (l + s).
 
     Parameters
@@ -138,7 +155,7 @@ def wiener(plane, pilot, variances, places, side, total, weight):
 
 
 @kernel
-def _noise_share(group, threshold, share):
+def _noise_share(group: Floats, threshold: Number, share: Floats) -> Number:
     """M = (I + K / t)^-1; the 1 / (n t) that was used, t being no smaller than rounding."""
     size = group.shape[0]
     np.dot(group, group.T, share)
@@ -157,7 +174,7 @@ def _noise_share(group, threshold, share):
 
 
 @kernel(reorder=True)
-def _confidence(gain):
+def _confidence(gain: Floats) -> Number:
     """Weight of a group's patches: 1 / (1 + |gain|^2), less the more of the noise passes."""
     passed = np.float32(1)
     for i in range(gain.shape[0]):
@@ -167,7 +184,7 @@ def _confidence(gain):
 
 
 @kernel
-def window_sums(plane, side, direction, first, sums):
+def window_sums(plane: Floats, side: int, direction: int, first: int, sums: Floats) -> None:
     """Sums of the windows that begin (direction 1) or end (-1) at every pixel of some rows.
 
         sums_ij = sum_{y, x < side} plane_{first + i + direction y, j + direction x}

@@ -14,10 +14,13 @@ Newson et al., "Non-local patch-based image inpainting", IPOL 7, 2017.
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Flags, Floats, Integers, Number
 
 
 @kernel(reorder=True)
-def _distance(image, y, x, v, u, half, limit, locality):
+def _distance(
+    image: Floats, y: int, x: int, v: int, u: int, half: int, limit: Number, locality: Floats
+) -> Number:
     """Squared difference of the patches centred at (y, x) and (v, u), and the price of the way.
 
     Or anything above `limit`. `locality`: the price of the longest way, and the square of the
@@ -39,7 +42,9 @@ def _distance(image, y, x, v, u, half, limit, locality):
 
 
 @kernel
-def measure(image, targets, matches, costs, locality, half):
+def measure(
+    image: Floats, targets: Integers, matches: Integers, costs: Floats, locality: Floats, half: int
+) -> None:
     """costs = |P_target - P_match|^2 for every target; the image may have changed.
 
     Parameters
@@ -59,7 +64,16 @@ def measure(image, targets, matches, costs, locality, half):
 
 
 @kernel
-def improve(image, source, targets, matches, costs, locality, half, seed):
+def improve(
+    image: Floats,
+    source: Flags,
+    targets: Integers,
+    matches: Integers,
+    costs: Floats,
+    locality: Floats,
+    half: int,
+    seed: int,
+) -> None:
     """One sweep of PatchMatch: better matches from the neighbours' ones and at random.
 
     Barnes et al. 2009, sections 3.2 and 3.3. The random places are drawn in windows around
@@ -113,7 +127,9 @@ def improve(image, source, targets, matches, costs, locality, half, seed):
 
 
 @kernel
-def vote(image, pixels, matches, costs, values, half):
+def vote(
+    image: Floats, pixels: Integers, matches: Integers, costs: Floats, values: Floats, half: int
+) -> None:
     """The value of each pixel: the mean of what the patches over it say.
 
     A patch of cost e weighs exp(-e / 2 s^2), s^2 the third quartile of the costs over the
@@ -159,7 +175,7 @@ def vote(image, pixels, matches, costs, values, half):
 
 
 @kernel
-def trace(pixels, matches, costs, origins, half):
+def trace(pixels: Integers, matches: Integers, costs: Floats, origins: Integers, half: int) -> None:
     """Where the cheapest patch over each pixel has it from, the first of several.
 
     Parameters
@@ -184,7 +200,16 @@ def trace(pixels, matches, costs, origins, half):
 
 
 @kernel
-def peel(image, source, known, pixels, matches, locality, half, reach):
+def peel(
+    image: Floats,
+    source: Flags,
+    known: Flags,
+    pixels: Integers,
+    matches: Integers,
+    locality: Floats,
+    half: int,
+    reach: int,
+) -> None:
     """Match the rim of a hole: each pixel with the known patch that fits what is known around it.
 
     Parameters

@@ -22,13 +22,22 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.kernels.linear import factorise, solve
 from restore.kernels.similar import centre, gather, nearest, scatter, scatter_weight
+from restore.typing import Flags, Floats, Integers
 
 #: Share of the trace of a covariance that float32 can tell from its rounding.
 ROUNDING = np.float32(1e-6)
 
 
 @kernel
-def interpolate(planes, known, offsets, covariance, filled, top, most):
+def interpolate(
+    planes: Floats,
+    known: Flags,
+    offsets: Integers,
+    covariance: Floats,
+    filled: Floats,
+    top: int,
+    most: int,
+) -> None:
     """Ordinary kriging of every unknown pixel from the nearest known ones.
 
     The weights l minimise the expected squared error of a random surface of the given
@@ -111,7 +120,15 @@ class Grouping(NamedTuple):
 
 
 @kernel
-def complete(estimate, observed, known, places, total, weight, grouping):
+def complete(
+    estimate: Floats,
+    observed: Floats,
+    known: Flags,
+    places: Integers,
+    total: Floats,
+    weight: Floats,
+    grouping: Grouping,
+) -> None:
     """Estimate patches anew from their known samples and the group they belong to.
 
     For every place: the patches of `estimate` nearest to the one there make a group, and
@@ -193,6 +210,6 @@ def complete(estimate, observed, known, places, total, weight, grouping):
 
 
 @kernel
-def _within(place, last, reach):
+def _within(place: int, last: int, reach: int) -> int:
     """How many of the places 0 to `last` are within `reach` of `place`."""
     return min(last, place + reach) - max(0, place - reach) + 1

@@ -18,7 +18,9 @@ import platform
 import stat
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar, overload
 
 import numba
 import platformdirs
@@ -26,13 +28,15 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 from restore.kernels import listeners
 
+F = TypeVar("F", bound=Callable[..., Any])
+
 #: The part of fast-math that keeps NaN and infinity meaningful. For use inside one
 #: patch only, where the order of the operations is fixed.
 REORDER = {"contract", "reassoc", "nsz", "arcp"}
 
 
 @functools.cache
-def cache_folder():
+def cache_folder() -> Path | None:
     """The private folder of compiled kernels, or None where none can be written.
 
     Returns
@@ -60,7 +64,7 @@ def cache_folder():
     return _private(kept / name) or _private(temporary / name)
 
 
-def _private(folder):
+def _private(folder: Path) -> Path | None:
     """`folder` made and found writable and ours alone (cache files are pickles), or None."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -86,10 +90,10 @@ class _CheckedFiles(IndexDataCacheFile):
     the file of another one, is noticed, too.
     """
 
-    def save(self, key, data):
+    def save(self, key: Any, data: Any) -> None:
         super().save(key, (key, data))
 
-    def load(self, key):
+    def load(self, key: Any) -> Any:
         found = super().load(key)
         if found is None:
             return None
@@ -98,12 +102,12 @@ class _CheckedFiles(IndexDataCacheFile):
             raise ValueError("the index names the code of another function")
         return data
 
-    def _save_data(self, name, data):
+    def _save_data(self, name: str, data: Any) -> None:
         data = self._dump(data)
         with self._open_for_write(self._data_path(name)) as file:
             file.write(hashlib.sha256(data).digest() + data)
 
-    def _load_data(self, name):
+    def _load_data(self, name: str) -> Any:
         stored = Path(self._data_path(name)).read_bytes()
         digest, data = stored[:32], stored[32:]
         if hashlib.sha256(data).digest() != digest:
@@ -114,21 +118,21 @@ class _CheckedFiles(IndexDataCacheFile):
 class _TolerantCache(FunctionCache):
     """numba's cache, except that a broken or unwritable one never fails a run."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable[..., Any]) -> None:
         super().__init__(function)
         numba_files = self._cache_file
         self._cache_file = _CheckedFiles(
             numba_files._cache_path, self._impl.filename_base, numba_files._source_stamp
         )
 
-    def load_overload(self, sig, target_context):
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
         loaded = self._loaded(sig, target_context)
         if loaded is None:
             for listener in listeners:
                 listener(self._py_func.__name__)
         return loaded
 
-    def _loaded(self, sig, target_context):
+    def _loaded(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)
         except Exception:
@@ -139,14 +143,18 @@ class _TolerantCache(FunctionCache):
                 self.disable()
             return None
 
-    def save_overload(self, sig, data):
+    def save_overload(self, sig: Any, data: Any) -> None:
         try:
             super().save_overload(sig, data)
         except OSError:
             self.disable()
 
 
-def kernel(function=None, *, reorder=False):
+@overload
+def kernel(function: F) -> F: ...
+@overload
+def kernel(*, reorder: bool) -> Callable[[F], F]: ...
+def kernel(function: Any = None, *, reorder: bool = False) -> Any:
     """Compile `function` on its first call: serial, without the interpreter lock, cached.
 
     Parameters
@@ -177,13 +185,13 @@ def kernel(function=None, *, reorder=False):
     return dispatcher
 
 
-def is_cached():
+def is_cached() -> bool:
     """Whether compiled kernels are on disk, so that the next run need not compile."""
     folder = cache_folder()
     return folder is not None and any(folder.rglob("*.nbi"))
 
 
-def clear_cache():
+def clear_cache() -> None:
     """Delete this version's compiled kernels; the next run compiles them again."""
     folder = cache_folder()
     if folder is not None:

@@ -34,7 +34,7 @@ LANES = 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
 
 
 @kernel
-def padded(width):
+def padded(width: int) -> int:
     """The least multiple of `LANES` that is not below `width`."""
     return (width + LANES - 1) // LANES * LANES
 

@@ -3,13 +3,23 @@
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers
 
 #: Atoms descended upon between two matrix products.
 BLOCK = 16
 
 
 @kernel
-def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energies):
+def summarise(
+    patches: Floats,
+    indices: Integers,
+    coefficients: Floats,
+    counts: Integers,
+    atoms: Floats,
+    gram: Floats,
+    slope: Floats,
+    energies: Floats,
+) -> None:
     """Sums over the patches x with codes a and residuals r = x - a D.
 
         gram += a^T a,   slope += a^T r,   energies_p = |r|^2
@@ -54,7 +64,7 @@ def summarise(patches, indices, coefficients, counts, atoms, gram, slope, energi
 
 
 @kernel
-def descend(gram, cross, atoms, nonnegative):
+def descend(gram: Floats, cross: Floats, atoms: Floats, nonnegative: bool) -> None:
     """One sweep of block coordinate descent over the atoms, in place.
 
         d_j <- d_j + (b_j - a_j D) / a_jj,   d_j <- d_j / |d_j|

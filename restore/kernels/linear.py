@@ -3,17 +3,18 @@
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Number
 
 
 @kernel(reorder=True)
-def factorise(matrix, size):
+def factorise(matrix: Floats, size: int) -> None:
     """Cholesky's factor L of the lower triangle, in place, with 1 / L_ii on the diagonal."""
     for i in range(size):
         factorise_row(matrix, i)
 
 
 @kernel(reorder=True)
-def factorise_row(matrix, i):
+def factorise_row(matrix: Floats, i: int) -> Number:
     """Row i of the factor, in place, the rows before it being done; L_ii^2, above 0 if sound."""
     for j in range(i):
         total = matrix[i, j]
@@ -28,7 +29,7 @@ def factorise_row(matrix, i):
 
 
 @kernel(reorder=True)
-def solve(factor, size, vector):
+def solve(factor: Floats, size: int, vector: Floats) -> None:
     """Solve L L' x = b in place, L as `factorise` leaves it."""
     for i in range(size):
         total = vector[i]
@@ -42,7 +43,7 @@ def solve(factor, size, vector):
 
 
 @kernel(reorder=True)
-def invert(matrix):
+def invert(matrix: Floats) -> None:
     """Invert a symmetric positive definite matrix in place.
 
     The sweep operator on every pivot k in turn (Goodnight, "A tutorial on the SWEEP

@@ -37,6 +37,7 @@ from restore.kernels.pursuit import (
     better,
     widened,
 )
+from restore.typing import Flags, Floats, Integers, Number
 
 #: Atoms are used where at least this share of their energy, in parts of the share of the samples
 #: that are known, lies in the known samples: others would be told by too little.
@@ -44,7 +45,9 @@ UNSEEN = np.float32(0.1)
 
 
 @kernel
-def _centre(patch, known, places, ends, values, means):
+def _centre(
+    patch: Floats, known: Flags, places: Integers, ends: Integers, values: Floats, means: Floats
+) -> Number:
     """The known samples less the mean of their channel, channel by channel, and their energy.
 
     `places` are their positions in the patch; those of channel c end before `ends[c]`. The mean
@@ -83,7 +86,16 @@ def _centre(patch, known, places, ends, values, means):
 
 
 @kernel
-def _begin(columns, places, ends, values, centred, scale, correlation, spare):
+def _begin(
+    columns: Floats,
+    places: Integers,
+    ends: Integers,
+    values: Floats,
+    centred: bool,
+    scale: Floats,
+    correlation: Floats,
+    spare: Floats,
+) -> int:
     """What every atom has to do with the known samples; the atom that fits them best.
 
     With m_j the known samples of atom j, less the mean of each channel if `centred`, `scale` is
@@ -114,7 +126,16 @@ def _begin(columns, places, ends, values, centred, scale, correlation, spare):
 
 
 @kernel
-def _take(atom, scale, count, places, ends, centred, orthonormal, factor):
+def _take(
+    atom: Floats,
+    scale: Number,
+    count: int,
+    places: Integers,
+    ends: Integers,
+    centred: bool,
+    orthonormal: Floats,
+    factor: Floats,
+) -> None:
     """Add an atom to the support: the part of its known samples outside it, of unit length.
 
     Gram-Schmidt over the samples; the row of the triangular factor holds the inner products
@@ -142,7 +163,7 @@ def _take(atom, scale, count, places, ends, centred, orthonormal, factor):
 
 
 @kernel(reorder=True)
-def _inner(one, other, count):
+def _inner(one: Floats, other: Floats, count: int) -> Number:
     total = ZERO
     for i in range(count):
         total += one[i] * other[i]
@@ -150,7 +171,16 @@ def _inner(one, other, count):
 
 
 @kernel
-def _continue(columns, places, count, direction, step, scale, correlation, spare):
+def _continue(
+    columns: Floats,
+    places: Integers,
+    count: int,
+    direction: Floats,
+    step: Number,
+    scale: Floats,
+    correlation: Floats,
+    spare: Floats,
+) -> int:
     """Take the newest direction q out of every atom and choose the next one.
 
     With <q, m_j> / |m_j| taken from the known samples, the correlation and the part outside the
@@ -173,7 +203,16 @@ def _continue(columns, places, count, direction, step, scale, correlation, spare
 
 
 @kernel
-def pursue(patches, known, atoms, tolerance, indices, coefficients, counts, means):
+def pursue(
+    patches: Floats,
+    known: Flags,
+    atoms: Floats,
+    tolerance: Number,
+    indices: Integers,
+    coefficients: Floats,
+    counts: Integers,
+    means: Floats,
+) -> None:
     """ORMP over the known samples of each patch, the constants being fitted as well.
 
     Parameters
@@ -231,7 +270,9 @@ def pursue(patches, known, atoms, tolerance, indices, coefficients, counts, mean
 
 
 @kernel
-def _take_out(coefficient, atom, places, ends, means):
+def _take_out(
+    coefficient: Number, atom: Floats, places: Integers, ends: Integers, means: Floats
+) -> None:
     """Take what an atom holds of the constants out of them."""
     first = 0
     for c in range(means.shape[0]):
@@ -244,7 +285,16 @@ def _take_out(coefficient, atom, places, ends, means):
 
 
 @kernel
-def update_atoms(residuals, known, indices, coefficients, counts, atoms, channels, rounds):
+def update_atoms(
+    residuals: Floats,
+    known: Flags,
+    indices: Integers,
+    coefficients: Floats,
+    counts: Integers,
+    atoms: Floats,
+    channels: int,
+    rounds: int,
+) -> None:
     """K-SVD over the known samples, one atom after the other, with the codes of its users.
 
     With E_p the known residual of patch p without atom d, and a_p its coefficient,
@@ -310,7 +360,9 @@ def update_atoms(residuals, known, indices, coefficients, counts, atoms, channel
 
 
 @kernel
-def _users(indices, counts, n_atoms):
+def _users(
+    indices: Integers, counts: Integers, n_atoms: int
+) -> tuple[Integers, Integers, Integers]:
     """Where in the codes each atom is: patches and slots, those of atom j from `starts[j]` on."""
     starts = np.zeros(n_atoms + 1, np.int64)
     for p in range(counts.shape[0]):
@@ -329,14 +381,14 @@ def _users(indices, counts, n_atoms):
 
 
 @kernel
-def _add(coefficient, atom, known, residual):
+def _add(coefficient: Number, atom: Floats, known: Flags, residual: Floats) -> None:
     for k in range(atom.shape[0]):
         if known[k]:
             residual[k] += coefficient * atom[k]
 
 
 @kernel
-def _centred_length(atom, channels):
+def _centred_length(atom: Floats, channels: int) -> Number:
     """The length of an atom whose channels, if there are any, are centred, in place.
 
     Negative where the largest component is, so that the atom over its length has it positive.

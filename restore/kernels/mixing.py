@@ -37,7 +37,9 @@ class Mixer(NamedTuple):
 
 
 @kernel
-def code_mixed(mixer, bit, count, node, first, second, kind):
+def code_mixed(
+    mixer: Mixer, bit: int, count: int, node: int, first: int, second: int, kind: int
+) -> int:
     """Code a bit under the models `node` of the first `count` contexts; return it.
 
     `first` and `second` choose the weights, `kind` the table that refines the chance.
@@ -68,7 +70,7 @@ def code_mixed(mixer, bit, count, node, first, second, kind):
 
 
 @kernel
-def code_plain(mixer, number, count):
+def code_plain(mixer: Mixer, number: int, count: int) -> int:
     """Code `count` bits of chances one half, the highest first."""
     found = np.int64(0)
     for j in range(count - 1, -1, -1):

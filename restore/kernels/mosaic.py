@@ -10,13 +10,14 @@ one measured at its neighbours along the row.
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats
 
 #: Added to the energies of one sample that are denominators.
 TINY = np.float32(1e-10)
 
 
 @kernel
-def tentative_rows(mosaic, other):
+def tentative_rows(mosaic: Floats, other: Floats) -> None:
     """The colour of the neighbours along the row, at every sample, with one correction.
 
     ``(m[j-1] + m[j+1]) / 2 + (2 m[j] - m[j-2] - m[j+2]) / 4``: the mean of the two
@@ -33,7 +34,7 @@ def tentative_rows(mosaic, other):
 
 
 @kernel(reorder=True)
-def residual_rows(mosaic, other):
+def residual_rows(mosaic: Floats, other: Floats) -> None:
     """The colour of the neighbours along the row by residual interpolation.
 
     The other colour is first an affine function of the own one, fitted along the row in
@@ -111,7 +112,7 @@ def residual_rows(mosaic, other):
 
 
 @kernel(reorder=True)
-def green_difference(mosaic, along, down, difference):
+def green_difference(mosaic: Floats, along: Floats, down: Floats, difference: Floats) -> None:
     """Green minus the other colour at every sample, from four directions.
 
     ``difference = sum_d w_d D_d / sum_d w_d`` over north, south, west and east, where D_d
@@ -193,7 +194,7 @@ def green_difference(mosaic, along, down, difference):
 
 
 @kernel
-def chroma_bilinear(mosaic, difference, colour):
+def chroma_bilinear(mosaic: Floats, difference: Floats, colour: Floats) -> None:
     """Full colour from green differences, interpolated bilinearly.
 
     Green at red and blue samples is the sample plus its difference; red and blue
@@ -231,7 +232,14 @@ def chroma_bilinear(mosaic, difference, colour):
 
 
 @kernel(reorder=True)
-def _from_quarter(mean_slope, mean_shift, residual, green, phase, colour):
+def _from_quarter(
+    mean_slope: Floats,
+    mean_shift: Floats,
+    residual: Floats,
+    green: Floats,
+    phase: int,
+    colour: Floats,
+) -> None:
     """A colour at all samples from the quarter grid: means of the nearest one, two or four."""
     height, width = green.shape
     for i in range(12, height - 12):
@@ -253,7 +261,7 @@ def _from_quarter(mean_slope, mean_shift, residual, green, phase, colour):
 
 
 @kernel(reorder=True)
-def chroma_residual(mosaic, green, colour):
+def chroma_residual(mosaic: Floats, green: Floats, colour: Floats) -> None:
     """Red and blue by residual interpolation, guided by the green plane.
 
     On the quarter grid where a colour is measured it is an affine function of green,

@@ -18,6 +18,7 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.pursuit import BLOCK, project
+from restore.typing import Floats, Integers, Number
 
 #: Atoms with less of their energy outside those in use are taken for dependent on them, and
 #: correlations of less than this share of the patch's length for none.
@@ -25,7 +26,15 @@ DEPENDENT, NONE = 1e-3, np.float32(1e-5)
 
 
 @kernel
-def pursue_nonnegative(patches, atoms_t, gram, tolerances, indices, coefficients, counts):
+def pursue_nonnegative(
+    patches: Floats,
+    atoms_t: Floats,
+    gram: Floats,
+    tolerances: Floats,
+    indices: Integers,
+    coefficients: Floats,
+    counts: Integers,
+) -> bool:
     """Code every patch; see the module.
 
     Parameters
@@ -68,7 +77,16 @@ def pursue_nonnegative(patches, atoms_t, gram, tolerances, indices, coefficients
 
 
 @kernel
-def _pursue(projection, gram, energy, tolerance, active, values, solution, factor):
+def _pursue(
+    projection: Floats,
+    gram: Floats,
+    energy: Number,
+    tolerance: Number,
+    active: Integers,
+    values: Floats,
+    solution: Floats,
+    factor: Floats,
+) -> int:
     """Code one patch, and count its atoms."""
     sparsity, count, left = active.shape[0], 0, energy
     for _ in range(3 * sparsity):
@@ -92,7 +110,9 @@ def _pursue(projection, gram, energy, tolerance, active, values, solution, facto
 
 
 @kernel
-def _best(projection, gram, least, active, values, count):
+def _best(
+    projection: Floats, gram: Floats, least: Number, active: Integers, values: Floats, count: int
+) -> int:
     """The atom of largest correlation <d, r> = <d, x> - a G, the first of equals, or -1."""
     best = np.int32(-1)
     for j in range(projection.shape[0]):
@@ -107,7 +127,15 @@ def _best(projection, gram, least, active, values, count):
 
 
 @kernel
-def _solved(projection, gram, active, values, count, solution, factor):
+def _solved(
+    projection: Floats,
+    gram: Floats,
+    active: Integers,
+    values: Floats,
+    count: int,
+    solution: Floats,
+    factor: Floats,
+) -> int:
     """Least squares over the atoms in use, without those that would be negative; their number.
 
     The newest atom, the last, stays behind where it is dependent.
@@ -133,7 +161,9 @@ def _solved(projection, gram, active, values, count, solution, factor):
 
 
 @kernel
-def _least_squares(projection, gram, active, count, solution, factor):
+def _least_squares(
+    projection: Floats, gram: Floats, active: Integers, count: int, solution: Floats, factor: Floats
+) -> bool:
     """Solve G a = <d, x> over the atoms in use by Cholesky's factors; False where dependent."""
     for i in range(count):
         total = np.float64(projection[active[i]])

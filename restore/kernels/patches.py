@@ -3,10 +3,11 @@
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers
 
 
 @kernel
-def extract(image, rows, columns, patches):
+def extract(image: Floats, rows: Integers, columns: Integers, patches: Floats) -> None:
     """patches_p = R_p image, for every row of `rows` and, within it, every column.
 
     Parameters
@@ -25,7 +26,14 @@ def extract(image, rows, columns, patches):
 
 
 @kernel
-def aggregate(patches, weights, rows, columns, total, weight):
+def aggregate(
+    patches: Floats,
+    weights: Floats,
+    rows: Integers,
+    columns: Integers,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """total += sum_p R_p^T (w_p x_p) and weight += sum_p R_p^T w_p.
 
     Parameters
@@ -50,7 +58,7 @@ def aggregate(patches, weights, rows, columns, total, weight):
 
 
 @kernel
-def centre(patches, means):
+def centre(patches: Floats, means: Floats) -> None:
     """Take the mean of every channel out of every patch, in place; the means are written.
 
     Parameters

@@ -22,7 +22,8 @@ import numpy as np
 
 from restore.kernels.bits import bucket
 from restore.kernels.jit import kernel
-from restore.kernels.mixing import code_mixed, code_plain
+from restore.kernels.mixing import Mixer, code_mixed, code_plain
+from restore.typing import Integers
 
 #: Rows above and columns beside that a plane is padded with.
 PAD = 3
@@ -70,7 +71,7 @@ class Planes(NamedTuple):
 
 
 @kernel
-def half_octave(value, most):
+def half_octave(value: int, most: int) -> int:
     """Twice the bits of a non-negative integer, less one where the second bit is 0."""
     bits = bucket(value, 40)
     if bits < 2:
@@ -79,21 +80,21 @@ def half_octave(value, most):
 
 
 @kernel
-def _signed(value):
+def _signed(value: int) -> int:
     """Bits of an integer with its sign, 0 to 22."""
     bits = bucket(abs(value), 11)
     return 11 - bits if value < 0 else 11 + bits
 
 
 @kernel
-def _median(west, north, corner):
+def _median(west: int, north: int, corner: int) -> int:
     """The median of west, north and west + north - corner."""
     low, high = min(west, north), max(west, north)
     return min(max(west + north - corner, low), high)
 
 
 @kernel
-def _taps(planes, plane, y, x):
+def _taps(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
     """Set the samples beside less their mean; how many there are, and the mean."""
     taps = planes.taps
     samples = planes.samples[plane]
@@ -119,7 +120,7 @@ def _taps(planes, plane, y, x):
 
 
 @kernel
-def _predict(planes, plane, y, x):
+def _predict(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
     """Set all predictions of a sample; how many taps the learned one has, and their mean."""
     guesses, taps = planes.guesses, planes.taps
     samples = planes.samples[plane]
@@ -144,7 +145,7 @@ def _predict(planes, plane, y, x):
 
 
 @kernel
-def _blend(planes, plane, row, x):
+def _blend(planes: Planes, plane: int, row: int, x: int) -> int:
     """The predictions' average in 1/8, weighted by what each was worth beside."""
     guesses = planes.guesses
     here, above = planes.errors[plane, row], planes.errors[plane, 1 - row]
@@ -160,7 +161,9 @@ def _blend(planes, plane, row, x):
 
 
 @kernel
-def _contexts(mixer, planes, plane, y, x, guess):
+def _contexts(
+    mixer: Mixer, planes: Planes, plane: int, y: int, x: int, guess: int
+) -> tuple[int, int, int]:
     """Set the contexts of a rest; its energy in half-octaves, and the guess with its bias."""
     guesses, bases = planes.guesses, mixer.bases
     samples, rests = planes.samples[plane], planes.rests[plane]
@@ -203,7 +206,7 @@ def _contexts(mixer, planes, plane, y, x, guess):
 
 
 @kernel
-def _code_rest(mixer, rest, plane, energy):
+def _code_rest(mixer: Mixer, rest: int, plane: int, energy: int) -> int:
     """Code a rest under the contexts that are set."""
     sets = plane * SETS
     local = sets + NODES + energy * 4
@@ -231,7 +234,7 @@ def _code_rest(mixer, rest, plane, energy):
 
 
 @kernel
-def _fit(sums, taps, wanted, error, used, place):
+def _fit(sums: Integers, taps: Integers, wanted: int, error: int, used: int, place: int) -> None:
     """Improve the fast weights; with every other sample the least squares and some weights, too."""
     energy = np.int64(16)
     for i in range(used):
@@ -265,7 +268,7 @@ def _fit(sums, taps, wanted, error, used, place):
 
 
 @kernel
-def code_sample(mixer, planes, plane, y, x):
+def code_sample(mixer: Mixer, planes: Planes, plane: int, y: int, x: int) -> None:
     """Code a sample, or read it into its place; what a reader finds is within the top."""
     row = y & 1
     guesses, taps = planes.guesses, planes.taps
@@ -286,7 +289,7 @@ def code_sample(mixer, planes, plane, y, x):
 
 
 @kernel
-def skip_sample(planes, plane, y, x):
+def skip_sample(planes: Planes, plane: int, y: int, x: int) -> None:
     """Pass a sample that is known otherwise: as if it had been predicted well."""
     planes.rests[plane, y & 1, x] = 0
     for k in range(PREDICTORS):

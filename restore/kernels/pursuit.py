@@ -34,6 +34,7 @@ from restore.kernels.lanes import (
     splat,
     store,
 )
+from restore.typing import Floats, Integers, Number
 
 #: Patches projected on all atoms in one matrix product. The size is fixed and the last
 #: block padded, so that all products are of one shape.
@@ -47,7 +48,7 @@ ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
 
 
 @kernel
-def begin(correlation, spare):
+def begin(correlation: Floats, spare: Floats) -> int:
     """Index of the atom of largest <d, x>^2, all of every atom being outside the support.
 
     The lowest index among equals; beyond the atoms if no correlation differs from 0.
@@ -64,7 +65,15 @@ def begin(correlation, spare):
 
 
 @kernel
-def _take(chosen, count, correlation, spare, directions, factor, steps):
+def _take(
+    chosen: int,
+    count: int,
+    correlation: Floats,
+    spare: Floats,
+    directions: Floats,
+    factor: Floats,
+    steps: Floats,
+) -> Number:
     """Add an atom to the support: its row of the triangular factor and its step <q, x>.
 
     The diagonal holds one over the length of its part outside the support.
@@ -78,7 +87,16 @@ def _take(chosen, count, correlation, spare, directions, factor, steps):
 
 
 @kernel
-def _continue(row, count, correlation, spare, directions, factor, steps, normalise):
+def _continue(
+    row: Floats,
+    count: int,
+    correlation: Floats,
+    spare: Floats,
+    directions: Floats,
+    factor: Floats,
+    steps: Floats,
+    normalise: bool,
+) -> int:
     """Take the newest direction q = (I - P) d_i / |(I - P) d_i| out of every atom; choose again.
 
     Gram-Schmidt on the Gram matrix, `row` being row i of it and q_k the earlier directions:
@@ -108,7 +126,9 @@ def _continue(row, count, correlation, spare, directions, factor, steps, normali
 
 
 @kernel
-def better(gain, divisor, j, best, size, blocks):
+def better(
+    gain: Floats, divisor: Floats, j: int, best: Floats, size: Floats, blocks: Integers
+) -> tuple[Floats, Floats, Integers]:
     """The larger of gain / divisor and best / size in each lane, without a division, and where."""
     left, right = gain * size, best * divisor
     blocks = if_greater(left, right, splat(np.int32(j)), blocks)
@@ -117,7 +137,7 @@ def better(gain, divisor, j, best, size, blocks):
 
 
 @kernel
-def back_substitute(count, factor, steps, coefficients):
+def back_substitute(count: int, factor: Floats, steps: Floats, coefficients: Floats) -> None:
     """Back-substitution: coefficients of the atoms from the steps along the directions."""
     for t in range(count - 1, -1, -1):
         coefficients[t] = steps[t] * factor[t, t]
@@ -126,7 +146,16 @@ def back_substitute(count, factor, steps, coefficients):
 
 
 @kernel
-def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients, counts):
+def pursue(
+    patches: Floats,
+    atoms_t: Floats,
+    gram: Floats,
+    tolerances: Floats,
+    normalise: bool,
+    indices: Integers,
+    coefficients: Floats,
+    counts: Integers,
+) -> bool:
     """Batch-OMP, with the ORMP rule if `normalise`, over unit-norm atoms (see the module).
 
     Parameters
@@ -183,7 +212,9 @@ def pursue(patches, atoms_t, gram, tolerances, normalise, indices, coefficients,
 
 
 @kernel
-def project(patches, start, stop, columns, block, projections):
+def project(
+    patches: Floats, start: int, stop: int, columns: Floats, block: Floats, projections: Floats
+) -> None:
     """Inner products of the patches of a block and the columns; a last one is filled up."""
     if stop - start == BLOCK:
         np.dot(patches[start:stop], columns, projections)
@@ -195,7 +226,7 @@ def project(patches, start, stop, columns, block, projections):
 
 
 @kernel
-def widened(matrix, width):
+def widened(matrix: Floats, width: int) -> Floats:
     """`matrix` with columns of zeros up to `width`."""
     wide = np.zeros((matrix.shape[0], width), np.float32)
     for i in range(matrix.shape[0]):
@@ -205,7 +236,7 @@ def widened(matrix, width):
 
 
 @kernel(reorder=True)
-def _energy(patch):
+def _energy(patch: Floats) -> Number:
     total = np.float32(0)
     for k in range(patch.shape[0]):
         total += patch[k] * patch[k]
@@ -213,7 +244,9 @@ def _energy(patch):
 
 
 @kernel
-def reconstruct(indices, coefficients, counts, atoms, patches):
+def reconstruct(
+    indices: Integers, coefficients: Floats, counts: Integers, atoms: Floats, patches: Floats
+) -> None:
     """x = sum_i a_i d_i for every patch: the codes times the dictionary, written to `patches`."""
     patch_dim = atoms.shape[1]
     for p in range(counts.shape[0]):

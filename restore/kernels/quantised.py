@@ -20,9 +20,10 @@ Rabbani & Jones, "Digital image compression techniques", 1991, chapter 4 (sets b
 
 import numpy as np
 
-from restore.kernels.bits import bucket, code_bit, code_even, code_large
+from restore.kernels.bits import Coder, bucket, code_bit, code_even, code_large
 from restore.kernels.jit import kernel
 from restore.kernels.linear import factorise_row, solve
+from restore.typing import Floats, Integers, Number
 
 #: Most atoms of a patch that a file can hold.
 MOST = 32
@@ -53,7 +54,16 @@ MODELS, SETS = LARGE_LEVEL + BITS, 1
 
 
 @kernel
-def pursue(patches, projections, gram, step, price, indices, levels, counts):
+def pursue(
+    patches: Floats,
+    projections: Floats,
+    gram: Floats,
+    step: Number,
+    price: Number,
+    indices: Integers,
+    levels: Integers,
+    counts: Integers,
+) -> None:
     """Code patches over a dictionary in whole levels.
 
     Parameters
@@ -133,13 +143,13 @@ def pursue(patches, projections, gram, step, price, indices, levels, counts):
 
 
 @kernel
-def _level_bits(level):
+def _level_bits(level: int) -> Number:
     """About how many bits a level takes, with its sign and the number of atoms."""
     return np.float32(3) + np.float32(1.5) * np.log2(np.float32(abs(level)))
 
 
 @kernel
-def _holds(support, count, atom):
+def _holds(support: Integers, count: int, atom: int) -> bool:
     for i in range(count):
         if support[i] == atom:
             return True
@@ -147,7 +157,7 @@ def _holds(support, count, atom):
 
 
 @kernel
-def _sort(indices, levels, count):
+def _sort(indices: Integers, levels: Integers, count: int) -> None:
     """Ascending atoms, by insertion."""
     for i in range(1, count):
         atom, level = indices[i], levels[i]
@@ -159,7 +169,15 @@ def _sort(indices, levels, count):
 
 
 @kernel
-def code_row(coder, means, counts, indices, levels, n_atoms, i):
+def code_row(
+    coder: Coder,
+    means: Integers,
+    counts: Integers,
+    indices: Integers,
+    levels: Integers,
+    n_atoms: int,
+    i: int,
+) -> bool:
     """Write the codes of row `i` of the patches of a layer, or read them.
 
     Parameters
@@ -200,7 +218,7 @@ def code_row(coder, means, counts, indices, levels, n_atoms, i):
 
 
 @kernel
-def _expected(means, i, j, c):
+def _expected(means: Integers, i: int, j: int, c: int) -> tuple[int, int]:
     """What the means above and to the left say of one, and how far they are apart.
 
     The median of above, left and left + above - corner (Weinberger, Seroussi & Sapiro 2000).
@@ -217,7 +235,7 @@ def _expected(means, i, j, c):
 
 
 @kernel
-def _code_signed(coder, number, context):
+def _code_signed(coder: Coder, number: int, context: int) -> int:
     """Code a whole number that is likely to be small, under one of ten contexts."""
     size = abs(number)
     found = 0
@@ -234,7 +252,7 @@ def _code_signed(coder, number, context):
 
 
 @kernel
-def _code_count(coder, count, context, n_atoms):
+def _code_count(coder: Coder, count: int, context: int, n_atoms: int) -> int:
     found = 0
     while found < min(MOST, n_atoms):
         coder.active[0] = COUNT + context * MOST + found
@@ -245,7 +263,7 @@ def _code_count(coder, count, context, n_atoms):
 
 
 @kernel
-def _code_set(coder, indices, count, n_atoms, stack):
+def _code_set(coder: Coder, indices: Integers, count: int, n_atoms: int, stack: Integers) -> None:
     """Code which `count` of the atoms are used: halves first, their halves, and so on."""
     reading = coder.state[4]
     written = 0
@@ -285,7 +303,7 @@ def _code_set(coder, indices, count, n_atoms, stack):
 
 
 @kernel
-def _code_level(coder, level, context):
+def _code_level(coder: Coder, level: int, context: int) -> int:
     size = abs(level)
     value = 1
     while value < UNARY:

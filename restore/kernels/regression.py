@@ -8,13 +8,14 @@ import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.kernels.mosaic import TINY
+from restore.typing import Floats, Integers
 
 #: Added to sums of many samples that are denominators.
 SMALL = np.float32(1e-5)
 
 
 @kernel
-def missing_colours(colour, missing):
+def missing_colours(colour: Floats, missing: Floats) -> None:
     """Of full colour (3, h, w) only the two planes that were not measured, (2, h, w).
 
     At red and blue samples: green, then the opposite colour; at green samples: the colour
@@ -30,7 +31,7 @@ def missing_colours(colour, missing):
 
 
 @kernel
-def full_colour(mosaic, missing, colour):
+def full_colour(mosaic: Floats, missing: Floats, colour: Floats) -> None:
     """The inverse of `missing_colours`: the planes red, green, blue."""
     height, width = mosaic.shape
     for i in range(height):
@@ -46,7 +47,7 @@ def full_colour(mosaic, missing, colour):
 
 
 @kernel
-def _box(values, radius, columns, sums):
+def _box(values: Floats, radius: int, columns: Floats, sums: Floats) -> None:
     """Sums of `values` over squares of side 2 radius + 1; `columns` is scratch."""
     height, width = values.shape
     for i in range(radius, height - radius):
@@ -68,7 +69,7 @@ def _box(values, radius, columns, sums):
 
 
 @kernel
-def direction_features(mosaic, along, down, features):
+def direction_features(mosaic: Floats, along: Floats, down: Floats, features: Floats) -> None:
     """Three features of the directional differences of a strip.
 
     |across - down| of the two tentative estimates; the ratio and the lesser of how much the
@@ -99,7 +100,7 @@ def direction_features(mosaic, along, down, features):
 
 
 @kernel
-def _cell_sums(mosaic, missing, other, sums, radius):
+def _cell_sums(mosaic: Floats, missing: Floats, other: Floats, sums: Floats, radius: int) -> None:
     """Sums over squares of 2 x 2 cells, (8, cells, cells).
 
     The squared distance of two estimates, the squared gradient of green, then for red and
@@ -143,7 +144,7 @@ def _cell_sums(mosaic, missing, other, sums, radius):
 
 
 @kernel
-def region_features(mosaic, missing, other, features):
+def region_features(mosaic: Floats, missing: Floats, other: Floats, features: Floats) -> None:
     """Nine features of the surroundings, the same for all stages, at every sample of a strip.
 
     Over 17 x 17 cells: the distance of two estimates, the gradient of green, and how well
@@ -186,7 +187,7 @@ def region_features(mosaic, missing, other, features):
 
 
 @kernel
-def local_features(mosaic, missing, other, features):
+def local_features(mosaic: Floats, missing: Floats, other: Floats, features: Floats) -> None:
     """Thirteen features of the current estimate at every sample of a strip.
 
     Of green over 5 x 5 samples: direction (two numbers) and energy of the gradient; the
@@ -241,7 +242,7 @@ def local_features(mosaic, missing, other, features):
 
 
 @kernel
-def local_means(mosaic, missing, colour, means):
+def local_means(mosaic: Floats, missing: Floats, colour: Floats, means: Floats) -> None:
     """Binomial means over 5 x 5 samples of the row's colour, green and the other, (3, h, w)."""
     height, width = mosaic.shape
     four = np.float32(4)
@@ -268,7 +269,7 @@ def local_means(mosaic, missing, colour, means):
 
 
 @kernel
-def choose(features, nodes, i, j):
+def choose(features: Floats, nodes: Floats, i: int, j: int) -> int:
     """The leaf of the tree of that sample's kind: 0 at red and blue, 1 at green.
 
     A node is (feature, threshold, first child), the second child is next to the first; a
@@ -283,7 +284,7 @@ def choose(features, nodes, i, j):
 
 
 @kernel
-def gather(planes, means, radii, i, j, inputs):
+def gather(planes: Floats, means: Floats, radii: Integers, i: int, j: int, inputs: Floats) -> None:
     """The windows around a sample and its local means, one after the other."""
     n = 0
     for k in range(planes.shape[0]):
@@ -299,7 +300,16 @@ def gather(planes, means, radii, i, j, inputs):
 
 
 @kernel(reorder=True)
-def regress(planes, means, features, nodes, weights, radii, margin, estimate):
+def regress(
+    planes: Floats,
+    means: Floats,
+    features: Floats,
+    nodes: Floats,
+    weights: Floats,
+    radii: Integers,
+    margin: int,
+    estimate: Floats,
+) -> None:
     """Correct the estimates of a strip by the regression that its features choose.
 
     ``estimate = current + W x``: x are the windows of the mosaic and of the estimates
@@ -323,14 +333,21 @@ def regress(planes, means, features, nodes, weights, radii, margin, estimate):
 
 
 @kernel
-def gather_many(planes, means, radii, rows, columns, inputs):
+def gather_many(
+    planes: Floats,
+    means: Floats,
+    radii: Integers,
+    rows: Integers,
+    columns: Integers,
+    inputs: Floats,
+) -> None:
     """`gather` for each of many samples, (samples, inputs)."""
     for s in range(len(rows)):
         gather(planes, means, radii, rows[s], columns[s], inputs[s])
 
 
 @kernel
-def choose_many(features, nodes, kind, leaves):
+def choose_many(features: Floats, nodes: Floats, kind: int, leaves: Integers) -> None:
     """`choose` for each row of features (samples, features), all samples of one kind."""
     for s in range(len(features)):
         node = kind

@@ -15,9 +15,10 @@ import numpy as np
 
 from restore.kernels.bits import bucket
 from restore.kernels.jit import kernel
-from restore.kernels.mixing import code_mixed
-from restore.kernels.predicting import NODES, PAD, PER_PLANE, code_sample, skip_sample
+from restore.kernels.mixing import Mixer, code_mixed
+from restore.kernels.predicting import NODES, PAD, PER_PLANE, Planes, code_sample, skip_sample
 from restore.kernels.predicting import SETS as PLANE_SETS
+from restore.typing import Integers
 
 #: Most planes, and what they take of models, weights and tables of chances.
 PLANES = 4
@@ -55,14 +56,14 @@ class Pixels(NamedTuple):
 
 
 @kernel
-def scattered(number, value):
+def scattered(number: int, value: int) -> int:
     """A number of 32 bits from two."""
     mixed = ((number ^ value) * 0x2C1B3C6D + value) & 0xFFFFFFFF
     return mixed ^ mixed >> 15
 
 
 @kernel
-def pack(planes, pixels, y, x):
+def pack(planes: Planes, pixels: Pixels, y: int, x: int) -> None:
     """Keep a pixel as one number, and its mark."""
     packed = np.int64(0)
     for plane in range(planes.samples.shape[0]):
@@ -72,7 +73,7 @@ def pack(planes, pixels, y, x):
 
 
 @kernel
-def surround(pixels, y, x):
+def surround(pixels: Pixels, y: int, x: int) -> None:
     """Numbers of the surroundings, of 2, 4, 6, 9 and 12 pixels."""
     marks, orders = pixels.marks, pixels.orders
     here, above, over = marks[y], marks[y - 1], marks[y - 2]
@@ -89,7 +90,7 @@ def surround(pixels, y, x):
 
 
 @kernel
-def find(pixels, y, x):
+def find(pixels: Pixels, y: int, x: int) -> tuple[int, int]:
     """Set the candidates; how many there are, how far those met before are trusted."""
     packed, places, trust = pixels.packed, pixels.places, pixels.trust
     candidates, ways = pixels.candidates
@@ -119,7 +120,7 @@ def find(pixels, y, x):
 
 
 @kernel
-def equals(packed, y, x, value):
+def equals(packed: Integers, y: int, x: int, value: int) -> int:
     """Which of twelve neighbours equal a value, a bit each."""
     here, above, over = packed[y], packed[y - 1], packed[y - 2]
     return (
@@ -132,7 +133,7 @@ def equals(packed, y, x, value):
 
 
 @kernel
-def _remember(pixels, y, x):
+def _remember(pixels: Pixels, y: int, x: int) -> None:
     """Note where the surroundings were met, and whether what followed before was right."""
     packed, places, trust = pixels.packed, pixels.places, pixels.trust
     width = packed.shape[1]
@@ -147,7 +148,7 @@ def _remember(pixels, y, x):
 
 
 @kernel
-def _code_repeat(mixer, pixels, y, x):
+def _code_repeat(mixer: Mixer, pixels: Pixels, y: int, x: int) -> bool:
     """Code which candidate a pixel is, and copy it; whether it is any."""
     packed, bases = pixels.packed, mixer.bases
     candidates, ways = pixels.candidates
@@ -178,7 +179,7 @@ def _code_repeat(mixer, pixels, y, x):
 
 
 @kernel
-def _code_index(mixer, planes, pixels, y, x):
+def _code_index(mixer: Mixer, planes: Planes, pixels: Pixels, y: int, x: int) -> None:
     """Code the number of a colour bit by bit from the highest."""
     bases = mixer.bases
     mask = mixer.models.size - HASHED - 1
@@ -200,7 +201,7 @@ def _code_index(mixer, planes, pixels, y, x):
 
 
 @kernel
-def code_rows(mixer, planes, pixels, top, bottom):
+def code_rows(mixer: Mixer, planes: Planes, pixels: Pixels, top: int, bottom: int) -> bool:
     """Write rows of pixels to `mixer.data`, or read them from it.
 
     Parameters

@@ -1,10 +1,17 @@
 """Separable resampling: every output sample is a weighted sum of a few input samples."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from restore.kernels.jit import kernel
+
+if TYPE_CHECKING:
+    from restore.typing import Floats, Integers
 
 
 @kernel(reorder=True)
-def blend_rows(source, indices, weights, blended):
+def blend_rows(source: Floats, indices: Integers, weights: Floats, blended: Floats) -> None:
     """Resample down the columns: blended[i] = sum_t weights[i, t] source[indices[i, t]].
 
     Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981,
@@ -30,7 +37,7 @@ def blend_rows(source, indices, weights, blended):
 
 
 @kernel(reorder=True)
-def blend_columns(source, indices, weights, blended):
+def blend_columns(source: Floats, indices: Integers, weights: Floats, blended: Floats) -> None:
     """Resample along the rows: blended[:, j] = sum_t weights[j, t] source[:, indices[j, t]].
 
     As `blend_rows`, for the other axis.

@@ -3,6 +3,7 @@
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Number
 
 #: Patches taken together through the Gram matrix; fixed, the last block padded.
 BLOCK = 256
@@ -12,7 +13,16 @@ PRECISION = np.float32(1e-5)
 
 
 @kernel
-def shrink(patches, atoms_t, gram, penalty, step, iterations, nonnegative, codes):
+def shrink(
+    patches: Floats,
+    atoms_t: Floats,
+    gram: Floats,
+    penalty: Number,
+    step: Number,
+    iterations: int,
+    nonnegative: bool,
+    codes: Floats,
+) -> None:
     """Minimise |x - a D|^2 / 2 + penalty |a|_1 for every patch x.
 
         a <- soft(y - step (y G - x D^T), step penalty),   soft(u, l) = sign(u) max(|u| - l, 0)
@@ -81,7 +91,16 @@ def shrink(patches, atoms_t, gram, penalty, step, iterations, nonnegative, codes
 
 
 @kernel
-def _step(projection, product, step, threshold, momentum, nonnegative, code, point):
+def _step(
+    projection: Floats,
+    product: Floats,
+    step: Number,
+    threshold: Number,
+    momentum: Number,
+    nonnegative: bool,
+    code: Floats,
+    point: Floats,
+) -> tuple[Number, Number, Number]:
     """One step for one patch; its largest change and coefficient, and (y - a) (a - a before)."""
     most = np.float32(0)
     largest = np.float32(0)

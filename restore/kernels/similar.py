@@ -7,13 +7,16 @@ call these; what they do with a group is their own.
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers, Number
 
 #: Follows the bits of infinity, the largest that a distance can have.
 NO_DISTANCE = np.int32(0x7F800001)
 
 
 @kernel
-def match(guide, rows, columns, side, reach, places):
+def match(
+    guide: Floats, rows: Integers, columns: Integers, side: int, reach: int, places: Integers
+) -> None:
     """The patches nearest to each reference patch: smallest sum of squared differences.
 
     Parameters
@@ -37,7 +40,16 @@ def match(guide, rows, columns, side, reach, places):
 
 
 @kernel
-def nearest(guide, row, column, side, reach, window, places, distances):
+def nearest(
+    guide: Floats,
+    row: int,
+    column: int,
+    side: int,
+    reach: int,
+    window: Floats,
+    places: Integers,
+    distances: Floats,
+) -> None:
     """As `match`, for one reference patch; `distances` of the patches found are written, too.
 
     `window` is room for the distances of all patches within reach.
@@ -63,7 +75,7 @@ def nearest(guide, row, column, side, reach, window, places, distances):
 
 
 @kernel(reorder=True)
-def _add_squares(line, patch_row, distances):
+def _add_squares(line: Floats, patch_row: Floats, distances: Floats) -> None:
     """distances_k += sum_x (patch_row_x - line_{k + x})^2, three x at a time."""
     count = distances.shape[0]
     x = 0
@@ -84,7 +96,7 @@ def _add_squares(line, patch_row, distances):
 
 
 @kernel
-def _smallest(distances, own, chosen):
+def _smallest(distances: Floats, own: int, chosen: Integers) -> None:
     """Indices of the smallest distances, `own` among them, as many as `chosen` has room for.
 
     The bits of non-negative floats are ordered as the floats are: the limit between near
@@ -124,7 +136,7 @@ def _smallest(distances, own, chosen):
 
 
 @kernel
-def gather(planes, places, side, group):
+def gather(planes: Floats, places: Integers, side: int, group: Floats) -> None:
     """The patches at `places` of (channels, height, width) planes as rows, channel by channel."""
     width = planes.shape[2]
     for k in range(places.shape[0]):
@@ -139,7 +151,7 @@ def gather(planes, places, side, group):
 
 
 @kernel
-def centre(group, mean):
+def centre(group: Floats, mean: Floats) -> None:
     """Take the mean of the patches of a group, which is written, from each."""
     size, dim = group.shape
     mean[:] = np.float32(0)
@@ -154,7 +166,15 @@ def centre(group, mean):
 
 
 @kernel
-def scatter(centred, mean, confidence, places, side, top, total):
+def scatter(
+    centred: Floats,
+    mean: Floats,
+    confidence: Number,
+    places: Integers,
+    side: int,
+    top: int,
+    total: Floats,
+) -> None:
     """Add the patches at `places`, times `confidence`, to (channels, rows, width) sums.
 
     `top` is the row of the picture that the first row of `total` is.
@@ -172,7 +192,9 @@ def scatter(centred, mean, confidence, places, side, top, total):
 
 
 @kernel
-def scatter_weight(confidence, places, side, top, weight):
+def scatter_weight(
+    confidence: Number, places: Integers, side: int, top: int, weight: Floats
+) -> None:
     """Add `confidence` to (rows, width) sums, for every sample of the patches at `places`."""
     width = weight.shape[1]
     for k in range(places.shape[0]):
@@ -183,7 +205,7 @@ def scatter_weight(confidence, places, side, top, weight):
 
 
 @kernel
-def mean_at(plane, places):
+def mean_at(plane: Floats, places: Integers) -> Number:
     """Mean of a plane over the corners of a group's patches."""
     width = plane.shape[1]
     total = np.float32(0)

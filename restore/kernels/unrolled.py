@@ -3,10 +3,11 @@
 import numpy as np
 
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers
 
 
 @kernel
-def step(codes, analysed, gains, thresholds):
+def step(codes: Floats, analysed: Floats, gains: Floats, thresholds: Floats) -> None:
     """z <- shrink(z + g a, t) with shrink(v, t) = sign(v) max(|v| - t, 0), in place.
 
     One step of learned iterative shrinkage (Gregor & LeCun 2010, "Learning fast
@@ -32,7 +33,14 @@ def step(codes, analysed, gains, thresholds):
 
 
 @kernel
-def add_windowed(patches, window, rows, columns, total, weight):
+def add_windowed(
+    patches: Floats,
+    window: Floats,
+    rows: Integers,
+    columns: Integers,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """total += sum_p R_p^T x_p and weight += sum_p R_p^T w.
 
     The patches come multiplied with the window w that they are averaged with.

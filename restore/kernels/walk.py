@@ -17,12 +17,14 @@ from restore.kernels.blocks import (
     SUPER,
     Z_COLUMN,
     Z_ROW,
+    Bases,
     border,
     lower,
     raise_,
     scale_bucket,
 )
 from restore.kernels.jit import kernel
+from restore.typing import Floats, Integers, Number
 
 
 class Plane(NamedTuple):
@@ -53,11 +55,11 @@ class Quantiser(NamedTuple):
     #: 8 log2(step), rounded
     log_step: int
     #: float32, in levels
-    step: np.float32
+    step: Number
 
 
 @kernel(reorder=True)
-def _dot(first, second, count):
+def _dot(first: Floats, second: Floats, count: int) -> Number:
     total = np.float32(0)
     for i in range(count):
         total += first[i] * second[i]
@@ -65,7 +67,7 @@ def _dot(first, second, count):
 
 
 @kernel
-def _transpose(block, side):
+def _transpose(block: Floats, side: int) -> None:
     """Mirror a square block at its diagonal, in place."""
     for i in range(side):
         for j in range(i):
@@ -75,7 +77,14 @@ def _transpose(block, side):
 
 
 @kernel
-def _quantise(coefficients, scales, quantiser, price, gains, quantised):
+def _quantise(
+    coefficients: Floats,
+    scales: Integers,
+    quantiser: Quantiser,
+    price: Number,
+    gains: Floats,
+    quantised: Integers,
+) -> None:
     """Choose the level of each coefficient, in steps, and where to stop, by error and rate."""
     rates, bias, log_step, _ = quantiser
     before, older = 0, 0
@@ -113,7 +122,14 @@ def _quantise(coefficients, scales, quantiser, price, gains, quantised):
 
 
 @kernel
-def _add_levels(quantised, transform, weights, scales, quantiser, guess):
+def _add_levels(
+    quantised: Integers,
+    transform: Floats,
+    weights: Floats,
+    scales: Integers,
+    quantiser: Quantiser,
+    guess: Floats,
+) -> None:
     """Add to `guess` what the levels stand for."""
     _, bias, log_step, step = quantiser
     for i in range(quantised.size):
@@ -129,7 +145,7 @@ def _add_levels(quantised, transform, weights, scales, quantiser, guess):
 
 
 @kernel
-def code_plane(bases, plane, quantiser, top, start):
+def code_plane(bases: Bases, plane: Plane, quantiser: Quantiser, top: int, start: int) -> int:
     """Walk over the blocks of one row of superblocks: quantise and rebuild them.
 
     Parameters
@@ -226,7 +242,14 @@ def code_plane(bases, plane, quantiser, top, start):
 
 
 @kernel
-def count_levels(levels, sizes, modes, scales, counts, log_step):
+def count_levels(
+    levels: Integers,
+    sizes: Integers,
+    modes: Integers,
+    scales: tuple[Integers, ...],
+    counts: Integers,
+    log_step: int,
+) -> None:
     """counts[expected magnitude, last two levels, level] += 1 over the coded levels of a plane."""
     rows, columns = sizes.shape
     start = 0

@@ -6,12 +6,15 @@ Timofte, De Smet & Van Gool, "A+: Adjusted anchored neighborhood regression for 
 super-resolution", ACCV 2014.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from restore.imaging.bands import map_bands, slices
+from restore.imaging.bands import Pool, map_bands, slices
 from restore.kernels.anchors import normalise_rows, turned_patches
 from restore.tasks.super_resolution.cascade import (
     COPIES,
@@ -26,6 +29,7 @@ from restore.tasks.super_resolution.cascade import (
     scorers_of,
     windows_of,
 )
+from restore.typing import Flags, Floats, Integers
 
 #: Windows that vary less than this (root mean square) teach nothing.
 FLAT = 2 / 255
@@ -96,7 +100,9 @@ class Examples(NamedTuple):
     enlarged: list
 
 
-def learn_stage(examples, plan, seed, pool=None):
+def learn_stage(
+    examples: Examples, plan: Plan, seed: int | Sequence[int], pool: Pool | None = None
+) -> tuple[Stage, list[Stage]]:
     """Learn one stage.
 
     Parameters
@@ -117,7 +123,7 @@ def learn_stage(examples, plan, seed, pool=None):
     features, sorting, anchors = _bases(_seen(examples, plan, rng, pool), plan, rng, pool)
     normal = _normal_equations(examples, plan, features, sorting, anchors, pool)
 
-    def made(matrices):
+    def made(matrices: Floats) -> Stage:
         regressions, steps = rounded(matrices)
         return Stage(
             step=examples.scale if plan.high else 1,
@@ -135,13 +141,13 @@ def learn_stage(examples, plan, seed, pool=None):
     return made(solved[-1]), [made(matrices) for matrices in solved[:-1]]
 
 
-def _seen(examples, plan, rng, pool):
+def _seen(examples: Examples, plan: Plan, rng: np.random.Generator, pool: Pool | None) -> Floats:
     """Windows of a few rows of the lattice of every photo."""
     scale, pairs, _, enlarged = examples
     share = SEEN / sum(small.size for small, _ in pairs)
     seeds = rng.integers(2**32, size=len(pairs))
 
-    def seen(index):
+    def seen(index: int) -> Floats:
         small = pairs[index][0]
         chosen = np.flatnonzero(np.random.default_rng(seeds[index]).random(len(small)) < share)
         found = [np.empty((0, plan.side**2), np.float32)]
@@ -160,7 +166,9 @@ def _seen(examples, plan, rng, pool):
     return windows
 
 
-def _bases(windows, plan, rng, pool):
+def _bases(
+    windows: Floats, plan: Plan, rng: np.random.Generator, pool: Pool | None
+) -> tuple[Floats, Floats, Floats]:
     """The features and the sorting of a stage, and its anchors."""
     energies, axes = principal(windows)
     # All but the mean; whitened, so that regressions are well conditioned and round well.
@@ -175,14 +183,22 @@ def _bases(windows, plan, rng, pool):
     return features, sorting, half(anchors)
 
 
-def _normal_equations(examples, plan, features, sorting, anchors, pool):
+def _normal_equations(
+    examples: Examples,
+    plan: Plan,
+    features: Floats,
+    sorting: Floats,
+    anchors: Floats,
+    pool: Pool | None,
+) -> Floats:
     """(n_anchors, FOLDS, n_features, n_features + patch**2): X'X and X'Y, fold by fold."""
     scale, pairs, folds, enlarged = examples
     scorers = scorers_of(anchors)
     n_features = len(features)
 
-    def equations(index):
-        windows, patches = _examples(*pairs[index], enlarged[index], scale, plan)
+    def equations(index: int) -> tuple[Any, ...]:
+        small, large = pairs[index]
+        windows, patches = _examples(small, large, enlarged[index], scale, plan)
         rows = np.hstack([windows @ features.T, patches])
         # Photos count by their error, not its square: the mean PSNR is what is wished for.
         rows *= np.float32((np.mean((pairs[index][1] - enlarged[index]) ** 2) + EVEN) ** -0.25)
@@ -195,9 +211,10 @@ def _normal_equations(examples, plan, features, sorting, anchors, pool):
         return folds[index], rows, weights, order, at
 
     normal = np.zeros((plan.n_anchors, FOLDS, n_features, n_features + plan.patch**2))
-    gathered, held = [], 0
+    gathered: list[tuple[Any, ...]] = []
+    held = 0
 
-    def add(anchors):
+    def add(anchors: Integers) -> None:
         for anchor in anchors:
             for fold in range(FOLDS):
                 parts = []
@@ -209,7 +226,7 @@ def _normal_equations(examples, plan, features, sorting, anchors, pool):
                     rows = np.concatenate(parts)
                     normal[anchor, fold] += rows[:, :n_features].T @ rows
 
-    def add_all():
+    def add_all() -> None:
         parts = np.array_split(np.arange(plan.n_anchors), 32)
         for _ in map_bands(add, parts, pool):
             pass
@@ -225,7 +242,9 @@ def _normal_equations(examples, plan, features, sorting, anchors, pool):
     return normal
 
 
-def _windows(small, enlarged, scale, plan, band):
+def _windows(
+    small: Floats, enlarged: Floats, scale: int, plan: Plan, band: slice
+) -> tuple[Floats, Integers, Flags]:
     """Turned windows of some rows of the lattice, how they were turned, and which are not flat."""
     step = scale if plan.high else 1
     padded = mirrored(enlarged if plan.high else small, (plan.side - step) // 2)
@@ -236,7 +255,9 @@ def _windows(small, enlarged, scale, plan, band):
     return windows, turns, vary
 
 
-def _examples(small, large, enlarged, scale, plan):
+def _examples(
+    small: Floats, large: Floats, enlarged: Floats, scale: int, plan: Plan
+) -> tuple[Floats, Floats]:
     """Windows and the detail that they should predict, both turned, without the flat ones."""
     rows, columns = small.shape
     windows, turns, vary = _windows(small, enlarged, scale, plan, slice(0, rows))
@@ -246,7 +267,7 @@ def _examples(small, large, enlarged, scale, plan):
     return windows[vary], patches[vary]
 
 
-def rounded(matrices):
+def rounded(matrices: Floats) -> tuple[Integers, Floats]:
     """Regressions as a file holds them.
 
     Parameters
@@ -265,7 +286,7 @@ def rounded(matrices):
     return np.clip(whole, -LARGEST, LARGEST).astype(np.int8), steps
 
 
-def moments(side, width):
+def moments(side: int, width: float) -> Floats:
     """(3, side**2) float32: across, down, and centre against surround, under Gaussians."""
     across, down = _offsets(side)
     wide = np.exp(-(across**2 + down**2) / (2 * width**2))
@@ -274,13 +295,13 @@ def moments(side, width):
     return half(np.stack([across * wide, down * wide, centre]).reshape(3, -1))
 
 
-def _offsets(side):
+def _offsets(side: int) -> tuple[Floats, Floats]:
     """Distances of the samples of a window from its centre, across and down."""
     across = np.arange(side) - (side - 1) / 2
     return across, across[:, None]
 
 
-def _sorting(windows, plan):
+def _sorting(windows: Floats, plan: Plan) -> Floats:
     """Whitened principal components of the windows' directions, seen through a Gaussian."""
     across, down = _offsets(plan.side)
     weights = np.exp(-(across**2 + down**2) / (2 * plan.focus**2)).ravel().astype(np.float32)
@@ -290,7 +311,9 @@ def _sorting(windows, plan):
     return (axes[:, : plan.n_sorting] / np.sqrt(energies[: plan.n_sorting])).T * weights
 
 
-def _clusters(compared, count, rng, pool, rounds=8):
+def _clusters(
+    compared: Floats, count: int, rng: np.random.Generator, pool: Pool | None, rounds: int = 8
+) -> Floats:
     """(count, n_sorting) float32: the centres of k-means of the rows of `compared_of`."""
     rows = compared[:, :-1]
     centres = rows[rng.choice(len(rows), count, replace=False)]
@@ -298,7 +321,7 @@ def _clusters(compared, count, rng, pool, rounds=8):
     for _ in range(rounds):
         scorers = scorers_of(centres)
 
-        def compare(band, scorers=scorers):
+        def compare(band: slice, scorers: Floats = scorers) -> Integers:
             return nearest_of(compared[band], scorers)[0][:, 0]
 
         nearest = np.concatenate(list(map_bands(compare, bands, pool)))
@@ -312,7 +335,7 @@ def _clusters(compared, count, rng, pool, rounds=8):
     return centres.astype(np.float32)
 
 
-def _regressions(normal, n_features, pool):
+def _regressions(normal: Floats, n_features: int, pool: Pool | None) -> Floats:
     """(FOLDS + 1, n_anchors, n_features, patch**2) float32: ridge regressions.
 
     R = C + (X'X + r I)^-1 (X'Y - X'X C) with the common C of all windows: an anchor with few
@@ -328,17 +351,17 @@ def _regressions(normal, n_features, pool):
     )
     pulls = [ridge * strength / len(normal) for ridge in RIDGES]
 
-    def solve(anchor):
+    def solve(anchor: int) -> Floats:
         whole = normal[anchor].sum(axis=0)
         gaps = []
         for fold in (*normal[anchor], np.zeros_like(whole)):
             gram, products = np.split(whole - fold, [n_features], axis=1)
             gaps.append((gram, products - gram @ common))
 
-        def solved(pull):
+        def solved(pull: float) -> list[Floats]:
             return [np.linalg.solve(gram + pull * identity, gap) for gram, gap in gaps]
 
-        def error(matrices):
+        def error(matrices: list[Floats]) -> float:
             # of each fold, up to what no matrix changes: tr M'GM - 2 tr M'B
             lost = 0.0
             for fold, matrix in zip(normal[anchor], matrices):

@@ -5,16 +5,24 @@ estimate lacks are fitted anew. With the codes given that is a linear least squa
 solved by conjugate gradients through the average over the patches.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from restore.imaging import bands, jpeg
 from restore.imaging.arrays import as_image
+from restore.imaging.bands import Pool
 from restore.kernels import unrolled as kernels
+from restore.learning.reservoir import Pictures
 from restore.sparse import patches, unrolled
+from restore.sparse.unrolled import Coder
 from restore.tasks.denoising import mapped
+from restore.typing import Floats
 
 #: Crops that are learned from, their side, and one in how many only measures.
 CROPS, SIDE, APART = 160, 128, 4
@@ -26,7 +34,14 @@ QUALITIES, HALVED = (5, 95), 0.7
 STEPS = 40
 
 
-def learn_dejpeg(images, *, prior=None, seed=0, pool=None, provenance=None):
+def learn_dejpeg(
+    images: Pictures,
+    *,
+    prior: Coder | None = None,
+    seed: int = 0,
+    pool: Pool | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Coder:
     """Learn what `dejpeg` adds to its estimates from pictures like `images`.
 
     Parameters
@@ -75,7 +90,7 @@ def learn_dejpeg(images, *, prior=None, seed=0, pool=None, provenance=None):
     qualities = random.integers(QUALITIES[0], QUALITIES[1] + 1, len(crops))
     halved = random.random(len(crops)) < HALVED
 
-    def prepared(number):
+    def prepared(number: int) -> _Case:
         return _Case.of(crops[number], int(qualities[number]), halved[number], prior)
 
     cases = list(bands.map_bands(prepared, range(len(crops)), pool, "restoring"))
@@ -89,7 +104,7 @@ def learn_dejpeg(images, *, prior=None, seed=0, pool=None, provenance=None):
     )
 
 
-def check_picture(picture):
+def check_picture(picture: Floats) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDE // 4:
         raise ValueError(f"a picture has fewer than {SIDE // 4} rows or columns")
@@ -97,7 +112,7 @@ def check_picture(picture):
         raise ValueError("it has samples that are not between 0 and 1")
 
 
-def _crops(images, random):
+def _crops(images: Pictures, random: np.random.Generator) -> list[Floats]:
     """Up to `CROPS` crops, as evenly from the pictures as can be."""
     count = len(images)
     chosen = np.sort(random.permutation(count)[:CROPS])
@@ -133,7 +148,7 @@ class _Case:
     """So that every quality counts the same."""
 
     @classmethod
-    def of(cls, crop, quality, halved, coder):
+    def of(cls, crop: Floats, quality: int, halved: bool, coder: Coder) -> _Case:
         """The case of a crop that was saved at a quality."""
         halved = halved and crop.shape[2] == 3
         coding = jpeg.Coding(jpeg.tables(quality, crop.shape[2]), (2, 2) if halved else (1, 1))
@@ -154,7 +169,7 @@ class _Case:
         _, weight = case._summed(np.zeros_like(coder.synthesis), coder.window)
         return dataclasses.replace(case, weight=scale * weight)
 
-    def _summed(self, atoms, window):
+    def _summed(self, atoms: Floats, window: Floats) -> tuple[Floats, Floats]:
         """The overlapping sums of what atoms make of the codes, and of the window."""
         total, weight = np.zeros_like(self.lacked), np.zeros_like(self.weight)
         corrections = self.codes @ atoms.reshape(len(atoms), -1)
@@ -162,38 +177,43 @@ class _Case:
         kernels.add_windowed(corrections, window, self.rows, self.columns, total, weight)
         return total, weight
 
-    def forward(self, atoms):
+    def forward(self, atoms: Floats) -> Floats:
         """The correction that (n_atoms, side, side, channels) atoms make of the codes."""
         total, _ = self._summed(atoms, np.ones(atoms.shape[1:3], np.float32))
         return total / self.weight[..., None]
 
-    def adjoint(self, image, shape):
+    def adjoint(self, image: Floats, shape: tuple[int, ...]) -> Floats:
         """That of `forward`, for atoms of `shape`."""
         divided = np.ascontiguousarray(image / self.weight[..., None])
         found = patches.extract(divided, shape[1:], self.rows, self.columns)
         return (self.codes.T @ found).reshape(shape)
 
 
-def _fitted(cases, apart, prior, pool):
+def _fitted(
+    cases: list[_Case], apart: list[_Case], prior: Coder, pool: Pool | None
+) -> tuple[Floats, float, float]:
     """The atoms, and the error on the crops set apart before and after.
 
     Conjugate gradients on the normal equations, from the prior on: early steps change most what
     the crops say most of, and the best step is that with the least error on crops set apart.
     """
 
-    def error(atoms):
-        def of(case):
+    def error(atoms: Floats) -> float:
+        def of(case: _Case) -> float:
             return case.importance * float(np.sum((case.lacked - case.forward(atoms)) ** 2))
 
         return sum(bands.map_bands(of, apart, pool, "measuring"))
 
-    def summed(image_of):
+    def summed(image_of: Callable[[_Case], Floats]) -> Floats:
         """The sum over the crops of the adjoint of an image of each."""
 
-        def part(case):
-            return np.float32(case.importance) * case.adjoint(image_of(case), current.shape)
+        def part(case: _Case) -> Floats:
+            return np.float32(case.importance) * case.adjoint(image_of(case), prior.synthesis.shape)
 
-        return sum(bands.map_bands(part, cases, pool, "fitting"))
+        total = np.zeros_like(prior.synthesis)
+        for found in bands.map_bands(part, cases, pool, "fitting"):
+            total += found
+        return total
 
     best = current = prior.synthesis
     before = least = error(current)

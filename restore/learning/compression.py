@@ -1,6 +1,10 @@
 """Learn a codec from pictures: bases, predictors, and what the entropy coder starts from."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
@@ -8,6 +12,7 @@ from restore.kernels import bits, blocks, entropy, walk
 from restore.tasks.compression import coding, tuning
 from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
 from restore.tasks.compression.planes import colour_angles, to_planes
+from restore.typing import Array, Flags, Floats, Integers
 
 #: Classes of bases for blocks of 8, 16, 32 and 64; each serves transposed, too.
 CLASSES = (16, 8, 4, 2)
@@ -20,17 +25,20 @@ _MEMORY = 30
 #: Steps, in eighths of octaves, that the statistics are taken at.
 _LOG_STEPS = (22, 56)
 
+#: A predictor, a transform, and the scales of its coefficients where they are known.
+Fit = tuple[Floats, Floats, Floats | None]
+
 
 def learn_codec(
-    images,
+    images: Iterable[ArrayLike],
     *,
-    prior=None,
-    samples=150_000,
-    rounds=6,
-    seed=0,
-    pool=None,
-    provenance=None,
-):
+    prior: Codec | None = None,
+    samples: int = 150_000,
+    rounds: int = 6,
+    seed: int = 0,
+    pool: Pool | None = None,
+    provenance: dict[str, Any] | None = None,
+) -> Codec:
     """Learn a codec for pictures like `images`.
 
     Blocks are sampled, sorted into classes by what coding them would cost, and each class gets
@@ -72,21 +80,23 @@ def learn_codec(
         raise ValueError("there are no pictures to learn from")
     luma = [planes[0] for planes in pictures]
 
-    def learn_size(number):
-        before = prior and (prior, number)
+    def learn_size(number: int) -> tuple[Integers, Integers, Integers]:
+        before = None if prior is None else (prior, number)
         draw = np.random.default_rng((seed, number))
         return _learn_bases(luma, SIDES[number], CLASSES[number], before, samples, rounds, draw)
 
     # largest task first; results in order, whatever the threads
     order = (1, 0, 2, 3)
     fitted = dict(zip(order, list(map_bands(learn_size, order, pool, "bases"))))
-    fitted = [fitted[number] for number in range(len(SIDES))]
-    transforms, predictors, scales = zip(*fitted)
+    in_order = [fitted[number] for number in range(len(SIDES))]
+    transforms, predictors, scales = zip(*in_order)
+    models, weights = _start() if prior is None else (prior.models, prior.weights)
     codec = Codec(
         transforms,
         predictors,
         scales,
-        *(_start() if prior is None else (prior.models, prior.weights)),
+        models,
+        weights,
         _laplacian_rates() if prior is None else prior.rates,
         np.tile(np.array([0.08, 0.04, 0.02], np.float32), (blocks.SCALES, 1)),
         provenance or {},
@@ -94,7 +104,7 @@ def learn_codec(
     return _learn_statistics(codec, pictures, rng, pool)
 
 
-def check_picture(picture):
+def check_picture(picture: Array) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDES[0]:
         raise ValueError(f"a picture has fewer than {SIDES[0]} rows or columns")
@@ -102,7 +112,7 @@ def check_picture(picture):
         raise ValueError("it has samples that are not between 0 and 1")
 
 
-def _start():
+def _start() -> tuple[Integers, Integers]:
     """Entropy coder that knows nothing."""
     models = np.zeros((entropy.MODELS, 2), np.uint16)
     models[:, 0] = 1 << 15
@@ -112,7 +122,7 @@ def _start():
     return models, weights
 
 
-def _laplacian_rates():
+def _laplacian_rates() -> Floats:
     """Bits of levels where magnitudes spread like a mixture of Laplacians."""
     level = np.arange(17)
     rates = np.empty((blocks.SCALES, 3, 17), np.float32)
@@ -130,7 +140,9 @@ def _laplacian_rates():
     return rates
 
 
-def _sample(planes, side, most, rng):
+def _sample(
+    planes: Sequence[Floats], side: int, most: int, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
     """Blocks, as the transforms see them, and borders with the noise of coding."""
     places = []
     for plane in planes:
@@ -161,7 +173,15 @@ def _sample(planes, side, most, rng):
     return np.concatenate(found), np.concatenate(around)
 
 
-def _learn_bases(planes, side, classes, before, most, rounds, rng):
+def _learn_bases(
+    planes: Sequence[Floats],
+    side: int,
+    classes: int,
+    before: tuple[Codec, int] | None,
+    most: int,
+    rounds: int,
+    rng: np.random.Generator,
+) -> tuple[Integers, Integers, Integers]:
     """Transforms, predictors and scales of one size, stored as `Codec` has them."""
     samples, borders = _sample(planes, side, most, rng)
     count = samples.shape[1]
@@ -170,14 +190,16 @@ def _learn_bases(planes, side, classes, before, most, rounds, rng):
             f"there are only {len(samples)} blocks of {side} pixels to learn from: "
             "give more pictures, or a codec to start from"
         )
-    if not len(samples):  # pictures smaller than the blocks: all is left as it was
+    if before is not None and not len(
+        samples
+    ):  # pictures smaller than the blocks: all is left as it was
         codec, number = before
         return codec.transforms[number], codec.predictors[number], codec.scales[number]
     turned = _transposed(samples)
     views = ((samples, borders), (turned, np.ascontiguousarray(borders[:, ::-1])))
     if before is None:
         label, turn = _sort_by_direction(samples, classes, side > 16)
-        fits = [None] * classes
+        fits: list[Fit | None] = [None] * classes
     else:
         bases, number = before[0].bases, before[1]
         classes = len(bases.transforms[number])
@@ -196,20 +218,25 @@ def _learn_bases(planes, side, classes, before, most, rounds, rng):
                     np.where(turn[chosen, None], view[1][chosen], view[0][chosen])
                     for view in zip(*views)
                 ]
-                fits[kind] = _fit(*own, first[kind], sparse=turn_of_learning >= rounds // 3)
+                fits[kind] = _fit(
+                    own[0], own[1], first[kind], sparse=turn_of_learning >= rounds // 3
+                )
             elif fits[kind] is None:
                 fits[kind] = _fit(samples, borders, None, sparse=False)
         label, turn = _sort_by_cost(views, fits)
     transforms, predictors, scales = [], [], []
     for kind in range(classes):
         chosen = np.flatnonzero(label == kind)
-        predictor, transform, _ = fits[kind]
+        fit = fits[kind]
+        assert fit is not None  # each has been fitted
+        predictor, transform, _ = fit
         own, border = (
             np.where(turn[chosen, None], view[1][chosen], view[0][chosen]) for view in zip(*views)
         )
         energy = np.square((own - border @ predictor.T) @ transform.T).sum(axis=0)
         weight = 20.0
-        usual = first[kind][2] if before else np.ones(count)
+        begun = first[kind]
+        usual = np.ones(count) if begun is None or begun[2] is None else begun[2]
         spread = np.sqrt((energy + weight * usual**2) / (len(chosen) + weight))
         order = np.argsort(-spread, kind="stable")
         transform, spread = transform[order], spread[order]
@@ -226,14 +253,14 @@ def _learn_bases(planes, side, classes, before, most, rounds, rng):
     )
 
 
-def _transposed(samples):
+def _transposed(samples: Floats) -> Floats:
     side = int(np.sqrt(samples.shape[1]))
     return np.ascontiguousarray(
         samples.reshape(-1, side, side).transpose(0, 2, 1).reshape(samples.shape)
     )
 
 
-def _sort_by_direction(samples, classes, smooth):
+def _sort_by_direction(samples: Floats, classes: int, smooth: bool) -> tuple[Integers, Flags]:
     """First classes: by the main direction of the gradients, folded at the diagonal; the last
     quarter, and all of smooth blocks, by their contrast."""
     side = int(np.sqrt(samples.shape[1]))
@@ -257,7 +284,9 @@ def _sort_by_direction(samples, classes, smooth):
     return label, turn
 
 
-def _sort_by_cost(views, fits):
+def _sort_by_cost(
+    views: Sequence[tuple[Floats, Floats]], fits: Sequence[Fit | None]
+) -> tuple[Integers, Flags]:
     best = None
     for kind, fit in enumerate(fits):
         if fit is None:
@@ -274,7 +303,7 @@ def _sort_by_cost(views, fits):
     return label, turned
 
 
-def _cost(coefficients):
+def _cost(coefficients: Floats) -> Floats:
     """Roughly, rate and distortion of each row, in squared levels."""
     energy = np.square(coefficients)
     unit = _STEP**2
@@ -286,7 +315,7 @@ def _cost(coefficients):
     return energy.sum(axis=1)
 
 
-def _fit(samples, borders, first, sparse):
+def _fit(samples: Floats, borders: Floats, first: Fit | None, sparse: bool) -> Fit:
     """Predictor by least squares, basis by Karhunen-Loeve, made sparse by Procrustes turns."""
     count, width = samples.shape[1], borders.shape[1]
     square = borders.T.astype(np.float64) @ borders
@@ -300,7 +329,7 @@ def _fit(samples, borders, first, sparse):
     predictor = np.linalg.solve(square, product).T.astype(np.float32)
     rest = samples - borders @ predictor.T
     spread = rest.T.astype(np.float64) @ rest
-    if first is not None:
+    if first is not None and first[2] is not None:
         spread += weight * (first[1].T * first[2] ** 2) @ first[1]
     transform = np.linalg.eigh(spread)[1][:, ::-1].T.astype(np.float32)
     if sparse and len(samples) > 4 * count:
@@ -312,7 +341,9 @@ def _fit(samples, borders, first, sparse):
     return predictor, np.ascontiguousarray(transform), first and first[2]
 
 
-def _learn_statistics(codec, pictures, rng, pool):
+def _learn_statistics(
+    codec: Codec, pictures: Sequence[list[Floats]], rng: np.random.Generator, pool: Pool | None
+) -> Codec:
     """`codec` with the statistics of coding `pictures` at many steps."""
     runs = [
         (index, int(rng.integers(*_LOG_STEPS)))
@@ -322,7 +353,7 @@ def _learn_statistics(codec, pictures, rng, pool):
     models, weights = codec.start()
     counts = np.full((blocks.SCALES, 3, 17), 0.3)
 
-    def quantise(run):
+    def quantise(run: tuple[int, int]) -> tuple[Integers, Integers, Integers]:
         index, log_step = run
         number = log_step * 16 + coding._UNIT
         planes = pictures[index]

@@ -2,20 +2,24 @@
 
 import functools
 import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from restore.imaging import bands
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.imaging.colour import luminance
 from restore.kernels import regression as kernels
 from restore.learning import trees
+from restore.learning.trees import Nodes
 from restore.tasks.demosaicing.stages import (
     FIRST_MARGIN,
     FIXED,
     NARROW_MARGIN,
     WIDE_MARGIN,
+    Inputs,
     Stage,
     corrected,
     first_estimates,
@@ -27,6 +31,7 @@ from restore.tasks.demosaicing.stages import (
     windows,
     with_means,
 )
+from restore.typing import Array, Bytes, Floats, Integers
 
 #: Fewest rows and columns of a picture to learn from.
 SMALLEST = 16
@@ -38,17 +43,32 @@ TILE, TILES = 320, 600
 ENOUGH = 0.7 / 255
 
 
+class Photos(Protocol):
+    """Pictures one after the other, of a known number."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Floats]: ...
+
+
+#: The number of a picture, and what its random numbers begin with.
+Job = tuple[int, tuple[int, ...]]
+#: Inputs, targets, the picture's weight, odds of its samples, its margin, and random numbers.
+Example = tuple[Inputs, Floats, float, Floats, int, np.random.Generator]
+#: Inputs, features, targets and weights of samples of one kind.
+Sample = tuple[Floats, Floats, Floats, Floats]
+
+
 def learn_demosaicing(
-    pictures,
+    pictures: Sequence[Bytes],
     *,
-    stages=3,
-    leaves=512,
-    samples=1_000_000,
-    vivid=0.25,
-    noise=0.0,
-    seed=0,
-    pool=None,
-):
+    stages: int = 3,
+    leaves: int = 512,
+    samples: int = 1_000_000,
+    vivid: float = 0.25,
+    noise: float = 0.0,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> list[Stage]:
     """Learn what `demosaic` does after its first estimates.
 
     Each stage corrects the estimate of the one before by a linear map of the windows around
@@ -92,7 +112,7 @@ def learn_demosaicing(
                 f"expected pictures in 8-bit colour, got {picture.dtype} of shape {picture.shape}"
             )
         check_picture(picture)
-    learned = []
+    learned: list[Stage] = []
     rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
     # many small products: threads of BLAS would cost more than they bring
     with threadpool_limits(limits=1, user_api="blas"):
@@ -100,7 +120,7 @@ def learn_demosaicing(
             jobs = [(index, (seed, number, index)) for index in range(len(pictures))]
             radii = np.array(windows(number, noise > 0), np.int64)
 
-            def example(job, learned=tuple(learned)):
+            def example(job: Job, learned: tuple[Stage, ...] = tuple(learned)) -> Example:
                 index, key = job
                 return _example(pictures[index], key, vivid, noise, learned)
 
@@ -110,7 +130,7 @@ def learn_demosaicing(
     return learned
 
 
-def check_picture(picture):
+def check_picture(picture: Array) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SMALLEST:
         raise ValueError(f"a picture has fewer than {SMALLEST} rows or columns")
@@ -118,7 +138,7 @@ def check_picture(picture):
         raise ValueError("it holds NaN or infinity")
 
 
-def tiles(pictures, seed=0, pool=None):
+def tiles(pictures: Photos, seed: int = 0, pool: Pool | None = None) -> list[Bytes]:
     """Parts of pictures to learn from, each with the same chance, whatever their number.
 
     Parameters
@@ -135,7 +155,8 @@ def tiles(pictures, seed=0, pool=None):
         At most `TILES` of at most `TILE` rows and columns.
     """
     random = np.random.default_rng([seed, 2])
-    kept, seen = [], 0
+    kept: list[Bytes] = []
+    seen = 0
     for number, picture in enumerate(pictures, start=1):
         starts = (range(0, max(1, side - TILE + 1), TILE) for side in picture.shape[:2])
         for row, column in itertools.product(*starts):
@@ -151,7 +172,9 @@ def tiles(pictures, seed=0, pool=None):
 # Examples ---------------------------------------------------------------------------------
 
 
-def _example(picture, key, share, noise, learned):
+def _example(
+    picture: Bytes, key: tuple[int, ...], share: float, noise: float, learned: Sequence[Stage]
+) -> Example:
     """One picture, turned and tinted at random: inputs, targets, weight, odds, margin, random."""
     random = np.random.default_rng(key)
     colour = changed(picture, share, random)
@@ -183,13 +206,13 @@ def _example(picture, key, share, noise, learned):
     # samples where the first estimates disagree are picked more often, and count less each
     busy = np.sqrt(inner(inputs[2][FIXED + 5], by)) + 1e-3
     odds = np.clip(busy / np.sqrt(np.mean(busy**2)), 0.15, 4)
-    return inputs, error if noise else error[1:], weight, odds, by, random
+    return inputs, error if noise else error[1:], float(weight), odds, by, random
 
 
-def changed(picture, share, random):
+def changed(picture: Bytes, share: float, random: np.random.Generator) -> Floats:
     """A picture turned, mirrored and, in a share of the cases, tinted at random, in [0, 1]."""
     turn = random.integers(8)
-    colour = np.rot90(picture, turn % 4)
+    colour = np.rot90(picture, int(turn % 4))
     if turn >= 4:
         colour = colour[:, ::-1]
     colour = colour[: colour.shape[0] // 2 * 2, : colour.shape[1] // 2 * 2]
@@ -212,7 +235,9 @@ def changed(picture, share, random):
     return np.round(colour * 255).astype(np.float32) / np.float32(255)
 
 
-def _samples(example, job, radii, rate):
+def _samples(
+    example: Callable[[Job], Example], job: Job, radii: Integers, rate: float
+) -> list[Sample]:
     """Picked samples of one picture for each kind: inputs, features, targets, weights."""
     (planes, means, features), error, weight, odds, by, random = example(job)
     odds = np.minimum(odds * rate, 1)
@@ -236,7 +261,7 @@ def _samples(example, job, radii, rate):
     return found
 
 
-def _centred(inputs, roles):
+def _centred(inputs: Floats, roles: Integers) -> Floats:
     """Windows less the local mean of their colour: nothing is left of a flat patch."""
     return inputs[:, :-3] - inputs[:, -3:][:, roles]
 
@@ -244,7 +269,14 @@ def _centred(inputs, roles):
 # Regression -------------------------------------------------------------------------------
 
 
-def _grow(example, jobs, rate, radii, leaves, pool):
+def _grow(
+    example: Callable[[Job], Example],
+    jobs: Sequence[Job],
+    rate: float,
+    radii: Integers,
+    leaves: int,
+    pool: Pool | None,
+) -> list[Nodes]:
     """The trees of both kinds: for each a list of (feature, threshold, first child)."""
     sample = functools.partial(_samples, example, radii=radii, rate=rate)
     parts = list(map_bands(sample, jobs, pool, "samples"))
@@ -261,7 +293,7 @@ def _grow(example, jobs, rate, radii, leaves, pool):
     return grown
 
 
-def _near(radii):
+def _near(radii: Integers) -> Integers:
     """The inputs that decide on splits: those nearest the centre."""
     keep = []
     for plane, radius in enumerate(radii):
@@ -271,7 +303,13 @@ def _near(radii):
     return np.nonzero(np.concatenate(keep))[0]
 
 
-def _fit(example, jobs, radii, forest, pool):
+def _fit(
+    example: Callable[[Job], Example],
+    jobs: Sequence[Job],
+    radii: Integers,
+    forest: list[Nodes],
+    pool: Pool | None,
+) -> Stage:
     """The stage: maps of all leaves from the normal equations of all pictures."""
     # one array of nodes, the two roots first
     nodes, leaves = trees.joined(forest)
@@ -280,8 +318,8 @@ def _fit(example, jobs, radii, forest, pool):
     targets = None
     sizes = np.zeros(leaves)
 
-    def sums(job):
-        found = []
+    def sums(job: Job) -> list[tuple[Floats, Floats, Integers]]:
+        found: list[tuple[Floats, Floats, Integers]] = []
         for kind, (inputs, features, target, weight) in enumerate(
             _samples(example, job, radii, 1.0)
         ):
@@ -302,5 +340,6 @@ def _fit(example, jobs, radii, forest, pool):
                 grams[leaf] += x[a:b].T @ x[a:b]
                 targets[leaf] += x[a:b].T @ y[a:b]
                 sizes[leaf] += b - a
+    assert targets is not None  # there are pictures
     weights = trees.maps(nodes, grams, targets, sizes).transpose(0, 2, 1).astype(np.float32)
     return Stage(radii, nodes, with_means(weights, nodes, radii))

@@ -5,17 +5,23 @@ that there are, and sets some of them apart to judge the result by. Online learn
 the pictures again in every turn and sees all patches without ever holding them.
 """
 
+from __future__ import annotations
+
 import hashlib
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
-from restore.learning.reservoir import Reservoir
+from restore.learning.reservoir import Pictures, Reservoir
 from restore.sparse import atom_updates, coding, dictionary_learning
 from restore.sparse import patches as patching
+from restore.sparse.atom_updates import Sums
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
+from restore.sparse.dictionary_learning import Iteration, Rules
+from restore.typing import Array, Floats, Integers
 
 #: A patch of a smaller standard deviation is flat: it teaches next to nothing.
 FLAT = 4 / 255
@@ -56,7 +62,7 @@ class Draw(NamedTuple):
     pictures: int
     sample: np.ndarray
 
-    def fingerprint(self):
+    def fingerprint(self) -> str:
         """A few hexadecimal digits that differ where the patches do."""
         if isinstance(self.patches, np.ndarray):
             digests = [digest(self.patches[chunk]) for chunk in chunks(len(self.patches))]
@@ -66,17 +72,17 @@ class Draw(NamedTuple):
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
 
-def digest(patches):
+def digest(patches: Array) -> bytes:
     """The SHA-256 of some patches."""
-    return hashlib.sha256(np.ascontiguousarray(patches)).digest()
+    return hashlib.sha256(np.ascontiguousarray(patches).data).digest()
 
 
-def chunks(count):
+def chunks(count: int) -> list[slice]:
     """Slices of `count` patches that one machine may hold and sum up alone."""
     return bands.slices(count, atom_updates.BAND * atom_updates.CHUNK_BANDS)
 
 
-def check(image, patch_shape):
+def check(image: Floats, patch_shape: tuple[int, ...]) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `image`."""
     height, width, channels = image.shape
     if height < patch_shape[0] or width < patch_shape[1]:
@@ -90,7 +96,10 @@ def check(image, patch_shape):
         raise ValueError("it holds NaN or infinity")
 
 
-def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, centred=True, pool=None):
+def draw(
+    pictures: Pictures, patch_shape: tuple[int, ...], count: int = 200_000, *, seed: int = 0,
+    mixed: bool = True, centred: bool = True, pool: Pool | None = None,
+) -> Draw:  # fmt: skip
     """Draw patches, each of all those in the pictures with the same chance.
 
     Parameters
@@ -137,14 +146,19 @@ def draw(pictures, patch_shape, count=200_000, *, seed=0, mixed=True, centred=Tr
     return Draw(patches, held_out, reservoir.available, used, sample)
 
 
-def offers(image, patch_shape, number, seed):
+def offers(
+    image: Floats, patch_shape: tuple[int, ...], number: int, seed: int
+) -> list[tuple[int, int]]:
     """What a picture, the `number`-th from 1, offers to a `Reservoir`, strip by strip."""
     check(image, patch_shape)
     strips = _strips(image, patch_shape, (seed, number), Pool(1))
     return [(len(places), left_out) for _, places, left_out in strips]
 
 
-def drawn_from(image, patch_shape, number, seed, chosen):
+def drawn_from(
+    image: Floats, patch_shape: tuple[int, ...], number: int, seed: int,
+    chosen: Mapping[int, Integers],
+) -> list[Floats]:  # fmt: skip
     """The patches that a `Reservoir` took: `chosen` is {a strip's number: which of its patches}."""
     strips = _strips(image, patch_shape, (seed, number), Pool(1), sorted(chosen))
     return [
@@ -153,14 +167,17 @@ def drawn_from(image, patch_shape, number, seed, chosen):
     ]
 
 
-def _strips(image, patch_shape, seed, pool, only=None):
+def _strips(
+    image: Floats, patch_shape: tuple[int, ...], seed: tuple[int, ...], pool: Pool | None,
+    only: Collection[int] | None = None,
+) -> Iterator[tuple[Floats, Integers, int]]:  # fmt: skip
     """Yield (strip, places in it worth learning from, how many flat ones are left out).
 
     `only` are the numbers of the strips, all by default.
     """
     columns = image.shape[1] - patch_shape[1] + 1
 
-    def look(rows):
+    def look(rows: slice) -> tuple[Floats, Integers, int]:
         strip = image[rows.start : rows.stop + patch_shape[0] - 1]
         places = _places(strip, patch_shape, np.random.default_rng([*seed, rows.start]))
         return strip, places, (rows.stop - rows.start) * columns - len(places)
@@ -169,17 +186,17 @@ def _strips(image, patch_shape, seed, pool, only=None):
     yield from bands.map_bands(look, rows if only is None else [rows[n] for n in only], pool)
 
 
-def _places(strip, patch_shape, rng):
+def _places(strip: Floats, patch_shape: tuple[int, ...], rng: np.random.Generator) -> Integers:
     """Flat places of the patches of a strip that are worth learning from."""
     deviation = _deviation(strip, *patch_shape[:2])
     kept = rng.random(deviation.shape) < FLAT_SHARE
     return np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
 
 
-def _deviation(strip, height, width):
+def _deviation(strip: Floats, height: int, width: int) -> Floats:
     """Standard deviation, the channels' means taken out, of the patch at every place."""
 
-    def means(values):
+    def means(values: Floats) -> Floats:
         sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0), (0, 0)))
         boxes = sums[height:, width:] - sums[:-height, width:]
         boxes -= sums[height:, :-width] - sums[:-height, :-width]
@@ -193,13 +210,15 @@ def _deviation(strip, height, width):
     return np.sqrt(variances.mean(axis=2))
 
 
-def _cuts(image, patch_shape, count):
+def _cuts(image: Floats, patch_shape: tuple[int, ...], count: int) -> list[slice]:
     """Slices of the rows of patches of an image, of about `count` patches each."""
     rows, columns = (n - size + 1 for n, size in zip(image.shape[:2], patch_shape[:2]))
     return bands.slices(rows, max(1, count // columns))
 
 
-def _cut(strip, patch_shape, places, centred=True):
+def _cut(
+    strip: Floats, patch_shape: tuple[int, ...], places: Integers, centred: bool = True
+) -> Floats:
     """The patches at flat `places` of a strip."""
     columns = strip.shape[1] - patch_shape[1] + 1
     windows = np.lib.stride_tricks.sliding_window_view(strip, patch_shape)[:, :, 0]
@@ -211,27 +230,33 @@ def _cut(strip, patch_shape, places, centred=True):
     return patches
 
 
-def _fill(patches, rows, strip, patch_shape, places, centred, pool):
+def _fill(
+    patches: Floats, rows: Integers, strip: Floats, patch_shape: tuple[int, ...], places: Integers,
+    centred: bool, pool: Pool | None,
+) -> None:  # fmt: skip
     """Write the patches at `places` of a strip to `rows` of `patches`."""
 
-    def write(band):
+    def write(band: slice) -> None:
         patches[rows[band]] = _cut(strip, patch_shape, places[band], centred)
 
     bands.for_each(write, bands.slices(len(rows)), pool)
 
 
-def _ordered(patches, order, pool):
+def _ordered(patches: Floats, order: Integers, pool: Pool | None) -> Floats:
     """``patches[order]``, which takes a while where there are many."""
     ordered = np.empty((len(order), *patches.shape[1:]), patches.dtype)
 
-    def take(band):
+    def take(band: slice) -> None:
         np.take(patches, order[band], axis=0, out=ordered[band], mode="clip")
 
     bands.for_each(take, bands.slices(len(order)), pool)
     return ordered
 
 
-def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, pool=None):
+def stream(
+    pictures: Pictures, patch_shape: tuple[int, ...], share: float = 1.0, *, turn: int = 0,
+    seed: int = 0, pool: Pool | None = None,
+) -> Iterator[Floats]:  # fmt: skip
     """Yield batches of centred patches, mixed well, one reading of all pictures.
 
     Pictures come in random order. As many as memory allows are open together and cut into strips,
@@ -255,7 +280,7 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, pool=None):
     rng = np.random.default_rng([seed, 1, turn])
     patch_dim = int(np.prod(patch_shape))
 
-    def cut(job):
+    def cut(job: Any) -> Floats:
         number, image, rows = job
         own = np.random.default_rng([seed, 1, turn, number, rows.start])
         strip = image[rows.start : rows.stop + patch_shape[0] - 1]
@@ -284,9 +309,10 @@ def stream(pictures, patch_shape, share=1.0, *, turn=0, seed=0, pool=None):
         yield from _shuffled(gathered, rng, pool)
 
 
-def _opened(pictures, order):
+def _opened(pictures: Pictures, order: Integers) -> Iterator[list[tuple[int, Floats]]]:
     """Lists of (number, picture) that may be held together, at least one each."""
-    opened, held = [], 0
+    opened: list[tuple[int, Floats]] = []
+    held = 0
     # one thread reads the next picture in the meantime
     images = bands.map_bands(pictures.__getitem__, order.tolist(), pool=Pool(1))
     for number, image in zip(order, images):
@@ -301,7 +327,9 @@ def _opened(pictures, order):
         yield opened
 
 
-def _shuffled(gathered, rng, pool):
+def _shuffled(
+    gathered: list[Floats], rng: np.random.Generator, pool: Pool | None
+) -> Iterable[Floats]:
     patches = np.concatenate(gathered)
     return dictionary_learning.batches(
         _ordered(patches, rng.permutation(len(patches)), pool), "online"
@@ -321,24 +349,17 @@ class Reading(NamedTuple):
         As for `draw`.
     """
 
-    pictures: object
-    count: int | None = None
+    pictures: Pictures
+    count: int | None = None  # type: ignore[assignment]  # hides the method of tuples
     seed: int = 0
 
 
 def learn(
-    drawn,
-    dictionary,
-    sparsity=None,
-    tolerance=0.0,
-    *,
-    rules=dictionary_learning.BY_KSVD,
-    iterations=20,
-    done=0,
-    reading=None,
-    pool=None,
-    summed=None,
-):
+    drawn: Draw, dictionary: Dictionary, sparsity: int | None = None, tolerance: float = 0.0, *,
+    rules: Rules = dictionary_learning.BY_KSVD, iterations: int = 20, done: int = 0,
+    reading: Reading | None = None, pool: Pool | None = None,
+    summed: Callable[..., Sums] | None = None,
+) -> Iterator[Iteration]:  # fmt: skip
     """The turns of learning, one at a time.
 
     Parameters
@@ -369,7 +390,7 @@ def learn(
     shape = dictionary.patch_shape
     streamed = rules.method == "online" and reading is not None
     for turn in range(done, iterations):
-        if streamed:
+        if streamed and reading is not None:
             share = min(1.0, reading.count / drawn.available) if reading.count else 1.0
             batches = stream(
                 reading.pictures, shape, share, turn=turn, seed=reading.seed, pool=pool
@@ -404,7 +425,9 @@ class Gain(NamedTuple):
     other: str
 
 
-def gain(dictionary, patches, sparsity=5, *, pool=None):
+def gain(
+    dictionary: Dictionary, patches: Floats, sparsity: int = 5, *, pool: Pool | None = None
+) -> Gain:
     """Compare with the packaged dictionary of this patch shape, or else with cosines."""
     name = "grey" if dictionary.channels == 1 else "colour"
     other, words = Dictionary.load(name), f"the packaged dictionary {name}"
@@ -415,7 +438,9 @@ def gain(dictionary, patches, sparsity=5, *, pool=None):
     return Gain(float(decibels), sparsity, words)
 
 
-def error(dictionary, patches, sparsity, *, pool=None):
+def error(
+    dictionary: Dictionary, patches: Floats, sparsity: int, *, pool: Pool | None = None
+) -> float:
     """Root mean square error of patches that are coded with `sparsity` atoms each."""
     total = 0.0
     for batch in bands.slices(len(patches), max(1, POOL // dictionary.patch_dim)):

@@ -3,13 +3,24 @@
 Pictures may be read elsewhere: what is drawn follows from how many patches each strip offers.
 """
 
+from typing import Protocol
+
 import numpy as np
+
+from restore.typing import Floats, Integers
 
 #: Most patches set apart, and their share of those drawn.
 HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
 
 #: Most patches that the first atoms are chosen from.
 SAMPLE = 65_536
+
+
+class Pictures(Protocol):
+    """Pictures by their numbers, from 0; None for one that is left out."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int, /) -> Floats | None: ...
 
 
 class Reservoir:
@@ -34,19 +45,20 @@ class Reservoir:
         For each row of the reservoir, which of all patches, in the order offered, it holds.
     """
 
-    def __init__(self, count, seed):
+    def __init__(self, count: int, seed: int) -> None:
         self.rng = np.random.default_rng([seed, 0])
         self.apart = min(HELD_OUT, round(HELD_OUT_SHARE * count))
         self.size = count + self.apart
         self.available = self.filled = self.flat = 0
         self.ids = np.empty(self.size, np.int64)
 
-    def offer(self, count, left_out):
+    def offer(self, count: int, left_out: int) -> tuple[Integers, Integers]:
         """Rows of the reservoir, and the ones of a strip's `count` patches that go there."""
         rng, filled = self.rng, self.filled
         fresh = _share(rng, count, self.available, self.size)
         kept = min(self.size, self.available + count) - fresh
-        taken = rng.choice(filled, filled - kept, replace=False) if kept < filled else []
+        gone = max(0, filled - kept)
+        taken = rng.choice(filled, gone, replace=False) if gone else np.empty(0, np.int64)
         free = np.arange(filled, kept + fresh)
         self.filled = kept + fresh
         chosen = rng.choice(count, fresh, replace=False)
@@ -56,7 +68,7 @@ class Reservoir:
         self.flat += left_out
         return rows, chosen
 
-    def order(self, mixed):
+    def order(self, mixed: bool) -> tuple[Integers, Integers, Integers]:
         """Rows to learn from, in the order of the pictures or `mixed`; held out; the sample's."""
         if self.available == 0:
             raise ValueError(
@@ -73,7 +85,7 @@ class Reservoir:
         return rows, order[:apart], sample
 
 
-def _share(rng, fresh, before, size):
+def _share(rng: np.random.Generator, fresh: int, before: int, size: int) -> int:
     """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
     if before + fresh <= size:
         return fresh

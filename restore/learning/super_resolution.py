@@ -5,12 +5,17 @@ enlargement so far lacks. Everything is closed-form and streams through the phot
 bounded by the luminance planes of `LIMIT` small pixels and one set of normal equations per anchor.
 """
 
+from __future__ import annotations
+
 import hashlib
 import heapq
 import platform
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 import restore
 from restore.imaging.arrays import as_image
@@ -22,12 +27,14 @@ from restore.tasks.super_resolution.cascade import (
     COPIES,
     UNFINISHED,
     Cascade,
+    Stage,
     back_project,
     read_stages,
     refine,
     write_stages,
 )
 from restore.tasks.super_resolution.degradation import kernel_of, shrink
+from restore.typing import File, Floats
 
 #: Photos are learned from at these sizes, after shrinking those beyond `LARGE` pixels a side:
 #: cameras' pictures are soft at their full size.
@@ -74,13 +81,13 @@ class Checkpoint:
     cascade: Cascade
     held_out: tuple
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write as ``.npz``, which `Cascade.load` accepts, too."""
         stages = [*self.cascade.stages, *(stage for fold in self.held_out for stage in fold)]
         write_stages(file, UNFINISHED, self.cascade.scale, stages, self.cascade.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: File) -> Checkpoint:
         """Read from a file; errors as `Cascade.load`."""
         scale, stages, provenance = read_stages(file, UNFINISHED)
         count = len(stages) // COPIES
@@ -88,7 +95,7 @@ class Checkpoint:
         return cls(Cascade(scale, stages[:count], provenance), held_out)
 
 
-def learn_super_resolution(images, scale, **settings):
+def learn_super_resolution(images: Iterable[ArrayLike], scale: int, **settings: Any) -> Cascade:
     """Learn to enlarge by `scale` from photos.
 
     Parameters
@@ -135,8 +142,15 @@ def learn_super_resolution(images, scale, **settings):
 
 
 def learn_stages(
-    images, scale, *, degradation="bicubic", plans=None, start=None, seed=0, pool=None
-):
+    images: Iterable[ArrayLike],
+    scale: int,
+    *,
+    degradation: str = "bicubic",
+    plans: Sequence[Plan] | None = None,
+    start: Checkpoint | None = None,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Iterator[Checkpoint]:
     """The stages of learning, one at a time.
 
     Parameters
@@ -169,19 +183,25 @@ def learn_stages(
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
-    stages, held_out = (), ()
+    stages: tuple[Stage, ...] = ()
+    held_out: tuple[Sequence[Stage], ...] = ()
+    fingerprint = None
     if start is not None:
         _check_same(start.cascade, scale, provenance)
         stages, held_out = start.cascade.stages, start.held_out
+        fingerprint = start.cascade.provenance.get("fingerprint")
     pairs, folds, pictures = _pairs(images, scale, degradation, seed)
     if pictures < FOLDS:
         raise ValueError(f"there are {pictures} photos large enough to learn from: give more")
     provenance["pictures"] = pictures
     provenance["pixels"] = sum(large.size for _, large in pairs)
     provenance["fingerprint"] = _fingerprint(pairs)
-    if stages and start.cascade.provenance.get("fingerprint") != provenance["fingerprint"]:
+    if stages and fingerprint != provenance["fingerprint"]:
         raise ValueError("the model to go on from was begun with other photos than these")
-    enlarged = [resize(small[..., None], *large.shape, pool)[..., 0] for small, large in pairs]
+    enlarged = [
+        resize(small[..., None], large.shape[0], large.shape[1], pool)[..., 0]
+        for small, large in pairs
+    ]
     for number, plan in enumerate(plans, 1):
         if number > len(stages):
             examples = Examples(scale, pairs, folds, enlarged)
@@ -191,7 +211,11 @@ def learn_stages(
             yield Checkpoint(Cascade(scale, stages, provenance), held_out)
         if number < len(plans):
 
-            def go_on(index, held=held_out[number - 1], enlarged=enlarged):
+            def go_on(
+                index: int,
+                held: Sequence[Stage] = held_out[number - 1],
+                enlarged: Sequence[Floats] = enlarged,
+            ) -> Floats:
                 small = pairs[index][0]
                 return advance(held[folds[index]], small, enlarged[index], degradation, Pool(1))
 
@@ -199,13 +223,16 @@ def learn_stages(
             enlarged = list(map_bands(go_on, range(len(pairs)), pool, word))
 
 
-def _pairs(images, scale, degradation, seed):
+def _pairs(
+    images: Iterable[ArrayLike], scale: int, degradation: str, seed: int
+) -> tuple[list[tuple[Floats, Floats]], list[int], int]:
     """Pairs to learn from, the fold of each, and how many photos they are of.
 
     Of more than `LIMIT` pixels a random part is kept, each pair with the same chance.
     """
     rng = np.random.default_rng((seed, 0))
-    kept, pixels, photos = [], 0, 0
+    kept: list[tuple[float, int, int, tuple[Floats, Floats]]] = []
+    pixels, photos = 0, 0
     for image in images:
         found = [
             pair
@@ -223,7 +250,7 @@ def _pairs(images, scale, degradation, seed):
     return [item[3] for item in kept], [item[1] % FOLDS for item in kept], photos
 
 
-def _fingerprint(pairs):
+def _fingerprint(pairs: list[tuple[Floats, Floats]]) -> str:
     """A hexadecimal digest of the small planes."""
     total = hashlib.sha256()
     for small, _ in pairs:
@@ -232,7 +259,7 @@ def _fingerprint(pairs):
     return total.hexdigest()[:16]
 
 
-def _check_same(begun, scale, provenance):
+def _check_same(begun: Cascade, scale: int, provenance: Mapping[str, Any]) -> None:
     """Refuse to go on with other settings or photos than those of the stages before."""
     words = "the model to go on from was begun"
     if begun.scale != scale:
@@ -244,7 +271,7 @@ def _check_same(begun, scale, provenance):
         raise ValueError(f"{words} by another version of this program")
 
 
-def _copies(image):
+def _copies(image: ArrayLike) -> Iterator[Floats]:
     """A photo at the `SIZES` it is learned from."""
     image = as_image(image)
     height, width = image.shape[:2]
@@ -254,7 +281,7 @@ def _copies(image):
         yield image if new == [height, width] else resize(image, *new)
 
 
-def shrunk(image, scale, degradation="bicubic"):
+def shrunk(image: Floats, scale: int, degradation: str = "bicubic") -> tuple[Floats, Floats] | None:
     """The luminance of a photo, small and large, or None where it is too small to use."""
     image = as_image(image)
     height, width = (side // scale for side in image.shape[:2])
@@ -265,7 +292,9 @@ def shrunk(image, scale, degradation="bicubic"):
     return luminance(small), luminance(image)
 
 
-def advance(stage, small, large, degradation, pool=None):
+def advance(
+    stage: Stage, small: Floats, large: Floats, degradation: str, pool: Pool | None = None
+) -> Floats:
     """What the next stage starts from."""
     large = refine(stage, small, large, pool)
     return back_project(small[..., None], large[..., None], degradation, pool)[..., 0]

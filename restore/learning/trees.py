@@ -4,11 +4,13 @@ A node is (feature, threshold, first child), as `restore.kernels.regression.choo
 """
 
 import heapq
+from typing import Any
 
 import numpy as np
 
 from restore.imaging import bands
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
+from restore.typing import Floats, Integers
 
 #: Of a large node, as many samples decide on its split.
 DECIDING = 40_000
@@ -23,23 +25,34 @@ BINS = 8
 PRIOR_GROWING = 150
 PRIOR = 10_000
 
+#: Of each node the feature it splits by (-1: a leaf), the threshold and the first child.
+Nodes = list[tuple[int, float, int]]
 
-def _solve(gram, target, prior, strength):
+
+def _solve(gram: Floats, target: Floats, prior: Floats, strength: float) -> Floats:
     """Ridge regression towards zero in the metric of `prior`."""
     matrix = gram + strength * prior
     matrix[np.diag_indices(len(matrix))] += 2e-5 * np.trace(matrix) / len(matrix) + 1e-9
     return np.linalg.solve(matrix, target)
 
 
-def grow(inputs, features, target, weight, leaves, pool, stage):
+def grow(
+    inputs: Floats,
+    features: Floats,
+    target: Floats,
+    weight: Floats,
+    leaves: int,
+    pool: Pool | None,
+    stage: str,
+) -> Nodes:
     """Grow one tree, always at the leaf where a split gains most."""
     root = np.sqrt(weight)[:, None]
     inputs = inputs * root
     target = target * root
     nodes = [(-1, 0.0, 0)]
-    queue = []
+    queue: list[tuple[Any, ...]] = []
 
-    def consider(node, rows, weights):
+    def consider(node: int, rows: Integers, weights: Floats) -> None:
         residual = target[rows] - inputs[rows] @ weights
         found = _best_split(inputs, residual, features, rows, pool)
         if found is not None:
@@ -68,7 +81,9 @@ def grow(inputs, features, target, weight, leaves, pool, stage):
     return nodes
 
 
-def _best_split(inputs, residual, features, rows, pool):
+def _best_split(
+    inputs: Floats, residual: Floats, features: Floats, rows: Integers, pool: Pool | None
+) -> tuple[float, int, float] | None:
     """(gain, feature, threshold) of the split after which two maps explain most, or None."""
     gain_scale = 1.0
     if len(rows) > DECIDING:
@@ -81,7 +96,7 @@ def _best_split(inputs, residual, features, rows, pool):
     prior = (inputs.T @ inputs).astype(np.float64) * (PRIOR_GROWING / len(rows))
     prior[np.diag_indices(len(prior))] += 1e-4 * np.trace(prior) / len(prior) + 1e-12
 
-    def try_feature(feature):
+    def try_feature(feature: int) -> tuple[float, int, float]:
         values = features[rows, feature]
         thresholds = np.unique(np.quantile(values, np.arange(1, BINS) / BINS).astype(np.float32))
         bins = np.searchsorted(thresholds, values, side="right")
@@ -110,7 +125,7 @@ def _best_split(inputs, residual, features, rows, pool):
     return (gain * gain_scale, feature, threshold) if gain > 0 else None
 
 
-def joined(forest):
+def joined(forest: list[Nodes]) -> tuple[Floats, int]:
     """Both trees in one array of nodes, the roots at 0 and 1, and the number of leaves."""
     nodes = np.zeros((sum(map(len, forest)), 3), np.float32)
     start = 2
@@ -127,12 +142,12 @@ def joined(forest):
     return nodes, leaves
 
 
-def maps(nodes, grams, targets, sizes):
+def maps(nodes: Floats, grams: Floats, targets: Floats, sizes: Floats) -> Floats:
     """Ridge regression in each leaf towards its parent's, from the roots down."""
     children = {k: (int(c), int(c) + 1) for k, (f, _, c) in enumerate(nodes) if f >= 0}
     sums = {}
 
-    def total(node):
+    def total(node: int) -> Any:
         if node not in sums:
             if node in children:
                 first, second = (total(child) for child in children[node])

@@ -19,15 +19,24 @@ much of the curvature they heed before the atoms are brought back to unit length
   Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
 """
 
+from __future__ import annotations
+
 import functools
 import itertools
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import learning as kernels
 from restore.sparse.dictionary import Dictionary
+from restore.typing import Floats, Integers
+
+if TYPE_CHECKING:
+    from restore.sparse.coding import Codes
+
 
 METHODS = ("ksvd", "mod", "online")
 
@@ -37,6 +46,8 @@ DUPLICATE = 0.99
 #: Patches whose sums are taken together on one thread, and bands whose sums are added up in order
 #: before those of others: what one machine may do alone.
 BAND, CHUNK_BANDS = 4096, 16
+
+Part = TypeVar("Part")
 
 #: How far K-SVD goes, in parts of the way to the least error with fixed codes.
 OVERSHOOT = 1.5
@@ -64,12 +75,19 @@ class Sums(NamedTuple):
     slope: np.ndarray
     uses: np.ndarray
     energy: float
-    count: int
+    count: int  # type: ignore[assignment]  # hides the method of tuples
     worst: np.ndarray
     energies: np.ndarray
 
 
-def summed_here(patches, dictionary, code, step=BAND, pool=None, stage=None):
+def summed_here(
+    patches: Floats,
+    dictionary: Dictionary,
+    code: Callable[[Floats, Dictionary], Codes],
+    step: int = BAND,
+    pool: Pool | None = None,
+    stage: str | None = None,
+) -> Sums:
     """The sums of patches, a (n_patches, patch_dim) float32 ndarray.
 
     Bands of `step` patches are added up to chunks, in order, and chunks in pairs. What is added to
@@ -89,7 +107,7 @@ def summed_here(patches, dictionary, code, step=BAND, pool=None, stage=None):
     Sums
     """
 
-    def summarise(band):
+    def summarise(band: slice) -> Sums:
         codes = code(patches[band], dictionary)
         energies = np.empty(len(patches[band]), np.float32)
         gram = np.zeros((dictionary.n_atoms, dictionary.n_atoms), np.float32)
@@ -112,19 +130,26 @@ def summed_here(patches, dictionary, code, step=BAND, pool=None, stage=None):
     return pairwise((functools.reduce(add, chunk) for chunk in chunks), add)
 
 
-def add(one, other):
+def add(one: Sums, other: Sums) -> Sums:
     """The sums of the patches of both; those of `one` come first."""
     energies = np.concatenate([one.energies, other.energies])
     worst = _worst(energies, len(one.gram))
-    totals = (mine + theirs for mine, theirs in zip(one[:5], other[:5]))
-    return Sums(*totals, np.concatenate([one.worst, other.worst])[worst], energies[worst])
+    return Sums(
+        one.gram + other.gram,
+        one.slope + other.slope,
+        one.uses + other.uses,
+        one.energy + other.energy,
+        one.count + other.count,
+        np.concatenate([one.worst, other.worst])[worst],
+        energies[worst],
+    )
 
 
-def _worst(energies, count):
+def _worst(energies: Floats, count: int) -> Integers:
     return np.argsort(-energies, kind="stable")[:count]
 
 
-def pairwise(parts, add):
+def pairwise(parts: Iterable[Part], add: Callable[[Part, Part], Part]) -> Part:
     """Add parts up in pairs, then pairs of pairs: an order that only their number decides.
 
     Parameters
@@ -134,7 +159,9 @@ def pairwise(parts, add):
     add : callable
         ``add(part, next part)``.
     """
-    totals = []  # (how many pairings each is made of, total), of falling numbers
+    totals: list[
+        tuple[int, Part]
+    ] = []  # (how many pairings each is made of, total), of falling numbers
     for part in parts:
         level = 0
         while totals and totals[-1][0] == level:
@@ -147,7 +174,13 @@ def pairwise(parts, add):
     return total
 
 
-def updated(dictionary, sums, method="ksvd", memory=None, nonnegative=False):
+def updated(
+    dictionary: Dictionary,
+    sums: Sums,
+    method: str = "ksvd",
+    memory: list[Floats] | None = None,
+    nonnegative: bool = False,
+) -> Dictionary:
     """The dictionary after one update of its atoms.
 
     Parameters
@@ -168,8 +201,9 @@ def updated(dictionary, sums, method="ksvd", memory=None, nonnegative=False):
     atoms = dictionary.atoms.astype(np.float64)
     with bands.one_blas_thread:
         if method == "online":
+            memory = [] if memory is None else memory
             _remember(memory, sums.gram, sums.slope, atoms)
-            kernels.descend(*memory, atoms, False)
+            kernels.descend(memory[0], memory[1], atoms, False)
         elif nonnegative:
             kernels.descend(sums.gram, sums.slope + sums.gram @ atoms, atoms, True)
         else:
@@ -180,7 +214,7 @@ def updated(dictionary, sums, method="ksvd", memory=None, nonnegative=False):
     return _with_atoms(dictionary, atoms)
 
 
-def _ksvd(gram, slope):
+def _ksvd(gram: Floats, slope: Floats) -> Floats:
     curvature = np.diag(gram)[:, None]
     step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
     # along the step the error is a parabola
@@ -188,12 +222,12 @@ def _ksvd(gram, slope):
     return step * (OVERSHOOT * np.sum(step * slope) / bend if bend > 0 else 0)
 
 
-def _mod(gram, slope):
+def _mod(gram: Floats, slope: Floats) -> Floats:
     # atoms that no patch uses stay; those that are always used together share the step
     return np.linalg.lstsq(gram, slope, rcond=1e-7)[0]
 
 
-def _remember(memory, gram, slope, atoms):
+def _remember(memory: list[Floats], gram: Floats, slope: Floats, atoms: Floats) -> None:
     """sum a^T a and sum a^T x over the batches, after a first guess that weighs as one batch."""
     if not memory:
         guess = max(np.trace(gram) / len(gram), 1e-12)
@@ -203,13 +237,15 @@ def _remember(memory, gram, slope, atoms):
     memory[1] += gram @ atoms
 
 
-def _with_atoms(dictionary, atoms):
+def _with_atoms(dictionary: Dictionary, atoms: Floats) -> Dictionary:
     """The dictionary with other atoms, their largest components made positive."""
     largest = np.take_along_axis(atoms, np.abs(atoms).argmax(axis=1)[:, None], axis=1)
     return Dictionary(atoms * np.sign(largest), dictionary.patch_shape, dictionary.provenance)
 
 
-def replaced(dictionary, uses, worst, nonnegative=False):
+def replaced(
+    dictionary: Dictionary, uses: Integers, worst: Floats, nonnegative: bool = False
+) -> tuple[Dictionary, int]:
     """Replace unused and duplicate atoms by the patches that are approximated worst.
 
     Parameters

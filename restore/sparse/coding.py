@@ -11,6 +11,7 @@ from restore.kernels import nonnegative as of_parts
 from restore.kernels import pursuit as kernels
 from restore.kernels import shrinkage
 from restore.sparse.dictionary import Dictionary
+from restore.typing import Floats, Integers
 
 #: Patches coded in one call of the kernel: many more than threads, so that all end together.
 BAND = 4096
@@ -36,9 +37,9 @@ class Codes(NamedTuple):
     array([1], dtype=int32)
     """
 
-    indices: NDArray[np.int32]
-    coefficients: NDArray[np.float32]
-    counts: NDArray[np.int32]
+    indices: Integers
+    coefficients: Floats
+    counts: Integers
 
 
 def code(
@@ -119,7 +120,7 @@ def code(
 
     def code_band(band: slice) -> None:
         given = signals[band], dictionary.atoms_t, dictionary.gram, tolerances[band]
-        written = [array[band] for array in codes]
+        written = codes.indices[band], codes.coefficients[band], codes.counts[band]
         if nonnegative:
             finite = of_parts.pursue_nonnegative(*given, *written)
         else:

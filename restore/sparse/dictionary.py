@@ -4,6 +4,8 @@ Throughout the package an atom is a *row* and a patch is a *row*: the literature
 D (patch_dim x n_atoms) and X are the transposes of ours.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 import os
@@ -12,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from restore.imaging import archive, bands, colour
+from restore.typing import Array, File, Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +50,7 @@ class Dictionary:
     patch_shape: tuple
     provenance: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # a copy: it is frozen below, and the caller's array must not be
         atoms = np.array(self.atoms, dtype=np.float32, order="C")
         patch_shape = tuple(int(side) for side in self.patch_shape)
@@ -66,39 +69,39 @@ class Dictionary:
         object.__setattr__(self, "patch_shape", patch_shape)
 
     @property
-    def n_atoms(self):
+    def n_atoms(self) -> int:
         return self.atoms.shape[0]
 
     @property
-    def patch_dim(self):
+    def patch_dim(self) -> int:
         return self.atoms.shape[1]
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return self.patch_shape[2]
 
     @functools.cached_property
-    def atoms_t(self):
+    def atoms_t(self) -> Floats:
         """(patch_dim, n_atoms) float32: the atoms as columns, for projections."""
         return np.ascontiguousarray(self.atoms.T)
 
     @functools.cached_property
-    def gram(self):
+    def gram(self) -> Floats:
         """(n_atoms, n_atoms) float32: inner products of the atoms."""
         with bands.one_blas_thread:
             atoms = self.atoms.astype(np.float64)
             return (atoms @ atoms.T).astype(np.float32)
 
     @functools.cached_property
-    def digest(self):
+    def digest(self) -> bytes:
         """SHA-256 of the atoms and their shape."""
         return bytes.fromhex(archive.digest(self._arrays()))
 
-    def _arrays(self):
+    def _arrays(self) -> dict[str, Array]:
         return {"atoms": self.atoms, "patch_shape": np.array(self.patch_shape, np.int32)}
 
     @property
-    def uses(self):
+    def uses(self) -> list[int] | None:
         """list of int: how many patches used each atom in learning; None where it is not said."""
         uses = self.provenance.get("uses")
         if not isinstance(uses, list) or len(uses) != self.n_atoms:
@@ -106,32 +109,32 @@ class Dictionary:
         return uses if all(type(count) is int and 0 <= count < 1 << 62 for count in uses) else None
 
     @property
-    def errors(self):
+    def errors(self) -> list[float] | None:
         """list of float: RMSE in 8-bit levels after each turn of learning; None if not said."""
         errors = self.provenance.get("rmse_by_turn")
         if not isinstance(errors, list) or not all(type(error) is float for error in errors):
             return None
         return errors if all(0 <= error < 1e6 for error in errors) else None
 
-    def coherence(self):
+    def coherence(self) -> float:
         """Largest ``|<d_i, d_j>|`` of two different atoms (Donoho & Elad 2003).
 
         Codes of fewer than ``(1 + 1 / coherence) / 2`` atoms are unique and found by OMP.
         """
         return float(np.abs(self.gram - np.eye(self.n_atoms)).max()) if self.n_atoms > 1 else 0.0
 
-    def drawn(self):
+    def drawn(self) -> Floats:
         """(rows, columns, channels) float32: the `mosaic` of the atoms, the most used first."""
         order = np.argsort(-np.array(self.uses), kind="stable") if self.uses else None
         return mosaic(self.atoms, self.patch_shape, order)
 
-    def _repr_png_(self):
+    def _repr_png_(self) -> bytes:
         """The atoms, where a notebook shows the dictionary."""
         import imagecodecs  # slow to import, and seldom needed
 
-        return imagecodecs.png_encode(np.rint(255 * self.drawn()).astype(np.uint8))
+        return bytes(imagecodecs.png_encode(np.rint(255 * self.drawn()).astype(np.uint8)))
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write the dictionary as ``.npz``.
 
         Parameters
@@ -141,7 +144,7 @@ class Dictionary:
         archive.write(file, "dictionary", self._arrays(), self.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: File) -> Dictionary:
         """Read a dictionary, packaged (by name) or from a file.
 
         Parameters
@@ -186,7 +189,7 @@ PACKAGED = ("grey", "colour")
 MOST_SAMPLES = 3 << 12
 
 
-def load_for(dictionary, channels):
+def load_for(dictionary: Dictionary | File, channels: int) -> Dictionary:
     """A dictionary for pictures of so many channels.
 
     Parameters
@@ -218,7 +221,7 @@ def load_for(dictionary, channels):
     return dictionary
 
 
-def mosaic(atoms, patch_shape, order=None):
+def mosaic(atoms: Array, patch_shape: tuple[int, ...], order: Integers | None = None) -> Floats:
     """Draw the atoms of a dictionary in rows, each stretched to the full range around grey.
 
     Parameters
@@ -252,7 +255,7 @@ def mosaic(atoms, patch_shape, order=None):
     return canvas.astype(np.float32)
 
 
-def overcomplete_dct(n_atoms, patch_shape):
+def overcomplete_dct(n_atoms: int, patch_shape: tuple[int, ...]) -> Dictionary:
     """Atoms of an overcomplete discrete cosine transform, the classic start of learning.
 
     Parameters
@@ -290,11 +293,11 @@ def overcomplete_dct(n_atoms, patch_shape):
     return Dictionary(np.concatenate(atoms), patch_shape, {"method": "overcomplete DCT"})
 
 
-def _separable_cosines(n_atoms, height, width):
+def _separable_cosines(n_atoms: int, height: int, width: int) -> Floats:
     """(n_atoms, height * width): products of cosines, the lowest frequencies first."""
     side = n_atoms if 1 in (height, width) else int(np.ceil(np.sqrt(n_atoms)))
 
-    def cosines(length):
+    def cosines(length: int) -> tuple[Floats, Floats]:
         frequencies = np.arange(side if length > 1 else 1) / side
         waves = np.cos(np.pi * np.outer(frequencies, np.arange(length) + 0.5))
         waves[1:] -= waves[1:].mean(axis=1, keepdims=True)

@@ -4,16 +4,23 @@
 (``sparsity=1``) any of them learns a gain-shape vector quantiser.
 """
 
+from __future__ import annotations
+
 import functools
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.sparse import atom_updates, coding
 from restore.sparse import patches as patching
+from restore.sparse.atom_updates import Sums
+from restore.sparse.coding import Codes
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
+from restore.typing import Flags, Floats
 
 #: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
 BATCH, BATCH_BAND = 2048, 512
@@ -46,8 +53,8 @@ class Rules(NamedTuple):
     Rules(method='mod', coder='ormp', nonnegative=False)
     """
 
-    method: str = "ksvd"
-    coder: str = "ormp"
+    method: Literal["ksvd", "mod", "online"] = "ksvd"
+    coder: Literal["ormp", "omp", "fista"] = "ormp"
     nonnegative: bool = False
 
 
@@ -78,18 +85,18 @@ class Iteration(NamedTuple):
 
 
 def learn_dictionary(
-    patches,
-    patch_shape,
-    n_atoms=256,
-    sparsity=None,
-    tolerance=0.0,
+    patches: ArrayLike,
+    patch_shape: tuple[int, ...],
+    n_atoms: int = 256,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
     *,
-    rules=BY_KSVD,
-    start="dct",
-    iterations=20,
-    seed=0,
-    pool=None,
-):
+    rules: Rules = BY_KSVD,
+    start: str | Dictionary = "dct",
+    iterations: int = 20,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Dictionary:
     """Learn a dictionary in which the patches have sparse codes.
 
     Parameters
@@ -152,9 +159,18 @@ def learn_dictionary(
 
 
 def learn_on(
-    image, start, tolerance, *, n_atoms=None, known=None, sparsity=None, count=30_000,
-    iterations=8, seed=0, pool=None,
-):  # fmt: skip
+    image: Floats,
+    start: Dictionary,
+    tolerance: float,
+    *,
+    n_atoms: int | None = None,
+    known: Flags | None = None,
+    sparsity: int | None = None,
+    count: int = 30_000,
+    iterations: int = 8,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Dictionary:
     """Fit a dictionary to the patches of one picture by K-SVD.
 
     Parameters
@@ -192,7 +208,13 @@ def learn_on(
     )  # fmt: skip
 
 
-def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
+def first_dictionary(
+    patches: Floats,
+    patch_shape: tuple[int, ...],
+    n_atoms: int,
+    start: str | Dictionary = "dct",
+    seed: int = 0,
+) -> Dictionary:
     """The atoms that learning starts from; parameters as in `learn_dictionary`."""
     if len(patch_shape) != 3 or min(patch_shape) < 1 or patch_shape[2] not in (1, 3):
         raise ValueError(f"expected a patch shape (height, width, 1 or 3), got {patch_shape}")
@@ -222,8 +244,16 @@ def first_dictionary(patches, patch_shape, n_atoms, start="dct", seed=0):
     return Dictionary(atoms, patch_shape)
 
 
-def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, pool=None, *,
-            rules=BY_KSVD):  # fmt: skip
+def iterate(
+    patches: Floats,
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    iterations: int = 20,
+    pool: Pool | None = None,
+    *,
+    rules: Rules = BY_KSVD,
+) -> Iterator[Iteration]:
     """The turns of learning, one at a time; parameters as in `learn_dictionary`.
 
     Yields
@@ -242,14 +272,22 @@ def iterate(patches, dictionary, sparsity=None, tolerance=0.0, iterations=20, po
         yield turn
 
 
-def batches(patches, method):
+def batches(patches: Floats, method: str) -> Iterable[Floats]:
     """Cut `patches` into what `method` learns from between two updates of the atoms."""
     size = BATCH if method == "online" else len(patches)
     return (patches[batch] for batch in bands.slices(len(patches), size))
 
 
-def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=None, *,
-               rules=BY_KSVD, summed=None):  # fmt: skip
+def learn_turn(
+    patch_batches: Iterable[Floats],
+    dictionary: Dictionary,
+    sparsity: int | None = None,
+    tolerance: float = 0.0,
+    pool: Pool | None = None,
+    *,
+    rules: Rules = BY_KSVD,
+    summed: Callable[..., Sums] | None = None,
+) -> Iteration:
     """One turn over all patches.
 
     Parameters
@@ -278,7 +316,8 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
         (BATCH_BAND, None) if rules.method == "online" else (atom_updates.BAND, "learning")
     )
     uses = np.zeros(dictionary.n_atoms, np.int64)
-    energy, count, memory = 0.0, 0, []
+    memory: list[Floats] = []
+    energy, count = 0.0, 0
     for patches in patch_batches:
         sums = (summed or atom_updates.summed_here)(patches, dictionary, code, step, pool, stage)
         uses += sums.uses
@@ -297,7 +336,7 @@ def learn_turn(patch_batches, dictionary, sparsity=None, tolerance=0.0, pool=Non
     )
 
 
-def without_negative(dictionary):
+def without_negative(dictionary: Dictionary) -> Dictionary:
     """The dictionary without the negative samples of its atoms, which have unit length again.
 
     Raises
@@ -312,15 +351,20 @@ def without_negative(dictionary):
     return Dictionary(atoms / lengths, dictionary.patch_shape, dictionary.provenance)
 
 
-def _code(patches, dictionary, sparsity, tolerance, rules):
-    settings = {"nonnegative": rules.nonnegative, "pool": Pool(1)}
+def _code(
+    patches: Floats, dictionary: Dictionary, sparsity: int | None, tolerance: float, rules: Rules
+) -> Codes:
+    nonnegative, pool = rules.nonnegative, Pool(1)
     if rules.coder == "fista":
         penalty = l1_penalty(tolerance, dictionary)
-        return coding.code_l1(patches, dictionary, penalty, **settings)
-    return coding.code(patches, dictionary, sparsity, tolerance, rule=rules.coder, **settings)
+        return coding.code_l1(patches, dictionary, penalty, nonnegative=nonnegative, pool=pool)
+    return coding.code(
+        patches, dictionary, sparsity, tolerance, rule=rules.coder, nonnegative=nonnegative,
+        pool=pool,
+    )  # fmt: skip
 
 
-def l1_penalty(tolerance, dictionary):
+def l1_penalty(tolerance: float, dictionary: Dictionary) -> float:
     """The l1 penalty for noise of the energy `tolerance`: sigma sqrt(2 log n_atoms).
 
     Chen, Donoho & Saunders, "Atomic decomposition by basis pursuit", 2001, section 5.2.

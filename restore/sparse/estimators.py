@@ -6,13 +6,24 @@ a signal a row, of any length. A sample that is NaN is unknown: codes are found 
 samples of a signal alone, and `inverse_transform` then tells the unknown ones.
 """
 
+from __future__ import annotations
+
 import functools
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging.bands import Pool
 from restore.sparse import atom_updates, coding, dictionary_learning, masked
+from restore.sparse.atom_updates import Sums
+from restore.sparse.coding import Codes
 from restore.sparse.dictionary import Dictionary
+from restore.typing import Flags, Floats
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 try:
     from joblib import effective_n_jobs
@@ -35,15 +46,15 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 
     def __init__(
         self,
-        n_components=None,
+        n_components: int | None = None,
         *,
-        n_nonzero_coefs=None,
-        tol=None,
-        max_iter=20,
-        dict_init=None,
-        n_jobs=None,
-        random_state=None,
-    ):
+        n_nonzero_coefs: int | None = None,
+        tol: float | None = None,
+        max_iter: int = 20,
+        dict_init: ArrayLike | None = None,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+    ) -> None:
         self.n_components = n_components
         self.n_nonzero_coefs = n_nonzero_coefs
         self.tol = tol
@@ -52,17 +63,17 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.n_jobs = n_jobs
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
+    def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 
     @property
-    def _n_features_out(self):
+    def _n_features_out(self) -> int:
         return len(self.components_)
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
         """Learn the atoms from signals.
 
         Parameters
@@ -84,7 +95,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         self.n_iter_ = self.max_iter
         return self
 
-    def transform(self, X):
+    def transform(self, X: ArrayLike) -> Floats:
         """The sparse codes of signals, by orthogonal matching pursuit.
 
         Parameters
@@ -106,7 +117,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         full[rows, codes.indices[used]] = codes.coefficients[used] * scale
         return full
 
-    def inverse_transform(self, X):
+    def inverse_transform(self, X: ArrayLike) -> Floats:
         """The signals, all samples of them, that codes stand for.
 
         Parameters
@@ -126,7 +137,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             )
         return codes @ self.components_.astype(_float_type(codes))
 
-    def _signals(self, X, reset):
+    def _signals(self, X: ArrayLike, reset: bool) -> tuple[Floats, float]:
         """(float32 signals, what they were divided by).
 
         A power of two, by which dividing is exact, so that their squares are within float32.
@@ -138,7 +149,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         scale = np.ldexp(1.0, np.frexp(largest)[1]) if largest > 0 else 1.0
         return np.ascontiguousarray(X / scale, np.float32), scale
 
-    def _stop(self, scale):
+    def _stop(self, scale: float) -> tuple[int, float]:
         """Where coding stops: (most atoms, residual energy) for signals divided by `scale`."""
         sparsity, tol = self.n_nonzero_coefs, self.tol
         if sparsity is not None and sparsity < 1:
@@ -150,9 +161,9 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         most = self.n_features_in_ if sparsity is None else min(sparsity, self.n_features_in_)
         return most, 0.0 if tol is None else tol / scale**2
 
-    def _coded(self, signals, dictionary, stop):
+    def _coded(self, signals: Floats, dictionary: Dictionary, stop: tuple[int, float]) -> Codes:
         sparsity, energy = stop
-        holed = np.isnan(signals).any(axis=1)
+        holed = np.asarray(np.isnan(signals).any(axis=1))
         whole = np.where(holed[:, None], np.float32(0), signals)
         codes = coding.code(whole, dictionary, sparsity, energy, pool=self._pool())
         if holed.any():
@@ -164,7 +175,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
                 all_rows[holed] = rows
         return codes
 
-    def _first(self, signals):
+    def _first(self, signals: Floats) -> Dictionary:
         """The atoms to start from: those given, else signals drawn at random."""
         n_features = signals.shape[1]
         if self.dict_init is not None:
@@ -194,10 +205,10 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
             np.where(unknown, means, signals), (n_features, 1, 1), n_atoms, "data", seed
         )
 
-    def _dictionary(self):
+    def _dictionary(self) -> Dictionary:
         return Dictionary(self.components_, (self.n_features_in_, 1, 1))
 
-    def _pool(self):
+    def _pool(self) -> Pool:
         return Pool(effective_n_jobs(self.n_jobs))
 
 
@@ -266,7 +277,7 @@ class KSVD(_DictionaryEstimator):  # numpydoc ignore=PR02
     ((500, 12), True)
     """
 
-    def _learned(self, signals, first, stop):
+    def _learned(self, signals: Floats, first: Dictionary, stop: tuple[int, float]) -> Dictionary:
         sparsity, energy = stop
         if np.isnan(signals).any():
             return masked.learn(
@@ -333,7 +344,9 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
     ((8, 12), 20)
     """
 
-    def partial_fit(self, X, y=None):
+    _memory: list[Floats] | None
+
+    def partial_fit(self, X: ArrayLike, y: None = None) -> Self:
         """Update the atoms once, from a batch of signals.
 
         Parameters
@@ -364,14 +377,14 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
         self.n_iter_ = self.n_iter_ + 1 if begun else 1
         return self
 
-    def fit(self, X, y=None):
+    def fit(self, X: ArrayLike, y: None = None) -> Self:
         super().fit(X, y)
         self._memory = None  # partial_fit goes on from these atoms
         return self
 
     fit.__doc__ = _DictionaryEstimator.fit.__doc__
 
-    def _learned(self, signals, first, stop):
+    def _learned(self, signals: Floats, first: Dictionary, stop: tuple[int, float]) -> Dictionary:
         dictionary, known = first, ~np.isnan(signals)
         for _ in range(self.max_iter):
             told = signals
@@ -384,7 +397,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
             dictionary = turn.dictionary
         return dictionary
 
-    def _sums(self, signals, dictionary, stop):
+    def _sums(self, signals: Floats, dictionary: Dictionary, stop: tuple[int, float]) -> Sums:
         known = ~np.isnan(signals)
         if not known.all():
             signals = self._filled(signals, known, dictionary, stop)
@@ -392,11 +405,13 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
         code = functools.partial(coding.code, sparsity=sparsity, tolerance=energy, pool=Pool(1))
         return atom_updates.summed_here(signals, dictionary, code, pool=self._pool())
 
-    def _filled(self, signals, known, dictionary, stop):
+    def _filled(
+        self, signals: Floats, known: Flags, dictionary: Dictionary, stop: tuple[int, float]
+    ) -> Floats:
         codes = self._coded(signals, dictionary, stop)
         return np.where(known, signals, coding.reconstruct(codes, dictionary))
 
 
-def _float_type(values):
+def _float_type(values: Any) -> type[np.floating[Any]]:
     """What is computed from these: float32 where they are, else float64."""
     return np.float32 if getattr(values, "dtype", None) == np.float32 else np.float64

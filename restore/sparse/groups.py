@@ -5,14 +5,18 @@ extracted is a group of patches that look alike, and what it is coded with are a
 learned on the group itself (`restore.kernels.groups` says how).
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import groups as kernels
 from restore.kernels import similar
 from restore.sparse import overlap, patches
+from restore.typing import Floats, Integers
 
 #: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
 #: many more than threads, so that all end together.
@@ -32,13 +36,13 @@ class Grouping:
     stride: int = 3
     """Pixels between reference patches."""
 
-    def fit(self, shape):
+    def fit(self, shape: tuple[int, ...]) -> Grouping:
         """The same with groups no larger than a corner of a plane of `shape` can give."""
         across = [min(n - self.side, self.reach) + 1 for n in shape]
         return Grouping(self.side, min(self.size, across[0] * across[1]), self.reach, self.stride)
 
 
-def find(guide, grouping, *, pool=None):
+def find(guide: Floats, grouping: Grouping, *, pool: Pool | None = None) -> list[Integers]:
     """Group similar patches.
 
     Parameters
@@ -56,7 +60,7 @@ def find(guide, grouping, *, pool=None):
     grouping = grouping.fit(guide.shape)
     rows, columns = (patches.positions(n, grouping.side, grouping.stride) for n in guide.shape)
 
-    def find_band(band):
+    def find_band(band: slice) -> Integers:
         places = np.empty((len(rows[band]) * len(columns), grouping.size), np.int32)
         similar.match(guide, rows[band], columns, grouping.side, grouping.reach, places)
         return places
@@ -65,7 +69,16 @@ def find(guide, grouping, *, pool=None):
     return list(bands.map_bands(find_band, cut, pool, "grouping"))
 
 
-def code(plane, variances, places, side, *, pilot=None, threshold=1.0, pool=None):
+def code(
+    plane: Floats,
+    variances: Floats,
+    places: list[Integers],
+    side: int,
+    *,
+    pilot: Floats | None = None,
+    threshold: float = 1.0,
+    pool: Pool | None = None,
+) -> Floats:
     """Code groups of patches over atoms learned on each, and average what overlaps.
 
     Parameters
@@ -90,7 +103,7 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, pool=None
     width = plane.shape[1]
     variances = window_means(variances, side, pool=pool)
 
-    def code_band(band):
+    def code_band(band: Integers) -> tuple[slice, Floats, Floats]:
         top, bottom = band.min() // width, band.max() // width + side
         total = np.zeros((bottom - top, width), np.float32)
         weight = np.zeros_like(total)
@@ -104,7 +117,7 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, pool=None
     total, weight = np.zeros_like(plane), np.zeros_like(plane)
     overlap.accumulate(code_band, places, total, weight, pool, "coding")
 
-    def average(rows):
+    def average(rows: slice) -> None:
         # The weights lie at the patches' corners; every pixel of a patch has its patch's weight.
         total[rows] /= _window_sums(weight, side, -1, rows)
 
@@ -112,21 +125,21 @@ def code(plane, variances, places, side, *, pilot=None, threshold=1.0, pool=None
     return total
 
 
-def window_means(plane, side, *, pool=None):
+def window_means(plane: Floats, side: int, *, pool: Pool | None = None) -> Floats:
     """Mean of the `side` x `side` window with its top left corner at each pixel.
 
     Pixels beyond the bottom and right edge count as zero: no patch begins there.
     """
     means = np.empty_like(plane)
 
-    def take(rows):
+    def take(rows: slice) -> None:
         means[rows] = _window_sums(plane, side, 1, rows) / np.float32(side * side)
 
     bands.for_each(take, bands.rows(plane.shape), pool)
     return means
 
 
-def _window_sums(plane, side, direction, rows):
+def _window_sums(plane: Floats, side: int, direction: int, rows: slice) -> Floats:
     sums = np.empty_like(plane[rows])
     kernels.window_sums(plane, side, direction, rows.start, sums)
     return sums

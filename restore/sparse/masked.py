@@ -80,7 +80,7 @@ def code(
     def code_band(band: slice) -> None:
         kernels.pursue(
             patches[band], np.isfinite(patches[band]), dictionary.atoms, np.float32(tolerance),
-            *(array[band] for array in codes), means[band],
+            codes.indices[band], codes.coefficients[band], codes.counts[band], means[band],
         )  # fmt: skip
 
     bands.for_each(code_band, bands.slices(count, BAND), pool)

@@ -6,21 +6,46 @@ where they came from: <A x, y> = <x, A' y> for every picture x and all measureme
 
 import functools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
 from restore.imaging.resize import cubic, taps
+from restore.typing import Array, Flags, Floats, Spectra
+
+
+class Operator(Protocol):
+    """A linear map of pictures, and its adjoint; perhaps with a ``precondition``."""
+
+    def forward(self, image: Array, /) -> Array:
+        """Measure a picture."""
+
+    def adjoint(self, measured: Array, /) -> Array:
+        """Put measurements back where they came from."""
+
+
+class Vectors(Protocol):
+    """A linear map of vectors, as those of `scipy.sparse.linalg`."""
+
+    shape: tuple[int, int]
+
+    def matvec(self, x: Array, /) -> Array:
+        """Measure a picture of which the samples are one row."""
+
+    def rmatvec(self, x: Array, /) -> Array:
+        """Put measurements back where they came from."""
 
 
 @dataclass(frozen=True)
 class Identity:
     """All samples of a picture."""
 
-    def forward(self, image):
+    def forward(self, image: Array) -> Array:
         return image
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Array) -> Array:
         return measured
 
 
@@ -35,12 +60,12 @@ class Mask:
 
     known: np.ndarray
 
-    def forward(self, image):
+    def forward(self, image: Floats) -> Floats:
         """Measure a (height, width, channels) picture, as one of the same shape."""
         known = self.known if self.known.ndim == 3 else self.known[..., None]
         return np.where(known, image, np.float32(0))
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Floats) -> Floats:
         """The same map: zeros where the picture is unknown."""
         return self.forward(measured)
 
@@ -58,36 +83,36 @@ class Mosaic:
     pattern: str
 
     @property
-    def sites(self):
+    def sites(self) -> list[tuple[int, tuple[int, int]]]:
         """(channel, (row, column)) of each of the top-left samples."""
         side = self.period
         return [("RGB".index(letter), divmod(k, side)) for k, letter in enumerate(self.pattern)]
 
     @property
-    def period(self):
+    def period(self) -> int:
         """Rows, and columns, after which the pattern repeats."""
         return math.isqrt(len(self.pattern))
 
     @property
-    def places(self):
+    def places(self) -> list[tuple[slice, slice]]:
         """For each of the top-left samples the rows and columns of all like it, as slices."""
         return [np.s_[row :: self.period, column :: self.period] for _, (row, column) in self.sites]
 
-    def forward(self, image):
+    def forward(self, image: Array) -> Array:
         """Measure a (height, width, 3) picture as a (height, width) mosaic."""
         mosaic = np.empty(image.shape[:2], image.dtype)
         for (channel, _), place in zip(self.sites, self.places):
             mosaic[place] = image[(*place, channel)]
         return mosaic
 
-    def adjoint(self, mosaic):
+    def adjoint(self, mosaic: Array) -> Array:
         """A picture with the measured colours, and 0 where a colour was not measured."""
         image = np.zeros((*mosaic.shape, 3), mosaic.dtype)
         for (channel, _), place in zip(self.sites, self.places):
             image[(*place, channel)] = mosaic[place]
         return image
 
-    def known(self, shape):
+    def known(self, shape: tuple[int, ...]) -> Flags:
         """(height, width, 3) bool: which colours are measured where."""
         return self.adjoint(np.ones(shape, bool))
 
@@ -107,35 +132,35 @@ class Blur:
     kernel: np.ndarray
     shape: tuple
 
-    def forward(self, image):
+    def forward(self, image: Floats) -> Floats:
         """Measure a (height, width, channels) picture."""
         (height, width), (rows, columns) = self.shape, self.kernel.shape
         return self._filtered(image, self._transfer)[rows - 1 : height, columns - 1 : width]
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Floats) -> Floats:
         """Every measurement spread over the samples that it is a sum of."""
         before = [(n - 1, 0) for n in self.kernel.shape]
         spread = self._filtered(np.pad(measured, [*before, (0, 0)]), np.conj(self._transfer))
         return spread[: self.shape[0], : self.shape[1]]
 
-    def precondition(self, residual, weight):
+    def precondition(self, residual: Floats, weight: float) -> Floats:
         """(A' A + weight)^-1, as if the picture went on periodically."""
         inverse = 1 / (np.square(np.abs(self._transfer)) + weight)
         return self._filtered(residual, inverse)[: self.shape[0], : self.shape[1]]
 
     @functools.cached_property
-    def _size(self):
+    def _size(self) -> tuple[int, ...]:
         from scipy import fft  # slow to import
 
         return tuple(fft.next_fast_len(n, real=True) for n in self.shape)
 
     @functools.cached_property
-    def _transfer(self):
+    def _transfer(self) -> Spectra:
         from scipy import fft
 
         return fft.rfft2(self.kernel, self._size)
 
-    def _filtered(self, image, transfer):
+    def _filtered(self, image: Floats, transfer: Spectra | Floats) -> Floats:
         from scipy import fft
 
         spectrum = fft.rfft2(image, self._size, axes=(0, 1))
@@ -158,19 +183,19 @@ class Decimation:
 
     large: tuple
     small: tuple
-    kernel: object = cubic
+    kernel: Callable[[Floats], Floats] = cubic
     radius: float = 2.0
 
-    def forward(self, image):
+    def forward(self, image: Floats) -> Floats:
         """Measure a (height, width, channels) picture; borders are mirrored."""
         return self._mapped(image, *self._matrices)
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Floats) -> Floats:
         """Every measurement spread over the samples that it is a sum of."""
         return self._mapped(measured, *(matrix.T for matrix in self._matrices))
 
     @functools.cached_property
-    def _matrices(self):
+    def _matrices(self) -> list[Any]:
         """The weights along the columns and along the rows, (small, large) sparse matrices."""
         from scipy import sparse
 
@@ -183,7 +208,7 @@ class Decimation:
         return matrices
 
     @staticmethod
-    def _mapped(image, down, across):
+    def _mapped(image: Floats, down: Any, across: Any) -> Floats:
         planes = [(across @ (down @ plane).T).T for plane in np.moveaxis(image, 2, 0)]
         return np.stack(planes, axis=2)
 
@@ -203,13 +228,13 @@ class Fourier:
     mask: np.ndarray
     real: bool = False
 
-    def forward(self, image):
+    def forward(self, image: Array) -> Spectra:
         """Measure a (height, width) picture as (n_measured,) complex values."""
         from scipy import fft  # slow to import
 
         return fft.fft2(image, norm="ortho")[self.mask]
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Spectra) -> Array:
         """The picture whose other samples are 0: zero filling."""
         from scipy import fft
 
@@ -235,23 +260,23 @@ class Blocks:
     shape: tuple
 
     @property
-    def side(self):
+    def side(self) -> int:
         """Rows, and columns, of a block."""
         return math.isqrt(self.matrix.shape[1])
 
     @property
-    def counts(self):
+    def counts(self) -> tuple[int, ...]:
         """Blocks down and across."""
         return tuple(-(-n // self.side) for n in self.shape)
 
-    def forward(self, image):
+    def forward(self, image: Floats) -> Floats:
         """Measure a (height, width) picture: (n_blocks, n_projections), row by row."""
         down, across = self.counts
         missing = [(0, n * self.side - size) for n, size in zip(self.counts, self.shape)]
         blocks = np.pad(image, missing).reshape(down, self.side, across, self.side)
         return blocks.transpose(0, 2, 1, 3).reshape(down * across, -1) @ self.matrix.T
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Floats) -> Floats:
         """Every projection spread over its block."""
         down, across = self.counts
         blocks = (measured @ self.matrix).reshape(down, across, self.side, self.side)
@@ -271,18 +296,18 @@ class Observed:
         True where a measurement counts; of the shape of the measurements.
     """
 
-    operator: object
+    operator: Operator
     known: np.ndarray
 
-    def forward(self, image):
+    def forward(self, image: Array) -> Array:
         """Measure a picture, as `operator` does."""
         return np.where(self.known, self.operator.forward(image), np.float32(0))
 
-    def adjoint(self, measured):
+    def adjoint(self, measured: Array) -> Array:
         """Those that count, spread as `operator` does."""
         return self.operator.adjoint(np.where(self.known, measured, np.float32(0)))
 
-    def precondition(self, residual, weight):
+    def precondition(self, residual: Array, weight: float) -> Array:
         """As if nothing were left out."""
         precondition = getattr(self.operator, "precondition", lambda residual, weight: residual)
         return precondition(residual, weight)

@@ -6,6 +6,8 @@ added in order, so the result does not depend on the number of threads.
 """
 
 import functools
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 import numpy as np
 
@@ -13,10 +15,20 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.sparse import coding
 from restore.sparse import patches as patching
-from restore.sparse.dictionary import load_for
+from restore.sparse.dictionary import Dictionary, load_for
+from restore.typing import Floats
+
+Band = TypeVar("Band")
 
 
-def accumulate(estimate, cut, total, weight, pool=None, stage=None):
+def accumulate(
+    estimate: Callable[[Band], tuple[slice, Floats, Floats]],
+    cut: Iterable[Band],
+    total: Floats,
+    weight: Floats,
+    pool: Pool | None = None,
+    stage: str | None = None,
+) -> None:
     """Add up the overlapping estimates of all bands.
 
         total = sum_b sum_{p in b} w_p R_p' x_p,      weight = sum_b sum_{p in b} w_p R_p' 1
@@ -39,7 +51,15 @@ def accumulate(estimate, cut, total, weight, pool=None, stage=None):
         weight[rows] += band_weight
 
 
-def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, pool=None):
+def restore_image(
+    image: Floats,
+    patch_shape: tuple[int, ...],
+    estimate: Callable[[Floats], Floats],
+    stride: int = 1,
+    *,
+    weigh: Callable[[Floats], Floats] | None = None,
+    pool: Pool | None = None,
+) -> Floats:
     """Estimate every patch of an image and average the overlapping estimates.
 
     Parameters
@@ -72,7 +92,7 @@ def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, pool=No
     rows = patching.positions(image.shape[0], patch_shape[0], stride)
     columns = patching.positions(image.shape[1], patch_shape[1], stride)
 
-    def restore_band(band):
+    def restore_band(band: slice) -> tuple[slice, Floats, Floats]:
         own_rows = rows[band]
         top, bottom = own_rows[0], own_rows[-1] + patch_shape[0]
         total = np.zeros((bottom - top, *image.shape[1:]), np.float32)
@@ -92,7 +112,9 @@ def restore_image(image, patch_shape, estimate, stride=1, *, weigh=None, pool=No
     return total[:height, :width]
 
 
-def sparse_estimate(patches, dictionary, sparsity=None, tolerance=0.0):
+def sparse_estimate(
+    patches: Floats, dictionary: Dictionary, sparsity: int | None = None, tolerance: float = 0.0
+) -> Floats:
     """Centre, code and reconstruct patches over a dictionary.
 
     Parameters
@@ -114,7 +136,14 @@ def sparse_estimate(patches, dictionary, sparsity=None, tolerance=0.0):
     return estimates
 
 
-def by_dictionary(image, sigma, dictionary, sparsity=None, stride=1, pool=None):
+def by_dictionary(
+    image: Floats,
+    sigma: float,
+    dictionary: Dictionary | str,
+    sparsity: int | None = None,
+    stride: int = 1,
+    pool: Pool | None = None,
+) -> Floats:
     """Code every patch with the fewest atoms that come as close as the noise level says.
 
     Parameters

@@ -1,12 +1,18 @@
 """Patches of an image: where they lie, cut out, centred, and put back together."""
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from restore.kernels import patches as kernels
+from restore.typing import Flags, Floats, Integers
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 
-def positions(length, size, stride=1):
+def positions(length: int, size: int, stride: int = 1) -> Integers:
     """Starts of patches of `size` samples along an axis, the last one always included.
 
     Parameters
@@ -24,7 +30,9 @@ def positions(length, size, stride=1):
     return starts
 
 
-def extract(image, patch_shape, rows, columns):
+def extract(
+    image: Floats, patch_shape: tuple[int, ...], rows: Integers, columns: Integers
+) -> Floats:
     """Cut the patches whose top left corners are `rows` x `columns`.
 
     Parameters
@@ -43,7 +51,7 @@ def extract(image, patch_shape, rows, columns):
     return patches.reshape(len(rows) * len(columns), -1)
 
 
-def centre(patches, channels):
+def centre(patches: Floats, channels: int) -> Floats:
     """Subtract each patch's mean, channel by channel, in place.
 
     Returns
@@ -56,12 +64,20 @@ def centre(patches, channels):
     return means
 
 
-def uncentre(patches, means):
+def uncentre(patches: Floats, means: Floats) -> None:
     """Add the means back, in place."""
     patches.reshape(len(patches), -1, means.shape[1])[...] += means[:, None, :]
 
 
-def aggregate(patches, weights, patch_shape, rows, columns, total, weight):
+def aggregate(
+    patches: Floats,
+    weights: Floats,
+    patch_shape: tuple[int, ...],
+    rows: Integers,
+    columns: Integers,
+    total: Floats,
+    weight: Floats,
+) -> None:
     """Add weighted patches to `total` and their weights to `weight`, both in place.
 
     Parameters
@@ -80,7 +96,13 @@ def aggregate(patches, weights, patch_shape, rows, columns, total, weight):
     )
 
 
-def sample(image, patch_shape, count, seed=0, known=None):
+def sample(
+    image: Floats,
+    patch_shape: tuple[int, ...],
+    count: int,
+    seed: int | np.random.Generator = 0,
+    known: Flags | None = None,
+) -> Floats:
     """Draw patches at random places, all places where there are no more than `count`.
 
     Parameters
@@ -108,7 +130,7 @@ def sample(image, patch_shape, count, seed=0, known=None):
     return windows[drawn // columns, drawn % columns].reshape(len(drawn), -1)
 
 
-def pad(image, patch_shape):
+def pad(image: NDArray[Kind], patch_shape: tuple[int, ...]) -> NDArray[Kind]:
     """Mirror an image smaller than a patch at its bottom and right edge, up to a patch."""
     missing = [max(0, size - n) for size, n in zip(patch_shape[:2], image.shape, strict=False)]
     if not any(missing):

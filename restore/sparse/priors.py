@@ -1,10 +1,16 @@
 """What pictures are like, as a step that removes noise of some level: the priors of `solve`."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from restore.imaging.bands import Pool
 from restore.sparse import coding, dictionary_learning, overlap, white
 from restore.sparse.dictionary import Dictionary, load_for
+from restore.typing import Floats
+
+#: Takes noise of a standard deviation out of a (height, width, channels) picture.
+Prior = Callable[[Floats, float], Floats]
 
 #: Passes with feedback of groups, in each of the turns that have them.
 PASSES = 2
@@ -13,7 +19,7 @@ PASSES = 2
 ITERATIONS, STRIDE = 2, 2
 
 
-def prior(kind, middle, pool):
+def prior(kind: str | Dictionary | Prior, middle: float, pool: Pool) -> Prior:
     """A function ``prior(image, sigma)`` for one picture, which may remember its last estimate.
 
     Parameters
@@ -46,28 +52,30 @@ def prior(kind, middle, pool):
 class Groups:
     """Groups of similar patches, found on the last estimate; patches on their own at first."""
 
-    def __init__(self, middle, pool):
-        self._middle, self._pool, self._last = middle, pool, None
+    def __init__(self, middle: float, pool: Pool | None) -> None:
+        self._middle, self._pool = middle, pool
+        self._last: Floats | None = None
 
-    def __call__(self, image, sigma):
+    def __call__(self, image: Floats, sigma: float) -> Floats:
         if sigma > self._middle:
-            self._last = white.by_scales(image, sigma, self._pool)
+            estimate = white.by_scales(image, sigma, self._pool)
         else:
             sigmas = np.array([sigma], np.float32)
-            self._last = white.by_groups(
+            estimate = white.by_groups(
                 image, sigmas, pool=self._pool, guide=self._last, passes=PASSES
             )
-        return self._last
+        self._last = estimate
+        return estimate
 
 
 class Sparse:
     """Patches that are sparse over a dictionary, which may be learned on the estimates."""
 
-    def __init__(self, dictionary, pool):
+    def __init__(self, dictionary: str | Dictionary, pool: Pool | None) -> None:
         self._pool, self._dictionary = pool, dictionary
         self._learn = isinstance(dictionary, str) and dictionary == "learn"
 
-    def __call__(self, image, sigma):
+    def __call__(self, image: Floats, sigma: float) -> Floats:
         self._dictionary = load_for(self._dictionary, image.shape[2])
         if self._learn:
             tolerance = coding.noise_energy(self._dictionary.patch_dim, sigma)

@@ -6,12 +6,17 @@ enlarged, is the estimate that a learned coder (`restore.sparse.unrolled`) corre
 serves all scales: it is told the level, and photographs look alike at any scale.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from restore.imaging.bands import Pool
 from restore.imaging.colour import AXES
 from restore.imaging.resize import resize
 from restore.sparse import unrolled
+from restore.sparse.unrolled import Coder
+from restore.typing import Floats
 
 #: Scales, each half the size of the one before, and samples between neighbouring patches.
 SCALES, STRIDE = 3, 4
@@ -20,7 +25,7 @@ SCALES, STRIDE = 3, 4
 WEAKEST, STRONGEST = 3 / 255, 75 / 255
 
 
-def restore_planes(noisy, sigma, coder, pool=None):
+def restore_planes(noisy: Floats, sigma: float, coder: Coder, pool: Pool | None = None) -> Floats:
     """Take white noise out of planes.
 
     Parameters
@@ -56,7 +61,7 @@ def restore_planes(noisy, sigma, coder, pool=None):
     return _restored(noisy, sigma, coder, SCALES, pool)
 
 
-def _restored(noisy, sigma, coder, scales, pool):
+def _restored(noisy: Floats, sigma: float, coder: Coder, scales: int, pool: Pool | None) -> Floats:
     channels, height, width = noisy.shape
     # mirrored, so that every pixel has as many estimates, and to where the last patch ends
     border = coder.side - STRIDE
@@ -72,7 +77,7 @@ def _restored(noisy, sigma, coder, scales, pool):
         estimate = _resized(half, 2, pool, kernel=_triangle, radius=1.0)[:, :height, :width]
     noisy, estimate = (np.pad(planes, ((0, 0), *ends), "reflect") for planes in (noisy, estimate))
 
-    def kinds(rows):
+    def kinds(rows: slice) -> Sequence[Floats]:
         return noisy[:, rows] - estimate[:, rows], estimate[:, rows]
 
     learned = WEAKEST / 2 ** (SCALES - 1), STRONGEST
@@ -82,16 +87,16 @@ def _restored(noisy, sigma, coder, scales, pool):
     return restored[:, border:, border:][:, :height, :width]
 
 
-def _resized(planes, factor, pool, **how):
+def _resized(planes: Floats, factor: float, pool: Pool | None, **how: Any) -> Floats:
     """Planes at `factor` times their size."""
     height, width = (round(factor * side) for side in planes.shape[1:])
     resized = [resize(plane[..., None], height, width, pool, **how)[..., 0] for plane in planes]
     return np.stack(resized)
 
 
-def _box(distance):
+def _box(distance: Floats) -> Floats:
     return (np.abs(distance) <= 0.5).astype(float)
 
 
-def _triangle(distance):
+def _triangle(distance: Floats) -> Floats:
     return np.maximum(1 - np.abs(distance), 0)

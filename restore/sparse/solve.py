@@ -6,15 +6,26 @@ that falls from turn to turn. `coded_in_turns` codes every patch over one dictio
 tolerance that falls likewise, and serves measurements without noise, which `fitted` meets exactly.
 """
 
+from __future__ import annotations
+
 import functools
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import bands
 from restore.imaging.arrays import check_finite
 from restore.imaging.bands import Pool
 from restore.sparse import overlap, priors
+from restore.sparse.priors import Prior
+from restore.typing import Array, Floats
+
+if TYPE_CHECKING:
+    from restore.sparse.dictionary import Dictionary
+    from restore.sparse.operators import Operator, Vectors
+
 
 #: Level of noise that the prior removes in the first turn, and the least in the last.
 FIRST, LAST = 49 / 255, 1 / 255
@@ -49,9 +60,18 @@ class Turn(NamedTuple):
 
 
 def solve(
-    measured, operator, prior="groups", sigma=0.0, *, shape=None, start=None,
-    levels=(FIRST, LAST), turns=TURNS, each_turn=None, pool=None,
-):  # fmt: skip
+    measured: Array,
+    operator: Operator | Vectors,
+    prior: str | Dictionary | Prior = "groups",
+    sigma: float = 0.0,
+    *,
+    shape: tuple[int, ...] | None = None,
+    start: Array | None = None,
+    levels: tuple[float, ...] = (FIRST, LAST),
+    turns: int = TURNS,
+    each_turn: Callable[[Turn], object] | None = None,
+    pool: Pool | None = None,
+) -> Array:
     """Estimate a picture from linear measurements with noise.
 
     Parameters
@@ -168,7 +188,13 @@ def solve(
     return operator.own(estimate)
 
 
-def data_step(estimate, operator, measured, weight, iterations=ITERATIONS):
+def data_step(
+    estimate: Array,
+    operator: Operator,
+    measured: Array,
+    weight: float,
+    iterations: int = ITERATIONS,
+) -> Array:
     """The picture that fits both the measurements and an estimate of it.
 
         argmin |y - A x|^2 + weight |x - z|^2
@@ -195,7 +221,7 @@ def data_step(estimate, operator, measured, weight, iterations=ITERATIONS):
     weight = np.float32(weight)
     precondition = getattr(operator, "precondition", None) or (lambda residual, weight: residual)
 
-    def normal(image):
+    def normal(image: Array) -> Array:
         return operator.adjoint(operator.forward(image)) + weight * image
 
     image = estimate
@@ -218,7 +244,7 @@ def data_step(estimate, operator, measured, weight, iterations=ITERATIONS):
 class _Pictures:
     """An operator of any kind as one on (height, width, channels) float32 or complex64 pictures."""
 
-    def __init__(self, operator, measured, shape):
+    def __init__(self, operator: Any, measured: Array, shape: tuple[int, ...] | None) -> None:
         vectors = hasattr(operator, "matvec") and hasattr(operator, "rmatvec")
         if not vectors and not (hasattr(operator, "forward") and hasattr(operator, "adjoint")):
             raise TypeError(
@@ -256,27 +282,27 @@ class _Pictures:
         if made != measured.shape:
             raise ValueError(f"the operator measures {made}, and there are {measured.shape}")
 
-    def forward(self, image):
+    def forward(self, image: Array) -> Array:
         with bands.one_blas_thread:
             values = np.asarray(self._forward(self.own(image)))
         return values.astype(np.complex64 if values.dtype.kind == "c" else np.float32, copy=False)
 
-    def adjoint(self, values):
+    def adjoint(self, values: Array) -> Array:
         with bands.one_blas_thread:
             return self.picture(self._adjoint(values))
 
-    def own(self, image):
+    def own(self, image: Array) -> Array:
         """A picture with the axes that the operator knows."""
         return image.reshape(self.shape)
 
-    def picture(self, image):
+    def picture(self, image: Array) -> Array:
         """The same with three axes."""
         image = np.asarray(image, self.type)
         if image.shape != self.shape:
             raise ValueError(f"the picture has shape {image.shape}, not {self.shape}")
         return image[..., None] if image.ndim == 2 else image
 
-    def constant(self, measured):
+    def constant(self, measured: Array) -> Array:
         """The picture of one brightness that fits the measurements best."""
         white = self.picture(np.ones(self.shape, self.type))
         seen = self.forward(white)
@@ -285,7 +311,7 @@ class _Pictures:
         return white * self.type(level if self.complex else np.real(level))
 
 
-def _checked(measured):
+def _checked(measured: ArrayLike) -> Array:
     """Measurements as float32 or complex64."""
     measured = np.asarray(measured)
     if measured.dtype.kind not in "fc" or measured.size == 0:
@@ -298,7 +324,7 @@ def _checked(measured):
     return measured.astype(np.complex64 if measured.dtype.kind == "c" else np.float32)
 
 
-def _denoised(image, parts, level):
+def _denoised(image: Array, parts: list[Prior], level: float) -> Array:
     """The prior's step, for the real and for the imaginary part where there are both."""
     if len(parts) == 1:
         return parts[0](image, level)
@@ -309,7 +335,7 @@ def _denoised(image, parts, level):
     return (real + 1j * imaginary).astype(np.complex64)
 
 
-def _norm(operator):
+def _norm(operator: _Pictures) -> float:
     """The largest gain of an operator, from below."""
     random = np.random.default_rng(0)
     image = operator.picture(random.standard_normal(operator.shape))
@@ -319,7 +345,15 @@ def _norm(operator):
     return _inner(image, image) ** 0.25
 
 
-def coded_in_turns(start, step, dictionary, tolerances, stride=1, *, pool=None):
+def coded_in_turns(
+    start: Floats,
+    step: Callable[[Floats], Floats],
+    dictionary: Dictionary,
+    tolerances: Sequence[float] | Floats,
+    stride: int = 1,
+    *,
+    pool: Pool | None = None,
+) -> Floats:
     """Estimate a picture whose patches are sparse and which fits its measurements.
 
     With x the estimate, R_p x its patches and P the nearest picture that fits the measurements,
@@ -369,7 +403,7 @@ def coded_in_turns(start, step, dictionary, tolerances, stride=1, *, pool=None):
     return estimate
 
 
-def fitted(image, operator, measured, iterations=4):
+def fitted(image: Array, operator: Operator, measured: Array, iterations: int = 4) -> Array:
     """The nearest picture that fits the measurements: x + A' (A A')^-1 (y - A x).
 
     By conjugate gradients, which end in one iteration where A A' = I.
@@ -404,7 +438,7 @@ def fitted(image, operator, measured, iterations=4):
     return image + operator.adjoint(solution)
 
 
-def _inner(one, other):
+def _inner(one: Array, other: Array) -> float:
     """The real part of <one, other>, the same for any number of BLAS threads."""
     if one.dtype.kind == "c":
         return float(np.sum(np.conj(one) * other, dtype=np.complex128).real)

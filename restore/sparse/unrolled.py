@@ -6,15 +6,20 @@ steps of shrinkage whose matrices and thresholds were learned end to end; and th
 what the estimate lacks. `training/unrolled.py` learns the weights.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from restore.imaging import archive, bands
+from restore.imaging.bands import Pool
 from restore.imaging.colour import AXES
 from restore.kernels import unrolled as kernels
 from restore.sparse import overlap, patches
+from restore.typing import File, Floats, Integers, Number
 
 #: Rows of patches per band, and patches per matrix product: enough for the product to be
 #: fast, few enough for the codes to stay in the cache.
@@ -48,6 +53,10 @@ ARRAYS = {
     "synthesis": ("ef", 4),
     "window": ("ef", 2),
 }
+
+
+#: What a coder is shown of some rows of a picture, the planes of one kind after the other.
+Kinds = Callable[[slice], Sequence[Floats]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +93,7 @@ class Coder:
     window: np.ndarray
     provenance: dict
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         archive.freeze(self, ARRAYS)
         n_steps, n_atoms = len(self.steps), self.steps.shape[-1]
         side = len(self.window)
@@ -105,25 +114,25 @@ class Coder:
             raise ValueError("the window is not positive")
 
     @property
-    def side(self):
+    def side(self) -> int:
         return len(self.window)
 
     @property
-    def n_kinds(self):
+    def n_kinds(self) -> int:
         """Inputs of each plane."""
         return self.analysis.shape[1] // self.channels
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return self.synthesis.shape[-1]
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write the weights as ``.npz``, in half precision."""
         arrays = {name: getattr(self, name).astype(np.float16) for name in ARRAYS}
         archive.write(file, KIND, arrays, self.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: File) -> Coder:
         """Read weights from a file.
 
         Raises
@@ -142,12 +151,21 @@ class Coder:
 
 
 @functools.cache
-def packaged(name):
+def packaged(name: str) -> Coder:
     """The weights of that name that come with the package."""
     return Coder.load(archive.packaged_path(name))
 
 
-def correct(estimate, kinds, sigma, coder, *, stride=STRIDE, learned=LEARNED_SIGMAS, pool=None):
+def correct(
+    estimate: Floats,
+    kinds: Kinds,
+    sigma: Number,
+    coder: Coder,
+    *,
+    stride: int = STRIDE,
+    learned: tuple[float, float] = LEARNED_SIGMAS,
+    pool: Pool | None = None,
+) -> Floats:
     """Correct an estimate of a picture.
 
     Parameters
@@ -194,7 +212,7 @@ def correct(estimate, kinds, sigma, coder, *, stride=STRIDE, learned=LEARNED_SIG
     code, scale = coding_at(kinds, sigma, coder, columns, learned=learned)
     atoms = coder.synthesis.reshape(len(coder.synthesis), -1)
 
-    def correct_band(band):
+    def correct_band(band: slice) -> tuple[slice, Floats, Floats]:
         top, bottom = rows[band][0], rows[band][-1] + side
         corrections = np.empty((len(rows[band]) * len(columns), atoms.shape[1]), np.float32)
         for block, codes in code(rows[band]):
@@ -214,7 +232,14 @@ def correct(estimate, kinds, sigma, coder, *, stride=STRIDE, learned=LEARNED_SIG
     return total
 
 
-def coding_at(kinds, sigma, coder, columns, *, learned=LEARNED_SIGMAS):
+def coding_at(
+    kinds: Kinds,
+    sigma: Number,
+    coder: Coder,
+    columns: Integers,
+    *,
+    learned: tuple[float, float] = LEARNED_SIGMAS,
+) -> tuple[Callable[[Integers], Iterator[tuple[slice, Floats]]], Number]:
     """How patches are coded at a level of noise.
 
     Parameters
@@ -241,7 +266,7 @@ def coding_at(kinds, sigma, coder, columns, *, learned=LEARNED_SIGMAS):
     weights = _at(coder, np.float32(level / UNIT))
     middle = np.float32(0.5 / UNIT) * AXES[coder.channels].sum(axis=1)
 
-    def code(rows):
+    def code(rows: Integers) -> Iterator[tuple[slice, Floats]]:
         top, bottom = rows[0], rows[-1] + coder.side
         inputs = scale * np.stack(kinds(slice(top, bottom)), axis=-1)
         inputs[..., min(ESTIMATE, coder.n_kinds - 1)] -= middle[:, None, None]
@@ -255,7 +280,9 @@ def coding_at(kinds, sigma, coder, columns, *, learned=LEARNED_SIGMAS):
     return code, scale / np.float32(min(1, sigma / level))
 
 
-def mean_and_kinds(noisy, found):
+def mean_and_kinds(
+    noisy: Floats, found: Iterable[tuple[Floats, Floats, Floats]]
+) -> tuple[Floats, Kinds]:
     """The mean of the last two estimates, and what else the learned coder is shown.
 
     Parameters
@@ -277,14 +304,14 @@ def mean_and_kinds(noisy, found):
         estimate[number] = (last + filtered) / 2
         early[number] = first - estimate[number]
 
-    def kinds(rows):
+    def kinds(rows: slice) -> Sequence[Floats]:
         own = np.s_[:, rows]
         return [noisy[own] - estimate[own], apart[own], estimate[own], early[own]]
 
     return estimate, kinds
 
 
-def _at(coder, level):
+def _at(coder: Coder, level: Number) -> tuple[Floats, Floats, Floats]:
     """What coding takes at a level: the analysis matrix, and of each step the gains and thresholds.
 
     The matrix is (inputs of a patch in the order y, x, input; n_atoms). The beginning is the
@@ -297,7 +324,9 @@ def _at(coder, level):
     return matrix, gains, thresholds
 
 
-def _code(observed, matrix, gains, thresholds, coder):
+def _code(
+    observed: Floats, matrix: Floats, gains: Floats, thresholds: Floats, coder: Coder
+) -> Floats:
     """The codes of a block of patches."""
     analysed = observed @ matrix
     codes = np.zeros_like(analysed)

@@ -1,13 +1,19 @@
 """White noise: a quick estimate, groups of similar patches found on it, then a learned coder."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.imaging.colour import AXES, from_planes, to_planes
 from restore.sparse import groups, overlap, scales, unrolled
 from restore.sparse import patches as patching
+from restore.sparse.unrolled import Kinds
+from restore.typing import Floats, Number
 
 #: The groups that a picture is restored from. The weights were learned a pixel farther apart.
 GROUPING = groups.Grouping(side=8, size=50, stride=7)
@@ -23,7 +29,15 @@ FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 PASSES = 4
 
 
-def by_groups(image, sigmas, colour=1.0, pool=None, *, guide=None, passes=PASSES):
+def by_groups(
+    image: Floats,
+    sigmas: Floats,
+    colour: float = 1.0,
+    pool: Pool | None = None,
+    *,
+    guide: Floats | None = None,
+    passes: int = PASSES,
+) -> Floats:
     """Every plane of decorrelated colours by its groups, all then corrected.
 
     Parameters
@@ -58,7 +72,7 @@ def by_groups(image, sigmas, colour=1.0, pool=None, *, guide=None, passes=PASSES
     return from_planes(restored)[:height, :width]
 
 
-def by_scales(image, sigma, pool=None):
+def by_scales(image: Floats, sigma: float, pool: Pool | None = None) -> Floats:
     """The quick estimate alone, a tenth of the work of `by_groups`.
 
     Parameters and what comes back are the same, for noise of one standard deviation.
@@ -66,7 +80,7 @@ def by_scales(image, sigma, pool=None):
     return from_planes(_quick(to_planes(image), sigma, pool))
 
 
-def _quick(planes, sigma, pool):
+def _quick(planes: Floats, sigma: float, pool: Pool | None) -> Floats:
     """From coarse to fine; noise weaker than that coder knows by patches over one dictionary."""
     if sigma >= scales.WEAKEST:
         coder = unrolled.packaged("fast-grey" if len(planes) == 1 else "fast-colour")
@@ -77,7 +91,15 @@ def _quick(planes, sigma, pool):
     return np.stack([estimate[..., 0] for estimate in estimates])
 
 
-def coder_inputs(planes, sigma, variances, pool=None, *, guide=None, passes=PASSES):
+def coder_inputs(
+    planes: Floats,
+    sigma: float,
+    variances: Floats,
+    pool: Pool | None = None,
+    *,
+    guide: Floats | None = None,
+    passes: int = PASSES,
+) -> tuple[Floats, Kinds]:
     """What the learned coder corrects and is shown: the first two arguments of `unrolled.correct`.
 
     Parameters
@@ -97,13 +119,20 @@ def coder_inputs(planes, sigma, variances, pool=None, *, guide=None, passes=PASS
     estimate, kinds = unrolled.mean_and_kinds(planes, found)
     quick -= estimate
 
-    def with_quick(rows):
+    def with_quick(rows: slice) -> Sequence[Floats]:
         return [*kinds(rows), quick[:, rows]]
 
     return estimate, with_quick
 
 
-def group_estimates(noisy, variances, guide, pool=None, *, passes=PASSES):
+def group_estimates(
+    noisy: Floats,
+    variances: Floats,
+    guide: Floats,
+    pool: Pool | None = None,
+    *,
+    passes: int = PASSES,
+) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Plane by plane, coded in the same groups.
 
     The first pass learns the atoms of a group on its noisy patches. Each further pass does
@@ -144,10 +173,17 @@ def group_estimates(noisy, variances, guide, pool=None, *, passes=PASSES):
         yield first, estimate, code(plane, level, pilot=estimate)
 
 
-def _put_back(plane, estimate, variance, mixed, left, pool):
+def _put_back(
+    plane: Floats,
+    estimate: Floats,
+    variance: Number,
+    mixed: Floats,
+    left: Floats,
+    pool: Pool | None,
+) -> None:
     """Write the estimate with a share of what was taken out, and the variance of its noise."""
 
-    def put_back(rows):
+    def put_back(rows: slice) -> None:
         taken = plane[rows] - estimate[rows]
         np.add(estimate[rows], FEEDBACK * taken, out=mixed[rows])
         taken *= 1 - FEEDBACK

@@ -5,17 +5,26 @@ whole levels (`restore.kernels.quantised`). A dictionary of grey patches codes t
 planes of a colour picture one by one; one of colour patches codes all channels at once.
 """
 
+from __future__ import annotations
+
 import functools
 from math import comb
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import bits
 from restore.kernels import quantised as kernels
 from restore.sparse import patches as patching
 from restore.sparse.coding import Codes, reconstruct
 from restore.tasks.compression import coding
+from restore.typing import Floats, Integers, Number
+
+if TYPE_CHECKING:
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Squared steps that a bit is worth.
 PRICE = 0.1
@@ -36,8 +45,11 @@ FIRST_SPREADS = (1.0, 1.5, 2.0, 3.0, 8.0)
 FEWEST = 0.3
 FIRST_LEVELS = (0.9, 0.6, 0.55, *(13 * (0.6,)))
 
+#: Of a layer the means of its patches, their numbers of atoms, the atoms and their levels.
+Coded = tuple[Integers, Integers, Integers, Integers]
 
-def _layers(planes, dictionary):
+
+def _layers(planes: list[Floats], dictionary: Dictionary) -> list[Floats]:
     """(height, width, channels) views of planes, as many as there are patches' channels in each."""
     channels = dictionary.channels
     return [
@@ -46,7 +58,9 @@ def _layers(planes, dictionary):
     ]
 
 
-def encode(dictionary, planes, number, pool=None):
+def encode(
+    dictionary: Dictionary, planes: list[Floats], number: int, pool: Pool | None = None
+) -> tuple[bytes, list[Floats]]:
     """Code planes.
 
     Parameters
@@ -82,7 +96,9 @@ def encode(dictionary, planes, number, pool=None):
     return payload, [np.ascontiguousarray(plane) for plane in shown]
 
 
-def decode(dictionary, payload, shape, number):
+def decode(
+    dictionary: Dictionary, payload: bytes, shape: tuple[int, int, int], number: int
+) -> list[Floats]:
     """The planes of a payload.
 
     Parameters
@@ -122,26 +138,28 @@ def decode(dictionary, payload, shape, number):
     return [np.ascontiguousarray(plane[:height, :width]) for plane in planes]
 
 
-def _empty(rows, columns, channels):
+def _empty(rows: int, columns: int, channels: int) -> tuple[Integers, Integers]:
     """Means and counts of the patches of a layer, all 0."""
     return np.zeros((rows, columns, channels), np.int32), np.zeros((rows, columns), np.int32)
 
 
-def _steps(dictionary, number):
+def _steps(dictionary: Dictionary, number: int) -> tuple[Number, Number]:
     """Step of the coefficients and of the means."""
     step = coding.step_of(number)[0]
     down, across, _ = dictionary.patch_shape
     return step, np.float32(max(MEAN_STEP * step / np.sqrt(down * across), 2.0**-10))
 
 
-def _quantised(dictionary, layer, number, pool):
+def _quantised(
+    dictionary: Dictionary, layer: Floats, number: int, pool: Pool | None
+) -> tuple[Coded, Floats]:
     """The codes of a layer's patches, and what they stand for."""
     height, width, channels = layer.shape
     down, across, _ = dictionary.patch_shape
     rows, columns = -(-height // down), -(-width // across)
     means, counts = _empty(rows, columns, channels)
     indices, levels = np.zeros((2, rows, columns, kernels.MOST), np.int32)
-    codes = means, counts, indices, levels
+    codes: Coded = means, counts, indices, levels
     ends = [(0, rows * down - height), (0, columns * across - width), (0, 0)]
     patches = patching.extract(
         np.pad(layer, ends, "edge"), dictionary.patch_shape,
@@ -152,7 +170,7 @@ def _quantised(dictionary, layer, number, pool):
     means[...] = np.rint(exact / mean_step).reshape(means.shape)
     patching.uncentre(patches, -(means * mean_step).astype(np.float32).reshape(exact.shape))
 
-    def pursue(band):
+    def pursue(band: slice) -> None:
         chosen = patches[band]
         projections = chosen @ dictionary.atoms_t
         kernels.pursue(
@@ -165,7 +183,7 @@ def _quantised(dictionary, layer, number, pool):
     return codes, _decoded(dictionary, codes, number)[:height, :width]
 
 
-def _decoded(dictionary, codes, number):
+def _decoded(dictionary: Dictionary, codes: Coded, number: int) -> Floats:
     """(rows * side, columns * side, channels) float32: the layer that codes stand for."""
     means, counts, indices, levels = codes
     down, across, channels = dictionary.patch_shape
@@ -179,14 +197,14 @@ def _decoded(dictionary, codes, number):
     return patches.reshape(rows * down, columns * across, channels)
 
 
-def _start(n_atoms):
+def _start(n_atoms: int) -> tuple[Integers, Integers]:
     """Models and weights as coding begins: sets as if every atom were equally likely."""
     models = _models(n_atoms).copy()
     return models, np.full((kernels.SETS, 1), 1 << 16, np.int32)
 
 
 @functools.cache
-def _models(n_atoms):
+def _models(n_atoms: int) -> Integers:
     models = np.full(kernels.MODELS, 1 << 21, np.int64)
     for context in range(kernels.CHANNELS * kernels.APART):
         spread = FIRST_SPREADS[context % kernels.APART]
@@ -218,7 +236,7 @@ def _models(n_atoms):
     return models.astype(np.int32)
 
 
-def _more(size, inside, least):
+def _more(size: int, inside: int, least: int) -> float:
     """Chance that more than `least` of `inside` atoms are in the first half, if `least` are."""
     half = (size + 1) // 2
     ways = [comb(half, k) * comb(size - half, inside - k) for k in range(inside + 1)]

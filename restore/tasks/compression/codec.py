@@ -1,13 +1,18 @@
 """What the picture codec has learned, as a record and as a file."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
+from typing import Any
 
 import numpy as np
 
 from restore.imaging import archive
 from restore.kernels import bits, blocks, entropy
+from restore.typing import Array, File, Floats, Integers
 
 #: Sides of blocks, and the samples of a block that are coded.
 SIDES = (8, 16, 32, 64)
@@ -60,10 +65,10 @@ class Codec:
     bias: np.ndarray
     provenance: dict = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         for name, kind in (("transforms", np.int8), ("predictors", np.int16), ("scales", np.int8)):
             parts = getattr(self, name)
             if len(parts) != len(SIDES):
@@ -98,7 +103,7 @@ class Codec:
             if part.min() < 0 or part.max() > most:
                 raise ValueError(f"the codec's {name} are not from 0 to {most:g}")
 
-    def _arrays(self):
+    def _arrays(self) -> Iterator[tuple[str, Array]]:
         for name in ("transforms", "predictors", "scales"):
             for side, part in zip(SIDES, getattr(self, name)):
                 yield f"{name}_{side}", part
@@ -106,12 +111,12 @@ class Codec:
             yield name, getattr(self, name)
 
     @functools.cached_property
-    def digest(self):
+    def digest(self) -> bytes:
         """SHA-256 of all arrays."""
         return bytes.fromhex(archive.digest(dict(self._arrays())))
 
     @functools.cached_property
-    def bases(self):
+    def bases(self) -> blocks.Bases:
         """The `restore.kernels.blocks.Bases` of this codec."""
         transforms = tuple(_orthonormal(part) for part in self.transforms)
         predictors = tuple((part / np.float32(ONE)).astype(np.float32) for part in self.predictors)
@@ -124,7 +129,7 @@ class Codec:
             tuple(_analyses(*pair) for pair in zip(transforms, predictors)),
         )
 
-    def weighted(self, slope, share):
+    def weighted(self, slope: int, share: int) -> blocks.Bases:
         """Bases whose fine atoms are quantised more coarsely.
 
         Parameters
@@ -141,17 +146,17 @@ class Codec:
         """
         return _weighted(self, slope, share)
 
-    def start(self):
+    def start(self) -> tuple[Integers, Integers]:
         """Fresh `models` and `weights` as the entropy coder changes them."""
         chances = self.models[:, 0].astype(np.int64) << 6 | 32
         return (chances << 8 | self.models[:, 1]).astype(np.int32), self.weights.copy()
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write an ``.npz`` to a path or a binary file object."""
         archive.write(file, "codec", dict(self._arrays()), self.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: File) -> Codec:
         """Read what `save` wrote.
 
         Parameters
@@ -172,7 +177,8 @@ class Codec:
         expected |= dict.fromkeys((f"predictors_{side}" for side in SIDES), ("h", 3))
         expected |= dict.fromkeys((f"scales_{side}" for side in SIDES), ("b", 2))
         expected |= {"models": ("H", 2), "weights": ("i", 2), "rates": ("f", 3), "bias": ("f", 2)}
-        parts, provenance, _ = archive.read(file, "codec", expected)
+        arrays, provenance, _ = archive.read(file, "codec", expected)
+        parts: dict[str, Any] = {**arrays}
         for name in ("transforms", "predictors", "scales"):
             parts[name] = tuple(parts.pop(f"{name}_{side}") for side in SIDES)
         with archive.usable(file, "codec file"):
@@ -180,17 +186,17 @@ class Codec:
 
 
 @functools.cache
-def _packaged(name):
+def _packaged(name: str) -> Codec:
     return Codec.load(archive.packaged_path(f"codec-{name}"))
 
 
-def _orthonormal(rows):
+def _orthonormal(rows: Integers) -> Floats:
     """The orthonormal bases nearest to the stored ones, by Newton's iteration for the polar
     factor (N. Higham, Functions of Matrices, 2008, Sec. 8.3)."""
     bases = rows.astype(np.float64)
     bases /= np.linalg.norm(bases, axis=2, keepdims=True)
 
-    def errors():
+    def errors() -> Floats:
         return np.abs(bases @ bases.transpose(0, 2, 1) - np.eye(bases.shape[1]))
 
     if errors().sum(axis=2).max() < 1:  # else the iteration may diverge
@@ -201,14 +207,14 @@ def _orthonormal(rows):
     return np.ascontiguousarray(bases, dtype=np.float32)
 
 
-def _analyses(transforms, predictors):
+def _analyses(transforms: Floats, predictors: Floats) -> Floats:
     """For each class the matrix that takes a block and its border to coefficients."""
     joined = np.concatenate([transforms, -transforms @ predictors], axis=2)
     return np.ascontiguousarray(joined.transpose(0, 2, 1))
 
 
 @functools.lru_cache(maxsize=16)
-def _weighted(codec, slope, share):
+def _weighted(codec: Codec, slope: int, share: int) -> blocks.Bases:
     # whole numbers alone, since the coder's contexts follow from these
     bounds = _bounds(slope)
     more = tuple(
@@ -226,17 +232,17 @@ def _weighted(codec, slope, share):
     )
 
 
-def _bounds(slope):
+def _bounds(slope: int) -> Integers:
     """From which roughness on an atom's step is 1, 2, ... eighths of octaves larger."""
     if not slope:
         return np.empty(0, np.int64)
     with localcontext() as context:
         context.prec = 15
         wide = [2 ** (Decimal(4 * more - 2) / slope) - 1 for more in range(1, 2 * slope)]
-        return np.array([int(_KNEE * min(bound, 1 << 16)) for bound in wide], np.int64)
+        return np.array([int(_KNEE * min(bound, Decimal(1 << 16))) for bound in wide], np.int64)
 
 
-def _roughness(rows, side):
+def _roughness(rows: Floats, side: int) -> Integers:
     """Mean squared gradient over mean square of each atom, in 1/65536."""
     coded = min(side, 16)
     atoms = rows.astype(np.int64).reshape(*rows.shape[:2], coded, coded)
@@ -250,7 +256,7 @@ def _roughness(rows, side):
     return found // power.sum(axis=(2, 3))
 
 
-def weights_of_frequencies(slope, share):
+def weights_of_frequencies(slope: int, share: int) -> Floats:
     """What `Codec.weighted` multiplies steps by, (8, 8), for the cosines of blocks of 8."""
     square = 4 * np.sin(np.pi * np.arange(8) / 16) ** 2
     rough = (square[:, None] + square) * 65536
@@ -258,7 +264,7 @@ def weights_of_frequencies(slope, share):
     return (2.0**octaves).astype(np.float32)
 
 
-def cosines_of(side):
+def cosines_of(side: int) -> Floats:
     """The 16 lowest frequencies of the orthonormal DCT of `side` samples, or all there are."""
     frequency = np.arange(min(16, side))[:, None]
     rows = np.cos(np.pi * frequency * (2 * np.arange(side) + 1) / (2 * side))

@@ -1,13 +1,16 @@
 """Planes to the bytes of a payload at one step of the quantiser, and back."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.kernels import bits, blocks, coarseness, entropy, walk
 from restore.tasks.compression import smoothing
-from restore.tasks.compression.codec import weights_of_frequencies
+from restore.tasks.compression.codec import Codec, weights_of_frequencies
 from restore.tasks.compression.search import choose
-from restore.tasks.compression.seen import bases_of, coarser_of, manners, scales_of
+from restore.tasks.compression.seen import Seen, bases_of, coarser_of, manners, scales_of
+from restore.typing import Bytes, Floats, Integers, Number
 
 #: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
 STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
@@ -15,17 +18,26 @@ STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
 _MEMORY = 250
 
 
-def step_of(number):
+def step_of(number: int) -> tuple[Number, int]:
     """The quantiser's step in levels, and 8 log2 of it, of a step number."""
     return np.float32(2.0 ** ((number - _UNIT) / _PER_OCTAVE)), (number - _UNIT + 8) >> 4
 
 
-def number_of(step):
+def number_of(step: float) -> int:
     """The step number nearest to a step in levels."""
     return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
 
 
-def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
+def encode(
+    codec: Codec,
+    planes: list[Floats],
+    number: int,
+    prices: Floats,
+    passes: int = 2,
+    decoded: list[Floats] | None = None,
+    pool: Pool | None = None,
+    seen: Seen | None = None,
+) -> tuple[bytes, list[Floats]]:
     """Code planes.
 
     Parameters
@@ -66,13 +78,21 @@ def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, see
         room = used
 
 
-def payload_of(coder, used):
+def payload_of(coder: bits.Coder, used: int) -> bytes:
     """The first `used` bytes of a writer; the reader takes zeros past the end, but not many."""
     payload = coder.data[:used].tobytes()
     return payload[: max(len(payload.rstrip(b"\0")), used - 4)]
 
 
-def write(coder, codec, levels, sizes, modes, log_step, seen=None):
+def write(
+    coder: bits.Coder,
+    codec: Codec,
+    levels: Integers,
+    sizes: Integers,
+    modes: Integers,
+    log_step: int,
+    seen: Seen | None = None,
+) -> int:
     """Code all decisions with a `writer`; how many bytes they need."""
     if seen is not None:
         coarseness.code_tiles(coder, seen.tiles, entropy.MODELS, entropy.SETS)
@@ -83,7 +103,16 @@ def write(coder, codec, levels, sizes, modes, log_step, seen=None):
     return bits.finish(coder)
 
 
-def quantise(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
+def quantise(
+    codec: Codec,
+    planes: list[Floats],
+    number: int,
+    prices: Floats,
+    passes: int = 2,
+    decoded: list[Floats] | None = None,
+    pool: Pool | None = None,
+    seen: Seen | None = None,
+) -> tuple[list[Floats], Integers, Integers, Integers]:
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -109,12 +138,19 @@ def quantise(codec, planes, number, prices, passes=2, decoded=None, pool=None, s
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
-def _start_of(plane):
+def _start_of(plane: Floats) -> int:
     """Half the mean level of the first cell, which has no border to be predicted from."""
     return int(np.clip(np.rint(plane[: blocks.CELL, : blocks.CELL].mean() / 2), -128, 127))
 
 
-def decode(codec, payload, shape, number, pool=None, seen=None):
+def decode(
+    codec: Codec,
+    payload: bytes,
+    shape: tuple[int, int, int],
+    number: int,
+    pool: Pool | None = None,
+    seen: Seen | None = None,
+) -> list[Floats]:
     """The planes of a payload.
 
     Parameters
@@ -159,7 +195,17 @@ def decode(codec, payload, shape, number, pool=None, seen=None):
     return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
 
 
-def _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool):
+def _walk(
+    codec: Codec,
+    planes: list[Floats],
+    levels: Integers,
+    sizes: Integers,
+    modes: Integers,
+    number: int,
+    prices: Floats,
+    seen: Seen | None,
+    pool: Pool | None,
+) -> list[Floats]:
     """Quantise planes into `levels`, or without prices rebuild them; what is decoded.
 
     A row of superblocks at a time, so that no call is long; planes side by side.
@@ -168,7 +214,7 @@ def _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool):
     quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step)
     bases, coarser = bases_of(codec, seen, len(planes)), coarser_of(seen, sizes.shape[1:])
 
-    def code_one(number):
+    def code_one(number: int) -> Floats:
         shown = np.empty_like(planes[number])
         plane = walk.Plane(
             planes[number],
@@ -187,13 +233,13 @@ def _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool):
     return list(map_bands(code_one, range(len(planes)), pool))
 
 
-def steps_of(number, shape, seen=None):
+def steps_of(number: int, shape: tuple[int, ...], seen: Seen | None = None) -> smoothing.Steps:
     """The `smoothing.Steps` of planes of `shape` (planes, rows, columns) in cells."""
     weights = [weights_of_frequencies(*manner) for manner in manners(seen, shape[0])]
     return smoothing.Steps(step_of(number)[0], coarser_of(seen, shape[1:]), weights)
 
 
-def start_of(codec, seen):
+def start_of(codec: Codec, seen: Seen | None) -> tuple[Integers, Integers]:
     """What the coder knows at first; with models for the tiles where there are any."""
     models, weights = codec.start()
     if seen is not None:
@@ -204,24 +250,28 @@ def start_of(codec, seen):
     return models, weights
 
 
-def picture_of(levels, sizes, modes, coarser):
+def picture_of(
+    levels: Integers, sizes: Integers, modes: Integers, coarser: Integers
+) -> entropy.Picture:
     """The `restore.kernels.entropy.Picture` of decisions, nothing of it coded yet."""
     activity = np.zeros(sizes.shape, np.int32)
     return entropy.Picture(levels, sizes, modes, activity, coarser, np.zeros(len(levels), np.int64))
 
 
-def writer(models, weights, room):
+def writer(models: Integers, weights: Integers, room: int) -> bits.Coder:
     """A coder about to write up to `room` bytes; it goes on learning in `models`, `weights`."""
     return _coder(models, weights, np.zeros(room, np.uint8), 0, 0)
 
 
-def reader(models, weights, payload):
+def reader(models: Integers, weights: Integers, payload: bytes) -> bits.Coder:
     """A coder about to read `payload`."""
     word = int.from_bytes(payload[:4].ljust(4, b"\0"), "big")
     return _coder(models, weights, np.frombuffer(payload, np.uint8).copy(), word, 4)
 
 
-def _coder(models, weights, data, word, position):
+def _coder(
+    models: Integers, weights: Integers, data: Bytes, word: int, position: int
+) -> bits.Coder:
     state = np.array([0, 0xFFFFFFFF, word, position, position > 0, _MEMORY], np.int64)
     active, stretched = np.zeros((2, bits.INPUTS), np.int64)
     return bits.Coder(models, weights, data, state, active, stretched)

@@ -24,9 +24,12 @@ Nothing is allocated for what a file declares before its checksum has been found
 payload long enough for the pixels it declares.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import io
 import zlib
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +40,11 @@ from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression.codec import PACKAGED as CODECS
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.coding import STEPS
+from restore.typing import Array
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 
 MAGIC = b"\x8bK\r\n"
 #: Learned bases chosen block by block; codes over a dictionary; without loss; learned bases, steps
@@ -90,8 +98,8 @@ class Header:
     number: int = 0
     filter: int = 0
     angles: tuple = (0, 0, 0)
-    seen: tuple = (0, 0, 0)
-    codec: object = CODECS[0]
+    seen: tuple[int, int, int] = (0, 0, 0)
+    codec: str | bytes = CODECS[0]
     method: str = METHODS[0]
     alpha: bool = False
 
@@ -103,17 +111,17 @@ class Sections:
     Alpha is (height, width) unsigned integers; ICC, EXIF, XMP and an embedded codec are bytes.
     """
 
-    alpha: np.ndarray | None = None
+    alpha: Array | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
     codec: bytes | None = None
 
 
-def pack(header, sections, payload):
+def pack(header: Header, sections: Sections, payload: bytes) -> bytes:
     """The bytes of a file."""
     exact = header.method == "lossless"
-    other = not isinstance(header.codec, str)
+    other = b"" if isinstance(header.codec, str) else header.codec[:_DIGEST]
     flags = sum(
         flag
         for flag, there in (
@@ -123,7 +131,7 @@ def pack(header, sections, payload):
             (_ICC, sections.icc is not None),
             (_EXIF, sections.exif is not None),
             (_XMP, sections.xmp is not None),
-            (_OTHER, other),
+            (_OTHER, bool(other)),
             (_EMBEDDED, sections.codec is not None),
         )
         if there
@@ -138,7 +146,7 @@ def pack(header, sections, payload):
         if header.method == "seen":
             parts.append(bytes(part & 255 for part in header.seen[: header.channels]))
         names = NAMES[header.method]
-        parts.append(header.codec[:_DIGEST] if other else bytes([names.index(header.codec)]))
+        parts.append(other or bytes([names.index(header.codec)]))
     alpha = None if sections.alpha is None else _steps_of(sections.alpha)
     for section in (alpha, sections.icc, sections.exif, sections.xmp):
         if section is not None:
@@ -150,7 +158,7 @@ def pack(header, sections, payload):
     return data + zlib.crc32(data).to_bytes(4, "big")
 
 
-def unpack(data, max_pixels=None):
+def unpack(data: bytes, max_pixels: int | None = None) -> tuple[Header, Sections, bytes]:
     """Header, sections and payload of a file.
 
     Parameters
@@ -189,7 +197,7 @@ def unpack(data, max_pixels=None):
     return header, Sections(alpha=alpha, codec=packed["codec"], **_metadata(packed)), payload
 
 
-def inspect(data):
+def inspect(data: Buffer) -> dict[str, Any]:
     """What the header of a compressed picture says, without decoding it.
 
     Parameters
@@ -234,7 +242,7 @@ def inspect(data):
     }
 
 
-def metadata(data):
+def metadata(data: Buffer) -> dict[str, bytes | None]:
     """ICC, EXIF and XMP of a compressed picture by name, bytes or None, without decoding it.
 
     `data` and errors as in `inspect`.
@@ -242,7 +250,7 @@ def metadata(data):
     return _metadata(_read(bytes_of(data))[1])
 
 
-def bytes_of(data):
+def bytes_of(data: Buffer) -> bytes:
     """`data` as bytes, whatever holds them."""
     try:
         return bytes(memoryview(data))
@@ -253,7 +261,7 @@ def bytes_of(data):
         ) from None
 
 
-def stored(alpha, depth):
+def stored(alpha: Array, depth: str) -> Array:
     """Opacity as unsigned integers of that depth."""
     if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
         return alpha
@@ -262,7 +270,9 @@ def stored(alpha, depth):
     return np.rint(np.clip(alpha, 0, 1) * np.float32(TOPS[depth])).astype(kind)
 
 
-def codec_of(header, sections, codec=None):
+def codec_of(
+    header: Header, sections: Sections, codec: Codec | Dictionary | None = None
+) -> Codec | Dictionary:
     """The codec or dictionary that a file needs: packaged, embedded, or the one given.
 
     Raises
@@ -298,7 +308,7 @@ def codec_of(header, sections, codec=None):
     return codec
 
 
-def _read(data):
+def _read(data: bytes) -> tuple[Header, dict[str, Any], bytes]:
     """Header, packed sections by name, payload: every length checked, nothing expanded."""
     if data[:4] != MAGIC:
         damaged = data[:2] == MAGIC[:2] or data[1:4] == MAGIC[1:]
@@ -349,7 +359,7 @@ def _read(data):
     return header, packed, reader.rest()
 
 
-def _coding(reader, flags, method, channels):
+def _coding(reader: _Reader, flags: int, method: str, channels: int) -> dict[str, Any]:
     """What a header says of the quantiser, the colour rotation and the codec."""
     settings = int.from_bytes(reader.take(2), "big")
     angles = (0, 0, 0)
@@ -376,7 +386,7 @@ def _coding(reader, flags, method, channels):
     }
 
 
-def _metadata(packed):
+def _metadata(packed: dict[str, Any]) -> dict[str, bytes | None]:
     return {
         name: packed[name] and _expand(packed[name], _MOST_BYTES) for name in ("icc", "exif", "xmp")
     }
@@ -385,16 +395,16 @@ def _metadata(packed):
 class _Reader:
     """Bytes taken from the front, never more than there are."""
 
-    def __init__(self, data):
+    def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
 
-    def take(self, count):
+    def take(self, count: int) -> bytes:
         if count > len(self.data) - self.position:
             raise ValueError("the file is damaged: a section is longer than the file")
         self.position += count
         return self.data[self.position - count : self.position]
 
-    def varint(self):
+    def varint(self) -> int:
         number = 0
         for shift in range(0, 35, 7):
             byte = self.take(1)[0]
@@ -403,11 +413,11 @@ class _Reader:
                 return number
         raise ValueError("the file is damaged: a number in it has no end")
 
-    def rest(self):
+    def rest(self) -> bytes:
         return self.take(len(self.data) - self.position)
 
 
-def _varint(number):
+def _varint(number: int) -> bytes:
     data = bytearray()
     while number > 127:
         data.append(number & 127 | 128)
@@ -415,7 +425,7 @@ def _varint(number):
     return bytes([*data, number])
 
 
-def _expand(packed, most, exactly=None):
+def _expand(packed: bytes, most: int, exactly: int | None = None) -> bytes:
     """Expand a section, never beyond `most` bytes."""
     expander = zlib.decompressobj()
     try:
@@ -427,11 +437,11 @@ def _expand(packed, most, exactly=None):
     return data
 
 
-def _steps_of(alpha):
+def _steps_of(alpha: Array) -> bytes:
     """Rows of differences from pixel to pixel, as big-endian bytes."""
     steps = np.diff(alpha, axis=1, prepend=alpha.dtype.type(0))
     return steps.astype(steps.dtype.newbyteorder(">")).tobytes()
 
 
-def _sums_of(steps):
+def _sums_of(steps: Array) -> Array:
     return np.cumsum(steps, axis=1, dtype=steps.dtype.newbyteorder("="))

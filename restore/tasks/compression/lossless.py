@@ -13,8 +13,12 @@ import functools
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import bits, mixing, predicting, repeats
+from restore.kernels.mixing import Mixer
 from restore.tasks.compression import container
+from restore.tasks.compression.container import Header, Sections
+from restore.typing import Array, Bytes, Floats, Integers
 
 #: Rows coded in one call.
 BAND = 64
@@ -31,7 +35,7 @@ _ASK, _PALETTE, _DIFFERENCES = 1, 2, 4
 class Exact:
     """One picture without loss, coded once it is asked for."""
 
-    def __init__(self, image, depth, sections, pool):
+    def __init__(self, image: Array, depth: str, sections: Sections, pool: Pool | None) -> None:
         self._top = container.TOPS[depth]
         samples = np.rint(np.moveaxis(image, 2, 0) * np.float32(self._top)).astype(np.int32)
         if sections.alpha is not None:
@@ -48,17 +52,17 @@ class Exact:
         self._sections = dataclasses.replace(sections, alpha=None, codec=None)
 
     @functools.cached_property
-    def data(self):
+    def data(self) -> bytes:
         """The bytes of the file."""
         payload = encode(self._samples, self._top, self._pool)
         return container.pack(self._header, self._sections, payload)
 
-    def within(self, most):
+    def within(self, most: int) -> bool:
         """Whether the file has at most so many bytes; not tried where that is not to be hoped."""
         return least(self._samples, self._top) <= most and len(self.data) <= most
 
 
-def picture(header, payload, pool):
+def picture(header: Header, payload: bytes, pool: Pool | None) -> tuple[Floats, Integers | None]:
     """(height, width, channels) samples and (height, width) opacity, or None: whole numbers."""
     shape = (header.channels + header.alpha, header.height, header.width)
     samples = decode(payload, shape, container.TOPS[header.depth], pool)
@@ -66,7 +70,7 @@ def picture(header, payload, pool):
     return colours, samples[-1] if header.alpha else None
 
 
-def encode(samples, top, pool=None):
+def encode(samples: Integers, top: int, pool: Pool | None = None) -> bytes:
     """Code samples.
 
     Parameters
@@ -95,7 +99,9 @@ def encode(samples, top, pool=None):
     return _payload(planes, tops, differences, asked, pool)
 
 
-def _payload(planes, tops, differences, asked, pool=None):
+def _payload(
+    planes: Integers, tops: list[int], differences: int, asked: bool, pool: Pool | None = None
+) -> bytes:
     """The payload of planes, whose pixels are asked whether they repeat others, or not."""
     palette = colours = None
     if asked:
@@ -106,7 +112,7 @@ def _payload(planes, tops, differences, asked, pool=None):
     room = 1024 + 2 * planes.size
     while True:
         mixer = _mixer(np.zeros(room, np.uint8), 0, 0, planes[0].size)
-        if palette is None:
+        if palette is None or colours is None:
             _code(mixer, planes, tops, int(asked), 0, pool)
         else:
             _code(mixer, palette, tops, 0, 0)
@@ -117,7 +123,9 @@ def _payload(planes, tops, differences, asked, pool=None):
         room = used
 
 
-def decode(payload, shape, top, pool=None):
+def decode(
+    payload: bytes, shape: tuple[int, int, int], top: int, pool: Pool | None = None
+) -> Integers:
     """The samples of a payload, as `encode` takes them, of that shape.
 
     Raises
@@ -143,7 +151,7 @@ def decode(payload, shape, top, pool=None):
     return _from_planes(planes, top, differences)
 
 
-def least(samples, top):
+def least(samples: Integers, top: int) -> float:
     """Fewer bytes than samples will take: by the errors of a median; 0 where most pixels repeat."""
     planes, _ = _best_planes(samples, top)
     if _share_repeated(planes) > 0.5:
@@ -151,7 +159,7 @@ def least(samples, top):
     return 0.6 * sum(_cost(plane) for plane in planes) / 8
 
 
-def _best_planes(samples, top):
+def _best_planes(samples: Integers, top: int) -> tuple[Integers, int]:
     """Planes in the order they are coded, red and blue as they are or less green; which."""
     if len(samples) < 3:
         return samples, 0
@@ -165,7 +173,7 @@ def _best_planes(samples, top):
     return plain, 0
 
 
-def _from_planes(planes, top, differences):
+def _from_planes(planes: Integers, top: int, differences: int) -> Integers:
     """The inverse of `_best_planes`."""
     if len(planes) < 3:
         return planes
@@ -176,17 +184,17 @@ def _from_planes(planes, top, differences):
     return samples
 
 
-def _span(top):
+def _span(top: int) -> int:
     """The largest difference from green, half of the range added: no plane has above 16 bits."""
     return min(2 * top + 1, 65535)
 
 
-def _tops(count, top, differences):
+def _tops(count: int, top: int, differences: int) -> list[int]:
     """The largest sample of each plane."""
     return [_span(top) if differences and plane in (1, 2) else top for plane in range(count)]
 
 
-def _cost(plane):
+def _cost(plane: Integers) -> float:
     """About the bits of a plane: of the errors where each sample is the median of three beside."""
     total = 0.0
     for rows in range(0, len(plane), 256):
@@ -198,14 +206,14 @@ def _cost(plane):
     return total
 
 
-def _share_repeated(planes):
+def _share_repeated(planes: Integers) -> float:
     """Share of the pixels that are as the one to the left or the one above."""
     left = (planes[:, 1:, 1:] == planes[:, 1:, :-1]).all(axis=0)
     above = (planes[:, 1:, 1:] == planes[:, :-1, 1:]).all(axis=0)
     return float((left | above).mean()) if left.size else 0.0
 
 
-def _palette(planes):
+def _palette(planes: Integers) -> tuple[Integers, Integers] | tuple[None, None]:
     """(planes, 1, colours) the colours, sorted, and (1, height, width) their numbers; or None."""
     packed = np.zeros(planes.shape[1:], np.int64)
     for plane in planes:
@@ -218,7 +226,14 @@ def _palette(planes):
     return palette, numbers.reshape(1, *packed.shape).astype(np.int32)
 
 
-def _code(mixer, samples, tops, mode, colours, pool=None):
+def _code(
+    mixer: Mixer,
+    samples: Integers,
+    tops: list[int],
+    mode: int,
+    colours: int,
+    pool: Pool | None = None,
+) -> Integers:
     """Write samples, or read them; (planes, height, width) what was read."""
     planes, height, width = samples.shape
     pad = predicting.PAD
@@ -252,7 +267,7 @@ def _code(mixer, samples, tops, mode, colours, pool=None):
     return padded[:, pad:, pad:-pad]
 
 
-def _mixer(data, word, position, pixels):
+def _mixer(data: Bytes, word: int, position: int, pixels: int) -> Mixer:
     """A coder that has learned nothing, about to write `data`, or to read it past `position`."""
     table = 1 << min(max(int(8 * pixels).bit_length(), 12), MOST_BITS)
     first = bits.SQUASH[np.clip((np.arange(mixing.KNOTS) - 16) * 128, -2047, 2047) + 2047] << 6
@@ -261,6 +276,7 @@ def _mixer(data, word, position, pixels):
         np.full((repeats.ALL_SETS, mixing.CONTEXTS), WEIGHT, np.int32),
         data,
         np.array([0, 0xFFFFFFFF, word, position, position > 0, MEMORY], np.int64),
-        *np.zeros((2, mixing.CONTEXTS), np.int64),
+        np.zeros(mixing.CONTEXTS, np.int64),
+        np.zeros(mixing.CONTEXTS, np.int64),
         np.tile(first.astype(np.int32), (repeats.ALL_KINDS, 1)),
     )

@@ -1,14 +1,17 @@
 """Pictures as planes of levels, decorrelated, padded to whole cells, and back."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from restore.kernels.blocks import CELL
+from restore.typing import Floats
 
 #: Steps of a half turn in which the angles of the colour rotation are stored.
 TURN = 256
 
 
-def rotation(angles):
+def rotation(angles: Sequence[int]) -> Floats:
     """The rotation of colour space by three angles in 1/256 of a half turn.
 
     Parameters
@@ -30,7 +33,7 @@ def rotation(angles):
     return result.astype(np.float32)
 
 
-def colour_angles(image):
+def colour_angles(image: Floats) -> tuple[int, int, int]:
     """The angles whose rotation makes the planes of `image` as independent as may be.
 
     The axes are the principal ones of the differences between neighbours, which is what is
@@ -59,11 +62,11 @@ def colour_angles(image):
     first = np.arctan2(axes[0, 1], axes[0, 0])
     others = rotation((first * TURN / np.pi, second * TURN / np.pi, 0)).astype(np.float64)
     third = np.arctan2(axes[1] @ others[2], axes[1] @ others[1])
-    angles = [int(np.rint(angle * TURN / np.pi)) for angle in (first, second, third)]
-    return (*(min(angle, 127) for angle in angles[:2]), (angles[2] + 128) % 256 - 128)
+    one, two, three = (int(np.rint(angle * TURN / np.pi)) for angle in (first, second, third))
+    return min(one, 127), min(two, 127), (three + 128) % 256 - 128
 
 
-def to_planes(image, angles):
+def to_planes(image: Floats, angles: Sequence[int]) -> list[Floats]:
     """Planes of levels about 0, padded to whole cells by repeating the last row and column.
 
     Parameters
@@ -88,7 +91,7 @@ def to_planes(image, angles):
     ]
 
 
-def from_planes(planes, angles, height, width):
+def from_planes(planes: list[Floats], angles: Sequence[int], height: int, width: int) -> Floats:
     """The image of `planes`: the inverse of `to_planes`, clipped to [0, 1]."""
     levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
     if levels.shape[2] == 3:

@@ -1,10 +1,14 @@
 """Which blocks and which of their learned bases: chosen by rate and distortion."""
 
+from __future__ import annotations
+
 import numpy as np
 
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.kernels import blocks
+from restore.kernels.blocks import Bases
 from restore.tasks.compression.codec import SIDES
+from restore.typing import Floats, Integers, Number
 
 #: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
 PRICE = np.float32(0.075)
@@ -12,7 +16,17 @@ PRICE = np.float32(0.075)
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
-def choose(bases, rates, pixels, decoded, log_step, step, prices, coarser, pool=None):
+def choose(
+    bases: list[Bases],
+    rates: Floats,
+    pixels: list[Floats],
+    decoded: list[Floats],
+    log_step: int,
+    step: Number,
+    prices: Floats,
+    coarser: Integers,
+    pool: Pool | None = None,
+) -> tuple[Integers, Integers]:
     """Choose sizes and modes of the blocks of planes.
 
     Parameters
@@ -44,7 +58,7 @@ def choose(bases, rates, pixels, decoded, log_step, step, prices, coarser, pool=
     modes = np.zeros_like(sizes)
     bands = [(plane, top) for plane in range(len(pixels)) for top in range(0, height, blocks.SUPER)]
 
-    def search(band):
+    def search(band: tuple[int, int]) -> tuple[Integers, Integers]:
         plane, top = band
         return _search_band(
             bases[plane], rates, pixels[plane], decoded[plane], top, log_step, step,
@@ -58,7 +72,17 @@ def choose(bases, rates, pixels, decoded, log_step, step, prices, coarser, pool=
     return sizes, modes
 
 
-def _search_band(bases, rates, pixels, decoded, top, log_step, step, prices, coarser):
+def _search_band(
+    bases: Bases,
+    rates: Floats,
+    pixels: Floats,
+    decoded: Floats,
+    top: int,
+    log_step: int,
+    step: Number,
+    prices: Floats,
+    coarser: Integers,
+) -> tuple[Integers, Integers]:
     """Sizes and modes of the blocks of one row of superblocks, from the smallest size up."""
     height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
     prices = prices[top // blocks.CELL :][: height // blocks.CELL]
@@ -90,13 +114,24 @@ def _search_band(bases, rates, pixels, decoded, top, log_step, step, prices, coa
     return sizes, modes
 
 
-def _means(prices, rows, columns, cells):
+def _means(prices: Floats, rows: int, columns: int, cells: int) -> Floats:
     """The mean price in each block of so many cells a side."""
     whole = prices[: rows * cells, : columns * cells]
     return whole.reshape(rows, cells, columns, cells).mean(axis=(1, 3))
 
 
-def _costs(bases, rates, pixels, decoded, top, number, log_step, step, prices, coarser):
+def _costs(
+    bases: Bases,
+    rates: Floats,
+    pixels: Floats,
+    decoded: Floats,
+    top: int,
+    number: int,
+    log_step: int,
+    step: Number,
+    prices: Floats,
+    coarser: Integers,
+) -> tuple[Floats, Integers]:
     """The least cost of each block of one size, and the mode that has it.
 
     In squared steps of the block at the usual price of a bit: blocks that bits are dearer in, and

@@ -1,11 +1,15 @@
 """The filter at the decoder, and the strength the encoder asks it for."""
 
-from typing import NamedTuple
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from restore.imaging.bands import map_bands
+from restore.imaging.bands import Pool, map_bands
 from restore.kernels import blocks, deblocking
+from restore.typing import Floats, Number
 
 #: Strengths that a file can ask for; the threshold of one, in steps of the quantiser.
 STRENGTHS, _UNIT = 16, np.float32(0.07)
@@ -28,12 +32,14 @@ class Steps(NamedTuple):
         Of each plane: by which that of each frequency is multiplied.
     """
 
-    step: np.float32
+    step: Number
     coarser: np.ndarray
     weights: list
 
 
-def smooth(planes, strength, steps, pool=None):
+def smooth(
+    planes: list[Floats], strength: int, steps: Steps, pool: Pool | None = None
+) -> list[Floats]:
     """Planes as the decoder shows them.
 
     Parameters
@@ -59,12 +65,14 @@ def smooth(planes, strength, steps, pool=None):
     return out
 
 
-def best_strength(wanted, planes, steps, pool=None):
+def best_strength(
+    wanted: list[Floats], planes: list[Floats], steps: Steps, pool: Pool | None = None
+) -> int:
     """The strength that brings `planes` nearest to `wanted`, judged by every fourth band."""
     tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
 
-    def error(strength):
+    def error(strength: int) -> float:
         total = 0.0
         shown = (
             _filtered(planes, bands, strength, steps, pool)
@@ -78,7 +86,7 @@ def best_strength(wanted, planes, steps, pool=None):
 
     errors = {strength: error(strength) for strength in (0, *_FIRST)}
     while True:
-        best = min(errors, key=errors.get)
+        best = min(errors, key=lambda strength: errors[strength])
         beside = [
             strength
             for strength in (best - 1, best + 1)
@@ -89,12 +97,14 @@ def best_strength(wanted, planes, steps, pool=None):
         errors |= {strength: error(strength) for strength in beside}
 
 
-def _filtered(planes, bands, strength, steps, pool):
+def _filtered(
+    planes: list[Floats], bands: list[Any], strength: int, steps: Steps, pool: Pool | None
+) -> Iterator[Floats]:
     padded = [np.pad(plane, deblocking.SIDE, "symmetric") for plane in planes]
     thresholds = np.float32(strength) * _UNIT * steps.step
     thresholds = thresholds * blocks.EIGHTHS[steps.coarser.astype(np.int64) + 64]
 
-    def band(place):
+    def band(place: Any) -> Floats:
         plane, top = place
         out = np.empty((min(_ROWS, len(planes[plane]) - top), planes[plane].shape[1]), np.float32)
         deblocking.smooth(padded[plane], out, top, thresholds, steps.weights[plane])

@@ -1,25 +1,38 @@
 """Compress a picture to a quality or to a size, and decompress it."""
 
+from __future__ import annotations
+
 import io
 import math
 import numbers
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import bands
 from restore.imaging.arrays import as_image, check_finite, working
+from restore.imaging.bands import Pool
 from restore.kernels.blocks import CELL
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.compression import atoms, coding, container, lossless, smoothing, tuning
+from restore.tasks.compression import (
+    atoms,
+    coding,
+    container,
+    lossless,
+    meeting,
+    smoothing,
+    tuning,
+)
 from restore.tasks.compression.codec import Codec
+from restore.tasks.compression.container import Header, Sections
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
 from restore.tasks.compression.seen import Seen, tiles_of
+from restore.typing import Array, Floats
 
-#: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
-_FINEST = 2.0**-9
-#: Most trials for one target.
-_TRIALS = 12
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class Extras(NamedTuple):
@@ -74,18 +87,11 @@ class Decompressed(NamedTuple):
 
 
 def compress(
-    image,
-    *,
-    quality=None,
-    psnr=None,
-    bpp=None,
-    size=None,
-    tune=None,
-    codec=container.CODECS[0],
-    embed=False,
-    extras=None,
-    pool=None,
-):
+    image: ArrayLike, *, quality: float | str | None = None, psnr: float | None = None,
+    bpp: float | None = None, size: int | None = None, tune: str | None = None,
+    codec: str | Codec | Dictionary = container.CODECS[0], embed: bool = False,
+    extras: Extras | None = None, pool: Pool | None = None,
+) -> Compressed:  # fmt: skip
     """Compress a picture.
 
     Exactly one of `quality`, `psnr`, `bpp` and `size` says how far; quality 75 is the default.
@@ -176,14 +182,14 @@ def compress(
         return Compressed(exact.data, math.inf)
     trials = _Trials(image, extras.depth, codec, tune, name, sections, pool)
 
-    def attempt(number):
+    def attempt(number: int) -> tuple[bytes, float]:
         result = trials.at(number)
         done = len(trials.results)
-        bands.tell(pool, "compressing", done, max(done, 1 if quality else _TRIALS))
+        bands.tell(pool, "compressing", done, max(done, 1 if quality else meeting.TRIALS))
         return result
 
     if psnr is not None:
-        number = _search(
+        number = meeting.number_for(
             attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
         )
         if number is None and packaged:
@@ -191,8 +197,8 @@ def compress(
         if number is None:
             best = max(reached for _, reached in trials.results.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
-    elif bpp is not None or size is not None:
-        number = _search(
+    elif most is not None:
+        number = meeting.number_for(
             attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
         )
         if number is None:
@@ -202,14 +208,14 @@ def compress(
                 f"({8 * least / height / width:.3f} bits per pixel)"
             )
     else:
-        number = coding.number_of(tuning.step_of(75 if quality is None else quality, tune))
+        number = coding.number_of(tuning.step_of(75 if quality is None else float(quality), tune))
     result = Compressed(*attempt(number))
     if packaged and most is None and exact.within(len(result.data)):
         return Compressed(exact.data, math.inf)
     return result
 
 
-def _checked(codec, channels):
+def _checked(codec: str | Codec | Dictionary, channels: int) -> Codec | Dictionary:
     """The codec or dictionary that is meant."""
     if isinstance(codec, str):
         if codec not in container.CODECS:
@@ -225,7 +231,7 @@ def _checked(codec, channels):
     return codec
 
 
-def _tuned(tune, codec, psnr):
+def _tuned(tune: str | None, codec: Codec | Dictionary, psnr: float | None) -> str:
     """What the bits are spent for."""
     plain = isinstance(codec, Dictionary)
     if tune is None:
@@ -237,17 +243,17 @@ def _tuned(tune, codec, psnr):
     return tune
 
 
-def _name_of(codec):
+def _name_of(codec: Codec | Dictionary) -> str | None:
     """The name of a packaged codec or dictionary; None of another."""
     kind, names = type(codec), container.NAMES[_method(codec)]
     return next((name for name in names if kind.load(name).digest == codec.digest), None)
 
 
-def _method(codec):
+def _method(codec: Codec | Dictionary) -> str:
     return "atoms" if isinstance(codec, Dictionary) else "bases"
 
 
-def _file_of(codec):
+def _file_of(codec: Codec | Dictionary) -> bytes:
     file = io.BytesIO()
     codec.save(file)
     return file.getvalue()
@@ -262,7 +268,10 @@ class _Trials:
         The whole file and its PSNR in dB, by step number.
     """
 
-    def __init__(self, image, depth, codec, tune, name, sections, pool):
+    def __init__(
+        self, image: Array, depth: str, codec: Codec | Dictionary, tune: str, name: str | None,
+        sections: Sections, pool: Pool | None,
+    ) -> None:  # fmt: skip
         self._height, self._width, channels = image.shape
         together = isinstance(codec, Dictionary) and codec.channels == 3
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
@@ -272,10 +281,10 @@ class _Trials:
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
         self._sections, self._pool = sections, pool
-        self._shown = None
-        self.results = {}
+        self._shown: list[Floats] = []
+        self.results: dict[int, tuple[bytes, float]] = {}
 
-    def at(self, number):
+    def at(self, number: int) -> tuple[bytes, float]:
         """The result at a step number; blocks are chosen on what the last trial decoded."""
         if number not in self.results:
             payload = self._encode(number)
@@ -293,12 +302,12 @@ class _Trials:
                 self._name or self._codec.digest,
                 _method(self._codec) if self._seen is None else "seen",
                 self._sections.alpha is not None,
-            )
+            )  # fmt: skip
             data = container.pack(header, self._sections, payload)
             self.results[number] = data, self._psnr(strength, steps)
         return self.results[number]
 
-    def _encode(self, number):
+    def _encode(self, number: int) -> bytes:
         if isinstance(self._codec, Dictionary):
             payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
         else:
@@ -309,7 +318,7 @@ class _Trials:
             )  # fmt: skip
         return payload
 
-    def _psnr(self, strength, steps):
+    def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
         """Of what decompressing the last trial will give."""
         smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
         samples = from_planes(smoothed, self._angles, self._height, self._width)
@@ -320,14 +329,15 @@ class _Trials:
         return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
-def _check_targets(given):
+def _check_targets(given: Mapping[str, Any]) -> None:
     """Refuse more than one target, and what is no number that can be reached for."""
     if len(given) > 1:
         raise ValueError(f"only one of {', '.join(given)} can be the target")
     for name, value in given.items():
         if name == "quality" and value == "lossless":
             continue
-        if not isinstance(value, numbers.Real):
+        a_number = isinstance(value, numbers.Real)
+        if not a_number:
             raise TypeError(f"{name} is a number, not {value!r}")
         if name == "quality" and not 1 <= value <= 100:
             raise ValueError(f"quality is between 1 and 100, not {value:g}")
@@ -335,48 +345,10 @@ def _check_targets(given):
             raise ValueError(f"{name} is a number above 0, not {value:g}")
 
 
-def _search(attempt, excess, slope, below=False):
-    """The coarsest step number where `excess` >= 0 (or, `below`, the finest where <= 0).
-
-    `excess` falls with the number by about `slope` per octave. False position within a bracket,
-    at most `_TRIALS` trials; None where no number will do.
-    """
-    sign = -1 if below else 1
-
-    def good(number):
-        data, reached = attempt(number)
-        return sign * excess(data, reached)
-
-    fine, coarse = coding.number_of(_FINEST), coding.STEPS - 1
-    inside, outside = (coarse, fine) if below else (fine, coarse)  # good end, bad end
-    known = {}
-    number = coding.number_of(16.0)
-    for _ in range(_TRIALS):
-        known[number] = value = good(number)
-        if value >= 0:
-            inside = number
-            if value < 0.002:
-                break
-        else:
-            outside = number
-        if abs(inside - outside) <= 1:
-            break
-        if inside in known and outside in known:
-            share = known[inside] / (known[inside] - known[outside])
-            number = inside + (outside - inside) * min(max(share, 0.08), 0.92)
-        else:
-            number += sign * (value * coding._PER_OCTAVE / slope) + math.copysign(4, value) * sign
-        low, high = min(inside, outside), max(inside, outside)
-        number = min(max(int(round(number)), low + (low in known)), high - (high in known))
-    fitting = [number for number, value in known.items() if value >= 0]
-    if not fitting and inside not in known and good(inside) >= 0:
-        fitting = [inside]
-    if not fitting:
-        return None
-    return min(fitting) if below else max(fitting)
-
-
-def decompress(data, *, codec=None, max_pixels=None, pool=None):
+def decompress(
+    data: Buffer, *, codec: Codec | Dictionary | None = None, max_pixels: int | None = None,
+    pool: Pool | None = None,
+) -> Decompressed:  # fmt: skip
     """Decompress a picture.
 
     Parameters
@@ -419,11 +391,11 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
         return _decompressed(*lossless.picture(header, payload, pool), header, sections)
     codec = container.codec_of(header, sections, codec)
     cells = [-(-side // CELL) for side in (header.height, header.width)]
-    shape = (header.channels, *(CELL * side for side in cells))
+    shape = header.channels, CELL * cells[0], CELL * cells[1]
     seen = None
     if header.method == "seen":
         seen = Seen(*header.seen, np.zeros(tiles_of(*cells), np.int8))
-    if header.method == "atoms":
+    if isinstance(codec, Dictionary):
         planes = atoms.decode(codec, payload, shape, header.number)
     else:
         planes = coding.decode(codec, payload, shape, header.number, pool, seen)
@@ -435,15 +407,12 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
     return _decompressed(samples, sections.alpha, header, sections)
 
 
-def _decompressed(samples, alpha, header, sections):
+def _decompressed(
+    samples: Array, alpha: Array | None, header: Header, sections: Sections
+) -> Decompressed:
     """Whole samples and opacity as they are handed out."""
     top = np.float32(container.TOPS[header.depth])
     samples = samples / top
-    return Decompressed(
-        samples[..., 0] if header.channels == 1 else samples,
-        None if alpha is None else (alpha / top).astype(np.float32),
-        header.depth,
-        sections.icc,
-        sections.exif,
-        sections.xmp,
-    )
+    samples = samples[..., 0] if header.channels == 1 else samples
+    alpha = None if alpha is None else (alpha / top).astype(np.float32)
+    return Decompressed(samples, alpha, header.depth, sections.icc, sections.exif, sections.xmp)

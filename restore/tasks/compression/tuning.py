@@ -1,5 +1,7 @@
 """What is spent where: for the eye, or for the PSNR."""
 
+from __future__ import annotations
+
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
@@ -7,6 +9,7 @@ from restore.kernels import coarseness
 from restore.kernels.blocks import CELL
 from restore.tasks.compression.search import PRICE
 from restore.tasks.compression.seen import TILE, Seen, coarser_of, tiles_of
+from restore.typing import Floats
 
 #: What a picture can be coded for.
 TUNES = ("eye", "psnr")
@@ -29,7 +32,7 @@ _BLACK = 0.0038
 _LIGHT, _GREY = np.array([0.265, 0.657, 0.078]), 0.7
 
 
-def prices(planes):
+def prices(planes: list[Floats]) -> Floats:
     """For the PSNR: the price of a bit in each cell, in squared quantiser steps.
 
     Parameters
@@ -45,12 +48,12 @@ def prices(planes):
     return np.full((len(planes), *(side // CELL for side in planes[0].shape)), PRICE)
 
 
-def plan(image, planes, tune):
+def plan(image: Floats, planes: list[Floats], tune: str) -> tuple[Seen | None, Floats]:
     """How steps vary, or None, and the prices of a picture, its planes given as well."""
     return for_the_eye(image) if tune == "eye" else (None, prices(planes))
 
 
-def for_the_eye(image, shown=None):
+def for_the_eye(image: Floats, shown: Floats | None = None) -> tuple[Seen, Floats]:
     """Steps and prices that follow what is seen.
 
     Parameters
@@ -80,13 +83,13 @@ def for_the_eye(image, shown=None):
     return seen, np.clip(PRICE * dearer / rest, PRICE / 8, PRICE * 16).astype(np.float32)
 
 
-def step_of(quality, tune):
+def step_of(quality: float, tune: str) -> float:
     """The quantiser's step in levels for a quality from 1 to 100."""
     ends = (1 - quality / 100) ** 8 - 1.9 * (quality / 100) ** 8
     return (_FINER if tune == "eye" else 1) * 2.0 ** (7.35 - 0.0435 * quality + ends)
 
 
-def visibility(image, shown=None):
+def visibility(image: Floats, shown: Floats | None = None) -> Floats:
     """By how much a squared error of the brightness is seen in each cell.
 
     Parameters
@@ -110,8 +113,8 @@ def visibility(image, shown=None):
         w = c (v + c) / ((v + u) / 2 + c)^2
 
     with v its variance in a Gaussian window and u that of the decoded one, averaged over the
-    windows that it lies in. That is the slope of the dissimilarity over the error where what is not decoded
-    is the error: where a texture was lost some of it is worth four times as much.
+    windows that it lies in. That is the slope of the dissimilarity over the error where what is not
+    decoded is the error: where a texture was lost some of it is worth four times as much.
     """
     height, width = image.shape[:2]
     rows, columns = -(-height // CELL), -(-width // CELL)
@@ -133,7 +136,7 @@ def visibility(image, shown=None):
     return total
 
 
-def _light(image):
+def _light(image: Floats) -> Floats:
     """The light of a picture, its sides filled up to whole cells."""
     ends = [(0, -side % CELL) for side in image.shape[:2]]
     light = np.pad(image, (*ends, (0, 0)), "edge").astype(np.float64) ** 2.2

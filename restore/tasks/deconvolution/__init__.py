@@ -1,18 +1,29 @@
 """Taking a known blur away: y = k * x + n, where what lies beyond the frame is unknown, too."""
 
+from __future__ import annotations
+
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import fft
 
 from restore.imaging import bands
 from restore.imaging.arrays import PictureWarning, as_image, working
+from restore.imaging.bands import Pool
 from restore.imaging.colour import luminance
 from restore.imaging.noise import estimate_noise
 from restore.sparse.operators import Blur, Observed
-from restore.sparse.solve import solve
+from restore.sparse.solve import Turn, solve
 from restore.tasks.deconvolution import blurs
 from restore.tasks.deconvolution.estimation import unexplained
+from restore.typing import Flags, Floats
+
+if TYPE_CHECKING:
+    from restore.sparse.dictionary import Dictionary
+
 
 __all__ = ["deblur"]
 
@@ -24,8 +35,15 @@ FEWEST = 4
 
 
 def deblur(
-    image, kernel, sigma=None, *, strength=1.0, dictionary=None, each_turn=None, pool=None
-):  # fmt: skip
+    image: ArrayLike,
+    kernel: ArrayLike,
+    sigma: float | None = None,
+    *,
+    strength: float = 1.0,
+    dictionary: str | Dictionary | None = None,
+    each_turn: Callable[[Turn], object] | None = None,
+    pool: Pool | None = None,
+) -> Floats:
     """Take a known blur away.
 
     Parameters
@@ -133,7 +151,7 @@ def deblur(
         filled = np.where(known, filled, np.float32(0))
     prior = "groups" if dictionary is None else dictionary
 
-    def tell(turn):
+    def tell(turn: Turn) -> None:
         if each_turn:
             each_turn(
                 turn._replace(level=turn.level * work.unit, residual=turn.residual * work.unit)
@@ -150,12 +168,12 @@ def deblur(
     return restored.reshape(array.shape)
 
 
-def white_noise(image, pool=None):
+def white_noise(image: ArrayLike, pool: Pool | None = None) -> Floats:
     """(channels,) standard deviations of the noise of a blurred picture, in its unit."""
     return estimate_noise(image, None, "white", pool=pool).sigma
 
 
-def measured_well(image):
+def measured_well(image: Floats) -> Flags:
     """(height, width, channels) bool: False where a [0, 1] picture was cut off at white."""
     cut_off = image >= SATURATED
     return ~cut_off if cut_off.sum() >= FEWEST else np.ones_like(cut_off)

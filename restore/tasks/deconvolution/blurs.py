@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from restore.typing import Array, Floats
+
 #: Largest side of a kernel.
 LARGEST = 255
 
@@ -12,7 +14,7 @@ REACH = 4
 FINE, STEPS = 16, 64
 
 
-def gaussian(sigma):
+def gaussian(sigma: float) -> Floats:
     """A Gaussian of standard deviation `sigma`, in pixels: (side, side) float32, of sum 1."""
     reach = _reach(REACH * sigma, f"a Gaussian of {sigma:g} pixels")
     offsets = np.arange(-reach, reach + 1)
@@ -20,7 +22,7 @@ def gaussian(sigma):
     return _normalised(np.outer(profile, profile))
 
 
-def defocus(radius):
+def defocus(radius: float) -> Floats:
     """A disc, the picture of a point by a lens out of focus: (side, side) float32, of sum 1.
 
     Every pixel has the share of its area that lies in the disc.
@@ -32,7 +34,7 @@ def defocus(radius):
     return _normalised(inside.reshape(side, FINE, side, FINE).mean(axis=(1, 3)))
 
 
-def motion(length, angle):
+def motion(length: float, angle: float) -> Floats:
     """A straight line, of an even movement: (rows, columns) float32, of sum 1.
 
     Parameters
@@ -56,7 +58,7 @@ def motion(length, angle):
     return _normalised(_trimmed(kernel))
 
 
-def of_picture(samples):
+def of_picture(samples: Array) -> Floats:
     """The kernel that a picture of a point shows.
 
     Parameters
@@ -88,19 +90,19 @@ def of_picture(samples):
     return _normalised(kernel)
 
 
-def _reach(distance, words):
+def _reach(distance: float, words: str) -> int:
     """Pixels beside the middle one that something as wide touches."""
     if not 0 <= distance <= LARGEST // 2:
         raise ValueError(f"{words} is not between 0 and {LARGEST // 2}, the largest kernel")
     return int(np.ceil(distance))
 
 
-def _trimmed(kernel):
+def _trimmed(kernel: Floats) -> Floats:
     """Without the outer rows and columns that are empty on both sides."""
     rows, columns = (np.flatnonzero(kernel.any(axis=axis)) for axis in (1, 0))
     cut = [min(used[0], n - 1 - used[-1]) for used, n in zip((rows, columns), kernel.shape)]
     return kernel[cut[0] : kernel.shape[0] - cut[0], cut[1] : kernel.shape[1] - cut[1]]
 
 
-def _normalised(kernel):
+def _normalised(kernel: Floats) -> Floats:
     return (kernel / kernel.sum()).astype(np.float32)

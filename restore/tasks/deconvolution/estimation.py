@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from restore.imaging.colour import luminance
 from restore.tasks.deconvolution import blurs
+from restore.typing import Array, Flags, Floats
 
 #: Side of the windows that spectra are taken of, samples between them, and the share of them,
 #: those with most contrast, that count.
@@ -36,7 +37,7 @@ ALLOWED, MORE = 6.0, 2.0
 FADE = 12
 
 
-def estimate(image, sigma):
+def estimate(image: Floats, sigma: float) -> tuple[str, float]:
     """The Gaussian or the disc that a picture is blurred by.
 
     Parameters
@@ -69,18 +70,19 @@ def estimate(image, sigma):
         )
     frequencies, power = spectrum(luminance(image))
     noise = max(sigma, 0.3 / 255) ** 2
-    best = (np.inf, None, None)
+    fits = []
     for name, make, widths in (
         ("gaussian", blurs.gaussian, SIGMAS),
         ("defocus", blurs.defocus, RADII),
     ):
         for width in widths:
             cost = misfit(frequencies, power, radial(make(width)), noise)
-            best = min(best, (cost, name, float(width)))
-    return best[1:]
+            fits.append((cost, name, float(width)))
+    _, name, width = min(fits)
+    return name, width
 
 
-def unexplained(plane, kernel, sigma, known):
+def unexplained(plane: Floats, kernel: Array, sigma: float, known: Flags) -> float:
     """The noise that stands for detail which a blur would have erased, where there is such.
 
     With K the blur's transfer, C f^-b fitted to the power where |K|^2 is large, and n the noise,
@@ -102,7 +104,8 @@ def unexplained(plane, kernel, sigma, known):
         A standard deviation; 0 where the blur may be right, and where that cannot be seen.
     """
     beyond = [(0, max(0, SIDE - n)) for n in plane.shape]
-    power = _power(*(np.pad(part, beyond, mode="symmetric") for part in (plane, known)))
+    padded = np.pad(plane, beyond, mode="symmetric")
+    power = _power(padded, np.pad(known, beyond, mode="symmetric"))
     if power is None:
         return 0.0
     noise = max(sigma, 0.3 / 255) ** 2
@@ -129,12 +132,14 @@ def unexplained(plane, kernel, sigma, known):
     return MORE * float(np.sqrt(left - expected)) if left > ALLOWED * expected else 0.0
 
 
-def spectrum(plane):
+def spectrum(plane: Floats) -> tuple[Floats, Floats]:
     """The mean power of a plane's windows by frequency; of white noise it is its variance."""
-    return _rings(_power(plane))
+    power = _power(plane)
+    assert power is not None  # all is known
+    return _rings(power)
 
 
-def _power(plane, known=None):
+def _power(plane: Floats, known: Flags | None = None) -> Floats | None:
     """The mean power (`SIDE`, `SIDE`) of windows with most contrast; None where none is known.
 
     The windows fade to 0 towards samples that are not known.
@@ -161,7 +166,7 @@ def _power(plane, known=None):
     return powers.mean(axis=0)
 
 
-def radial(kernel):
+def radial(kernel: Floats) -> Floats:
     """The power of a kernel at the frequencies of `spectrum`."""
     if max(kernel.shape) > SIDE:
         kernel = kernel[
@@ -170,7 +175,7 @@ def radial(kernel):
     return _rings(np.abs(np.fft.fft2(kernel, (SIDE, SIDE))) ** 2)[1]
 
 
-def misfit(frequencies, power, blur, noise):
+def misfit(frequencies: Floats, power: Floats, blur: Floats, noise: float) -> float:
     """How far the power is from that of a blurred photograph with noise, at its best."""
     shapes = blur * frequencies ** -EXPONENTS[:, None]
     # the level is the median one that single frequencies ask for, where there is more than noise
@@ -185,20 +190,20 @@ def misfit(frequencies, power, blur, noise):
     return float(costs.min())
 
 
-def _distance():
+def _distance() -> Floats:
     """The frequency at each place of a plane of frequencies, in cycles per pixel."""
     across = np.fft.fftfreq(SIDE)
     return np.hypot(across[:, None], across)
 
 
-def _smeared(plane):
+def _smeared(plane: Floats) -> Floats:
     """A plane of power as a Hann window shows it."""
     for axis in (0, 1):
         plane = ndimage.convolve1d(plane, np.array([1, 4, 1]) / 6, axis=axis, mode="wrap")
     return plane
 
 
-def _rings(plane):
+def _rings(plane: Floats) -> tuple[Floats, Floats]:
     """Means over rings of a plane of frequencies, without the lowest; and their frequencies."""
     distance = _distance()
     ring = np.rint(distance * SIDE).astype(int)

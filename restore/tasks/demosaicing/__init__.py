@@ -10,16 +10,19 @@ noisy: then they, too, are what the groups make of them.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
+from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import regression as kernels
 from restore.sparse import unrolled
-from restore.sparse.dictionary import load_for
+from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
@@ -30,6 +33,7 @@ from restore.tasks.demosaicing.stages import (
     NARROW_MARGIN,
     WIDE_MARGIN,
     Model,
+    Stage,
     corrected,
     first_estimates,
     inner,
@@ -37,6 +41,7 @@ from restore.tasks.demosaicing.stages import (
     narrow_inputs,
     wide_inputs,
 )
+from restore.typing import Array, Floats
 
 __all__ = [
     "BAYER",
@@ -64,16 +69,10 @@ BAND, STRIP = 64, 1024
 
 
 def demosaic(
-    mosaic,
-    pattern="RGGB",
-    *,
-    sigma=0.0,
-    quality="balanced",
-    model=None,
-    dictionary=None,
-    seed=0,
-    pool=None,
-):
+    mosaic: ArrayLike, pattern: str = "RGGB", *, sigma: float = 0.0, quality: str = "balanced",
+    model: Model | None = None, dictionary: str | Dictionary | None = None, seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:  # fmt: skip
     """Estimate the two colours that a filter hid at every sample.
 
     Parameters
@@ -211,7 +210,7 @@ def demosaic(
     return _in_range(work.back(colour / scale), samples, pattern, sigma)
 
 
-def _in_range(colour, samples, pattern, sigma):
+def _in_range(colour: Floats, samples: Floats, pattern: str, sigma: float) -> Floats:
     """Colours between the least and the greatest measured sample, with these where sure of them."""
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
@@ -219,7 +218,10 @@ def _in_range(colour, samples, pattern, sigma):
     return colour
 
 
-def _of_any_pattern(mosaic, pattern, sigma, atoms, learn, quality, seed, pool):
+def _of_any_pattern(
+    mosaic: Floats, pattern: str, sigma: float, atoms: Dictionary | None, learn: bool, quality: str,
+    seed: int, pool: Pool | None,
+) -> Floats:  # fmt: skip
     """The colours of a mosaic of another pattern than Bayer's."""
     if not Mosaic(pattern).known(mosaic.shape).any(axis=(0, 1)).all():
         raise ValueError("the mosaic is smaller than its pattern, and lacks one of the colours")
@@ -236,7 +238,10 @@ def _of_any_pattern(mosaic, pattern, sigma, atoms, learn, quality, seed, pool):
     return colour / scale
 
 
-def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
+def estimates(
+    mosaic: Floats, error: float, pattern: str, model: Model, quality: str = "balanced",
+    pool: Pool | None = None,
+) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
     """The colours of a mosaic by one step after the other.
 
     Parameters
@@ -271,7 +276,10 @@ def estimates(mosaic, error, pattern, model, quality="balanced", pool=None):
     return learned, early, before, last
 
 
-def _completed_again(mosaic, error, pattern, learned, colour, quality, pool):
+def _completed_again(
+    mosaic: Floats, error: float, pattern: str, learned: Floats, colour: Floats, quality: str,
+    pool: Pool | None,
+) -> Floats:  # fmt: skip
     """One more round of groups, which are Gaussians of what the coder made."""
     operator = Mosaic(pattern)
     _, colour = completed(
@@ -282,13 +290,13 @@ def _completed_again(mosaic, error, pattern, learned, colour, quality, pool):
     return colour
 
 
-def _put_back(mosaic, operator, colour):
+def _put_back(mosaic: Floats, operator: Mosaic, colour: Floats) -> None:
     """Write the measured samples into the picture."""
     for (channel, _), place in zip(operator.sites, operator.places):
         colour[(*place, channel)] = mosaic[place]
 
 
-def _corrected(found, top, left, pool):
+def _corrected(found: list[Floats], top: int, left: int, pool: Pool | None) -> Floats:
     """The last two estimates, averaged and corrected by learned sparse coding.
 
     From the first red sample on, as the coder was taught; what is before it stays. No colour
@@ -315,18 +323,20 @@ def _corrected(found, top, left, pool):
     return colour
 
 
-def sampled(picture, pattern):
+def sampled(picture: Array, pattern: str) -> Array:
     """The mosaic (height, width) that a camera with this pattern measures of a picture."""
     return Mosaic(pattern).forward(picture)
 
 
 @functools.cache
-def packaged(name):
+def packaged(name: str) -> Model:
     """A model that comes with the package."""
     return Model.load(archive.packaged_path(name))
 
 
-def _estimate(samples, top, left, stages, pool):
+def _estimate(
+    samples: Floats, top: int, left: int, stages: Sequence[Stage], pool: Pool | None
+) -> Floats:
     """Colour of a mosaic whose red filter is at (top, left), strip by strip.
 
     Three channels by all stages and, of more than one, three by the first alone.
@@ -355,30 +365,34 @@ def _estimate(samples, top, left, stages, pool):
     return np.ascontiguousarray(colour[top : top + height, left : left + width])
 
 
-def _strip(mosaic, stages, pool):
+def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats:
     """Colour planes of a strip less its margin, one step after the other.
 
     Those of the last step and, of more than one learned stage, those of the first stage.
     """
     steps = 1 + len(stages)
 
-    def step(function, by, number):
+    def step(function: Callable[[slice], Floats], by: int, number: int) -> Floats:
         """The output of one step, put together from its bands as they come."""
         rows = mosaic.shape[0] - 2 * by
         cut = bands.slices(rows, BAND)
 
-        def run(rows):
+        def run(rows: slice) -> Floats:
             return function(slice(rows.start, rows.stop + 2 * by))
 
-        together = None
+        together: Floats | None = None
         parts = bands.map_bands(run, cut, bands.part(pool, number, steps), "demosaicing")
         for part, band in zip(parts, cut):  # to the end of the parts, which tell progress
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
             together[..., band, :] = part
+        assert together is not None  # a strip has rows
         return together
 
-    def correct(stage, mosaic, first, estimate, fixed, rows):
+    def correct(
+        stage: Stage, mosaic: Floats, first: Floats, estimate: Floats, fixed: Floats | None,
+        rows: slice,
+    ) -> Floats:  # fmt: skip
         """The estimate of one stage, after the first one with the features to keep."""
         if fixed is None:
             inputs = wide_inputs(mosaic[rows], first[:, rows])
@@ -390,7 +404,8 @@ def _strip(mosaic, stages, pool):
 
     first = step(lambda rows: first_estimates(mosaic[rows]), FIRST_MARGIN, 0)
     mosaic = inner(mosaic, FIRST_MARGIN)
-    estimate, fixed = np.concatenate([mosaic[None], first[:2]]), None
+    fixed: Floats | None = None
+    estimate = np.concatenate([mosaic[None], first[:2]])
     early = estimate
     for number, stage in enumerate(stages):
         by = NARROW_MARGIN if number else WIDE_MARGIN
@@ -398,7 +413,7 @@ def _strip(mosaic, stages, pool):
             functools.partial(correct, stage, mosaic, first, estimate, fixed), by, number + 1
         )
         mosaic, first = inner(mosaic, by), inner(first, by)
-        estimate, fixed = found[:3], inner(fixed, by) if number else found[3:]
+        estimate, fixed = found[:3], found[3:] if fixed is None else inner(fixed, by)
         early = inner(early, by) if number else estimate
     kept = [estimate] if len(stages) < 2 else [estimate, early]
     colour = np.empty((len(kept), *estimate.shape), np.float32)
@@ -408,7 +423,7 @@ def _strip(mosaic, stages, pool):
     return colour.reshape(-1, *estimate.shape[1:])
 
 
-def _thin(samples, top, left):
+def _thin(samples: Floats, top: int, left: int) -> Floats:
     """Colour of a picture one sample wide or high: each colour interpolated along it.
 
     A colour that is not measured at all takes the mean of those that are.

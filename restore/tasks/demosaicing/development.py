@@ -6,14 +6,26 @@ one level of noise, and the curve is taken back. Without noise to remove the mos
 as it would be encoded for a screen, since the models were learned from such pictures.
 """
 
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from restore.imaging.camera import decoded, encoded, to_space
+from restore.imaging.camera import Camera, decoded, encoded, to_space
 from restore.imaging.stabilisation import stabilise, unstabilise
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing import noise as levels
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
+
+#: Full colour of a mosaic whose noise has one standard deviation.
+Demosaic = Callable[[Floats, float], Floats]
 
 #: The least variance that counts as noise, in parts of white.
 _LEAST = 1e-10
@@ -22,7 +34,7 @@ _LEAST = 1e-10
 _CURVED = 1e-3
 
 
-def _light(measured, places, camera):
+def _light(measured: Floats, places: Iterable[Any], camera: Camera) -> Floats:
     """What was measured from 0, black, to 1, white; each place has its own black."""
     light = np.array(measured, np.float32)
     for (_, place), black in zip(places, camera.black):
@@ -30,7 +42,15 @@ def _light(measured, places, camera):
     return np.minimum(light, 1, out=light)
 
 
-def develop(measured, pattern, camera, demosaic, *, sigma=0.0, pool=None):
+def develop(
+    measured: Floats,
+    pattern: str | None,
+    camera: Camera,
+    demosaic: Demosaic,
+    *,
+    sigma: float | str = 0.0,
+    pool: Pool | None = None,
+) -> tuple[Floats, tuple[float, float]]:
     """The picture that a camera's sensor saw.
 
     Parameters
@@ -65,12 +85,14 @@ def develop(measured, pattern, camera, demosaic, *, sigma=0.0, pool=None):
     if not camera.white > max(camera.black):
         raise ValueError("the white level must lie above the black level")
     if pattern is None:
-        places = [(letter, np.s_[..., number]) for number, letter in enumerate("RGB")]
+        places: list[tuple[str, Any]] = [
+            (letter, np.s_[..., number]) for number, letter in enumerate("RGB")
+        ]
     else:
         places = list(zip(pattern, Mosaic(pattern).places))
     light = _light(measured, places, camera)
     found = 0.0, 0.0 if sigma == "auto" else float(sigma)
-    if sigma == "auto":
+    if sigma == "auto" and pattern is not None:
         found = levels.profiled(camera.noise) or levels.estimated(light, pattern, pool=pool)
     gains = np.array(camera.relative_gains, np.float32)
     # balanced colours are clipped where one of them is full: highlights have no fringes
@@ -87,14 +109,14 @@ def develop(measured, pattern, camera, demosaic, *, sigma=0.0, pool=None):
     return _rendered(light * most, gains, camera), found
 
 
-def _demosaiced(light, gain, dark, demosaic):
+def _demosaiced(light: Floats, gain: float, dark: float, demosaic: Demosaic) -> Floats:
     """The colours of a mosaic of light with noise of variance ``gain * light + dark**2``."""
     if max(gain, dark**2) < _LEAST:
         return decoded(demosaic(encoded(light), 0.0))
     return stabilised(light, gain, dark, demosaic)
 
 
-def stabilised(mosaic, gain, sigma, demosaic):
+def stabilised(mosaic: Floats, gain: float, sigma: float, demosaic: Demosaic) -> Floats:
     """The colours of a mosaic, demosaiced where its noise is the same in bright and dark.
 
     Parameters
@@ -107,14 +129,16 @@ def stabilised(mosaic, gain, sigma, demosaic):
     """
     if gain <= _CURVED * sigma:
         return demosaic(mosaic, sigma)
-    lowest, highest = (float(stabilise(np.float32(end), gain, sigma)) for end in (0, 1))
+    lowest, highest = (
+        float(stabilise(np.full(1, end, np.float32), gain, sigma)[0]) for end in (0, 1)
+    )
     reach = np.float32(highest - lowest)
     stable = (stabilise(mosaic, gain, sigma) - np.float32(lowest)) / reach
     colours = demosaic(stable, float(1 / reach))
     return unstabilise(colours * reach + np.float32(lowest), gain, sigma)
 
 
-def _rendered(colours, gains, camera):
+def _rendered(colours: Floats, gains: Floats, camera: Camera) -> Floats:
     """A camera's balanced linear colours in the space that is wanted."""
     if not camera.balanced:
         return np.clip(colours / gains, 0, 1)
@@ -130,7 +154,9 @@ def _rendered(colours, gains, camera):
     return colours if camera.linear else encoded(colours, camera.space)
 
 
-def levelled(mosaic, pattern, black, white, gains):
+def levelled(
+    mosaic: Floats, pattern: str, black: float, white: float, gains: Sequence[float]
+) -> Floats:
     """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
 
     Parameters

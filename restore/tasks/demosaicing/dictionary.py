@@ -1,5 +1,9 @@
 """Full colour by a dictionary of colour patches: codes, and the measured samples, in turns."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy import ndimage
 
@@ -8,6 +12,11 @@ from restore.sparse import coding, dictionary_learning
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.operators import Mosaic
 from restore.sparse.solve import coded_in_turns, fitted
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Turns and samples between patches, by quality.
 QUALITIES = {"fast": (3, 4), "balanced": (6, 3), "best": (8, 2)}
@@ -23,7 +32,17 @@ LEARNING = 2 / 255
 WEIGHT, DETAIL = 3.0, 1.5
 
 
-def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, seed=0, pool=None):
+def by_dictionary(
+    mosaic: Floats,
+    start: Floats,
+    pattern: str,
+    sigma: float,
+    dictionary: Dictionary,
+    learn: bool,
+    quality: str,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:
     """Correct a first estimate of the colours of a mosaic by the sparse codes of its patches.
 
     Patches are coded in light and differences of colours. Where a picture has little detail in
@@ -66,7 +85,7 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     back = np.linalg.inv(axes)
     seen = _seen(dictionary, axes)
 
-    def fit(planes):
+    def fit(planes: Floats) -> Floats:
         return _mapped(fitted(_mapped(planes, back), operator, mosaic), axes)
 
     noise *= np.sum(axes**2) / 3
@@ -75,20 +94,20 @@ def by_dictionary(mosaic, start, pattern, sigma, dictionary, learn, quality, see
     return _mapped(planes, back)
 
 
-def _mapped(colours, matrix):
+def _mapped(colours: Floats, matrix: Floats) -> Floats:
     """Every colour times the matrix."""
     # einsum rather than a matrix product: the same to the bit for any number of BLAS threads
     return np.einsum("kc,...c->...k", matrix.astype(np.float32), colours, order="C")
 
 
-def _seen(dictionary, axes):
+def _seen(dictionary: Dictionary, axes: Floats) -> Dictionary:
     """The dictionary with its atoms along other axes of colour."""
     colours = dictionary.atoms.reshape(dictionary.n_atoms, -1, 3)
     atoms = _mapped(colours, axes).reshape(dictionary.atoms.shape)
     return Dictionary(atoms / np.linalg.norm(atoms, axis=1, keepdims=True), dictionary.patch_shape)
 
 
-def _weights(colour):
+def _weights(colour: Floats) -> Floats:
     """(3,) float32: of the light, 1, and of the two differences of colours."""
     planes = _mapped(colour, AXES[3])
     detail = planes - ndimage.gaussian_filter(planes, (DETAIL, DETAIL, 0))

@@ -11,9 +11,11 @@ import numpy as np
 from scipy import ndimage
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.imaging.colour import to_planes
 from restore.kernels import completion as kernels
 from restore.sparse import groups, overlap
+from restore.typing import Floats, Integers
 
 #: Sides of a patch, patches in a group, and pixels around in which they are looked for.
 SIDE, SIZE, REACH = 4, 60, 20
@@ -31,8 +33,17 @@ ROUNDS = 3
 
 
 def completed(
-    mosaic, error, sites, colour, change, stride, doubt=DOUBT, rounds=ROUNDS, *, pool=None
-):
+    mosaic: Floats,
+    error: float,
+    sites: list[tuple[int, tuple[int, int]]],
+    colour: Floats,
+    change: Floats,
+    stride: int,
+    doubt: float = DOUBT,
+    rounds: int = ROUNDS,
+    *,
+    pool: Pool | None = None,
+) -> tuple[Floats, Floats]:
     """The colours of a mosaic from those of similar patches, after the last two rounds.
 
     Parameters
@@ -80,7 +91,7 @@ def completed(
         mosaic, np.float32(error), colours, estimate, variances, np.float32(PRIOR)
     )
 
-    def complete_band(band):
+    def complete_band(band: Integers) -> tuple[slice, Floats, Floats]:
         top, bottom = band.min() // width, band.max() // width + SIDE
         total = np.zeros((3, bottom - top, width), np.float32)
         weight = np.zeros(total.shape[1:], np.float32)
@@ -93,4 +104,5 @@ def completed(
         overlap.accumulate(complete_band, places, total, weight, part, "completing")
         total /= weight
         before, shown = shown, total
-    return tuple(np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in (before, shown))
+    last = np.ascontiguousarray(shown.transpose(1, 2, 0))
+    return np.ascontiguousarray(before.transpose(1, 2, 0)), last

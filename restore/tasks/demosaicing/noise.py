@@ -1,15 +1,24 @@
 """The noise of a mosaic: from what the camera says of it, or from the planes of its colours."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from restore.imaging.noise import estimate_noise, estimate_photon_noise, estimate_sigma
 from restore.sparse.operators import Mosaic
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Of the planes' levels this percentile is taken: texture adds to some, and takes from none.
 _LOW = 25
 
 
-def profiled(profile):
+def profiled(profile: tuple[float, float] | None) -> tuple[float, float] | None:
     """The gain and the sigma of a noise profile, or None."""
     if not profile:
         return None
@@ -18,7 +27,7 @@ def profiled(profile):
     return (gain, max(variance, 0.0) ** 0.5) if gain > 0 else None
 
 
-def estimated(mosaic, pattern, *, pool=None):
+def estimated(mosaic: Floats, pattern: str, *, pool: Pool | None = None) -> tuple[float, float]:
     """The gain and the sigma of the noise of a mosaic, whose variance is ``gain x + sigma**2``.
 
     Every place of the pattern is a picture of its own, smaller, in which the noise is as white

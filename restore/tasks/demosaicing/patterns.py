@@ -8,7 +8,10 @@ second of it. From then on groups improve on groups: what one pass has changed t
 to doubt.
 """
 
+from __future__ import annotations
+
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
@@ -17,6 +20,11 @@ from restore.sparse.dictionary import load_for
 from restore.sparse.operators import Mosaic
 from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern of Bayer.
 BAYER = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
@@ -38,7 +46,7 @@ TURNS, NEAR, WINDOW, FLAT = 8, 1.0, 2.5, 1e-5
 DOUBTS = (60.0, 20.0, 20.0)
 
 
-def named(pattern):
+def named(pattern: str) -> str:
     """The colours of a pattern, row by row, as far as it repeats.
 
     Parameters
@@ -68,7 +76,7 @@ def named(pattern):
     return letters
 
 
-def moved(pattern, x, y):
+def moved(pattern: str, x: int, y: int) -> str:
     """The pattern of a mosaic without its first `x` columns and `y` rows."""
     side = math.isqrt(len(pattern))
     rows = [pattern[side * row : side * (row + 1)] for row in range(side)]
@@ -77,7 +85,7 @@ def moved(pattern, x, y):
     )
 
 
-def first_estimate(mosaic, pattern):
+def first_estimate(mosaic: Floats, pattern: str) -> Floats:
     """Colours of a mosaic of any pattern, by lines over the light.
 
     Around every sample each colour c is taken for ``a L + b`` of the light L, the mean of the
@@ -120,11 +128,19 @@ def first_estimate(mosaic, pattern):
     return np.ascontiguousarray(np.moveaxis(colours, 0, 2))
 
 
-def _blurred(plane, sigma):
+def _blurred(plane: Floats, sigma: float) -> Floats:
     return ndimage.gaussian_filter(plane, sigma, mode="reflect")
 
 
-def by_groups(mosaic, pattern, sigma, error, stride, *, pool=None):
+def by_groups(
+    mosaic: Floats,
+    pattern: str,
+    sigma: float,
+    error: float,
+    stride: int,
+    *,
+    pool: Pool | None = None,
+) -> Floats:
     """Colours of a mosaic of any pattern, by a dictionary and by passes of groups.
 
     Parameters
@@ -148,7 +164,7 @@ def by_groups(mosaic, pattern, sigma, error, stride, *, pool=None):
     operator = Mosaic(pattern)
     measured, known = operator.adjoint(mosaic), operator.known(mosaic.shape)
 
-    def kept(colours):
+    def kept(colours: Floats) -> Floats:
         return colours if sigma else np.where(known, measured, colours)
 
     before = first_estimate(mosaic, pattern)

@@ -6,6 +6,8 @@ on all sides. Estimates hold only the two colours that were not measured at a sa
 (`restore.kernels.regression.missing_colours`).
 """
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass, field
 
@@ -14,6 +16,7 @@ import numpy as np
 from restore.imaging import archive
 from restore.kernels import mosaic as kernels
 from restore.kernels import regression
+from restore.typing import File, Floats, Integers
 
 #: Samples around a strip that the first estimates need.
 FIRST_MARGIN = 36
@@ -32,6 +35,10 @@ NARROW_RADII = (3, 3, 3, 1, 1, 1, 1)
 NOISY_RADII = (*NARROW_RADII, 3)
 
 
+#: Planes, local means and features of a strip.
+Inputs = tuple[Floats, Floats, Floats]
+
+
 @dataclass(frozen=True)
 class Stage:
     """Regressions from windows to colours, and the trees that choose one."""
@@ -44,22 +51,22 @@ class Stage:
     """(leaves, 2 or 3, inputs) float32: for the missing colours, or for the measured one, too."""
 
 
-def windows(number, noisy):
+def windows(number: int, noisy: bool) -> tuple[int, ...]:
     """The radii of stage `number`, from 0."""
     return WIDE_RADII if number == 0 else NOISY_RADII if noisy else NARROW_RADII
 
 
-def margin(stages):
+def margin(stages: int) -> int:
     """Samples around a strip that the first estimates and `stages` learned stages need."""
     return FIRST_MARGIN + (WIDE_MARGIN + NARROW_MARGIN * (stages - 1) if stages else 0)
 
 
-def inner(planes, by):
+def inner(planes: Floats, by: int) -> Floats:
     """Planes (..., h, w) less `by` samples on all sides."""
     return planes[..., by : planes.shape[-2] - by, by : planes.shape[-1] - by]
 
 
-def first_estimates(mosaic):
+def first_estimates(mosaic: Floats) -> Floats:
     """Two estimates from directional differences, and three features of the directions.
 
     Parameters
@@ -91,7 +98,7 @@ def first_estimates(mosaic):
     return np.ascontiguousarray(inner(found, FIRST_MARGIN))
 
 
-def wide_inputs(mosaic, first):
+def wide_inputs(mosaic: Floats, first: Floats) -> Inputs:
     """What the first learned stage looks at: planes, local means, features.
 
     Parameters
@@ -107,7 +114,7 @@ def wide_inputs(mosaic, first):
     return _inputs(planes, planes[3:5], features)
 
 
-def narrow_inputs(estimate, first, fixed, noisy):
+def narrow_inputs(estimate: Floats, first: Floats, fixed: Floats, noisy: Floats | None) -> Inputs:
     """What the later stages look at.
 
     Parameters
@@ -126,7 +133,7 @@ def narrow_inputs(estimate, first, fixed, noisy):
     return _inputs(planes, planes[3:5], features)
 
 
-def _inputs(planes, other, features):
+def _inputs(planes: Floats, other: Floats, features: Floats) -> Inputs:
     mosaic, estimate = planes[0], planes[1:3]
     regression.local_features(mosaic, estimate, other, features[FIXED:])
     means = np.zeros((3, *mosaic.shape), np.float32)
@@ -134,7 +141,7 @@ def _inputs(planes, other, features):
     return planes, means, features
 
 
-def corrected(stage, inputs, by):
+def corrected(stage: Stage, inputs: Inputs, by: int) -> Floats:
     """The three planes of a stage's estimate, smaller by its margin `by`."""
     planes, means, features = inputs
     estimate = np.ascontiguousarray(inner(planes[:3], by))
@@ -144,7 +151,7 @@ def corrected(stage, inputs, by):
     return estimate
 
 
-def input_roles(radii, kind):
+def input_roles(radii: Integers, kind: int) -> Integers:
     """Of each input its colour: 0 the row's, 1 green, 2 the other one."""
     roles = []
     for plane, radius in enumerate(radii):
@@ -162,7 +169,7 @@ def input_roles(radii, kind):
     return np.concatenate(roles)
 
 
-def _kinds(nodes, leaves):
+def _kinds(nodes: Floats, leaves: int) -> Integers:
     """The kind of sample of each leaf."""
     kinds = np.zeros(leaves, np.int64)
     kind = np.zeros(len(nodes), np.int64)
@@ -175,7 +182,7 @@ def _kinds(nodes, leaves):
     return kinds
 
 
-def with_means(weights, nodes, radii):
+def with_means(weights: Floats, nodes: Floats, radii: Integers) -> Floats:
     """Maps of windows and local means, from maps of windows less the mean of their colour.
 
     Parameters
@@ -224,11 +231,11 @@ class Model:
     provenance: dict = field(default_factory=dict)
 
     @property
-    def noisy(self):
+    def noisy(self) -> bool:
         """Whether it was learned for noisy mosaics: it gives the measured colours, too."""
         return any(stage.weights.shape[1] == 3 for stage in self.stages)
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write an ``.npz`` to a path or a binary file object; weights in half precision."""
         stages = self.stages
         radii = np.full((len(stages), len(NOISY_RADII)), -1, np.int16)
@@ -247,7 +254,7 @@ class Model:
         archive.write(file, KIND, arrays, self.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: File) -> Model:
         """Read what `save` wrote.
 
         Raises
@@ -262,7 +269,7 @@ class Model:
             return cls(_unpacked(**arrays), provenance)
 
 
-def _unpacked(radii, nodes, weights, counts):
+def _unpacked(radii: Integers, nodes: Floats, weights: Floats, counts: Integers) -> list[Stage]:
     """The stages of the arrays of a file, which are checked."""
     widths = radii.shape[1], nodes.shape[1], counts.shape[1]
     if widths != (len(NOISY_RADII), 3, 3) or len(radii) != len(counts):
@@ -270,7 +277,8 @@ def _unpacked(radii, nodes, weights, counts):
     if not 1 <= len(counts) <= MOST_STAGES:
         raise ValueError(f"a model has 1 to {MOST_STAGES} stages, not {len(counts)}")
     archive.check_range("weights", weights, -LARGEST, LARGEST)
-    stages, node, weight = [], 0, 0
+    stages: list[Stage] = []
+    node, weight = 0, 0
     for row, (size, leaves, outputs) in zip(radii, counts.tolist()):
         if outputs not in (2, 3) or outputs != counts[0, 2]:
             raise ValueError("its stages give different colours")
@@ -292,7 +300,7 @@ def _unpacked(radii, nodes, weights, counts):
     return stages
 
 
-def _check_trees(nodes, leaves):
+def _check_trees(nodes: Floats, leaves: int) -> None:
     """Refuse trees that lead out of their arrays or round in circles, or have no whole numbers."""
     feature, threshold, child = nodes.T
     number = np.arange(len(nodes))

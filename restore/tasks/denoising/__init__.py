@@ -9,13 +9,18 @@ are each met in their own way. The fast setting is a learned coder alone, from c
 whole picture, serves where a dictionary is given.
 """
 
+from __future__ import annotations
+
 import warnings
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import jpeg, noise_map
 from restore.imaging.arrays import PictureWarning, as_image, working
 from restore.imaging.colour import luminance
+from restore.imaging.jpeg import Coding
 from restore.imaging.noise import (
     Noise,
     PhotonNoise,
@@ -26,6 +31,12 @@ from restore.sparse import patches as patching
 from restore.sparse import unrolled, white
 from restore.tasks.denoising import artefacts, mapped
 from restore.tasks.denoising.dictionary import Classic, classic
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+    from restore.sparse.dictionary import Dictionary
+
 
 #: A learned coder from coarse to fine; groups, with what comes of them corrected.
 QUALITIES = ("fast", "balanced")
@@ -35,18 +46,18 @@ LARGEST_SIGMA = 1.0
 
 
 def denoise(
-    image,
-    sigma=None,
-    quality="balanced",
+    image: ArrayLike,
+    sigma: ArrayLike | None = None,
+    quality: str = "balanced",
     *,
-    noise="auto",
-    coding=None,
-    strength=1.0,
-    chroma_strength=1.0,
-    dictionary=None,
-    settings=None,
-    pool=None,
-):
+    noise: str | PhotonNoise | Noise = "auto",
+    coding: Coding | None = None,
+    strength: float = 1.0,
+    chroma_strength: float = 1.0,
+    dictionary: str | Dictionary | None = None,
+    settings: Classic | None = None,
+    pool: Pool | None = None,
+) -> Floats:
     """Remove noise from a picture.
 
     Parameters
@@ -129,7 +140,7 @@ def denoise(
     if by_groups and (noise.kind == "jpeg" or noise.levels is not None):
         restored = _mapped(observed, noise, coding, strength, chroma_strength, pool)
         return restored.reshape(array.shape)
-    if noise.kind == "photon":
+    if noise.kind == "photon" and noise.photons is not None:
         photons = PhotonNoise(*(value / work.unit for value in noise.photons))
         image, sigmas = _stabilised(work.image, photons)
         sigmas = strength * np.atleast_1d(sigmas)
@@ -154,7 +165,14 @@ def denoise(
     return restored.reshape(array.shape)
 
 
-def _noise(image, sigma, noise, coding, unit, pool):
+def _noise(
+    image: Floats,
+    sigma: ArrayLike | None,
+    noise: str | PhotonNoise | Noise,
+    coding: Coding | None,
+    unit: float,
+    pool: Pool | None,
+) -> Noise:
     """The noise that was told or is found, in the unit of the image."""
     channels = image.shape[2]
     if sigma is not None:
@@ -175,7 +193,7 @@ def _noise(image, sigma, noise, coding, unit, pool):
     return estimate_noise(image, coding, noise, pool=pool)
 
 
-def _told(sigma, channels, unit):
+def _told(sigma: ArrayLike, channels: int, unit: float) -> Floats:
     """One standard deviation, or one for each channel."""
     try:
         sigmas = np.atleast_1d(np.asarray(sigma, float))
@@ -194,7 +212,7 @@ def _told(sigma, channels, unit):
     return sigmas
 
 
-def _bounded(sigmas):
+def _bounded(sigmas: Floats) -> Floats:
     """Levels that leave something to restore, with a warning where there are none."""
     if sigmas.max() > LARGEST_SIGMA:
         warnings.warn(
@@ -206,9 +224,16 @@ def _bounded(sigmas):
     return np.minimum(sigmas, LARGEST_SIGMA)
 
 
-def _mapped(image, noise, coding, strength, chroma_strength, pool):
+def _mapped(
+    image: Floats,
+    noise: Noise,
+    coding: Coding | None,
+    strength: float,
+    chroma_strength: float,
+    pool: Pool | None,
+) -> Floats:
     """Noise by brightness, and the error of JPEG beside it."""
-    if noise.kind == "jpeg":
+    if noise.kind == "jpeg" or noise.brightness is None or noise.levels is None:
         return artefacts.dejpeg(image, coding, pool=pool)[0]
     height, width, channels = image.shape
     side = mapped.GROUPING.side
@@ -230,21 +255,21 @@ def _mapped(image, noise, coding, strength, chroma_strength, pool):
     return jpeg.from_planes(restored)[:height, :width, :channels]
 
 
-def _stabilised(image, photons):
+def _stabilised(image: Floats, photons: PhotonNoise) -> tuple[Floats, Floats]:
     """The image on a scale on which its noise is white, white staying 1, and its sigma there."""
     gain, sigma, pedestal = photons
     scale = stabilise(np.ones(1, np.float32), gain, sigma)
     return stabilise(image - np.float32(pedestal), gain, sigma) / scale, 1 / scale
 
 
-def _unstabilised(restored, photons):
+def _unstabilised(restored: Floats, photons: PhotonNoise) -> Floats:
     """A restored image brought back from `_stabilised`."""
     gain, sigma, pedestal = photons
     scale = stabilise(np.ones(1, np.float32), gain, sigma)
     return unstabilise(scale * restored, gain, sigma) + np.float32(pedestal)
 
 
-def put_back(noisy, restored, blend=0.0, grain=0.0):
+def put_back(noisy: Floats, restored: Floats, blend: float = 0.0, grain: float = 0.0) -> Floats:
     """Mix a share of the noisy picture into the result, and a share of the grain.
 
     Parameters

@@ -6,14 +6,25 @@ coded over that error as over noise, a coder taught on JPEG pictures corrects th
 both are brought back into the bounds.
 """
 
+from __future__ import annotations
+
 import dataclasses
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import jpeg
 from restore.imaging.arrays import as_image
+from restore.imaging.jpeg import Coding
 from restore.sparse import unrolled
+from restore.sparse.unrolled import Coder
 from restore.tasks.denoising import mapped
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Error, as a standard deviation of samples in [0, 1], that cannot be seen.
 UNSEEN = 0.3 / 255
@@ -41,7 +52,14 @@ class Artefacts:
     quality: int | None = None
 
 
-def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
+def dejpeg(
+    image: ArrayLike,
+    coding: Coding | Artefacts | None = None,
+    *,
+    quality_was: int | None = None,
+    model: Coder | None = None,
+    pool: Pool | None = None,
+) -> tuple[Floats, Artefacts]:
     """Remove the artefacts of JPEG.
 
     Parameters
@@ -90,7 +108,9 @@ def dejpeg(image, coding=None, *, quality_was=None, model=None, pool=None):
     return restored, dataclasses.replace(artefacts, sigma=sigma)
 
 
-def known(image, coding=None, quality_was=None):
+def known(
+    image: ArrayLike, coding: jpeg.Coding | None = None, quality_was: int | None = None
+) -> Artefacts:
     """What is known of the JPEG file that a picture was.
 
     Parameters, errors as in `dejpeg`.
@@ -102,7 +122,7 @@ def known(image, coding=None, quality_was=None):
     return _known(jpeg.to_planes(as_image(image)), coding, quality_was)
 
 
-def _known(planes, coding, quality_was):
+def _known(planes: Floats, coding: Coding | None, quality_was: int | None) -> Artefacts:
     """The coding that is given or found."""
     if coding is not None:
         return Artefacts(coding)
@@ -121,7 +141,9 @@ def _known(planes, coding, quality_was):
     )
 
 
-def _restored(planes, artefacts, model, pool):
+def _restored(
+    planes: Floats, artefacts: Artefacts, model: Coder | None, pool: Pool | None
+) -> tuple[Floats, float]:
     """The planes restored, and the expected error of those given."""
     channels, height, width = planes.shape
     coding = artefacts.coding
@@ -140,7 +162,7 @@ def _restored(planes, artefacts, model, pool):
     np.maximum(variances, mapped.LEAST, out=variances)
     coder = model or unrolled.packaged("dejpeg-grey" if channels == 1 else "dejpeg-colour")
 
-    def project(estimate):
+    def project(estimate: Floats) -> Floats:
         return coding.project(estimate, padded, pool=pool)
 
     restored = mapped.restore_mapped(padded, variances, coder, project=project, pool=pool)

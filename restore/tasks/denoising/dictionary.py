@@ -1,9 +1,17 @@
 """The classic way: every patch on its own, over one dictionary for the whole picture."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from restore.sparse import coding, dictionary_learning, overlap
-from restore.sparse.dictionary import load_for, overcomplete_dct
+from restore.sparse.dictionary import Dictionary, load_for, overcomplete_dct
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+    from restore.typing import Flags, Floats
+
 
 #: Patches that a dictionary is learned on.
 LEARNING_PATCHES = 30_000
@@ -34,14 +42,21 @@ class Classic:
     stride: int | None = None
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("n_atoms", "patch_size", "sparsity", "stride"):
             count = getattr(self, name)
             if count is not None and count < 1:
                 raise ValueError(f"{name} is 1 or more, not {count}")
 
 
-def classic(image, known, sigma, dictionary, settings, pool):
+def classic(
+    image: Floats,
+    known: Flags,
+    sigma: float,
+    dictionary: str | Dictionary,
+    settings: Classic,
+    pool: Pool | None,
+) -> Floats:
     """Denoise an image (height, width, channels); `known` samples are learned from."""
     if isinstance(dictionary, str) and dictionary == "learn":
         dictionary = _learn(image, known, sigma, settings, pool)
@@ -52,7 +67,9 @@ def classic(image, known, sigma, dictionary, settings, pool):
     )
 
 
-def _learn(image, known, sigma, settings, pool):
+def _learn(
+    image: Floats, known: Flags, sigma: float, settings: Classic, pool: Pool | None
+) -> Dictionary:
     """The packaged dictionary, or cosines of another size, fitted to this picture's patches."""
     start = load_for("learn", image.shape[2])
     side = settings.patch_size

@@ -6,11 +6,21 @@ file bounds the picture, each estimate is brought back into these bounds. A lear
 sees the map beside the estimates, corrects the last one.
 """
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from restore.sparse import groups, overlap, unrolled
+from restore.sparse.unrolled import Coder, Kinds
+from restore.typing import Floats, Number
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: The groups that a picture is restored from. The weights were learned a pixel closer together.
 GROUPING = groups.Grouping(side=8, size=50, stride=6)
@@ -37,7 +47,14 @@ LEAST = (0.03 / 255) ** 2
 LEARNED = (1 / 255, 50 / 255)
 
 
-def restore_mapped(noisy, variances, coder, *, project=None, pool=None):
+def restore_mapped(
+    noisy: Floats,
+    variances: Floats,
+    coder: Coder,
+    *,
+    project: Callable[[Floats], Floats] | None = None,
+    pool: Pool | None = None,
+) -> Floats:
     """Restore planes whose noise has known variances.
 
     Parameters
@@ -61,7 +78,7 @@ def restore_mapped(noisy, variances, coder, *, project=None, pool=None):
     return restored if project is None else project(restored)
 
 
-def smoothed(planes, variances, *, pool=None):
+def smoothed(planes: Floats, variances: Floats, *, pool: Pool | None = None) -> Floats:
     """Code restored planes once more over atoms that their groups share, as if little were left.
 
     The coder sees one patch at a time; what it left of the noise differs between patches that
@@ -78,7 +95,13 @@ def smoothed(planes, variances, *, pool=None):
     )
 
 
-def coder_inputs(noisy, variances, *, project=None, pool=None):
+def coder_inputs(
+    noisy: Floats,
+    variances: Floats,
+    *,
+    project: Callable[[Floats], Floats] | None = None,
+    pool: Pool | None = None,
+) -> tuple[Floats, Kinds, Number]:
     """What the coder corrects and is shown: the first three arguments of `unrolled.correct`."""
     project = project or (lambda planes: planes)
     find = functools.partial(groups.find, grouping=GROUPING, pool=pool)
@@ -104,7 +127,7 @@ def coder_inputs(noisy, variances, *, project=None, pool=None):
     estimate = project(filtered)
     scale = float(np.sqrt(variances.mean()))
 
-    def kinds(rows):
+    def kinds(rows: slice) -> Sequence[Floats]:
         own = np.s_[:, rows]
         return [
             noisy[own] - estimate[own],

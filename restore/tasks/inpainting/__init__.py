@@ -10,20 +10,25 @@ Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators:
 Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
 """
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from restore.imaging import bands, jpeg
-from restore.imaging.arrays import as_image, working
+from restore.imaging.arrays import Working, as_image, working
+from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import inpainting as kernels
 from restore.sparse import overlap
-from restore.sparse.dictionary import load_for
+from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mask
 from restore.tasks.inpainting import defects
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
 from restore.tasks.inpainting.interpolation import interpolate
+from restore.typing import Flags, Floats, Integers
 
 #: Rounds of estimation and step between the estimated patches, by quality.
 QUALITIES = {"fast": (3, 5), "balanced": (6, 4)}
@@ -69,7 +74,16 @@ AROUND = 1.5
 ROWS = 8
 
 
-def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed=0, pool=None):
+def inpaint(
+    image: ArrayLike,
+    mask: ArrayLike,
+    *,
+    sigma: float = 0.0,
+    quality: str = "balanced",
+    dictionary: str | Dictionary | None = None,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:
     """Fill the masked pixels of a picture.
 
     Parameters
@@ -170,7 +184,7 @@ def inpaint(image, mask, *, sigma=0.0, quality="balanced", dictionary=None, seed
     return filled.reshape(array.shape)
 
 
-def find_defects(image, kind, *, pool=None):
+def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Flags:
     """Find damage: what has the shape of it and is not what the model predicts.
 
     Parameters
@@ -233,7 +247,7 @@ def find_defects(image, kind, *, pool=None):
     return np.concatenate([[False], error > limit])[labels]
 
 
-def _around(errors, control):
+def _around(errors: Floats, control: Flags) -> Floats:
     """The mean of the errors at the control pixels around every pixel."""
     weight = ndimage.gaussian_filter(control.astype(np.float32), 16, truncate=3)
     total = ndimage.gaussian_filter(np.where(control, errors, np.float32(0)), 16, truncate=3)
@@ -242,7 +256,9 @@ def _around(errors, control):
     return (total + 1e-3 * mean) / (weight + 1e-3)
 
 
-def inpaint_print(image, mask, sampling, **settings):
+def inpaint_print(
+    image: ArrayLike, mask: ArrayLike, sampling: tuple[int, int], **settings: Any
+) -> Floats:
     """Fill the masked pixels of a JPEG file, and the colours around them.
 
     Where JPEG keeps a colour for several pixels, what was damaged has coloured those around it.
@@ -270,7 +286,7 @@ def inpaint_print(image, mask, sampling, **settings):
     return filled
 
 
-def grow_mask(mask, pixels):
+def grow_mask(mask: Flags, pixels: float) -> Flags:
     """The mask and all that is within so many pixels of it.
 
     Parameters
@@ -288,7 +304,7 @@ def grow_mask(mask, pixels):
     return ndimage.distance_transform_edt(~mask) <= pixels
 
 
-def _known(image, mask):
+def _known(image: Floats, mask: ArrayLike) -> Flags:
     """(height, width) bool: where the picture is known; complains about what cannot be."""
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[2] == 1:
@@ -309,7 +325,7 @@ def _known(image, mask):
     return known
 
 
-def _working(image, known):
+def _working(image: Floats, known: Flags) -> Working:
     """The image on the scale that is worked on; complains about what cannot be known."""
     work = working(image, known)
     bad = int(np.count_nonzero(known & ~work.known))
@@ -320,7 +336,7 @@ def _working(image, known):
     return work
 
 
-def _holes(known):
+def _holes(known: Flags) -> Flags:
     """(height, width) bool: where a disc lies in the unknown, wider than chance would make it.
 
     Of pixels known at random, in the share that they are here, hardly any disc of
@@ -332,7 +348,15 @@ def _holes(known):
     return ~known & grow_mask(core, radius)
 
 
-def _completed(estimate, observed, known, hole, sigma, quality, pool):
+def _completed(
+    estimate: Floats,
+    observed: Floats,
+    known: Flags,
+    hole: Flags,
+    sigma: float,
+    quality: str,
+    pool: Pool | None,
+) -> Floats:
     """The rounds: estimate patches with unknown samples from their groups, and average."""
     rounds, stride = QUALITIES[quality]
     sparse = known[~hole].mean() < SPARSE
@@ -346,7 +370,7 @@ def _completed(estimate, observed, known, hole, sigma, quality, pool):
     places = _places(~known & ~hole, side, stride, everywhere=sigma > 0)
     slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
 
-    def complete_band(band):
+    def complete_band(band: Integers) -> tuple[slice, Floats, Floats]:
         top = max(0, band[0, 0] - REACH)
         bottom = min(height, band[-1, 0] + REACH + side)
         total = np.zeros((channels, bottom - top, width), np.float32)
@@ -367,7 +391,7 @@ def _completed(estimate, observed, known, hole, sigma, quality, pool):
     return estimate
 
 
-def _places(wanted, side, stride, everywhere):
+def _places(wanted: Flags, side: int, stride: int, everywhere: bool) -> Integers:
     """(n, 2) corners of the patches to estimate: on a grid, those that hold wanted pixels."""
     height, width = wanted.shape
     sums = np.zeros((height + 1, width + 1), np.int64)

@@ -7,11 +7,16 @@ Poisson's equation (Perez, Gangnet & Blake, "Poisson image editing", ACM Transac
 22(3), 2003). Where two things meet, there is an edge and no seam, and it stays.
 """
 
+from __future__ import annotations
+
+from typing import Any
+
 import numpy as np
 from scipy import ndimage, sparse
 from scipy.sparse import linalg
 
 from restore.imaging import bands
+from restore.typing import Array, Flags, Floats, Integers
 
 #: The jump from one copy to the next that half counts as an edge, in [0, 1].
 EDGE = 0.05
@@ -27,7 +32,7 @@ LEFT = 1e-4
 STAY = 1e-6
 
 
-def blended(image, hole, origins):
+def blended(image: Floats, hole: Flags, origins: Integers) -> Floats:
     """Fill a hole with what is at the origins of its pixels, with no seams between copies.
 
     Parameters
@@ -62,7 +67,7 @@ def blended(image, hole, origins):
         misfits.append((_misfits(image, filled, hole, origins, axis) / hidden[..., None])[within])
     ends, misfits = np.concatenate(ends, axis=1), np.concatenate(misfits)
     roots = 1 / np.sqrt(1 + (np.abs(misfits).max(axis=1) / EDGE) ** 4)
-    change = _change(ends, roots, np.count_nonzero(hole))
+    change = _change(ends, roots, int(np.count_nonzero(hole)))
     normal = change.T @ change + STAY * sparse.identity(change.shape[1])
     with bands.one_blas_thread:
         for channel in range(image.shape[2]):
@@ -72,13 +77,13 @@ def blended(image, hole, origins):
     return filled
 
 
-def _neighbours(values, axis):
+def _neighbours(values: Array, axis: int) -> tuple[Array, Array]:
     """The values of all pixels but the last, and of all but the first, along an axis."""
     size = values.shape[axis]
     return np.take(values, range(size - 1), axis), np.take(values, range(1, size), axis)
 
 
-def _change(ends, roots, count):
+def _change(ends: Integers, roots: Floats, count: int) -> Any:
     """The matrix that says how the unknown pixels change along all pairs; -1 is a known one."""
     pairs = np.arange(len(roots))
     parts = [(sign * roots[end >= 0], pairs[end >= 0], end[end >= 0])
@@ -87,7 +92,7 @@ def _change(ends, roots, count):
     return sparse.csr_matrix((values, (rows, columns)), (len(roots), count))
 
 
-def _busy(image, hole):
+def _busy(image: Floats, hole: Flags) -> Floats:
     """The mean change from pixel to pixel around each known pixel."""
     total, count = np.zeros(hole.shape), np.zeros(hole.shape)
     for axis in (0, 1):
@@ -100,7 +105,7 @@ def _busy(image, hole):
     return total / np.maximum(count, 1e-3)
 
 
-def _misfits(image, filled, hole, origins, axis):
+def _misfits(image: Floats, filled: Floats, hole: Flags, origins: Integers, axis: int) -> Floats:
     """By how much the change from each pixel to the next along the axis must grow to fit.
 
     What changes no more than it does at one of both origins, or between that and not at all, fits.

@@ -4,8 +4,13 @@ These are candidates by their shape alone; `restore.tasks.inpainting.find_defect
 of similar patches whether they belong to the picture after all.
 """
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 from scipy import ndimage
+
+from restore.typing import Flags, Floats
 
 #: Widest scratch and dust speck that are looked for, in pixels.
 SCRATCH = 5
@@ -24,7 +29,7 @@ LEAST = 8 / 255
 SHARED = 0.12
 
 
-def dead_pixels(image):
+def dead_pixels(image: Floats) -> Flags:
     """Pixels that are far above or below all around them but one, and alone so.
 
     What a lens has drawn, as a star, shows in the four nearest pixels as well.
@@ -61,7 +66,7 @@ def dead_pixels(image):
     return found
 
 
-def _heights(image, width):
+def _heights(image: Floats, width: int) -> Iterator[tuple[Floats, Floats]]:
     """The grey picture, then its negative, and how far things up to `width` pixels stand out."""
     grey = image.mean(axis=2)
     for plane in (grey, -grey):
@@ -69,7 +74,7 @@ def _heights(image, width):
         yield plane, plane - opened
 
 
-def scratches(image):
+def scratches(image: Floats) -> Flags:
     """Thin bright or dark lines over one and the same ground, straight piece by piece.
 
     Parameters, returns
@@ -88,7 +93,7 @@ def scratches(image):
     return found
 
 
-def dust(image):
+def dust(image: Floats) -> Flags:
     """Small bright or dark specks.
 
     Parameters, returns
@@ -105,7 +110,7 @@ def dust(image):
     return found & ~_long(found, SPECK + 2)
 
 
-def _line_strengths(plane):
+def _line_strengths(plane: Floats) -> tuple[Floats, Floats]:
     """How far a piece of bright line through each pixel stands above both of its sides.
 
     The less so the more these differ: a line between two things is no scratch. And the same
@@ -115,7 +120,8 @@ def _line_strengths(plane):
     for angle in np.arange(0, np.pi, np.pi / 16):
         down, across = np.sin(angle), np.cos(angle)
         steps = np.arange(PIECE) - PIECE // 2
-        line = sum(_moved(plane, step * down, step * across) for step in steps) / PIECE
+        moved = (_moved(plane, step * down, step * across) for step in steps)
+        line = functools.reduce(np.add, moved) / PIECE
         one, other = (
             _moved(line, side * across, -side * down) for side in (1 - SCRATCH, SCRATCH - 1)
         )
@@ -132,7 +138,7 @@ def _line_strengths(plane):
     return strongest_piece, strongest_three
 
 
-def _moved(plane, down, across):
+def _moved(plane: Floats, down: float, across: float) -> Floats:
     """The plane moved by the nearest whole pixels, its border repeated."""
     down, across = round(down), round(across)
     rows = np.clip(np.arange(plane.shape[0]) + down, 0, plane.shape[0] - 1)
@@ -140,12 +146,12 @@ def _moved(plane, down, across):
     return plane[rows][:, columns]
 
 
-def _disc(radius):
+def _disc(radius: int) -> Flags:
     y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
     return y**2 + x**2 <= radius**2 + 1
 
 
-def _long(found, pixels=SHORTEST):
+def _long(found: Flags, pixels: int = SHORTEST) -> Flags:
     """The connected parts that extend over so many pixels or more, down or across."""
     labels, count = ndimage.label(found, np.ones((3, 3)))
     long = np.zeros(count + 1, bool)

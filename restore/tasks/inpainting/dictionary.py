@@ -1,10 +1,19 @@
 """Filling by a dictionary: every patch coded over its known samples alone."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from restore.imaging.bands import Pool
 from restore.sparse import coding, masked, overlap
 from restore.sparse import patches as patching
+from restore.typing import Flags, Floats
+
+if TYPE_CHECKING:
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Samples between patches, and turns of learning, by quality.
 QUALITIES = {"fast": (2, 10), "balanced": (1, 20)}
@@ -17,7 +26,16 @@ PATCHES = 30_000
 LEARNING, FILLING = 12 / 255, 2 / 255
 
 
-def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=None):
+def by_dictionary(
+    image: Floats,
+    known: Flags,
+    sigma: float,
+    dictionary: Dictionary,
+    learn: bool,
+    quality: str,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:
     """Estimate a picture from its known pixels with a dictionary.
 
     Parameters
@@ -53,7 +71,7 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=
             pool=pool,
         )  # fmt: skip
 
-    def estimate(patches):
+    def estimate(patches: Floats) -> Floats:
         codes, means = masked.code(
             patches, dictionary, sparsity, max(FILLING**2, noise), pool=Pool(1)
         )
@@ -64,6 +82,6 @@ def by_dictionary(image, known, sigma, dictionary, learn, quality, seed=0, pool=
     )  # fmt: skip
 
 
-def _any_known(patches):
+def _any_known(patches: Floats) -> Floats:
     """1 for the patches of which something is known, else 0."""
-    return np.isfinite(patches).any(axis=1).astype(np.float32)
+    return np.asarray(np.isfinite(patches).any(axis=1), np.float32)

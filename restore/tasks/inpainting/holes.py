@@ -8,12 +8,16 @@ Wexler, Shechtman & Irani, "Space-time completion of video", IEEE TPAMI 29(3), 2
 Newson et al., "Non-local patch-based image inpainting", IPOL 7, 2017.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from scipy import ndimage
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import holes as kernels
 from restore.tasks.inpainting.blending import blended
+from restore.typing import Flags, Floats, Integers
 
 #: (Side - 1) / 2 of a patch.
 HALF = 3
@@ -43,7 +47,7 @@ FAR = 4.0
 MARGIN = 160
 
 
-def fill_holes(image, hole, seed=0, pool=None):
+def fill_holes(image: Floats, hole: Flags, seed: int = 0, pool: Pool | None = None) -> Floats:
     """Continue the picture into its holes.
 
     Parameters
@@ -88,13 +92,14 @@ def fill_holes(image, hole, seed=0, pool=None):
         bands.tell(pool, "filling holes", len(levels) - level, len(levels))
     hole = hole[rows, columns]
     origins = np.indices(hole.shape).transpose(1, 2, 0).copy()
+    assert matches is not None  # there is a coarsest level at least
     kernels.trace(np.argwhere(hole), matches, costs, origins, HALF)
     filled = image.copy()
     filled[rows, columns] = blended(image[rows, columns], hole, origins)
     return filled
 
 
-def _with_texture(image, hole):
+def _with_texture(image: Floats, hole: Flags) -> Floats:
     """The image with two more channels: how much it changes down and across, on average."""
     grey = image.mean(axis=2)
     known = ~hole
@@ -117,7 +122,7 @@ def _with_texture(image, hole):
     return np.concatenate(described, axis=2, dtype=np.float32)
 
 
-def _pyramid(image, hole, depth):
+def _pyramid(image: Floats, hole: Flags, depth: int) -> list[tuple[Floats, Flags]]:
     """(image, hole) at each level, the finest first."""
     levels = [(image, hole)]
     while depth > COARSEST and min(hole.shape) > 8 * (2 * HALF + 1):
@@ -135,24 +140,26 @@ def _pyramid(image, hole, depth):
     return levels
 
 
-def _inside(shape):
+def _inside(shape: tuple[int, ...]) -> Flags:
     """(height, width) bool: centres of patches that lie within the picture."""
     inside = np.zeros(shape, bool)
     inside[HALF : shape[0] - HALF, HALF : shape[1] - HALF] = True
     return inside
 
 
-def _touching(hole):
+def _touching(hole: Flags) -> Flags:
     """(height, width) bool: centres of patches with a pixel of the hole."""
     return ndimage.maximum_filter(hole, 2 * HALF + 1, mode="constant")
 
 
-def _sources(hole):
+def _sources(hole: Flags) -> Flags:
     """(height, width) bool: centres of patches that are wholly known."""
     return _inside(hole.shape) & ~_touching(hole)
 
 
-def _first_matches(image, hole, coarse, locality, pool):
+def _first_matches(
+    image: Floats, hole: Flags, coarse: Integers | None, locality: Floats, pool: Pool | None
+) -> Integers:
     """(height, width, 2) centres: from the rim inwards, or twice those of the coarser level."""
     source = _sources(hole)
     nearest = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
@@ -163,7 +170,7 @@ def _first_matches(image, hole, coarse, locality, pool):
             growing = ndimage.binary_dilation(known, np.ones((3, 3)))
             rim = np.ascontiguousarray(np.argwhere(growing & ~known))
 
-            def match(band, rim=rim):
+            def match(band: slice, rim: Integers = rim) -> None:
                 kernels.peel(image, source, known, rim[band], matches, locality, HALF, REACH)
 
             for _ in bands.map_bands(match, bands.slices(len(rim), 64), pool):
@@ -179,7 +186,15 @@ def _first_matches(image, hole, coarse, locality, pool):
     return np.stack([nearest[0][y, x], nearest[1][y, x]], axis=2)
 
 
-def _refine(image, hole, matches, locality, turns, seed, pool):
+def _refine(
+    image: Floats,
+    hole: Flags,
+    matches: Integers,
+    locality: Floats,
+    turns: int,
+    seed: int,
+    pool: Pool | None,
+) -> Floats:
     """Matching and averaging in turns: fills the image and improves the matches, in place.
 
     The costs of the matches, (height, width) float32, are returned; below 0 where there are none.
@@ -191,8 +206,8 @@ def _refine(image, hole, matches, locality, turns, seed, pool):
     costs[tuple(targets.T)] = 1
     slices = bands.slices(len(pixels), 4096)
 
-    def average():
-        def vote(band):
+    def average() -> float:
+        def vote(band: slice) -> Floats:
             values = np.empty((band.stop - band.start, image.shape[2]), np.float32)
             kernels.vote(image, pixels[band], matches, costs, values, HALF)
             return values

@@ -3,7 +3,9 @@
 import numpy as np
 
 from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
+from restore.typing import Flags, Floats
 
 #: Kriging from the nearest known samples within a radius, the mean
 #: squared difference of two samples growing as their distance to a power.
@@ -15,7 +17,7 @@ POWER = 1.5
 ROWS = 32
 
 
-def interpolate(planes, known, pool=None):
+def interpolate(planes: Floats, known: Flags, pool: Pool | None = None) -> Floats:
     """Interpolated near known samples, smooth far from them.
 
     Parameters
@@ -37,7 +39,7 @@ def interpolate(planes, known, pool=None):
     distances = np.hypot(*np.mgrid[: 2 * RADIUS + 1, : 2 * RADIUS + 1]) ** POWER
     covariance = (2 * distances.max() - distances).astype(np.float32)
 
-    def interpolate_band(rows):
+    def interpolate_band(rows: slice) -> tuple[slice, Floats]:
         band = np.ascontiguousarray(filled[:, rows])
         kernels.interpolate(planes, known, offsets, covariance, band, rows.start, NEAREST)
         return rows, band
@@ -48,7 +50,7 @@ def interpolate(planes, known, pool=None):
     return filled
 
 
-def _spread(planes, known):
+def _spread(planes: Floats, known: Flags) -> Floats:
     """Every unknown pixel by the mean of the known ones in the smallest cell that has any.
 
     Cells double their side from level to level, and each level is filled from the next,
@@ -68,7 +70,7 @@ def _spread(planes, known):
     return np.where(known, planes, fine)
 
 
-def _doubled(planes):
+def _doubled(planes: Floats) -> Floats:
     """Twice the size, bilinear between the centres of the cells."""
     for axis in (1, 2):
         size = planes.shape[axis]

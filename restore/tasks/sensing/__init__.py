@@ -1,9 +1,20 @@
 """Pictures from few measurements: samples of the Fourier transform, projections of blocks."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from restore.sparse.operators import Blocks, Fourier
-from restore.sparse.solve import solve
+from restore.sparse.solve import Turn, solve
+from restore.typing import Array, Flags
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Level of noise that the prior removes in the first turn, below which it looks at groups, and, at
 #: least, in the last turn; the same for patches over one dictionary; and turns.
@@ -15,7 +26,15 @@ SIDE, CENTRE = 33, 0.04
 KINDS = ("radial", "random-fourier", "blocks")
 
 
-def sense(measured, operator, sigma=0.0, *, dictionary=None, each_turn=None, pool=None):
+def sense(
+    measured: Array,
+    operator: Fourier | Blocks,
+    sigma: float = 0.0,
+    *,
+    dictionary: str | Dictionary | None = None,
+    each_turn: Callable[[Turn], object] | None = None,
+    pool: Pool | None = None,
+) -> Array:
     """Estimate a picture from few measurements; parameters and errors as `restore.solve`.
 
     Parameters
@@ -39,7 +58,7 @@ def sense(measured, operator, sigma=0.0, *, dictionary=None, each_turn=None, poo
     )
 
 
-def simulated(kind, share, shape, seed=0):
+def simulated(kind: str, share: float, shape: tuple[int, int], seed: int = 0) -> Fourier | Blocks:
     """The operator that takes a share of measurements of a real picture.
 
     Parameters
@@ -76,7 +95,7 @@ def simulated(kind, share, shape, seed=0):
     return Blocks(np.ascontiguousarray(rows.T, np.float32), tuple(shape))
 
 
-def radial(shape, share):
+def radial(shape: tuple[int, int], share: float) -> Flags:
     """(height, width) bool: lines through frequency 0, at the corner, up to a share of all."""
     mask = np.zeros(shape, bool)
     reach = np.hypot(*shape) / 2

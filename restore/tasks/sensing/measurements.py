@@ -2,16 +2,18 @@
 
 import io
 import zipfile
+from collections.abc import Mapping
 
 import numpy as np
 
 from restore.sparse.operators import Blocks, Fourier
+from restore.typing import Array, Floats
 
 #: Largest side of a picture, and of a block.
 LARGEST, LARGEST_BLOCK = 1 << 15, 256
 
 
-def arrays_of(data):
+def arrays_of(data: bytes) -> dict[str, Array]:
     """{name: ndarray} of an ``.npz`` file, or {"": ndarray} of an ``.npy`` file.
 
     Parameters
@@ -30,7 +32,7 @@ def arrays_of(data):
         raise ValueError(f"no .npy or .npz file of numbers: {error}") from error
 
 
-def fourier(arrays, mask):
+def fourier(arrays: Mapping[str, Array], mask: Array | None) -> tuple[Array, Fourier, float, bool]:
     """Measurements and operator of a plane of frequencies.
 
     Parameters
@@ -83,7 +85,7 @@ def fourier(arrays, mask):
     return measured / np.float32(scale), operator, scale, centred
 
 
-def blocks(arrays, matrix=None):
+def blocks(arrays: Mapping[str, Array], matrix: Array | None = None) -> tuple[Floats, Blocks]:
     """Measurements and operator of projected blocks.
 
     Parameters
@@ -125,7 +127,7 @@ def blocks(arrays, matrix=None):
     return measured.astype(np.float32), operator
 
 
-def _only(arrays, name):
+def _only(arrays: Mapping[str, Array], name: str) -> Array:
     """The array of that name, or the only one."""
     if name in arrays:
         return arrays[name]

@@ -3,16 +3,19 @@
 import operator
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from restore.imaging import bands
 from restore.imaging.arrays import as_image, working
+from restore.imaging.bands import Pool
 from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
-from restore.sparse.dictionary import load_for
+from restore.sparse.dictionary import Dictionary, load_for
 from restore.tasks.super_resolution import history
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
 from restore.tasks.super_resolution.correction import apply_correction, correction
 from restore.tasks.super_resolution.dictionary import by_dictionary
+from restore.typing import Floats
 
 __all__ = ["Cascade", "super_resolve"]
 
@@ -21,17 +24,17 @@ QUALITIES = {"fast": 1, "balanced": 3, "best": None}
 
 
 def super_resolve(
-    image,
-    scale=2,
+    image: ArrayLike,
+    scale: int = 2,
     *,
-    size=None,
-    degradation="auto",
-    model=None,
-    quality="balanced",
-    dictionary=None,
-    seed=0,
-    pool=None,
-):
+    size: tuple[int, int] | None = None,
+    degradation: str = "auto",
+    model: Cascade | None = None,
+    quality: str = "balanced",
+    dictionary: str | Dictionary | None = None,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:
     """Enlarge an image with the detail that similar patches of photos have.
 
     The luminance is enlarged by a cascade of anchored regressions, the colour by cubic
@@ -162,7 +165,7 @@ def super_resolve(
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _enlarge(image, model, quality, pool):
+def _enlarge(image: Floats, model: Cascade, quality: str, pool: Pool | None) -> Floats:
     """`image` enlarged by the scale of the model."""
     height, width = (model.scale * side for side in image.shape[:2])
     enlarged = resize(image, height, width, pool)
@@ -179,10 +182,10 @@ def _enlarge(image, model, quality, pool):
     return back_project(image, enlarged, model.degradation, pool)
 
 
-def _add_change(image, before, after, pool):
+def _add_change(image: Floats, before: Floats, after: Floats, pool: Pool | None) -> None:
     """Add to every channel what a plane has gained."""
 
-    def add(band):
+    def add(band: slice) -> None:
         image[band] += (after[band] - before[band])[..., None]
 
     bands.for_each(add, bands.rows(image.shape), pool)

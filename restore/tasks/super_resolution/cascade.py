@@ -6,13 +6,18 @@ their regressions predict. Overlapping patches are averaged. After each stage th
 enlargement is corrected until shrinking it gives the small plane back.
 """
 
+from __future__ import annotations
+
 import contextlib
 import functools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from restore.imaging import archive, bands
+from restore.imaging.bands import Pool
 from restore.imaging.resize import resize
 from restore.kernels.anchors import (
     add_turned_patches,
@@ -22,6 +27,7 @@ from restore.kernels.anchors import (
     two_best_columns,
 )
 from restore.tasks.super_resolution.degradation import kernel_of, shrink
+from restore.typing import Array, File, Floats, Integers
 
 #: Scales that come with the package.
 SCALES = (2, 3, 4)
@@ -82,12 +88,12 @@ class Stage:
     steps: np.ndarray
 
     @functools.cached_property
-    def scorers(self):
+    def scorers(self) -> Floats:
         """(n_sorting + 1, n_anchors) float32: see `scorers_of`."""
         return scorers_of(self.anchors)
 
     @functools.cached_property
-    def matrices(self):
+    def matrices(self) -> Floats:
         """(n_anchors, n_features, patch**2) float32: the regressions as numbers."""
         return self.regressions * self.steps[:, None]
 
@@ -109,11 +115,11 @@ class Cascade:
     provenance: dict = field(default_factory=dict)
 
     @property
-    def degradation(self):
+    def degradation(self) -> str:
         """How pictures became small that this enlarges: see `degradation.kernel_of`."""
         return self.provenance.get("degradation", "bicubic")
 
-    def save(self, file):
+    def save(self, file: File) -> None:
         """Write the cascade as ``.npz``.
 
         Parameters
@@ -123,7 +129,7 @@ class Cascade:
         write_stages(file, KIND, self.scale, self.stages, self.provenance)
 
     @classmethod
-    def load(cls, file):
+    def load(cls, file: int | File) -> Cascade:
         """Read a cascade from a file, or the packaged one of a scale.
 
         Parameters
@@ -156,14 +162,16 @@ _MAPS = ("moments", "sorting", "anchors", "features", "steps")
 _LAYOUT = {"sizes": ("i", 2), "maps": ("e", 1), "regressions": ("b", 1)}
 
 
-def write_stages(file, kind, scale, stages, provenance):
+def write_stages(
+    file: File, kind: str, scale: int, stages: Sequence[Stage], provenance: Mapping[str, Any]
+) -> None:
     """Write stages of one scale as an ``.npz`` of that kind."""
     sizes = [
         (scale, stage.step, stage.side, stage.patch, *stage.anchors.shape, len(stage.features))
         for stage in stages
     ]
     maps = [getattr(stage, name).ravel() for stage in stages for name in _MAPS]
-    arrays = {
+    arrays: dict[str, Array] = {
         "sizes": np.array(sizes, np.int32),
         "maps": np.concatenate(maps).astype(np.float16),
         "regressions": np.concatenate([stage.regressions.ravel() for stage in stages]),
@@ -171,7 +179,7 @@ def write_stages(file, kind, scale, stages, provenance):
     archive.write(file, kind, arrays, provenance)
 
 
-def read_stages(file, kind):
+def read_stages(file: File, kind: str) -> tuple[int, tuple[Stage, ...], dict[str, Any]]:
     """Scale, stages and provenance of what `write_stages` wrote; errors as `Cascade.load`."""
     arrays, provenance, _ = archive.read(file, kind, _LAYOUT)
     with archive.usable(file, KIND):
@@ -182,11 +190,11 @@ def read_stages(file, kind):
 
 
 @functools.cache
-def _packaged(scale):
+def _packaged(scale: int) -> Cascade:
     return Cascade.load(archive.packaged_path(f"sr{scale}"))
 
 
-def _unpacked(arrays):
+def _unpacked(arrays: Mapping[str, Array]) -> tuple[int, tuple[Stage, ...]]:
     """Scale and stages from the three arrays of a file."""
     sizes = arrays["sizes"].tolist()
     if not 0 < len(sizes) <= MOST_STAGES or len(sizes[0]) != 7:
@@ -234,7 +242,7 @@ def _unpacked(arrays):
 
 
 @functools.cache
-def poses(side):
+def poses(side: int) -> Integers:
     """(8, side**2) int32: the rotations and reflections of a square, for the kernels."""
     order = np.arange(side * side, dtype=np.int32).reshape(side, side)
     turned = []
@@ -250,7 +258,9 @@ def poses(side):
     return np.array(turned)
 
 
-def windows_of(padded, moments, step, side, columns, band):
+def windows_of(
+    padded: Floats, moments: Floats, step: int, side: int, columns: int, band: slice
+) -> tuple[Floats, Integers]:
     """The turned windows of some rows of a lattice.
 
     Parameters
@@ -276,7 +286,7 @@ def windows_of(padded, moments, step, side, columns, band):
     return windows, turns
 
 
-def scorers_of(anchors):
+def scorers_of(anchors: Floats) -> Floats:
     """(n_dims + 1, n_anchors) float32: rows with a last 1 times this are scores.
 
     |f|**2 / 2 - |f - a|**2 / 2 = f.a - |a|**2 / 2, raised by 2 so that no score of vectors
@@ -286,7 +296,7 @@ def scorers_of(anchors):
     return np.ascontiguousarray(np.vstack([anchors.T, offsets]), dtype=np.float32)
 
 
-def compared_of(windows, sorting):
+def compared_of(windows: Floats, sorting: Floats) -> Floats:
     """(n_windows, n_sorting + 1) float32: the directions of windows, with a last 1."""
     compared = np.ones((len(windows), len(sorting) + 1), np.float32)
     directions = windows @ sorting.T
@@ -295,7 +305,7 @@ def compared_of(windows, sorting):
     return compared
 
 
-def nearest_of(compared, scorers):
+def nearest_of(compared: Floats, scorers: Floats) -> tuple[Integers, Floats]:
     """The two anchors nearest to each row of `compared_of`.
 
     Returns
@@ -315,29 +325,29 @@ def nearest_of(compared, scorers):
     return nearest, shares
 
 
-def half(array):
+def half(array: Floats) -> Floats:
     """Rounded to what a file holds: float16."""
     return np.ascontiguousarray(array, dtype=np.float16).astype(np.float32)
 
 
-def principal(rows):
+def principal(rows: Floats) -> tuple[Floats, Floats]:
     """Energies and axes (columns) of the rows, the strongest first; no mean is taken out."""
     energies, axes = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
     return np.maximum(energies[::-1], 0), axes[:, ::-1]
 
 
-def bands_of(rows, columns):
+def bands_of(rows: int, columns: int) -> list[slice]:
     """Slices of about `WINDOWS` windows: rows of a lattice."""
     size = max(1, WINDOWS // columns)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def mirrored(plane, margin):
+def mirrored(plane: Floats, margin: int) -> Floats:
     """`plane` with a mirrored margin."""
     return np.pad(plane, margin, mode="symmetric") if margin else plane
 
 
-def refine(stage, small, large, pool=None):
+def refine(stage: Stage, small: Floats, large: Floats, pool: Pool | None = None) -> Floats:
     """Add to `large` the detail that one stage predicts.
 
     Parameters
@@ -359,7 +369,7 @@ def refine(stage, small, large, pool=None):
     padded = mirrored(small if stage.step == 1 else large, (stage.side - stage.step) // 2)
     width = columns * scale + 2 * overhang
 
-    def detail_of(band):
+    def detail_of(band: slice) -> Floats:
         windows, turns = windows_of(padded, stage.moments, stage.step, stage.side, columns, band)
         nearest, shares = nearest_of(compared_of(windows, stage.sorting), stage.scorers)
         patches = np.empty((len(windows), stage.patch**2), np.float32)
@@ -381,7 +391,7 @@ def refine(stage, small, large, pool=None):
     across = _cover(columns, scale, stage.patch)[inside[1]]
     refined = np.empty_like(large)
 
-    def add_mean(band):
+    def add_mean(band: slice) -> None:
         refined[band] = total[band] / down[band]
         refined[band] /= across
         refined[band] += large[band]
@@ -390,7 +400,7 @@ def refine(stage, small, large, pool=None):
     return refined
 
 
-def _cover(count, scale, patch):
+def _cover(count: int, scale: int, patch: int) -> Floats:
     """(count * scale + patch - scale,) float32: how many patches cover each sample."""
     covers = np.zeros(count * scale + patch - scale, np.float32)
     for i in range(count):
@@ -398,7 +408,9 @@ def _cover(count, scale, patch):
     return covers
 
 
-def back_project(small, large, degradation, pool=None):
+def back_project(
+    small: Floats, large: Floats, degradation: str, pool: Pool | None = None
+) -> Floats:
     """Correct `large` so that shrinking it gives `small` (Irani & Peleg 1991, equation 3).
 
     Parameters
@@ -416,9 +428,9 @@ def back_project(small, large, degradation, pool=None):
     """
     error = shrink(large, large.shape[0] // small.shape[0], degradation, pool)
     np.subtract(small, error, out=error)
-    corrected = resize(error, *large.shape[:2], pool)
+    corrected = resize(error, large.shape[0], large.shape[1], pool)
 
-    def add(band):
+    def add(band: slice) -> None:
         corrected[band] += large[band]
 
     bands.for_each(add, bands.rows(large.shape), pool)

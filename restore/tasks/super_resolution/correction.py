@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage
 
 from restore.tasks.super_resolution.degradation import kernel_of
+from restore.typing import Floats
 
 #: (Side - 1) / 2 of the filters.
 REACH = 3
@@ -28,7 +29,7 @@ UNSHARP = 1.0
 _FREQUENCIES = 32
 
 
-def _offsets():
+def _offsets() -> Floats:
     """(9, 7, 7): sums of a tap's eight likenesses minus as many times the middle one."""
     found = []
     down, across = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
@@ -46,7 +47,7 @@ OFFSETS = _offsets()
 
 
 @functools.cache
-def correction(degradation, assumed, scale):
+def correction(degradation: str, assumed: str, scale: int) -> Floats | None:
     """The filter that makes of one small picture nearly the other.
 
     Parameters
@@ -86,7 +87,7 @@ def correction(degradation, assumed, scale):
     away = np.minimum(np.arange(side), side - np.arange(side))
     power = np.fft.fft2(VARIANCE * CORRELATION ** np.hypot(away[:, None], away)).real
 
-    def folded(spectrum):
+    def folded(spectrum: Floats) -> Floats:
         both = _FREQUENCIES, scale
         return spectrum.reshape(*both[::-1], *both[::-1]).sum(axis=(0, 2)) / scale**2
 
@@ -101,7 +102,7 @@ def correction(degradation, assumed, scale):
     return kernel
 
 
-def _response(degradation, scale):
+def _response(degradation: str, scale: int) -> Floats:
     """(side, side): what shrinking leaves of each frequency of the large picture."""
     side = _FREQUENCIES * scale
     frequencies = np.fft.fftfreq(side)
@@ -124,7 +125,7 @@ def _response(degradation, scale):
     return np.multiply.outer(area, area) * (1 + amount - amount * np.multiply.outer(blur, blur))
 
 
-def _transform(degradation, scale, frequencies):
+def _transform(degradation: str, scale: int, frequencies: Floats) -> Floats:
     """The response along one axis: the transform of a symmetric kernel of large pixels."""
     kernel, radius = kernel_of(degradation, scale)
     reach = int(np.ceil(radius * scale)) + 1
@@ -133,7 +134,7 @@ def _transform(degradation, scale, frequencies):
     return np.cos(2 * np.pi * np.outer(frequencies, places)) @ (weights / weights.sum())
 
 
-def apply_correction(image, kernel):
+def apply_correction(image: Floats, kernel: Floats) -> Floats:
     """(height, width, channels) float32 `image` under a symmetric filter, its border mirrored."""
     kernel = kernel.astype(np.float32)
     result = np.empty_like(image)

@@ -1,16 +1,25 @@
 """How pictures become small: what enlarging has to undo."""
 
+from __future__ import annotations
+
 import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from restore.imaging.resize import cubic, resize
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+
 
 #: Standard deviations after which a Gaussian is cut off.
 _CUT = 4.0
 
 
-def kernel_of(degradation, scale):
+def kernel_of(degradation: str, scale: int) -> tuple[Callable[[Floats], Floats], float]:
     """Weights with which shrinking sums up large pixels, and where they end.
 
     Parameters
@@ -50,7 +59,7 @@ def kernel_of(degradation, scale):
     return functools.partial(_bell, width=width / scale), max(0.5, _CUT * width / scale)
 
 
-def shrink(image, scale, degradation, pool=None):
+def shrink(image: Floats, scale: int, degradation: str, pool: Pool | None = None) -> Floats:
     """(height, width, c) float32 `image` with sides `scale` times as short.
 
     References
@@ -62,9 +71,9 @@ def shrink(image, scale, degradation, pool=None):
     return resize(image, height, width, pool, kernel=kernel, radius=radius)
 
 
-def _box(distance):
+def _box(distance: Floats) -> Floats:
     return (np.abs(distance) < 0.5).astype(np.float64)
 
 
-def _bell(distance, width):
+def _bell(distance: Floats, width: float) -> Floats:
     return np.exp(-0.5 * (distance / width) ** 2)

@@ -1,5 +1,9 @@
 """Enlarging by a dictionary: codes of patches, and the small picture, in turns."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from restore.imaging.colour import luminance
@@ -7,6 +11,12 @@ from restore.imaging.resize import resize
 from restore.sparse import dictionary_learning
 from restore.sparse.operators import Decimation
 from restore.sparse.solve import coded_in_turns, fitted
+from restore.typing import Floats
+
+if TYPE_CHECKING:
+    from restore.imaging.bands import Pool
+    from restore.sparse.dictionary import Dictionary
+
 
 #: Turns and samples between patches, by quality.
 QUALITIES = {"fast": (8, 3), "balanced": (12, 2), "best": (16, 1)}
@@ -18,7 +28,15 @@ FIRST, LAST = 20 / 255, 2 / 255
 LEARNING = 8 / 255
 
 
-def by_dictionary(image, size, dictionary, learn, quality, seed=0, pool=None):
+def by_dictionary(
+    image: Floats,
+    size: tuple[int, int],
+    dictionary: Dictionary,
+    learn: bool,
+    quality: str,
+    seed: int = 0,
+    pool: Pool | None = None,
+) -> Floats:
     """Enlarge a picture whose patches are sparse over a dictionary.
 
     The small picture is A x of the large one, x, and the large one is what its codes make: so the

@@ -14,6 +14,7 @@ from scipy import ndimage
 from restore.imaging import archive
 from restore.imaging.network import Network
 from restore.tasks.super_resolution.correction import OFFSETS, REACH, correction
+from restore.typing import Floats
 
 #: The ways that are told apart, as for `correction`.
 WAYS = (
@@ -38,12 +39,14 @@ KIND = "history of small pictures"
 
 
 @functools.cache
-def packaged():
+def packaged() -> Network:
     """The network that comes with the package."""
     return Network.load(archive.packaged_path("history"), KIND, (None, len(WAYS)))
 
 
-def likely_correction(plane, scale, network=None):
+def likely_correction(
+    plane: Floats, scale: int, network: Network | None = None
+) -> tuple[Floats | None, dict[str, float]]:
     """The filter that is best on average over how a picture may have become small.
 
     Parameters
@@ -86,7 +89,7 @@ def likely_correction(plane, scale, network=None):
     return kernel, told
 
 
-def features(plane, scale):
+def features(plane: Floats, scale: int) -> Floats:
     """What the network looks at: (n_features,) float32."""
     middle = tuple(
         slice(max(0, n - _MOST) // 2, max(0, n - _MOST) // 2 + _MOST) for n in plane.shape
@@ -102,7 +105,7 @@ def features(plane, scale):
     ]).astype(np.float32)  # fmt: skip
 
 
-def _predicted(plane, busy):
+def _predicted(plane: Floats, busy: Floats) -> Floats:
     """Coefficients with which a pixel follows from those around it, alike by symmetry; the error.
 
     The least squares of x = sum_k a_k (mean of the pixels at places k), over the busy pixels.
@@ -118,7 +121,7 @@ def _predicted(plane, busy):
     return np.concatenate([found, [np.log((error + _NONE) / (views.var() + _NONE))]])
 
 
-def _differences(plane, busy):
+def _differences(plane: Floats, busy: Floats) -> Floats:
     """Mean squares of differences of rising order, each against the one before."""
     inner, energies = np.s_[REACH:-REACH, REACH:-REACH], []
     powers, kurtoses = [plane, plane], []
@@ -132,7 +135,7 @@ def _differences(plane, busy):
     return np.concatenate([np.diff(np.log(energies)), kurtoses])
 
 
-def _spectrum(plane, local):
+def _spectrum(plane: Floats, local: Floats) -> Floats:
     """Logarithms of the mean power of rows and columns, the busier ones, by frequency."""
     window, found = np.hanning(_LENGTH), []
     for part, busy in ((plane, local), (plane.T, local.T)):
