@@ -22,6 +22,8 @@ _STEP = np.float32(20)
 _NOISE = 3.0
 #: Observations that the starting statistics count for at most.
 _MEMORY = 30
+#: How far cubic interpolation overshoots, at most about.
+_BEYOND = 0.25
 #: Steps, in eighths of octaves, that the statistics are taken at.
 _LOG_STEPS = (22, 56)
 
@@ -73,7 +75,7 @@ def learn_codec(
     rng = np.random.default_rng(seed)
     pictures = []
     for image in images:
-        image = as_image(image)
+        image = np.clip(as_image(image), 0, 1)
         angles = colour_angles(image) if image.shape[2] == 3 else (0, 0, 0)
         pictures.append(to_planes(image, angles))
     if not pictures:
@@ -108,7 +110,8 @@ def check_picture(picture: Array) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDES[0]:
         raise ValueError(f"a picture has fewer than {SIDES[0]} rows or columns")
-    if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 1:
+    # what was made smaller overshoots at edges
+    if not np.isfinite(picture).all() or picture.min() < -_BEYOND or picture.max() > 1 + _BEYOND:
         raise ValueError("it has samples that are not between 0 and 1")
 
 

@@ -46,6 +46,16 @@ def test_a_codec_is_learned_by_compression(photos, tmp_path, monkeypatch):
     }  # fmt: skip
 
 
+def test_pictures_made_smaller_serve_a_codec(photos, tmp_path, monkeypatch):
+    def learn(pictures, **settings):
+        assert min(image.min() for image in pictures) < 0  # cubic interpolation overshoots
+        return Model({})
+
+    monkeypatch.setattr("restore.learning.compression.learn_codec", learn)
+    result = call(photos, "-o", tmp_path / "a.npz", "--model", "codec", "--shrink", 2, "--json")
+    assert result.return_value == 0 and lines(result)[-1]["skipped"] == {}
+
+
 def test_a_folder_becomes_a_model_for_demosaicing(photos, tmp_path, monkeypatch):
     from restore import learning
     from restore.learning.demosaicing import learn_demosaicing
