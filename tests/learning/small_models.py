@@ -1,6 +1,6 @@
 """A process that learns one small model from the sample pictures, by the command that learns it.
 
-    python -m tests.learning.small_models NAME OUTPUT THREADS
+python -m tests.learning.small_models NAME OUTPUT THREADS
 """
 
 import functools
