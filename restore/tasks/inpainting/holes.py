@@ -40,7 +40,7 @@ TEXTURE = 4.0
 
 #: What a match costs for being far away, per sample of a patch, and in half-widths of the
 #: hole the way that costs half as much: nearer patches are likelier to belong.
-LOCALITY = 0.016
+LOCALITY = 0.005
 FAR = 4.0
 
 #: Pixels around the holes that are looked through for matches, at the least.
