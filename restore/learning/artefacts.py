@@ -18,6 +18,7 @@ from restore.imaging import bands, jpeg
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.kernels import unrolled as kernels
+from restore.learning.compression import BEYOND
 from restore.learning.reservoir import Pictures
 from restore.sparse import patches, unrolled
 from restore.sparse.unrolled import Coder
@@ -108,7 +109,8 @@ def check_picture(picture: Floats) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDE // 4:
         raise ValueError(f"a picture has fewer than {SIDE // 4} rows or columns")
-    if not np.isfinite(picture).all() or picture.min() < 0 or picture.max() > 1:
+    # what was made smaller overshoots at edges
+    if not np.isfinite(picture).all() or picture.min() < -BEYOND or picture.max() > 1 + BEYOND:
         raise ValueError("it has samples that are not between 0 and 1")
 
 
@@ -124,6 +126,7 @@ def _crops(images: Pictures, random: np.random.Generator) -> list[Floats]:
             continue
         image = as_image(image)
         check_picture(image)
+        image = np.clip(image, 0, 1)
         for _ in range(each):
             top, left = (random.integers(0, max(1, n - SIDE + 1)) for n in image.shape[:2])
             crops.append(image[top : top + SIDE, left : left + SIDE].copy())

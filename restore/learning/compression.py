@@ -23,7 +23,7 @@ _NOISE = 3.0
 #: Observations that the starting statistics count for at most.
 _MEMORY = 30
 #: How far cubic interpolation overshoots, at most about.
-_BEYOND = 0.25
+BEYOND = 0.25
 #: Steps, in eighths of octaves, that the statistics are taken at.
 _LOG_STEPS = (22, 56)
 
@@ -111,7 +111,7 @@ def check_picture(picture: Array) -> None:
     if min(picture.shape[:2]) < SIDES[0]:
         raise ValueError(f"a picture has fewer than {SIDES[0]} rows or columns")
     # what was made smaller overshoots at edges
-    if not np.isfinite(picture).all() or picture.min() < -_BEYOND or picture.max() > 1 + _BEYOND:
+    if not np.isfinite(picture).all() or picture.min() < -BEYOND or picture.max() > 1 + BEYOND:
         raise ValueError("it has samples that are not between 0 and 1")
 
 

@@ -113,8 +113,8 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
         w = c (v + c) / ((v + u) / 2 + c)^2
 
     with v its variance in a Gaussian window and u that of the decoded one, averaged over the
-    windows that it lies in. That is the slope of the dissimilarity over the error where what is not
-    decoded is the error: where a texture was lost some of it is worth four times as much.
+    windows that it lies in. That is the slope of the dissimilarity over the error where what is
+    not decoded is the error: where a texture was lost some of it is worth four times as much.
     """
     height, width = image.shape[:2]
     rows, columns = -(-height // CELL), -(-width // CELL)
