@@ -127,10 +127,12 @@ class Cluster:
         self.planned = [job for job in jobs if job.report() is None]
         if any("-" in (job.source, job.target) for job in self.planned):
             raise UsageError("standard input and output are not for a cluster: name files")
-        self.topic = f"restore-{secrets.token_hex(8)}"
+        self.topic = f"restore-{secrets.token_hex(4)}"
         self.limits: dict[str, int | None] = {}  # worker -> bytes that it may take
         # key -> (number, job, attempt, future)
         self.in_flight: dict[Any, Any] = {}
+        # key -> what its worker told of the file, which comes before its end does
+        self.told: dict[Any, bytes] = {}
         # worker -> (key of what it does, the owner of its unfinished files)
         self.begun: dict[str, tuple[Any, str]] = {}
         # number -> workers that died over it
@@ -149,15 +151,13 @@ class Cluster:
             self.limits = _memory(self.client)
             _check_paths(self.client, self.planned)
             self.client.register_plugin(Work(self.topic, self.work))
-            self.client.subscribe_topic(self.topic, self._hear_begun)
+            self.client.subscribe_topic(self.topic, self._hear)
             self.client.subscribe_topic("all", self._hear_workers)
         except BaseException:
             self.client.close()
             raise
         self.planned = []
-        self.completions = as_completed(
-            loop=self.client.loop, with_results=True, raise_errors=False
-        )
+        self.completions = as_completed(loop=self.client.loop)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -208,24 +208,25 @@ class Cluster:
 
     def completed(self) -> tuple[int, dict[str, Any]]:
         while not self.refused:
-            future, outcome = next(self.completions)
+            future = next(self.completions)
             number, job, attempt, _ = self.in_flight.pop(future.key)
+            error = future.exception() if future.status == "error" else None
             self._clean()
             if future.status == "finished":
-                outcome = pickle.loads(outcome)
+                outcome = pickle.loads(self.told.pop(future.key))
                 again = outcome["status"] == "failed" and number in self.moved - self.redone
                 if again and not self.options.overwrite:
                     self.redone.add(number)
                 else:
                     where = {"input": job.source, "output": job.target}
                     return number, {**REPORT, **where, **outcome}
-            elif future.status == "error" and not isinstance(outcome[1], KilledWorker):
-                return number, dataclasses.replace(job, error=failure_reason(outcome[1])).report()
+            elif error is not None and not isinstance(error, KilledWorker):
+                return number, dataclasses.replace(job, error=failure_reason(error)).report()
             elif self.deaths[number] > self.options.retries:
                 died = self.deaths[number]
-                error = f"{died} worker{'s' * (died != 1)} died over it, perhaps for want of memory"
-                return number, dataclasses.replace(job, error=error).report()
-            elif future.status == "error":
+                words = f"{died} worker{'s' * (died != 1)} died over it, perhaps for want of memory"
+                return number, dataclasses.replace(job, error=words).report()
+            elif error is not None:
                 # Dask gave up; it also counts files that only waited for a worker that died
                 self.deaths[number] += 1
             else:
@@ -243,9 +244,13 @@ class Cluster:
         while self.unfinished:
             safe.remove_unfinished(*self.unfinished.pop())
 
-    def _hear_begun(self, event: Any) -> None:
-        address, key, owner = event[1]
-        self.begun[address] = key, owner
+    def _hear(self, event: Any) -> None:
+        """What workers tell: that a file is begun, and what came of it."""
+        about, key, what = event[1]
+        if about is None:
+            self.told[key] = what
+        else:
+            self.begun[about] = key, what
 
     async def _hear_workers(self, event: Any) -> None:
         """What the scheduler tells of workers that come and go."""
@@ -285,14 +290,14 @@ def _said(job: Job) -> dict[str, Any]:
     return {name: value for name, value in vars(job).items() if value}
 
 
-def _told(report: dict[str, Any] | None) -> bytes:
+def _told(report: dict[str, Any]) -> bytes:
     """What differs from an empty report, but for the names of the files, in few bytes.
 
     Dask would send a dictionary item by item, each with a header of its own.
     """
     told = {
         name: value
-        for name, value in (report or {}).items()
+        for name, value in report.items()
         if name not in ("input", "output") and not (name in REPORT and value == REPORT[name])
     }
     return pickle.dumps(told)
@@ -305,24 +310,36 @@ def _signature(path: str) -> tuple[int, int]:
 
 def _restore_there(
     topic: str, said: dict[str, Any], unchanged: tuple[int, int] | None, again: bool
-) -> bytes:
-    """Do one file on the worker that this runs on."""
-    job = Job(**said)
+) -> None:
+    """Do one file on the worker that this runs on, and tell what came of it.
+
+    Results are fetched from workers by messages of their own; what is told travels with those
+    that go anyway.
+    """
     worker: Any = get_worker()
-    work = worker.plugins[topic].work
+    work, key = worker.plugins[topic].work, worker.get_current_task()
     if again:  # what is there may be from the attempt that was lost
         work = {**work, "options": dataclasses.replace(work["options"], overwrite=True)}
     with _one_file, _compiled_once():
-        worker.log_event(topic, (worker.address, worker.get_current_task(), safe.owner))
-        if not os.path.exists(job.source):
-            error = f"the worker {worker.address} cannot see it: workers need a shared file system"
-            return _told(dataclasses.replace(job, error=error).report())
-        if unchanged and unchanged != _signature(job.source):
-            error = "it replaces itself, and has changed meanwhile: a lost worker may have done it"
-            return _told(dataclasses.replace(job, error=error).report())
-        threads = worker.state.nthreads
-        pool = Pool(min(work["options"].threads or threads, threads))
-        return _told(restore_one(job=job, pool=pool, **work))
+        worker.log_event(topic, (worker.address, key, safe.owner))
+        report = _done(Job(**said), unchanged, work, worker)
+        worker.log_event(topic, (None, key, _told(report)))
+
+
+def _done(
+    job: Job, unchanged: tuple[int, int] | None, work: dict[str, Any], worker: Any
+) -> dict[str, Any]:
+    """The report of a file."""
+    error = None
+    if not os.path.exists(job.source):
+        error = f"the worker {worker.address} cannot see it: workers need a shared file system"
+    elif unchanged and unchanged != _signature(job.source):
+        error = "it replaces itself, and has changed meanwhile: a lost worker may have done it"
+    if error is not None:
+        return dataclasses.replace(job, error=error).report() or {}
+    threads = worker.state.nthreads
+    pool = Pool(min(work["options"].threads or threads, threads))
+    return restore_one(job=job, pool=pool, **work)
 
 
 #: Held by the file that this worker does; whether it has done one.
