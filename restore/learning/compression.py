@@ -193,9 +193,8 @@ def _learn_bases(
             f"there are only {len(samples)} blocks of {side} pixels to learn from: "
             "give more pictures, or a codec to start from"
         )
-    if before is not None and not len(
-        samples
-    ):  # pictures smaller than the blocks: all is left as it was
+    # of pictures smaller than the blocks all is left as it was
+    if before is not None and not len(samples):
         codec, number = before
         return codec.transforms[number], codec.predictors[number], codec.scales[number]
     turned = _transposed(samples)

@@ -31,7 +31,7 @@ from restore.tasks.demosaicing.stages import (
     windows,
     with_means,
 )
-from restore.typing import Array, Bytes, Floats, Integers
+from restore.typing import Array, Bytes, Floats, Integers, Number
 
 #: Fewest rows and columns of a picture to learn from.
 SMALLEST = 16
@@ -53,7 +53,7 @@ class Photos(Protocol):
 #: The number of a picture, and what its random numbers begin with.
 Job = tuple[int, tuple[int, ...]]
 #: Inputs, targets, the picture's weight, odds of its samples, its margin, and random numbers.
-Example = tuple[Inputs, Floats, float, Floats, int, np.random.Generator]
+Example = tuple[Inputs, Floats, Number, Floats, int, np.random.Generator]
 #: Inputs, features, targets and weights of samples of one kind.
 Sample = tuple[Floats, Floats, Floats, Floats]
 
@@ -206,7 +206,7 @@ def _example(
     # samples where the first estimates disagree are picked more often, and count less each
     busy = np.sqrt(inner(inputs[2][FIXED + 5], by)) + 1e-3
     odds = np.clip(busy / np.sqrt(np.mean(busy**2)), 0.15, 4)
-    return inputs, error if noise else error[1:], float(weight), odds, by, random
+    return inputs, error if noise else error[1:], weight, odds, by, random
 
 
 def changed(picture: Bytes, share: float, random: np.random.Generator) -> Floats:

@@ -159,9 +159,8 @@ def pairwise(parts: Iterable[Part], add: Callable[[Part, Part], Part]) -> Part:
     add : callable
         ``add(part, next part)``.
     """
-    totals: list[
-        tuple[int, Part]
-    ] = []  # (how many pairings each is made of, total), of falling numbers
+    # (how many pairings each is made of, total), of falling numbers
+    totals: list[tuple[int, Part]] = []
     for part in parts:
         level = 0
         while totals and totals[-1][0] == level:

@@ -206,6 +206,16 @@ def test_an_unspecified_colour_of_an_avif_is_srgb():
 # --- HEIC -----------------------------------------------------------------------------
 
 
+def test_a_directory_without_properties_is_told():
+    data = encode(Picture(levels((9, 9, 3), "8")), "avif")
+    _, start, stop = next(found for found in boxes.boxes(data) if found[0] == b"meta")
+    inner = [(kind, data[one:end]) for kind, one, end in boxes.boxes(data, start + 4, stop)]
+    for properties in (b"", boxes.box(b"ipma", bytes(8))):
+        parts = (boxes.box(kind, properties if kind == b"iprp" else old) for kind, old in inner)
+        with pytest.raises(PictureError, match="its directory makes no sense"):
+            boxes.items(boxes.box(b"ftyp", b"avif") + boxes.box(b"meta", bytes(4), *parts))
+
+
 def heic(image, **options):
     pillow_heif = pytest.importorskip("pillow_heif")
     file = io.BytesIO()
