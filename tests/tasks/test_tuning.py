@@ -15,7 +15,7 @@ def half_textured():
     """Faint structure on the left, strong texture on the right."""
     y, x = np.mgrid[:128, :128]
     faint = 120 + 4 * np.sin(x / 3) * np.cos(y / 4)
-    strong = 120 + RNG.normal(0, 35, (128, 128))
+    strong = 120 + np.random.default_rng(0).normal(0, 35, (128, 128))
     return np.where(x < 64, faint, strong).clip(0, 255).astype(np.uint8)
 
 
