@@ -8,7 +8,7 @@ from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import compress, decompress, tuning
 from restore.tasks.compression.search import PRICE
 from restore.tasks.compression.seen import coarser_of
-from tests.tasks.compressed import RNG, drawn
+from tests.tasks.compressed import drawn
 
 
 def half_textured():
