@@ -17,7 +17,7 @@ from restore.cli.options import (
     quality,
     white_level,
 )
-from restore.cli.values import Levels
+from restore.cli.values import FloatRange, Levels
 from restore.imaging.bands import Pool
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from restore.batch.records import Options
     from restore.files.picture import Picture
     from restore.typing import Floats
+
+
+#: Beyond it nothing of the detail is known.
+LARGEST = 16
 
 
 class Degradation(click.ParamType):
@@ -48,8 +52,9 @@ class Degradation(click.ParamType):
 @click.command(cls=PictureCommand)
 @click.option(
     "--scale",
-    type=click.Choice(["2", "3", "4"]),
-    help="How many times larger. [default: the model's scale, or 2]",
+    type=FloatRange(1, LARGEST, min_open=True),
+    metavar="X",
+    help=f"How many times larger: 2, 1.5, up to {LARGEST}. [default: the model's scale, or 2]",
 )
 @click.option("--width", type=click.IntRange(min=1), metavar="N", help="Exact width of the result.")
 @click.option(
@@ -87,13 +92,13 @@ class Degradation(click.ParamType):
 def super_resolve(
     inputs: tuple[str, ...],
     options: Options,
-    scale: int,
+    scale: float | None,
     width: int | None,
     height: int | None,
     max_side: int | None,
     **settings: Any,
 ) -> int:
-    """Enlarge pictures 2, 3 or 4 times, or to an exact size.
+    """Enlarge pictures a number of times, or to an exact size.
 
     Detail comes from regressions learned on photos: nothing is invented, and shrinking the
     result gives the picture back. What JPEG left is removed first. Of --width and
@@ -108,7 +113,7 @@ def super_resolve(
         raise click.UsageError("give --max-side, or --width and --height, not both")
     process = functools.partial(
         enlarge_picture,
-        scale=int(scale) if scale else None,
+        scale=scale,
         width=width,
         height=height,
         max_side=max_side,
@@ -154,7 +159,7 @@ def enlarge_picture(
         width, height = (max_side, None) if old_width >= old_height else (None, max_side)
     if width is None and height is None:
         scale = scale or (model.scale if model else 2)
-        size = (scale * old_height, scale * old_width)
+        size = round(scale * old_height), round(scale * old_width)
     else:
         size = (
             height or max(1, round(old_height * width / old_width)),

@@ -398,6 +398,15 @@ def test_any_size(learned):
     assert np.array_equal(super_resolve(image, size=(30, 40), model=learned), image)
 
 
+@pytest.mark.parametrize(("scale", "size"), [(1.5, (45, 60)), (2.34, (70, 94)), (8, (240, 320))])
+def test_any_number_of_times(scale, size):
+    image = edges(30, 40)
+    enlarged = super_resolve(image, scale, degradation="bicubic", quality="fast")
+    expected = super_resolve(image, size=size, degradation="bicubic", quality="fast")
+    np.testing.assert_array_equal(enlarged, expected)
+    assert enlarged.shape == (*size, 1)
+
+
 def test_progress_is_told(learned):
     told = []
     super_resolve(edges(), model=learned, pool=Pool(progress=lambda *step: told.append(step)))
@@ -407,11 +416,11 @@ def test_progress_is_told(learned):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"scale": 1}, "2, 3 or 4"),
-        ({"scale": 0}, "2, 3 or 4"),
-        ({"scale": 5}, "2, 3 or 4"),
-        ({"scale": 2.5}, "2, 3 or 4, not 2.5"),
-        ({"scale": (2, 2)}, "2, 3 or 4"),
+        ({"scale": 1}, "above 1"),
+        ({"scale": 0}, "above 1"),
+        ({"scale": np.nan}, "above 1, not nan"),
+        ({"scale": np.inf}, "above 1, not inf"),
+        ({"scale": (2, 2)}, "above 1"),
         ({"size": (10, 10)}, "only enlarges"),
         ({"size": 40}, r"size is \(height, width\) in whole pixels, not 40"),
         ({"size": (40,)}, r"size is \(height, width\)"),

@@ -25,10 +25,10 @@ QUALITIES = {"fast": 1, "balanced": 3, "best": None}
 
 def super_resolve(
     image: ArrayLike,
-    scale: int = 2,
+    scale: float = 2,
     *,
     size: tuple[int, int] | None = None,
-    degradation: str = "auto",
+    degradation: str | Floats = "auto",
     model: Cascade | None = None,
     quality: str = "balanced",
     dictionary: str | Dictionary | None = None,
@@ -47,8 +47,9 @@ def super_resolve(
     image : (height, width) or (height, width, 1 or 3) array_like
         scikit-image's conventions: integers span their range, floats may have any. NaN, infinite
         and huge samples are left out, and the pixels over them come back as they were.
-    scale : int
-        2, 3 or 4. Ignored where `size` is given.
+    scale : float
+        Above 1. For 2, 3 and 4 there are cascades; the others are enlarged by the next larger, in
+        several steps beyond 4, and then shrunk. Ignored where `size` is given.
     size : (height, width), optional
         Exact size of the result, at least that of the image.
     degradation : str or (7, 7) ndarray
@@ -119,11 +120,11 @@ def super_resolve(
         raise ValueError("the image holds nothing but NaN, infinite or huge samples")
     height, width = whole.shape[:2]
     if size is None:
-        if model is None and not (np.ndim(scale) == 0 and scale in SCALES):
-            raise ValueError(f"the scale is 2, 3 or 4, not {scale}: for others give a size")
+        if not (np.ndim(scale) == 0 and 1 < scale < np.inf):
+            raise ValueError(f"the scale is a number above 1, not {scale}")
         if model is not None and scale != model.scale:
             raise ValueError(f"the model was learned for scale {model.scale}, not {scale}")
-        size = (height * scale, width * scale)
+        size = round(height * scale), round(width * scale)
     try:
         size = tuple(operator.index(side) for side in size)
     except TypeError:
