@@ -104,7 +104,7 @@ def test_grey_stays_grey(tmp_path):
         (("--scale", 2, "--width", 40), "not both"),
         (("--max-side", 50, "--width", 40), "not both"),
         (("--scale", 1), "1.0 is not in the range 1<x<=16"),
-        (("--scale", 0), "'0' is not one of '2', '3', '4'"),
+        (("--scale", 0), "0.0 is not in the range 1<x<=16"),
         (("--width", 0), "0 is not in the range"),
         (("--model", "missing.npz"), "missing.npz"),
         (
