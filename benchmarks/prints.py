@@ -5,10 +5,10 @@ from scipy import ndimage
 
 from benchmarks.harness import Table, machine, psnr
 from restore.imaging.bands import Pool
-from restore.tasks.inpainting import find_defects, inpaint, inpaint_print
+from restore.tasks.inpainting import find_all_defects, inpaint, inpaint_print
 from training.prints import Damage, scanned
 
-#: What is looked for.
+#: What is looked for; hairs are lines, too.
 KINDS = ("scratches", "dust")
 
 #: Two in three prints are scanned to JPEG, one in two is sepia.
@@ -79,7 +79,8 @@ def prints(run, sets):
 
 def all_defects(picture, pool):
     """(2, height, width) masks of what is found."""
-    return np.stack([find_defects(picture, kind, pool=pool) for kind in KINDS])
+    found = find_all_defects(picture, ("scratches", "hairs", "dust"), pool=pool)
+    return np.stack([found["scratches"] | found["hairs"], found["dust"]])
 
 
 def matches(found, mask, any_damage):

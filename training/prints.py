@@ -51,12 +51,12 @@ class Damage:
 
 
 def drawn(random):
-    """The damage of a print as people have them; one in four is clean."""
+    """The damage of a bad print, much to learn from; one in four is clean."""
     clean = random.random() < 0.25
     return Damage(
-        scratches=0 if clean else random.uniform(0, 5),
-        hairs=0 if clean else random.uniform(0, 2.5),
-        dust=0 if clean else np.exp(random.uniform(np.log(1), np.log(40))),
+        scratches=0 if clean else random.uniform(0, 10),
+        hairs=0 if clean else random.uniform(0, 5),
+        dust=0 if clean else np.exp(random.uniform(np.log(2), np.log(60))),
         folds=0 if clean else 0.15,
         grain=max(0.0, random.uniform(-3, 8)) / 255,
         sepia=random.choice([0, 0.5, 1], p=[0.6, 0.1, 0.3]),

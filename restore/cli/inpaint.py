@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 #: Kinds of damage that can be found.
-DEFECTS = ("scratches", "dust", "dead-pixels")
+DEFECTS = ("scratches", "hairs", "dust", "dead-pixels")
 
 #: Masks that cover more of a picture are asked about.
 MOST = 0.9
@@ -158,7 +158,7 @@ def inpaint_picture(
     import numpy as np
 
     from restore.files.picture import Picture, PictureWarning
-    from restore.tasks.inpainting import find_defects, grow_mask, inpaint, inpaint_print
+    from restore.tasks.inpainting import find_all_defects, grow_mask, inpaint, inpaint_print
 
     write_mask, uncertainty = (settings.pop(name) for name in ("write_mask", "uncertainty"))
     fill, facts = np.zeros(picture.samples.shape[:2], bool), {}
@@ -181,8 +181,7 @@ def inpaint_picture(
     if detect:
         if fill.shape == samples.shape[:2] and fill.any() and not fill.all():
             samples = inpaint(samples, fill, quality="fast", pool=pool)
-        for kind in detect:
-            found = find_defects(samples, kind, pool=pool)
+        for kind, found in find_all_defects(samples, detect, pool=pool).items():
             facts[kind] = f"{100 * found.mean():.2g} %"
             fill = fill | found
     fill = grow_mask(fill, grow)

@@ -241,6 +241,6 @@ def test_a_dictionary_fills(scene, tmp_path):
 
 
 def test_kinds_of_damage_are_those_of_the_task(scene):
-    assert DEFECTS == tuple(inpainting.DEFECTS)
+    assert DEFECTS == inpainting.DEFECTS
     code, _, words = restore(scene, "--detect", "dust,cracks")
-    assert code == 2 and "'cracks' is none of scratches, dust, dead-pixels" in words
+    assert code == 2 and "'cracks' is none of scratches, hairs, dust, dead-pixels" in words

@@ -10,6 +10,9 @@ Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators:
 Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
 """
 
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -24,7 +27,7 @@ from restore.kernels import inpainting as kernels
 from restore.sparse import overlap
 from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mask
-from restore.tasks.inpainting import defects
+from restore.tasks.inpainting import damage, defects
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.holes import fill_holes
 from restore.tasks.inpainting.interpolation import interpolate
@@ -57,12 +60,11 @@ RELAXATION = 1.8
 #: Where a disc of this radius fits, groups know nothing and a hole is filled.
 HOLE_RADIUS = 5.0
 
-#: Kinds of damage that can be found, and how many times the usual error of the prediction a
-#: candidate must be off it.
-DEFECTS = {"scratches": 4.0, "dust": 6.0, "dead-pixels": 6.0}
+#: Kinds of damage that can be found.
+DEFECTS = (*damage.KINDS, "dead-pixels")
 
-#: The least error of the prediction that is damage.
-LEAST_DEFECT = 8 / 255
+#: How many times the usual error of the prediction a dead pixel is off it, and the least error.
+DEAD, LEAST_DEFECT = 6.0, 8 / 255
 
 #: Where to measure the usual error: the candidates moved by so many rows and columns.
 SHIFTS = ((0, 29), (31, 0), (-23, -19))
@@ -185,21 +187,22 @@ def inpaint(
 
 
 def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Flags:
-    """Find damage: what has the shape of it and is not what the model predicts.
+    """Find damage: what a network takes for it, or single pixels far off the model's prediction.
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         As for `inpaint`, without NaN.
-    kind : {"scratches", "dust", "dead-pixels"}
-        Thin lines of at least 33 pixels; specks of up to 11 pixels; single pixels.
+    kind : {"scratches", "hairs", "dust", "dead-pixels"}
+        Lines that are nearly straight; curled ones; specks and blots of up to 30 pixels; single
+        pixels.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width) bool ndarray
-        A mask for `inpaint`; scratches and dust with one pixel around them.
+        A mask for `inpaint`; all but dead pixels with one pixel around them.
 
     Raises
     ------
@@ -214,36 +217,64 @@ def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Fl
     --------
     >>> from skimage import data
     >>> from restore import find_defects
-    >>> picture = data.astronaut()[:96, 160:256] / 255
-    >>> picture[40, 10:80] = 1
+    >>> picture = data.camera()[:120, :160] / 255
+    >>> picture[20:100, 78:80] = 0.95
     >>> mask = find_defects(picture, "scratches")
-    >>> bool(mask[40, 10:80].mean() > 0.8)
+    >>> bool(mask[20:100, 78:80].mean() > 0.8)
     True
     """
-    if kind not in DEFECTS:
-        raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
+    return find_all_defects(image, (kind,), pool=pool)[kind]
+
+
+def find_all_defects(
+    image: ArrayLike, kinds: Sequence[str], *, pool: Pool | None = None
+) -> dict[str, Flags]:
+    """Find several kinds of damage: the network looks at the picture once.
+
+    Parameters
+    ----------
+    image : array_like
+        As for `find_defects`.
+    kinds : sequence of str
+    pool : Pool, optional
+        As for `find_defects`.
+
+    Returns
+    -------
+    dict of str to (height, width) bool ndarray
+        What `find_defects` gives for each kind.
+    """
+    for kind in kinds:
+        if kind not in DEFECTS:
+            raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
     work = working(as_image(image))
     if not work.known.all():
         raise ValueError("the picture holds NaN, infinite or huge samples: have these filled first")
-    image = work.image
-    core = getattr(defects, kind.replace("-", "_"))(image)
-    found = grow_mask(core, 0 if kind == "dead-pixels" else 1)
+    seen = {}
+    if set(kinds) & set(damage.KINDS):
+        seen = damage.find(work.image, pool=pool)
+    return {
+        kind: grow_mask(seen[kind], 1) if kind in seen else _dead_pixels(work.image, pool)
+        for kind in kinds
+    }
+
+
+def _dead_pixels(image: Floats, pool: Pool | None) -> Flags:
+    """(height, width) bool: single pixels that similar patches do not predict."""
+    found = defects.dead_pixels(image)
     if not found.any() or found.all():
         return np.zeros_like(found)
-    # The same shapes elsewhere tell how well the model predicts what is not damaged.
+    # as many pixels elsewhere tell how well the model predicts what is not damaged
     control = np.zeros_like(found)
     for shift in SHIFTS:
         control |= np.roll(found, shift, axis=(0, 1))
     control &= ~grow_mask(found, 3)
     predicted = inpaint(image, found | control, quality="fast", pool=pool)
     errors = np.abs(image - predicted).max(axis=2)
-    usual = _around(errors, control)
+    limit = np.maximum(DEAD * _around(errors, control), LEAST_DEFECT)
     labels, count = ndimage.label(found, np.ones((3, 3)))
     numbers = np.arange(1, count + 1)
-    error, limit = (
-        ndimage.mean(values[core], labels[core], numbers)
-        for values in (errors, np.maximum(DEFECTS[kind] * usual, LEAST_DEFECT))
-    )
+    error, limit = (ndimage.mean(values, labels, numbers) for values in (errors, limit))
     return np.concatenate([[False], error > limit])[labels]
 
 

@@ -1,0 +1,235 @@
+"""Damage on old prints, pixel by pixel, as a small convolutional network sees it.
+
+A scratch is told from a mast by what is around it, near and far: the network looks at the picture
+at four sizes, each half as large as the one before, and from the smallest back to the whole picture
+adds what it saw there (Ronneberger, Fischer & Brox, "U-Net: convolutional networks for biomedical
+image segmentation", MICCAI 2015). It was taught on damage that was drawn over photographs.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from restore.imaging import archive, bands
+from restore.imaging.bands import Pool
+from restore.typing import File, Flags, Floats
+
+#: Kinds of damage that are told apart.
+KINDS = ("scratches", "hairs", "dust")
+
+#: Channels at each size.
+CHANNELS = (16, 32, 64, 64)
+
+#: How likely damage must be somewhere in each part of it, and as far as the part goes.
+SURE, PERHAPS = 0.7, 0.4
+
+#: The share of that chance that makes the damage one of a kind.
+SHARE = 0.25
+
+#: Side of the squares that are looked at, and of what is seen around them.
+_TILE, _MARGIN = 768, 48
+
+#: Samples of the pixels around pixels that are multiplied at a time.
+_ROWS = 2048
+
+KIND = "detector of damage"
+
+ARRAYS = {"weights": ("e", 1)}
+
+
+@functools.cache
+def packaged() -> Detector:
+    """The detector that comes with the package."""
+    return Detector.load(archive.packaged_path("print-damage"))
+
+
+def shapes() -> list[tuple[int, int, int]]:
+    """(side, inputs, outputs) of every layer: down, from one size to the next, back, up, last."""
+    first, pairs = (3, *CHANNELS[1:]), list(zip(CHANNELS, CHANNELS[1:]))
+    found = []
+    for inputs, outputs in zip(first, CHANNELS):
+        found += [(3, inputs, outputs), (3, outputs, outputs)]
+    found += [(2, one, two) for one, two in pairs]
+    found += [(1, two, one) for one, two in pairs]
+    for one, _ in pairs:
+        found += [(3, one, one)] * 2
+    return [*found, (1, CHANNELS[0], 1 + len(KINDS))]
+
+
+def find(
+    image: Floats, detector: Detector | None = None, pool: Pool | None = None
+) -> dict[str, Flags]:
+    """Where a picture is damaged.
+
+    Parameters
+    ----------
+    image : (height, width, channels) float32 ndarray
+        In [0, 1].
+    detector : Detector, optional
+        The packaged one by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    dict of str to (height, width) bool ndarray
+        For each of `KINDS`; what may be of either kind is of both.
+    """
+    chances = (detector or packaged())(image, pool)
+    total = chances.sum(axis=0)
+    found = ndimage.binary_propagation(total > SURE, np.ones((3, 3)), total > PERHAPS)
+    return {
+        kind: found & (chance > SHARE * total) for kind, chance in zip(KINDS, chances, strict=True)
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """Weights of all layers.
+
+    Attributes
+    ----------
+    weights : (n_weights,) float32 ndarray
+        Layer by layer in the order of `shapes`, each (side * side * inputs + 1, outputs), the last
+        row being what is added.
+    provenance : dict
+    """
+
+    weights: Floats
+    provenance: dict
+
+    def __post_init__(self) -> None:
+        archive.freeze(self, ARRAYS)
+        total = sum((side * side * inputs + 1) * outputs for side, inputs, outputs in shapes())
+        if self.weights.shape != (total,):
+            raise ValueError(f"expected {total} weights, got {self.weights.shape}")
+
+    @classmethod
+    def of(cls, matrices: Iterable[Floats], provenance: dict[str, Any]) -> Detector:
+        """From the matrices of the layers."""
+        weights = np.concatenate([matrix.ravel() for matrix in matrices])
+        return cls(weights.astype(np.float16), provenance)
+
+    def layers(self) -> list[Floats]:
+        """The matrices of the layers, float32."""
+        found, start = [], 0
+        for side, inputs, outputs in shapes():
+            rows = side * side * inputs + 1
+            matrix = self.weights[start : start + rows * outputs].reshape(rows, outputs)
+            found.append(matrix)
+            start += rows * outputs
+        return found
+
+    def save(self, file: File) -> None:
+        """Write the weights as ``.npz``."""
+        archive.write(file, KIND, {"weights": self.weights.astype(np.float16)}, self.provenance)
+
+    @classmethod
+    def load(cls, file: File) -> Detector:
+        """Read weights from a file.
+
+        Raises
+        ------
+        ValueError
+            If it holds no usable weights.
+        OSError
+            If there is no such file.
+        """
+        arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
+        with archive.usable(file, KIND):
+            archive.check_range("weights", arrays["weights"], -1e3, 1e3)
+            return cls(arrays["weights"], provenance)
+
+    def __call__(self, image: Floats, pool: Pool | None = None) -> Floats:
+        """How likely each pixel is damaged in each way.
+
+        Parameters
+        ----------
+        image : (height, width, channels) float32 ndarray
+            In [0, 1].
+        pool : Pool, optional
+            Threads and progress. The result is the same for any number of threads.
+
+        Returns
+        -------
+        (n_kinds, height, width) float32 ndarray
+        """
+        height, width, channels = image.shape
+        coarsest = 1 << (len(CHANNELS) - 1)
+        pads = [(_MARGIN, _MARGIN + -n % coarsest) for n in (height, width)]
+        padded = np.pad(image - np.float32(0.5), [*pads, (0, 0)], "symmetric")
+        padded = np.repeat(padded, 3 // channels, axis=2)
+        chances = np.empty((len(KINDS), height, width), np.float32)
+        layers = self.layers()
+        tiles = [(top, left) for top in range(0, height, _TILE) for left in range(0, width, _TILE)]
+
+        def look(band: slice) -> None:
+            for top, left in tiles[band]:
+                side = _TILE + 2 * _MARGIN
+                outputs = _outputs(layers, padded[top : top + side, left : left + side])
+                within = chances[:, top : top + _TILE, left : left + _TILE]
+                rows, columns = (slice(_MARGIN, _MARGIN + n) for n in within.shape[1:])
+                outputs = outputs[rows, columns]
+                outputs = np.exp(outputs - outputs.max(axis=2, keepdims=True))
+                outputs /= outputs.sum(axis=2, keepdims=True)
+                within[:] = np.moveaxis(outputs, 2, 0)[1:]
+
+        bands.for_each(look, bands.slices(len(tiles), 1), pool)
+        return chances
+
+
+def _outputs(layers: list[Floats], values: Floats) -> Floats:
+    """What the network says of a square (height, width, 3): (height, width, 1 + n_kinds)."""
+    sizes = len(CHANNELS)
+    left = iter(layers)
+    down, halve, double, up = (
+        [[next(left) for _ in range(each)] for _ in range(count)]
+        for each, count in ((2, sizes), (1, sizes - 1), (1, sizes - 1), (2, sizes - 1))
+    )
+    kept = []
+    for level in range(sizes):
+        for layer in down[level]:
+            values = _convolved(values, layer)
+        if level + 1 < sizes:
+            kept.append(values)
+            values = _product(_quads(values), halve[level][0])
+    for level in reversed(range(sizes - 1)):
+        wide = _product(values, double[level][0])
+        values = np.repeat(np.repeat(wide, 2, axis=0), 2, axis=1) + kept[level]
+        for layer in up[level]:
+            values = _convolved(values, layer)
+    return _product(values, next(left))
+
+
+def _product(values: Floats, layer: Floats) -> Floats:
+    return values @ layer[:-1] + layer[-1]
+
+
+def _quads(values: Floats) -> Floats:
+    """The four pixels of each square of two by two, one after the other."""
+    height, width, channels = values.shape
+    quads = values.reshape(height // 2, 2, width // 2, 2, channels).swapaxes(1, 2)
+    return quads.reshape(height // 2, width // 2, 4 * channels)
+
+
+def _convolved(values: Floats, layer: Floats) -> Floats:
+    """Three by three pixels multiplied, none of them below 0; beyond the rim all are 0."""
+    height, width, channels = values.shape
+    padded = np.pad(values, [(1, 1), (1, 1), (0, 0)])
+    result = np.empty((height, width, layer.shape[1]), np.float32)
+    rows = max(1, _ROWS // width)
+    around = np.empty((rows, width, 9, channels), np.float32)
+    for top in range(0, height, rows):
+        band = result[top : top + rows]
+        for place in range(9):
+            y, x = divmod(place, 3)
+            around[: len(band), :, place] = padded[top + y : top + y + len(band), x : x + width]
+        flat = around[: len(band)].reshape(-1, 9 * channels)
+        np.maximum(_product(flat, layer), 0, out=band.reshape(len(flat), -1))
+    return result
