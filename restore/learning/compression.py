@@ -325,8 +325,9 @@ def _learn_statistics(codec, pictures, rng, pool):
     def quantise(run):
         index, log_step = run
         number = log_step * 16 + coding._UNIT
-        planes = pictures[index]
-        return coding.quantise(codec, planes, number, tuning.prices(planes), pool=Pool(1))[1:]
+        how = codec, pictures[index], number, tuning.prices(pictures[index])
+        shown, *_ = coding.quantise(*how, pool=Pool(1))
+        return coding.quantise(*how, shown, pool=Pool(1))[1:]
 
     results = map_bands(quantise, runs, pool, "statistics")
     for (_, log_step), (levels, sizes, modes) in zip(runs, results):

@@ -25,7 +25,7 @@ def number_of(step):
     return int(np.clip(np.rint(np.log2(step) * _PER_OCTAVE) + _UNIT, 0, STEPS - 1))
 
 
-def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
+def encode(codec, planes, number, prices, decoded=None, seen=None, pool=None):
     """Code planes.
 
     Parameters
@@ -37,14 +37,12 @@ def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, see
         Step number.
     prices : (planes, rows, columns) float32
         What a bit is worth in each cell: of `tuning`.
-    passes : int
-        How often blocks are chosen, each time on what the pass before decoded.
     decoded : list of (height, width) float32, optional
-        Where to begin: the planes as decoded from a similar step.
-    pool : Pool, optional
-        Threads and progress. The result is the same for any number of threads.
+        What blocks are chosen on: the planes as decoded before; by default as they are.
     seen : Seen, optional
         How steps vary; by default they do not.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -53,9 +51,7 @@ def encode(codec, planes, number, prices, passes=2, decoded=None, pool=None, see
         What the decoder will see.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(
-        codec, planes, number, prices, passes, decoded, pool, seen
-    )
+    shown, levels, sizes, modes = quantise(codec, planes, number, prices, decoded, seen, pool)
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
@@ -83,7 +79,7 @@ def write(coder, codec, levels, sizes, modes, log_step, seen=None):
     return bits.finish(coder)
 
 
-def quantise(codec, planes, number, prices, passes=2, decoded=None, pool=None, seen=None):
+def quantise(codec, planes, number, prices, decoded=None, seen=None, pool=None):
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -100,12 +96,9 @@ def quantise(codec, planes, number, prices, passes=2, decoded=None, pool=None, s
         shown = [plane - start for plane, start in zip(decoded, starts)]
     bases = bases_of(codec, seen, len(planes))
     coarser = coarser_of(seen, prices.shape[1:])
-    for _ in range(passes):
-        sizes, modes = choose(
-            bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool
-        )
-        levels = np.zeros((len(planes), planes[0].size), np.int32)
-        shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
+    sizes, modes = choose(bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool)
+    levels = np.zeros((len(planes), planes[0].size), np.int32)
+    shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 

@@ -13,8 +13,9 @@ from restore.kernels.blocks import CELL
 from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression import atoms, coding, container, lossless, smoothing, tuning
 from restore.tasks.compression.codec import Codec
-from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+from restore.tasks.compression.planes import from_planes
 from restore.tasks.compression.seen import Seen, tiles_of
+from restore.tasks.compression.trials import Trials, method_of
 
 #: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
 _FINEST = 2.0**-9
@@ -174,7 +175,7 @@ def compress(
     most = int(bpp * height * width / 8) if bpp is not None else size
     if packaged and most is not None and exact.within(most):
         return Compressed(exact.data, math.inf)
-    trials = _Trials(image, extras.depth, codec, tune, name, sections, pool)
+    trials = Trials(image, extras.depth, codec, tune, name, sections, pool)
 
     def attempt(number):
         result = trials.at(number)
@@ -239,85 +240,14 @@ def _tuned(tune, codec, psnr):
 
 def _name_of(codec):
     """The name of a packaged codec or dictionary; None of another."""
-    kind, names = type(codec), container.NAMES[_method(codec)]
+    kind, names = type(codec), container.NAMES[method_of(codec)]
     return next((name for name in names if kind.load(name).digest == codec.digest), None)
-
-
-def _method(codec):
-    return "atoms" if isinstance(codec, Dictionary) else "bases"
 
 
 def _file_of(codec):
     file = io.BytesIO()
     codec.save(file)
     return file.getvalue()
-
-
-class _Trials:
-    """One picture coded at some step numbers.
-
-    Attributes
-    ----------
-    results : dict of int to (bytes, float)
-        The whole file and its PSNR in dB, by step number.
-    """
-
-    def __init__(self, image, depth, codec, tune, name, sections, pool):
-        self._height, self._width, channels = image.shape
-        together = isinstance(codec, Dictionary) and codec.channels == 3
-        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
-        self._planes = to_planes(image, self._angles)
-        self._seen, self._prices = tuning.plan(image, self._planes, tune)
-        self._top = np.float32(container.TOPS[depth])
-        self._levels = np.rint(image * self._top)
-        self._depth, self._codec, self._name = depth, codec, name
-        self._sections, self._pool = sections, pool
-        self._shown = None
-        self.results = {}
-
-    def at(self, number):
-        """The result at a step number; blocks are chosen on what the last trial decoded."""
-        if number not in self.results:
-            payload = self._encode(number)
-            steps = coding.steps_of(number, self._prices.shape, self._seen)
-            strength = smoothing.best_strength(self._planes, self._shown, steps, self._pool)
-            header = container.Header(
-                self._width,
-                self._height,
-                len(self._planes),
-                self._depth,
-                number,
-                strength,
-                self._angles,
-                (0, 0, 0) if self._seen is None else self._seen[:3],
-                self._name or self._codec.digest,
-                _method(self._codec) if self._seen is None else "seen",
-                self._sections.alpha is not None,
-            )
-            data = container.pack(header, self._sections, payload)
-            self.results[number] = data, self._psnr(strength, steps)
-        return self.results[number]
-
-    def _encode(self, number):
-        if isinstance(self._codec, Dictionary):
-            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
-        else:
-            passes = 1 if self.results else 2
-            payload, self._shown = coding.encode(
-                self._codec, self._planes, number, self._prices, passes, self._shown, self._pool,
-                self._seen,
-            )  # fmt: skip
-        return payload
-
-    def _psnr(self, strength, steps):
-        """Of what decompressing the last trial will give."""
-        smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
-        samples = from_planes(smoothed, self._angles, self._height, self._width)
-        error = np.rint(samples * self._top) - self._levels
-        error = float(np.mean(np.square(error), dtype=np.float64))
-        if not math.isfinite(error):
-            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
-        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
 def _check_targets(given):
