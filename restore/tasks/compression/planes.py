@@ -6,6 +6,11 @@ from restore.kernels.blocks import CELL
 
 #: Steps of a half turn in which the angles of the colour rotation are stored.
 TURN = 256
+#: For the eye red, green and blue are multiplied by sqrt(3 w) before they are turned, w their
+#: weights in the luma of BT.601: that is the first plane then, and nothing of it in the others.
+GAINS = np.sqrt(3 * np.array([0.299, 0.587, 0.114])).astype(np.float32)
+#: The turns that make it so, the third for which there is a choice.
+_LUMA = (78, 28)
 
 
 def rotation(angles):
@@ -30,7 +35,7 @@ def rotation(angles):
     return result.astype(np.float32)
 
 
-def colour_angles(image):
+def colour_angles(image, luma=False):
     """The angles whose rotation makes the planes of `image` as independent as may be.
 
     The axes are the principal ones of the differences between neighbours, which is what is
@@ -39,6 +44,8 @@ def colour_angles(image):
     Parameters
     ----------
     image : (height, width, 3) float32 ndarray
+    luma : bool
+        Whether channels are to be multiplied by `GAINS`, the first plane the luma.
 
     Returns
     -------
@@ -49,6 +56,10 @@ def colour_angles(image):
     down = image[1::every] - image[:-1:every]
     across = np.diff(image[::every], axis=1)
     steps = np.concatenate([down.reshape(-1, 3), across.reshape(-1, 3)]).astype(np.float64)
+    if luma:
+        _, one, other = ((steps * GAINS) @ rotation((*_LUMA, 0)).T.astype(np.float64)).T
+        turn = np.arctan2(2 * (one @ other), one @ one - other @ other + 1e-9) / 2
+        return (*_LUMA, int(np.rint(turn * TURN / np.pi)))
     spread, axes = np.linalg.eigh(steps.T @ steps + 1e-9 * np.eye(3))
     axes = axes[:, np.argsort(-spread, kind="stable")].T
     if axes[0, 0] < 0:
@@ -63,7 +74,7 @@ def colour_angles(image):
     return (*(min(angle, 127) for angle in angles[:2]), (angles[2] + 128) % 256 - 128)
 
 
-def to_planes(image, angles):
+def to_planes(image, angles, luma=False):
     """Planes of levels about 0, padded to whole cells by repeating the last row and column.
 
     Parameters
@@ -72,6 +83,8 @@ def to_planes(image, angles):
         In [0, 1].
     angles : tuple of 3 int
         The colour rotation; unused where channels is 1.
+    luma : bool
+        Whether colours are multiplied by `GAINS` before.
 
     Returns
     -------
@@ -80,7 +93,7 @@ def to_planes(image, angles):
     """
     levels = (image - np.float32(0.5)) * np.float32(255)
     if image.shape[2] == 3:
-        levels = levels @ rotation(angles).T
+        levels = (levels * GAINS if luma else levels) @ rotation(angles).T
     ends = [(0, -side % CELL) for side in image.shape[:2]]
     return [
         np.ascontiguousarray(np.pad(levels[..., plane], ends, "edge"))
@@ -88,11 +101,13 @@ def to_planes(image, angles):
     ]
 
 
-def from_planes(planes, angles, height, width):
+def from_planes(planes, angles, height, width, luma=False):
     """The image of `planes`: the inverse of `to_planes`, clipped to [0, 1]."""
     levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
     if levels.shape[2] == 3:
         levels = levels @ rotation(angles)
+        if luma:
+            levels /= GAINS
     levels /= np.float32(255)
     levels += np.float32(0.5)
     return np.clip(levels, 0, 1, out=levels)

@@ -359,7 +359,7 @@ def decompress(data, *, codec=None, max_pixels=None, pool=None):
         planes = coding.decode(codec, payload, shape, header.number, pool, seen)
     steps = coding.steps_of(header.number, (header.channels, *cells), seen)
     planes = smoothing.smooth(planes, header.filter, steps, pool)
-    samples = from_planes(planes, header.angles, header.height, header.width)
+    samples = from_planes(planes, header.angles, header.height, header.width, seen is not None)
     samples = np.rint(samples * np.float32(container.TOPS[header.depth]))
     check_finite(samples)
     return _decompressed(samples, sections.alpha, header, sections)

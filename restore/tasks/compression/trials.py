@@ -21,8 +21,9 @@ class Trials:
     def __init__(self, image, depth, codec, tune, name, sections, pool):
         self._height, self._width, channels = image.shape
         together = isinstance(codec, Dictionary) and codec.channels == 3
-        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
-        self._planes = to_planes(image, self._angles)
+        eye = tune == "eye"
+        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image, eye)
+        self._planes = to_planes(image, self._angles, eye)
         self._image = image
         self._seen, self._prices = tuning.plan(image, self._planes, tune)
         self._top = np.float32(container.TOPS[depth])
@@ -62,7 +63,7 @@ class Trials:
             if not self.results:
                 self._shown, *_ = coding.quantise(*self._how(number))
             if self._seen is not None:
-                shown = from_planes(self._shown, self._angles, self._height, self._width)
+                shown = self._picture(self._shown)
                 self._seen, self._prices = tuning.for_the_eye(self._image, shown)
             payload, self._shown = coding.encode(*self._how(number))
         return payload
@@ -72,10 +73,14 @@ class Trials:
             self._codec, self._planes, number, self._prices, self._shown, self._seen, self._pool
         )  # fmt: skip
 
+    def _picture(self, planes):
+        luma = self._seen is not None
+        return from_planes(planes, self._angles, self._height, self._width, luma)
+
     def _psnr(self, strength, steps):
         """Of what decompressing the last trial will give."""
         smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
-        samples = from_planes(smoothed, self._angles, self._height, self._width)
+        samples = self._picture(smoothed)
         error = np.rint(samples * self._top) - self._levels
         error = float(np.mean(np.square(error), dtype=np.float64))
         if not math.isfinite(error):
