@@ -12,7 +12,7 @@ from restore.tasks.compression.seen import TILE, Seen, coarser_of, tiles_of
 TUNES = ("eye", "psnr")
 
 #: For the eye: `Seen` of the brightness and of the differences of colour.
-_DETAIL, _COLOUR, _SHARE = 8, 16, 0
+_DETAIL, _COLOUR, _SHARE = 8, 8, 0
 #: By how much bits are dearer than for the PSNR, in the brightness and in the colours.
 _DEARER = (1.2, 0.72)
 #: How large steps are for a quality beside those for the PSNR, so that files are as large.
