@@ -13,7 +13,7 @@ from PIL import Image, features
 from scipy.interpolate import PchipInterpolator
 
 import restore
-from benchmarks.harness import Table, machine, psnr, read_folder
+from benchmarks.harness import Table, machine, psnr, read_folder, ssim
 from benchmarks.harness import peer as module
 from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool, map_bands
@@ -28,10 +28,16 @@ BYTES, FACE_PATCH = (200, 300, 500), (12, 12, 1)
 #: This package's codec by what it is tuned for; AVIF as Pillow calls it, and tuned for the PSNR.
 OURS = {"eye": "restore", "psnr": "restore --tune psnr"}
 AVIF = {
-    "AVIF, speed 4": {"speed": 4},
-    "AVIF, speed 4, tuned for PSNR": {"speed": 4, "advanced": {"tune": "psnr"}},
-    "AVIF, speed 1, tuned for PSNR": {"speed": 1, "advanced": {"tune": "psnr"}},
-}
+    "AVIF as called by default": {},
+    "AVIF, speed 4": {"speed": 4, "subsampling": "4:4:4"},
+    "AVIF, speed 1": {"speed": 1, "subsampling": "4:4:4"},
+    "AVIF, speed 4, tuned for PSNR": {
+        "speed": 4, "subsampling": "4:4:4", "advanced": {"tune": "psnr"},
+    },
+    "AVIF, speed 1, tuned for PSNR": {
+        "speed": 1, "subsampling": "4:4:4", "advanced": {"tune": "psnr"},
+    },
+}  # fmt: skip
 #: Bits per pixel at which the curves of the plots are drawn.
 CURVE = np.geomspace(0.125, 2, 13)
 
@@ -40,7 +46,7 @@ def tables(run):
     """Photographs at some bits per pixel, portraits within some bytes."""
     sets = [folder for folder in SETS if run.data and (run.data / folder).is_dir()]
     for folder in sets or [""]:
-        yield curves(run, *run.pictures(folder or "none", "c*-clean.png"))
+        yield from curves(run, *run.pictures(folder or "none", "c*-clean.png"))
     if run.data and (run.data / "train/faces").is_dir() and (run.data / "test/faces").is_dir():
         yield faces(run)
 
@@ -73,12 +79,13 @@ def codecs(threads=1, fine=False):
         for tune in OURS
     }  # fmt: skip
     if features.check("avif"):
-        chosen = {"subsampling": "4:4:4", "max_threads": threads}
         settings = every or (5, 15, 28, 42, 55, 68, 80, 90)
         for name, how in AVIF.items():
-            found[name] = pillow("AVIF", settings, **chosen, **how)
+            found[name] = pillow("AVIF", settings, max_threads=threads, **how)
     if module("imagecodecs"):
-        found["JPEG XL, effort 7"] = jpeg_xl(every or (10, 25, 40, 55, 70, 80, 88, 95), threads)
+        settings = every or (10, 25, 40, 55, 70, 80, 88, 95)
+        for effort in (7, 9):
+            found[f"JPEG XL, effort {effort}"] = jpeg_xl(settings, effort, threads)
     found["JPEG 2000"] = jpeg_2000(
         np.geomspace(160, 8, 96).tolist() if fine else (240, 120, 64, 36, 20, 11, 6)
     )
@@ -94,13 +101,15 @@ def codecs(threads=1, fine=False):
     return found
 
 
-def jpeg_xl(settings, threads):
+def jpeg_xl(settings, effort, threads):
     """libjxl by its quality, as imagecodecs calls it."""
     imagecodecs = module("imagecodecs")
 
     def encode(picture, quality):
         distance = 0.1 + (100 - quality) * 0.09 if quality >= 30 else 6.4 + (30 - quality) * 0.4
-        return imagecodecs.jpegxl_encode(picture, distance=distance, effort=7, numthreads=threads)
+        return imagecodecs.jpegxl_encode(
+            picture, distance=distance, effort=effort, numthreads=threads
+        )
 
     return Peer(settings, encode, imagecodecs.jpegxl_decode)
 
@@ -170,13 +179,16 @@ def seen(picture, result):
 
 
 def curves(run, name, pictures):
-    """PSNR and SSIMULACRA2 at some bits per pixel, interpolated over their logarithm, means."""
+    """PSNR, and what the eye sees, at some bits per pixel, interpolated over their logarithm."""
     compared = codecs()
     areas = [picture.shape[0] * picture.shape[1] for picture in pictures.values()]
 
     def measure(picture):
         return {
-            codec: [(size, dB, seen(picture, result)) for size, dB, result in found]
+            codec: [
+                (size, dB, seen(picture, result), round(ssim(picture, result), 5))
+                for size, dB, result in found
+            ]
             for codec, found in (
                 (codec, measured(peer, picture)) for codec, peer in compared.items()
             )
@@ -193,29 +205,66 @@ def curves(run, name, pictures):
     ours = OURS["psnr"]
     by_psnr = {codec: only(found, 1) for codec, found in points.items()}
     for codec, pairs in by_psnr.items():
-        means = [*mean_curve(pairs, RATES), *mean_curve(only(points[codec], 2), RATES)]
-        rows.append([codec, *(None if np.isnan(mean) else float(mean) for mean in means)])
+        rows.append([codec, *known(mean_curve(pairs, RATES))])
         rows[-1].append(None if codec == ours else saved(by_psnr[ours], pairs))
         means = mean_curve(pairs, CURVE)
         kept = ~np.isnan(means)
         lines[codec] = [CURVE[kept].round(4).tolist(), means[kept].round(4).tolist()]
-    return Table(
+    yield Table(
         name=f"compress-{name}",
         title=f"Compression, {name} ({len(pictures)} pictures)",
         columns=[
             ("codec", ""),
             *((f"PSNR at {rate} bits per pixel (dB)", ".2f") for rate in RATES),
-            *((f"SSIMULACRA2 at {rate}", ".1f") for rate in RATES),
             (f"bytes of {ours} at equal PSNR (%)", "+.1f"),
         ],
         rows=rows,
         notes="Whole files, header and all (JPEG 2000: the bare codestream); a dash where not "
-        "every picture can be made so small. SSIMULACRA2 says how near a picture looks, 100 being "
-        "the same. The last column is the Bjontegaard rate difference.",
+        "every picture can be made so small. The last column is the Bjontegaard rate difference.",
         details={"pictures": list(pictures), "points": points},
-        machine=machine("pillow", "imagecodecs", "ssimulacra2"),
+        machine=machine("pillow", "imagecodecs"),
         curves={"x": "bits per pixel", "y": "PSNR (dB)", "log": "x", "lines": lines},
     )
+
+    yield by_eye(name, points)
+
+
+def by_eye(name, points):
+    """SSIMULACRA2 and SSIM picture by picture, and SSIMULACRA2 at one quality for all."""
+    return Table(
+        name=f"compress-eye-{name}",
+        title=f"Compression, what is seen, {name} ({len(next(iter(points.values())))} pictures)",
+        columns=[
+            ("codec", ""),
+            *((f"SSIMULACRA2 at {rate} bits per pixel", ".1f") for rate in RATES),
+            *((f"at one quality, {rate} on average", ".1f") for rate in RATES),
+            *((f"SSIM at {rate}", ".4f") for rate in RATES),
+        ],
+        rows=[
+            [
+                codec,
+                *known(mean_curve(only(found, 2), RATES)),
+                *known(mean_curve([at_one_quality(found)], RATES)),
+                *known(mean_curve(only(found, 3), RATES)),
+            ]
+            for codec, found in points.items()
+        ],
+        notes="SSIMULACRA2 says how near a picture looks, 100 being the same; SSIM is that of the "
+        "luminance, in a Gaussian window. Means over the pictures of what is interpolated at so "
+        "many bits per pixel, but for the three columns in the middle: there every picture is "
+        "coded at the same quality, and rates are means, too.",
+        machine=machine("pillow", "imagecodecs", "ssimulacra2"),
+    )
+
+
+def at_one_quality(found):
+    """(bits per pixel, SSIMULACRA2), means over the pictures at each setting."""
+    return [tuple(np.mean([point[:3:2] for point in setting], axis=0)) for setting in zip(*found)]
+
+
+def known(means):
+    """Numbers for a table: None where there is no mean."""
+    return [None if np.isnan(mean) else float(mean) for mean in means]
 
 
 def only(points, measure):

@@ -358,8 +358,9 @@ def _learn_statistics(
     def quantise(run: tuple[int, int]) -> tuple[Integers, Integers, Integers]:
         index, log_step = run
         number = log_step * 16 + coding._UNIT
-        planes = pictures[index]
-        return coding.quantise(codec, planes, number, tuning.prices(planes), pool=Pool(1))[1:]
+        how = codec, pictures[index], number, tuning.prices(pictures[index])
+        shown, *_ = coding.quantise(*how, pool=Pool(1))
+        return coding.quantise(*how, shown, pool=Pool(1))[1:]
 
     results = map_bands(quantise, runs, pool, "statistics")
     for (_, log_step), (levels, sizes, modes) in zip(runs, results):

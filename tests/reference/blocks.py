@@ -109,7 +109,7 @@ def quantised(coefficients, scales, rates, bias, log_step, step, price):
 def coarser_steps(atoms, side, slope, share):
     """Eighths of octaves by which the step of each atom (count, samples) is larger.
 
-    share + slope / 4 log2(1 + e / 0.1), rounded, e the mean squared gradient over the mean square.
+    share + slope / 4 log2(1 + e / 0.3), rounded, e the mean squared gradient over the mean square.
     """
     found = []
     for atom in atoms.astype(float):
@@ -119,7 +119,7 @@ def coarser_steps(atoms, side, slope, share):
             rough = np.pi**2 / side**2 * (square**2 * (k[:, None] ** 2 + k**2)).sum()
         else:
             rough = (np.diff(square, axis=0) ** 2).sum() + (np.diff(square, axis=1) ** 2).sum()
-        found.append(share + slope / 4 * np.log2(1 + rough / (square**2).sum() / 0.1))
+        found.append(share + slope / 4 * np.log2(1 + rough / (square**2).sum() / 0.3))
     return np.array(found)
 
 

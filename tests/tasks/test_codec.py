@@ -75,6 +75,23 @@ def test_rotation_is_orthonormal_and_planes_come_back():
     assert energy[0] > 2 * energy[1] >= energy[2]
 
 
+def test_for_the_eye_the_first_plane_is_the_luma():
+    picture = RNG.random((24, 40, 3)).astype(np.float32)
+    picture[..., 2] += 0.5 * picture[..., 0] - 0.5
+    angles = colour_angles(picture, luma=True)
+    planes = to_planes(picture, angles, luma=True)
+    assert np.allclose(
+        from_planes(planes, angles, 24, 40, luma=True), picture.clip(0, 1), atol=1e-5
+    )
+    luma = 255 * (picture @ [0.299, 0.587, 0.114] - 0.5)
+    assert np.abs(planes[0] / np.sqrt(3) - luma).max() < 2
+    one, other = (np.diff(plane, axis=0).ravel() for plane in planes[1:])
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.05
+    assert one.std() > other.std()
+    grey = to_planes(np.repeat(picture[..., :1], 3, axis=2), angles, luma=True)
+    assert max(np.abs(grey[1]).max(), np.abs(grey[2]).max()) < 2
+
+
 @pytest.mark.parametrize("height, width", [(8, 8), (64, 24), (136, 72)])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_smoothing_equals_the_reference(height, width, threads):

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from restore.imaging.bands import Pool
-from restore.tasks.compression import Codec, Extras, compress, decompress, inspect, meeting
+from restore.tasks.compression import Codec, Extras, compress, decompress, inspect, trials
 from tests import SAMPLES
 from tests.tasks.compressed import RNG, drawn, levels_of, psnr_of
 
@@ -62,7 +62,7 @@ def test_targets_out_of_reach_name_the_nearest(monkeypatch):
     deep = RNG.integers(0, 65536, (64, 64)).astype(np.uint16)
     with monkeypatch.context() as patched:
         # with the real one it rests on rounding whether sixteen bits come back exactly
-        patched.setattr(meeting, "FINEST", 0.05)
+        patched.setattr(trials, "FINEST", 0.05)
         with pytest.raises(ValueError, match="149 dB cannot be reached: the most is"):
             compress(deep, extras=Extras(depth="16"), psnr=149, codec=Codec.load("photos"))
         assert compress(deep, extras=Extras(depth="16"), psnr=149).psnr == np.inf

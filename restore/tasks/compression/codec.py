@@ -22,7 +22,7 @@ PACKAGED = ("photos",)
 #: A predictor of 1.0 is stored as this.
 ONE = 4096
 #: Roughness from which on an atom's step grows, in 1/65536.
-_KNEE = 6554
+_KNEE = 19661
 #: Most bits that a level may be said to cost, and steps that it may be drawn to zero.
 MOST_BITS, MOST_BIAS = 64.0, 0.5
 
@@ -135,7 +135,7 @@ class Codec:
         Parameters
         ----------
         slope : int
-            An atom's step is larger by ``slope / 32 log2(1 + e / 0.1)`` octaves, rounded to
+            An atom's step is larger by ``slope / 32 log2(1 + e / 0.3)`` octaves, rounded to
             eighths, with e its mean squared gradient over its mean square.
         share : int
             That of every atom is larger by so many eighths of octaves besides.

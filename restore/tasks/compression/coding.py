@@ -29,15 +29,9 @@ def number_of(step: float) -> int:
 
 
 def encode(
-    codec: Codec,
-    planes: list[Floats],
-    number: int,
-    prices: Floats,
-    passes: int = 2,
-    decoded: list[Floats] | None = None,
-    pool: Pool | None = None,
-    seen: Seen | None = None,
-) -> tuple[bytes, list[Floats]]:
+    codec: Codec, planes: list[Floats], number: int, prices: Floats,
+    decoded: list[Floats] | None = None, seen: Seen | None = None, pool: Pool | None = None,
+) -> tuple[bytes, list[Floats]]:  # fmt: skip
     """Code planes.
 
     Parameters
@@ -49,14 +43,12 @@ def encode(
         Step number.
     prices : (planes, rows, columns) float32
         What a bit is worth in each cell: of `tuning`.
-    passes : int
-        How often blocks are chosen, each time on what the pass before decoded.
     decoded : list of (height, width) float32, optional
-        Where to begin: the planes as decoded from a similar step.
-    pool : Pool, optional
-        Threads and progress. The result is the same for any number of threads.
+        What blocks are chosen on: the planes as decoded before; by default as they are.
     seen : Seen, optional
         How steps vary; by default they do not.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -65,9 +57,7 @@ def encode(
         What the decoder will see.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(
-        codec, planes, number, prices, passes, decoded, pool, seen
-    )
+    shown, levels, sizes, modes = quantise(codec, planes, number, prices, decoded, seen, pool)
     # every decision costs some bits at the worst, and there are a few for a level
     room = 1024 + 2 * levels.size
     while True:
@@ -104,15 +94,9 @@ def write(
 
 
 def quantise(
-    codec: Codec,
-    planes: list[Floats],
-    number: int,
-    prices: Floats,
-    passes: int = 2,
-    decoded: list[Floats] | None = None,
-    pool: Pool | None = None,
-    seen: Seen | None = None,
-) -> tuple[list[Floats], Integers, Integers, Integers]:
+    codec: Codec, planes: list[Floats], number: int, prices: Floats,
+    decoded: list[Floats] | None = None, seen: Seen | None = None, pool: Pool | None = None,
+) -> tuple[list[Floats], Integers, Integers, Integers]:  # fmt: skip
     """Choose and quantise the blocks of planes, as for `encode`.
 
     Returns
@@ -129,12 +113,9 @@ def quantise(
         shown = [plane - start for plane, start in zip(decoded, starts)]
     bases = bases_of(codec, seen, len(planes))
     coarser = coarser_of(seen, prices.shape[1:])
-    for _ in range(passes):
-        sizes, modes = choose(
-            bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool
-        )
-        levels = np.zeros((len(planes), planes[0].size), np.int32)
-        shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
+    sizes, modes = choose(bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool)
+    levels = np.zeros((len(planes), planes[0].size), np.int32)
+    shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 

@@ -9,6 +9,11 @@ from restore.typing import Floats
 
 #: Steps of a half turn in which the angles of the colour rotation are stored.
 TURN = 256
+#: For the eye red, green and blue are multiplied by sqrt(3 w) before they are turned, w their
+#: weights in the luma of BT.601: that is the first plane then, and nothing of it in the others.
+GAINS = np.sqrt(3 * np.array([0.299, 0.587, 0.114])).astype(np.float32)
+#: The turns that make it so, the third for which there is a choice.
+_LUMA = (78, 28)
 
 
 def rotation(angles: Sequence[int]) -> Floats:
@@ -33,7 +38,7 @@ def rotation(angles: Sequence[int]) -> Floats:
     return result.astype(np.float32)
 
 
-def colour_angles(image: Floats) -> tuple[int, int, int]:
+def colour_angles(image: Floats, luma: bool = False) -> tuple[int, int, int]:
     """The angles whose rotation makes the planes of `image` as independent as may be.
 
     The axes are the principal ones of the differences between neighbours, which is what is
@@ -42,6 +47,8 @@ def colour_angles(image: Floats) -> tuple[int, int, int]:
     Parameters
     ----------
     image : (height, width, 3) float32 ndarray
+    luma : bool
+        Whether channels are to be multiplied by `GAINS`, the first plane the luma.
 
     Returns
     -------
@@ -52,6 +59,10 @@ def colour_angles(image: Floats) -> tuple[int, int, int]:
     down = image[1::every] - image[:-1:every]
     across = np.diff(image[::every], axis=1)
     steps = np.concatenate([down.reshape(-1, 3), across.reshape(-1, 3)]).astype(np.float64)
+    if luma:
+        _, one, other = ((steps * GAINS) @ rotation((*_LUMA, 0)).T.astype(np.float64)).T
+        turn = np.arctan2(2 * (one @ other), one @ one - other @ other + 1e-9) / 2
+        return (*_LUMA, int(np.rint(turn * TURN / np.pi)))
     spread, axes = np.linalg.eigh(steps.T @ steps + 1e-9 * np.eye(3))
     axes = axes[:, np.argsort(-spread, kind="stable")].T
     if axes[0, 0] < 0:
@@ -66,7 +77,7 @@ def colour_angles(image: Floats) -> tuple[int, int, int]:
     return min(one, 127), min(two, 127), (three + 128) % 256 - 128
 
 
-def to_planes(image: Floats, angles: Sequence[int]) -> list[Floats]:
+def to_planes(image: Floats, angles: Sequence[int], luma: bool = False) -> list[Floats]:
     """Planes of levels about 0, padded to whole cells by repeating the last row and column.
 
     Parameters
@@ -75,6 +86,8 @@ def to_planes(image: Floats, angles: Sequence[int]) -> list[Floats]:
         In [0, 1].
     angles : tuple of 3 int
         The colour rotation; unused where channels is 1.
+    luma : bool
+        Whether colours are multiplied by `GAINS` before.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def to_planes(image: Floats, angles: Sequence[int]) -> list[Floats]:
     """
     levels = (image - np.float32(0.5)) * np.float32(255)
     if image.shape[2] == 3:
-        levels = levels @ rotation(angles).T
+        levels = (levels * GAINS if luma else levels) @ rotation(angles).T
     ends = [(0, -side % CELL) for side in image.shape[:2]]
     return [
         np.ascontiguousarray(np.pad(levels[..., plane], ends, "edge"))
@@ -91,11 +104,15 @@ def to_planes(image: Floats, angles: Sequence[int]) -> list[Floats]:
     ]
 
 
-def from_planes(planes: list[Floats], angles: Sequence[int], height: int, width: int) -> Floats:
+def from_planes(
+    planes: list[Floats], angles: Sequence[int], height: int, width: int, luma: bool = False
+) -> Floats:
     """The image of `planes`: the inverse of `to_planes`, clipped to [0, 1]."""
     levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
     if levels.shape[2] == 3:
         levels = levels @ rotation(angles)
+        if luma:
+            levels /= GAINS
     levels /= np.float32(255)
     levels += np.float32(0.5)
     return np.clip(levels, 0, 1, out=levels)

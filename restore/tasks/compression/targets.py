@@ -21,15 +21,15 @@ from restore.tasks.compression import (
     coding,
     container,
     lossless,
-    meeting,
     smoothing,
     tuning,
 )
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.container import Header, Sections
-from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+from restore.tasks.compression.planes import from_planes
 from restore.tasks.compression.seen import Seen, tiles_of
-from restore.typing import Array, Floats
+from restore.tasks.compression.trials import TRIALS, Trials, method_of, number_for
+from restore.typing import Array
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -180,16 +180,16 @@ def compress(
     most = int(bpp * height * width / 8) if bpp is not None else size
     if packaged and most is not None and exact.within(most):
         return Compressed(exact.data, math.inf)
-    trials = _Trials(image, extras.depth, codec, tune, name, sections, pool)
+    trials = Trials(image, extras.depth, codec, tune, name, sections, pool)
 
     def attempt(number: int) -> tuple[bytes, float]:
         result = trials.at(number)
         done = len(trials.results)
-        bands.tell(pool, "compressing", done, max(done, 1 if quality else meeting.TRIALS))
+        bands.tell(pool, "compressing", done, max(done, 1 if quality else TRIALS))
         return result
 
     if psnr is not None:
-        number = meeting.number_for(
+        number = number_for(
             attempt, lambda data, reached: min(reached, 150.0) - min(psnr, 150.0), 6.02 * 0.7
         )
         if number is None and packaged:
@@ -198,7 +198,7 @@ def compress(
             best = max(reached for _, reached in trials.results.values())
             raise ValueError(f"a PSNR of {psnr:g} dB cannot be reached: the most is {best:.2f} dB")
     elif most is not None:
-        number = meeting.number_for(
+        number = number_for(
             attempt, lambda data, reached: math.log2(len(data) / max(most, 1)), 0.8, below=True
         )
         if number is None:
@@ -245,88 +245,14 @@ def _tuned(tune: str | None, codec: Codec | Dictionary, psnr: float | None) -> s
 
 def _name_of(codec: Codec | Dictionary) -> str | None:
     """The name of a packaged codec or dictionary; None of another."""
-    kind, names = type(codec), container.NAMES[_method(codec)]
+    kind, names = type(codec), container.NAMES[method_of(codec)]
     return next((name for name in names if kind.load(name).digest == codec.digest), None)
-
-
-def _method(codec: Codec | Dictionary) -> str:
-    return "atoms" if isinstance(codec, Dictionary) else "bases"
 
 
 def _file_of(codec: Codec | Dictionary) -> bytes:
     file = io.BytesIO()
     codec.save(file)
     return file.getvalue()
-
-
-class _Trials:
-    """One picture coded at some step numbers.
-
-    Attributes
-    ----------
-    results : dict of int to (bytes, float)
-        The whole file and its PSNR in dB, by step number.
-    """
-
-    def __init__(
-        self, image: Array, depth: str, codec: Codec | Dictionary, tune: str, name: str | None,
-        sections: Sections, pool: Pool | None,
-    ) -> None:  # fmt: skip
-        self._height, self._width, channels = image.shape
-        together = isinstance(codec, Dictionary) and codec.channels == 3
-        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image)
-        self._planes = to_planes(image, self._angles)
-        self._seen, self._prices = tuning.plan(image, self._planes, tune)
-        self._top = np.float32(container.TOPS[depth])
-        self._levels = np.rint(image * self._top)
-        self._depth, self._codec, self._name = depth, codec, name
-        self._sections, self._pool = sections, pool
-        self._shown: list[Floats] = []
-        self.results: dict[int, tuple[bytes, float]] = {}
-
-    def at(self, number: int) -> tuple[bytes, float]:
-        """The result at a step number; blocks are chosen on what the last trial decoded."""
-        if number not in self.results:
-            payload = self._encode(number)
-            steps = coding.steps_of(number, self._prices.shape, self._seen)
-            strength = smoothing.best_strength(self._planes, self._shown, steps, self._pool)
-            header = container.Header(
-                self._width,
-                self._height,
-                len(self._planes),
-                self._depth,
-                number,
-                strength,
-                self._angles,
-                (0, 0, 0) if self._seen is None else self._seen[:3],
-                self._name or self._codec.digest,
-                _method(self._codec) if self._seen is None else "seen",
-                self._sections.alpha is not None,
-            )  # fmt: skip
-            data = container.pack(header, self._sections, payload)
-            self.results[number] = data, self._psnr(strength, steps)
-        return self.results[number]
-
-    def _encode(self, number: int) -> bytes:
-        if isinstance(self._codec, Dictionary):
-            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
-        else:
-            passes = 1 if self.results else 2
-            payload, self._shown = coding.encode(
-                self._codec, self._planes, number, self._prices, passes, self._shown, self._pool,
-                self._seen,
-            )  # fmt: skip
-        return payload
-
-    def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
-        """Of what decompressing the last trial will give."""
-        smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
-        samples = from_planes(smoothed, self._angles, self._height, self._width)
-        error = np.rint(samples * self._top) - self._levels
-        error = float(np.mean(np.square(error), dtype=np.float64))
-        if not math.isfinite(error):
-            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
-        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
 def _check_targets(given: Mapping[str, Any]) -> None:
@@ -401,7 +327,7 @@ def decompress(
         planes = coding.decode(codec, payload, shape, header.number, pool, seen)
     steps = coding.steps_of(header.number, (header.channels, *cells), seen)
     planes = smoothing.smooth(planes, header.filter, steps, pool)
-    samples = from_planes(planes, header.angles, header.height, header.width)
+    samples = from_planes(planes, header.angles, header.height, header.width, seen is not None)
     samples = np.rint(samples * np.float32(container.TOPS[header.depth]))
     check_finite(samples)
     return _decompressed(samples, sections.alpha, header, sections)

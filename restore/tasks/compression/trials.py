@@ -1,0 +1,153 @@
+"""One picture coded at some steps of the quantiser, and the step that meets a target."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from restore.imaging.bands import Pool
+from restore.sparse.dictionary import Dictionary
+from restore.tasks.compression import atoms, coding, container, smoothing, tuning
+from restore.tasks.compression.codec import Codec
+from restore.tasks.compression.container import Sections
+from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+from restore.typing import Floats
+
+#: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
+FINEST = 2.0**-9
+#: Most trials for one target.
+TRIALS = 12
+
+
+class Trials:
+    """One picture coded at some step numbers.
+
+    Attributes
+    ----------
+    results : dict of int to (bytes, float)
+        The whole file and its PSNR in dB, by step number.
+    """
+
+    def __init__(
+        self, image: Floats, depth: str, codec: Codec | Dictionary, tune: str, name: str | None,
+        sections: Sections, pool: Pool | None,
+    ) -> None:  # fmt: skip
+        self._height, self._width, channels = image.shape
+        together = isinstance(codec, Dictionary) and codec.channels == 3
+        eye = tune == "eye"
+        self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image, eye)
+        self._planes = to_planes(image, self._angles, eye)
+        self._image = image
+        self._seen, self._prices = tuning.plan(image, self._planes, tune)
+        self._top = np.float32(container.TOPS[depth])
+        self._levels = np.rint(image * self._top)
+        self._depth, self._codec, self._name = depth, codec, name
+        self._sections, self._pool = sections, pool
+        self._shown: list[Floats] = []
+        self.results: dict[int, tuple[bytes, float]] = {}
+
+    def at(self, number: int) -> tuple[bytes, float]:
+        """The result at a step number; blocks are chosen on what the last trial decoded."""
+        if number not in self.results:
+            payload = self._encode(number)
+            steps = coding.steps_of(number, self._prices.shape, self._seen)
+            strength = smoothing.best_strength(self._planes, self._shown, steps, self._pool)
+            header = container.Header(
+                self._width,
+                self._height,
+                len(self._planes),
+                self._depth,
+                number,
+                strength,
+                self._angles,
+                (0, 0, 0) if self._seen is None else self._seen[:3],
+                self._name or self._codec.digest,
+                method_of(self._codec) if self._seen is None else "seen",
+                self._sections.alpha is not None,
+            )
+            data = container.pack(header, self._sections, payload)
+            self.results[number] = data, self._psnr(strength, steps)
+        return self.results[number]
+
+    def _encode(self, number: int) -> bytes:
+        if isinstance(self._codec, Dictionary):
+            payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
+        else:
+            if not self.results:
+                self._shown, *_ = coding.quantise(*self._how(number))
+            if self._seen is not None:
+                shown = self._picture(self._shown)
+                self._seen, self._prices = tuning.for_the_eye(self._image, shown)
+            payload, self._shown = coding.encode(*self._how(number))
+        return payload
+
+    def _how(self, number: int) -> tuple[Any, ...]:
+        return (
+            self._codec, self._planes, number, self._prices, self._shown, self._seen, self._pool
+        )  # fmt: skip
+
+    def _picture(self, planes: list[Floats]) -> Floats:
+        luma = self._seen is not None
+        return from_planes(planes, self._angles, self._height, self._width, luma)
+
+    def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
+        """Of what decompressing the last trial will give."""
+        smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
+        samples = self._picture(smoothed)
+        error = np.rint(samples * self._top) - self._levels
+        error = float(np.mean(np.square(error), dtype=np.float64))
+        if not math.isfinite(error):
+            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
+        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
+
+
+def method_of(codec: Codec | Dictionary) -> str:
+    """How pictures are coded over a codec or dictionary where one step serves all."""
+    return "atoms" if isinstance(codec, Dictionary) else "bases"
+
+
+def number_for(
+    attempt: Callable[[int], tuple[bytes, float]], excess: Callable[[bytes, float], float],
+    slope: float, below: bool = False,
+) -> int | None:  # fmt: skip
+    """The coarsest step number where `excess` >= 0 (or, `below`, the finest where <= 0).
+
+    `excess` falls with the number by about `slope` per octave. False position within a bracket,
+    at most `TRIALS` trials; None where no number will do.
+    """
+    sign = -1 if below else 1
+
+    def good(number: int) -> float:
+        data, reached = attempt(number)
+        return sign * excess(data, reached)
+
+    fine, coarse = coding.number_of(FINEST), coding.STEPS - 1
+    inside, outside = (coarse, fine) if below else (fine, coarse)  # good end, bad end
+    known = {}
+    number = coding.number_of(16.0)
+    for _ in range(TRIALS):
+        known[number] = value = good(number)
+        if value >= 0:
+            inside = number
+            if value < 0.002:
+                break
+        else:
+            outside = number
+        if abs(inside - outside) <= 1:
+            break
+        if inside in known and outside in known:
+            share = known[inside] / (known[inside] - known[outside])
+            number = inside + (outside - inside) * min(max(share, 0.08), 0.92)
+        else:
+            number += sign * (value * coding._PER_OCTAVE / slope) + math.copysign(4, value) * sign
+        low, high = min(inside, outside), max(inside, outside)
+        number = min(max(int(round(number)), low + (low in known)), high - (high in known))
+    fitting = [number for number, value in known.items() if value >= 0]
+    if not fitting and inside not in known and good(inside) >= 0:
+        fitting = [inside]
+    if not fitting:
+        return None
+    return min(fitting) if below else max(fitting)
