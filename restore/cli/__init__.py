@@ -1,4 +1,4 @@
-"""The command line. One module per command; only click is imported until one runs."""
+"""The command line. One module per command; until a command runs, only click is imported."""
 
 import contextlib
 import importlib
@@ -29,7 +29,7 @@ _MODULES = {
 }
 
 
-#: other words for what a command does -> the command
+#: synonyms -> the command
 _SYNONYMS = {
     **dict.fromkeys(("upscale", "upsample", "enlarge", "resize", "sr"), "super-resolve"),
     **dict.fromkeys(("debayer", "develop"), "demosaic"),
@@ -68,7 +68,7 @@ class _LazyGroup(click.Group):
 
 
 def _instead(name: str) -> str:
-    """What may be meant by the name of a command that there is not."""
+    """A suggestion for a command name that does not exist."""
     import difflib
 
     near = difflib.get_close_matches(name, _MODULES, 1)
@@ -88,7 +88,7 @@ def cli() -> None:
 
 
 def main() -> int:
-    """Run the command; its exit code."""
+    """Run the command and return its exit code."""
     _open_streams()
     try:
         code = cli.main(prog_name="restore", standalone_mode=False)
@@ -102,22 +102,22 @@ def main() -> int:
     except OSError as error:
         if error.filename is not None:
             raise
-        # of a command that prints, on a full disk or a stream that is closed
+        # a command that prints, on a full disk or to a closed stream
         click.echo(f"restore: standard output cannot be written: {error.strerror}", err=True)
         code = 1
     for stream in ("stdout", "stderr"):
         try:
             getattr(sys, stream).flush()
-        except OSError:  # whoever read us has gone; nothing is lost but words
+        except OSError:  # the reader has gone; only messages are lost
             setattr(sys, stream, None)
     return code
 
 
 def _open_streams() -> None:
-    """Standard streams that can be relied upon, and that take names of any bytes.
+    """Make the standard streams safe to use, and let them print any file name.
 
-    One that is closed leaves its number to the next file that is opened, into which libraries
-    would then print. Standard output stays one that cannot be written.
+    The number of a closed stream goes to the next file that is opened, and libraries would then
+    print into that file. A closed standard output is replaced by one that cannot be written to.
     """
     ways = (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY))
     for number, (name, way) in enumerate(ways):
@@ -125,7 +125,7 @@ def _open_streams() -> None:
             with contextlib.suppress(OSError):
                 os.fstat(number)
                 continue
-            os.open(os.devnull, way)  # takes the lowest number that is free
+            os.open(os.devnull, way)  # takes the lowest free number
             mode = "r" if name == "stdin" else "w"
             setattr(sys, name, open(number, mode, closefd=False))
     if isinstance(sys.stdout, io.TextIOWrapper):

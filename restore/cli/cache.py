@@ -7,7 +7,10 @@ import click
 @click.option("--path", "action", flag_value="path", help="Print where compiled kernels are kept.")
 @click.option("--clear", "action", flag_value="clear", help="Delete them.")
 @click.option(
-    "--warm", "action", flag_value="warm", help="Compile now what is not there yet: a minute."
+    "--warm",
+    "action",
+    flag_value="warm",
+    help="Compile now whatever is missing, which takes a minute.",
 )
 def cache(action: str) -> int:
     """Show, delete or fill the cache of compiled kernels."""
@@ -25,7 +28,7 @@ def cache(action: str) -> int:
 
 
 def _warm() -> None:
-    """Let every task run once on a small picture, which leaves no kernel of a command out."""
+    """Run every task once on a small picture, so that every kernel of a command is compiled."""
     import numpy as np
 
     import restore

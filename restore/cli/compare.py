@@ -20,7 +20,7 @@ from restore.cli.values import PATH
 if TYPE_CHECKING:
     from restore.typing import Array
 
-    #: Reference, result, its samples where they are drawn, PSNR and SSIM.
+    #: Reference, result, its samples if they are to be drawn, PSNR and SSIM.
     Row = tuple[str, str, Array | None, float, float]
 
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 @click.argument("reference", type=PATH)
 @click.argument("results", nargs=-1, required=True, metavar="RESULT...", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per result.")
-@drawing("Draw all side by side, with a magnified crop and the differences.")
+@drawing("Draw reference and results side by side, with a magnified crop and the differences.")
 @click.option(
     "--report",
     metavar="OUT.html",
     type=PATH,
-    help="Write a page to judge the results by, the worst first.",
+    help="Write an HTML page that shows the results, the worst first.",
 )
 @max_pixels()
 def compare(
@@ -47,10 +47,10 @@ def compare(
 ) -> int:
     """Measure results: PSNR in dB and SSIM.
 
-    Each RESULT, a file or the files of a folder, is compared with REFERENCE or, where that is a
-    folder, with the file of the same name in it; over all channels. A result that cannot be
-    read or is of another size fails, and the others are still compared. Equal pictures have
-    infinite PSNR (null in JSON).
+    Each RESULT, a file or a folder of files, is compared with REFERENCE over all channels. If
+    REFERENCE is a folder, each result is compared with the file of the same name in it. A result
+    that cannot be read, or that has another size, fails; the others are still compared. Equal
+    pictures have infinite PSNR (null in JSON).
     """
     if picture is not None:
         check_picture(picture, overwrite)
@@ -139,7 +139,7 @@ def _draw(path: str, reference: str, wanted: Array, rows: list[Row]) -> None:
 
 @contextlib.contextmanager
 def _said(path: str) -> Iterator[None]:
-    """What is wrong with writing this file, as a sentence."""
+    """Turn an error in writing this file into a sentence."""
     try:
         yield
     except OSError as error:

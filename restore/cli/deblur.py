@@ -55,8 +55,9 @@ class Motion(click.ParamType):
     "--kernel",
     type=PATH,
     metavar="FILE|FOLDER|auto",
-    help="How a point looks: a picture of it (or that in a folder with the same name). auto finds "
-    "the width of the blur of a lens, and whether it is a Gaussian or a disc.",
+    help="The blur kernel (point spread function): a picture, or a folder with a kernel of the "
+    "same name for each input. auto estimates the width of a lens blur, and whether it is a "
+    "Gaussian or a disc.",
 )
 @click.option(
     "--gaussian",
@@ -68,7 +69,8 @@ class Motion(click.ParamType):
     "--motion",
     type=Motion(),
     metavar="LENGTH,ANGLE",
-    help="The blur is a straight line: pixels, and degrees anticlockwise from the right.",
+    help="The blur is a straight line: length in pixels, angle in degrees anticlockwise from the "
+    "right.",
 )
 @click.option(
     "--defocus",
@@ -78,10 +80,10 @@ class Motion(click.ParamType):
 )
 @noise_level
 @white_level
-@strength("Take the noise for X times as strong: smoother above 1, sharper below.")
+@strength("Assume X times as much noise: above 1 the result is smoother, below 1 sharper.")
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
-    "picture as it becomes sharp, a packaged dictionary, or a file."
+    "picture while it is deblurred, a packaged dictionary, or a file."
 )
 @uncertainty
 @batch_options(suffix="-deblurred")
@@ -94,11 +96,11 @@ def deblur(
     defocus: float | None,
     **settings: Any,
 ) -> int:
-    """Take a known blur away.
+    """Remove a known blur.
 
-    The blur is that of a lens, of a motion, or of any picture of a point, and the same everywhere.
-    What lies beyond the frame is not guessed at, so edges show no ringing; white pixels, which are
-    cut off, are left out of the comparison with the blurred picture.
+    The blur is that of a lens, of motion, or of any given kernel, and is the same everywhere.
+    Nothing is assumed about the scene beyond the frame, so the borders show no ringing. White
+    pixels, which are clipped, are left out of the data term.
     """
     given = [blur for blur in (kernel, gaussian, motion, defocus) if blur is not None]
     if len(given) != 1:
@@ -136,7 +138,7 @@ def deblur_picture(
     kernel: Picture | None = None,
     whole: Picture | None = None,
 ) -> batch.Result:
-    """`picture` without its blur, and what was known and found: of the `whole` it is a part of."""
+    """`picture` without its blur, and facts; noise and blur are estimated on `whole`, if given."""
     import numpy as np
 
     from restore.tasks.deconvolution import blurs, deblur, white_noise
@@ -180,7 +182,7 @@ def _expected_error(
     sharp: Floats,
     pool: Pool,
 ) -> Floats:
-    """The error that the result may have, seen beside that by a packaged dictionary."""
+    """The expected error of the result, from its difference to that of a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
     from restore.tasks.deconvolution import deblur
 
@@ -190,7 +192,7 @@ def _expected_error(
 
 
 def _found(picture: Picture, noise: float) -> Any:
-    """The blur that the picture itself shows."""
+    """The blur, estimated from the picture."""
     from restore.imaging.arrays import working
     from restore.tasks.deconvolution.estimation import estimate
 

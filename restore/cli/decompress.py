@@ -55,7 +55,7 @@ def decompress(
 
 
 def _names_no_format(options: Options) -> bool:
-    """Whether the output's name leaves the format open."""
+    """Whether the output's name does not determine a format."""
     from restore.files.formats import format_of_name
 
     output = options.output

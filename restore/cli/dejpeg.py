@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     "--quality-was",
     type=click.IntRange(1, 100),
     metavar="N",
-    help="For pictures that are no JPEG files any more: the quality of the file that they once "
-    "were. [default: found in the picture]",
+    help="For pictures that are no longer JPEG files: the quality at which they were once saved. "
+    "[default: estimated from the picture]",
 )
 @model("A coder learned by restore train --model dejpeg. [default: the packaged ones]")
 @batch_options(suffix="-dejpeg")
 def dejpeg(inputs: tuple[str, ...], options: Options, **settings: Any) -> int:
-    """Remove the blocks, ringing and stains of JPEG.
+    """Remove the blocking, ringing and colour stains of JPEG.
 
-    The file says how coarsely it was quantised, and the result stays within what that allows.
-    With --depth 16 smooth areas keep the levels between. The result is a PNG unless another name or
-    --format is given.
+    The quantisation tables are read from the file, and the result stays consistent with the
+    quantised coefficients. With --depth 16 smooth areas keep the values between 8-bit levels. The
+    result is a PNG unless another name or --format is given.
     """
     beside = options.output is None or format_of_name(options.output) is None
     if options.format is None and beside:
@@ -50,7 +50,7 @@ def dejpeg_picture(
     model: str | None,
     whole: Picture | None = None,
 ) -> batch.Result:
-    """`picture` without the artefacts of JPEG, and what was known of the `whole` that it is of."""
+    """`picture` without JPEG artefacts, and facts; the quality is that of `whole`, if given."""
     from restore.files.metadata import turned_back, upright
     from restore.sparse.unrolled import Coder
     from restore.tasks.denoising.artefacts import dejpeg, known

@@ -77,8 +77,8 @@ class Numbers(click.ParamType):
     "--pattern",
     type=Pattern(),
     metavar="RGGB|BGGR|GRBG|GBRG|xtrans|quad|COLOURS",
-    help="Colours of the top-left samples, row by row, as far as they repeat. [required, unless "
-    "the file says]",
+    help="Colours of the repeating pattern, row by row from the top left sample. [required, "
+    "unless the file states it]",
 )
 @click.option(
     "--offset",
@@ -86,26 +86,27 @@ class Numbers(click.ParamType):
     default="0,0",
     metavar="X,Y",
     show_default=True,
-    help="Where the picture was cropped from the mosaic that has that pattern.",
+    help="Offset of the picture's top left sample in the mosaic that --pattern describes.",
 )
 @click.option(
     "--black",
     type=FloatRange(min=0),
     metavar="LEVEL",
-    help="The level, as stored in the file, that becomes black.",
+    help="The level of the file that becomes black.",
 )
 @click.option(
     "--white",
     type=FloatRange(min=0, min_open=True),
     metavar="LEVEL",
-    help="The level, as stored in the file, that becomes white. [default: leave the levels alone]",
+    help="The level of the file that becomes white. [default: leave the levels alone]",
 )
 @click.option(
     "--wb",
     "gains",
     type=Numbers(float, 3, positive=True),
     metavar="R,G,B",
-    help="Multiply the colours, the least by 1, and clip: white balance.",
+    help="White balance: multiply the colours by these factors, scaled so that the smallest is 1, "
+    "and clip.",
 )
 @click.option(
     "--sigma",
@@ -113,18 +114,19 @@ class Numbers(click.ParamType):
     default="0",
     show_default=True,
     metavar="LEVELS|auto",
-    help="Remove noise of this standard deviation, in 8-bit levels (0-255), as well.",
+    help="Also remove noise of this standard deviation, in 8-bit levels (0-255).",
 )
 @quality("fast uses no similar patches; best uses more of them.")
 @model("A model learned by restore train --model demosaicing. [default: the packaged one]")
 @dictionary(
-    "Instead of a model and of groups of patches, code each patch on its own with these atoms, in "
-    "turns with the mosaic: learned on the picture, colour, or a file."
+    "Instead of a model and groups of patches, code each patch on its own with these atoms, "
+    "alternating with steps that restore the measured samples: learned on the picture, colour, or "
+    "a file."
 )
 @click.option(
     "--simulate",
     is_flag=True,
-    help="Take the mosaic from a picture in full colour, to see what is lost.",
+    help="INPUT is a picture in full colour: take a mosaic from it first, to measure what is lost.",
 )
 @uncertainty
 @batch_options(suffix="-demosaiced")
@@ -142,10 +144,10 @@ def demosaic(
     """Full colour from a mosaic.
 
     INPUT holds one measured colour per sample, in one channel. The missing two are
-    estimated along edges, then corrected by regressions learned from photos. What was
-    measured comes back unchanged, unless noise is to be removed. Best served white-balanced and
-    gamma-encoded. Camera raw files are developed with their own levels, white balance and
-    colours, where rawpy is installed.
+    estimated along edges, then corrected by regressions learned from photos. Measured samples come
+    back unchanged, unless noise is to be removed. Mosaics should be white-balanced and
+    gamma-encoded. Camera raw files are developed with their own levels, white balance and colours,
+    where rawpy is installed.
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
@@ -162,7 +164,7 @@ def demosaic(
     )  # fmt: skip
 
 
-#: About how much of the time each stage of a quality takes; the last is left out under noise.
+#: Approximate share of the time of each stage, by quality; the last is left out under noise.
 _STAGES = (
     *("demosaicing", "demosaicing", "grouping", "completing", "correcting", "grouping"),
     "completing",
@@ -175,7 +177,7 @@ _SHARES = {
 
 
 def _hint_at_white(picture: Picture) -> None:
-    """Warn where a mosaic uses the levels of fewer bits than the file has, and will be dark."""
+    """Warn if a mosaic uses only the low levels of a 16-bit file, so that the result is dark."""
     import warnings
 
     from restore.files.picture import LEVELS, PictureWarning
@@ -194,18 +196,18 @@ def _hint_at_white(picture: Picture) -> None:
 
 
 class Stored(NamedTuple):
-    """How a mosaic lies in its file, as far as the command line says."""
+    """How a mosaic is stored in its file, as far as the command line says."""
 
     pattern: str | None = None
     """Colours of the top-left samples."""
     offset: tuple = (0, 0)
-    """Where the picture was cropped from the mosaic that has that pattern."""
+    """Offset of the picture's top left sample in the mosaic that the pattern describes."""
     black: float | None = None
     """Levels of the file."""
     white: float | None = None
     gains: tuple | None = None
     simulate: bool = False
-    """Whether the file is in full colour, and the mosaic to be taken from it."""
+    """Whether the file is in full colour, and a mosaic is to be taken from it."""
 
 
 def demosaic_picture(
@@ -220,7 +222,7 @@ def demosaic_picture(
     uncertainty: str | None = None,
     whole: Picture | None = None,
 ) -> batch.Result:
-    """`picture` in full colour; its noise is that of the `whole` it is a part of."""
+    """`picture` in full colour; its noise is estimated on `whole`, if given."""
     from restore.tasks.demosaicing import Model, demosaic
     from restore.tasks.demosaicing.development import stabilised
     from restore.tasks.demosaicing.noise import estimated
@@ -272,7 +274,7 @@ def demosaic_picture(
 def _expected_error(
     mosaic: Floats, colour: Floats, other: Floats, noise: tuple[float, float], pattern: str
 ) -> Floats:
-    """The error that the result may have, seen beside that of the fast quality."""
+    """The expected error of the result, from its difference to that of the fast quality."""
     import numpy as np
 
     from restore.imaging.uncertainty import estimate_error
@@ -285,7 +287,7 @@ def _expected_error(
 
 
 def _levelled(picture: Picture, pattern: str, stored: Stored) -> Floats:
-    """The samples of a mosaic, from black to white, with white balance where that is asked for."""
+    """The samples of a mosaic, scaled from black to white, with white balance if requested."""
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing.development import levelled
 
@@ -301,7 +303,7 @@ def _levelled(picture: Picture, pattern: str, stored: Stored) -> Floats:
 
 
 def _mosaic(picture: Picture, pattern: str, simulate: bool) -> Floats:
-    """The samples of a mosaic, or of one that is taken from a picture in colour."""
+    """The samples of a mosaic, or of one taken from a picture in colour."""
     from restore.tasks.demosaicing import sampled
 
     samples = picture.samples
@@ -323,7 +325,7 @@ def _mosaic(picture: Picture, pattern: str, simulate: bool) -> Floats:
 
 
 def _with_levels(picture: Picture, stored: Stored) -> Picture:
-    """A camera raw file with the levels and the pattern that were given instead of its own."""
+    """A camera raw file with the given levels and pattern in place of its own."""
     from restore.files.picture import LEVELS
     from restore.tasks.demosaicing.patterns import moved
 
@@ -343,7 +345,7 @@ def _with_levels(picture: Picture, stored: Stored) -> Picture:
 
 
 def _developed(picture: Picture, sigma: Any, settings: dict[str, Any], pool: Pool) -> batch.Result:
-    """The picture of a camera raw file, and what was found of its noise."""
+    """The picture of a camera raw file, and the estimate of its noise."""
     from restore.files.raw import developed
 
     pattern = picture.metadata.pattern

@@ -40,24 +40,24 @@ if TYPE_CHECKING:
     type=click.Choice(["auto", "white", "camera", "photon"]),
     default="auto",
     show_default=True,
-    help="What to look for: white noise, the coarser noise of cameras, film and scanners, or that "
-    "of few photons. auto tells them apart.",
+    help="The kind of noise: white, the coarser noise of cameras, film and scanners, or photon "
+    "(shot) noise. auto tells them apart.",
 )
 @click.option(
     "--poisson-gain",
     type=Levels(1e-6),
     metavar="LEVELS|auto",
-    help="What one photon adds, in the unit of --sigma, which is then the noise of the dark, 0 by "
-    "default. auto is --noise photon.",
+    help="The level that one photon adds, in the unit of --sigma, which is then the read noise, 0 "
+    "by default. auto is --noise photon.",
 )
-@strength("Take the noise for X times as strong.")
+@strength("Assume X times as much noise as was given or estimated.")
 @click.option(
     "--chroma-strength",
     type=FloatRange(0, 10),
     default=1.0,
     show_default=True,
     metavar="X",
-    help="Take the noise of the colours for X times as strong, besides.",
+    help="Assume X times as much noise in the colours, on top of --strength.",
 )
 @click.option(
     "--keep-grain",
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     default=0.0,
     show_default=True,
     metavar="X",
-    help="Share of the noise of the brightness that is put back.",
+    help="Share of the luminance noise that is put back.",
 )
 @click.option(
     "--blend",
@@ -73,19 +73,20 @@ if TYPE_CHECKING:
     default=0.0,
     show_default=True,
     metavar="X",
-    help="Share of the noisy picture that is mixed into the result.",
+    help="Share of the noisy picture that is blended into the result.",
 )
 @quality("fast takes about a 15th of balanced's time.", ("fast", "balanced"))
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
-    "picture, a packaged dictionary, or a file. What follows is for this way alone."
+    "picture, a packaged dictionary, or a file. The options that follow apply to this method "
+    "only."
 )
 @click.option(
     "--atoms",
     "n_atoms",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Atoms to learn. [default: as many as in the packaged dictionary]",
+    help="Number of atoms to learn. [default: as many as in the packaged dictionary]",
 )
 @click.option(
     "--patch-size",
@@ -97,7 +98,8 @@ if TYPE_CHECKING:
     "--sparsity",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Most atoms per patch. [default: as many as the noise level asks for]",
+    help="Maximum number of atoms per patch. [default: as many as it takes to reach the noise "
+    "level]",
 )
 @click.option(
     "--iterations",
@@ -119,7 +121,7 @@ if TYPE_CHECKING:
     default=0,
     show_default=True,
     metavar="N",
-    help="Of the draw of patches to learn on.",
+    help="Seed for drawing the patches to learn on.",
 )
 @uncertainty
 @click.option("--estimate-only", is_flag=True, help="Print the noise level; restore nothing.")
@@ -127,7 +129,7 @@ if TYPE_CHECKING:
     "--picture",
     metavar="OUT.png",
     type=PATH,
-    help="With that: draw the noise against brightness.",
+    help="With --estimate-only: plot the noise level against brightness.",
 )
 @batch_options(suffix="-denoised")
 def denoise(
@@ -139,9 +141,9 @@ def denoise(
 ) -> int:
     """Remove noise.
 
-    What the noise is like is found out first: none, white, of few photons, or coarse as that of
-    cameras. Then patches that look alike are gathered, and coded with a few atoms that are learned
-    on them. Of raw files it is taken out where it is white, while the mosaic becomes colours.
+    The kind of noise is found first: none, white, photon noise, or the coarse noise of cameras.
+    Then similar patches are grouped, and coded with a few atoms learned on the group. In camera raw
+    files the noise is removed from the mosaic, where it is white, while the colours are estimated.
     """
     if estimate_only and options.report:
         raise click.UsageError("--report shows results: leave it out with --estimate-only")
@@ -170,7 +172,7 @@ def _check(
     white: float | None,
     **settings: Any,
 ) -> None:
-    """Refuse settings that do not go together, before anything is read."""
+    """Refuse settings that contradict each other, before anything is read."""
     given = {name for name, value in settings.items() if value is not None}
     classic = dictionary is not None
     if poisson_gain == "auto" and sigma != "auto":
@@ -206,7 +208,7 @@ def denoise_picture(
     whole: Picture | None = None,
     **settings: Any,
 ) -> batch.Result:
-    """`picture` without its noise, and how much it was: that of the `whole` it is a part of."""
+    """`picture` without its noise, and its level, estimated on `whole`, if given."""
     from restore.files.metadata import turned_back, upright
     from restore.tasks.denoising import denoise, put_back
     from restore.tasks.denoising.dictionary import Classic
@@ -216,7 +218,7 @@ def denoise_picture(
         others |= {"chroma_strength": chroma_strength, "uncertainty": uncertainty}
         return _denoised_raw(picture, others, pool)
     blend, grain = settings.pop("blend"), settings.pop("keep_grain")
-    # the blocks of JPEG begin where the file has its corner
+    # the blocks of JPEG are aligned with the corner of the file
     coding = picture.metadata.coding
     orientation = picture.metadata.orientation if coding else 1
     picture = picture.replace(samples=turned_back(picture.samples, orientation))
@@ -250,7 +252,7 @@ def _expected_error(
     strength: float,
     pool: Pool,
 ) -> Floats:
-    """The error that the result may have, seen beside that of the fast quality."""
+    """The expected error of the result, from its difference to that of the fast quality."""
     import numpy as np
 
     from restore.imaging.uncertainty import estimate_error
@@ -287,7 +289,7 @@ def _denoised_raw(picture: Picture, others: Any, pool: Pool) -> batch.Result:
 def _known_noise(
     picture: Picture, pool: Pool, *, sigma: Any, white: float | None, noise: str, poisson_gain: Any
 ) -> tuple[Any, dict[str, Any]]:
-    """The noise that is told or found, and what is said of it."""
+    """The noise that was given or estimated, and the facts to report of it."""
     import numpy as np
 
     from restore.files.picture import PictureWarning
@@ -324,7 +326,7 @@ def _said(found: Noise, levels: float) -> dict[str, Any]:
 
 
 def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
-    """The stages of denoising by groups, and about how much of the time each takes."""
+    """The stages of denoising by groups, and their approximate shares of the time."""
     from restore.sparse.white import PASSES
 
     channels = picture.samples.shape[2]
@@ -341,9 +343,9 @@ def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
 def _print_noise(
     inputs: tuple[str, ...], options: Options, white: float | None, drawing: str | None
 ) -> int:
-    """A line per picture, and per page of a stack: its noise level, channel by channel.
+    """Print a line per picture, and per page of a stack: its noise level in each channel.
 
-    The noise of the one picture there is is drawn to the file `drawing`, where that is given.
+    If `drawing` is given, there must be one picture, and its noise is plotted to that file.
     """
     import json
 
@@ -383,7 +385,7 @@ def _print_noise(
 def _noise(
     picture: Picture, white_level: float | None, pool: Pool, drawing: str | None
 ) -> dict[str, Any]:
-    """What is known of the noise of one picture, in the levels of --sigma."""
+    """The estimated noise of one picture, in the levels of --sigma."""
     from restore.files.figure import draw_noise
     from restore.imaging import jpeg
     from restore.imaging.noise import estimate_noise

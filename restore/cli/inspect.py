@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Atoms a patch at which --curve measures.
+#: Numbers of atoms per patch at which --curve measures.
 _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
 
 
@@ -32,8 +32,8 @@ _SPARSITIES = (1, 2, 3, 5, 8, 12, 16)
     multiple=True,
     metavar="PICTURE|FOLDER",
     type=click.Path(exists=True, readable=False),
-    help="How well a dictionary codes the patches of these pictures, by atoms a patch. "
-    "May be given again.",
+    help="Measure how well a dictionary codes the patches of these pictures, by atoms per patch. "
+    "May be repeated.",
 )
 def inspect(
     files: tuple[str, ...],
@@ -42,7 +42,7 @@ def inspect(
     pictures: tuple[str, ...],
     overwrite: bool,
 ) -> int:
-    """Print what is in .ksvd files and dictionaries.
+    """Print what is in .ksvd files, dictionaries and models.
 
     FILE is what compress or train wrote, or the name of a packaged dictionary or model. Nothing
     is decoded.
@@ -65,7 +65,7 @@ def inspect(
             else:
                 lines = [f"  {name.replace('_', ' ')}: {_words(found[name])}" for name in found]
                 lines = [file, *map(printable, lines)]
-        except Exception as error:  # an archive may be broken in any way
+        except Exception as error:  # a damaged archive may raise anything
             complain(file, error)
             failed += 1
             continue
@@ -74,7 +74,7 @@ def inspect(
 
 
 def describe(file: str, pictures: Sequence[str] = ()) -> dict[str, Any]:
-    """What a file, or the packaged one of that name, says; told apart by content."""
+    """Describe a file, or the packaged one of that name; its kind is told by its content."""
     from restore.files.safe import open_regular
     from restore.imaging import archive
 
@@ -131,7 +131,7 @@ def _describe_archive(file: Any, pictures: Sequence[str]) -> dict[str, Any]:
 
 
 def _curve(dictionary: Dictionary, pictures: Sequence[str]) -> dict[str, float]:
-    """RMSE in 8-bit levels of patches of the pictures, by atoms a patch."""
+    """RMSE in 8-bit levels over patches of the pictures, by atoms per patch."""
     from restore import batch
     from restore.batch.collection import Collection
     from restore.files.picture import unwarned

@@ -1,4 +1,4 @@
-"""The options that all picture commands share: one decorator, one record."""
+"""The options that all picture commands share, as one decorator and one record."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _INPUTS = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...", 
 
 
 def max_pixels(words: str = "Refuse larger pictures before decoding them.") -> Callable[[F], F]:
-    """The option of every command that reads pictures; `words` say what becomes of larger ones."""
+    """The option of every command that reads pictures; `words` say what happens to larger ones."""
     return click.option(
         "--max-pixels",
         type=click.IntRange(min=1),
@@ -49,7 +49,7 @@ def quality(words: str, names: Sequence[str] = ("fast", "balanced", "best")) -> 
     )
 
 
-#: For commands whose --sigma is in 8-bit levels, and which leave the levels as they are.
+#: For commands whose --sigma is in 8-bit levels, and which do not rescale the levels.
 white_level = click.option(
     "--white",
     type=FloatRange(min=0, min_open=True),
@@ -59,9 +59,9 @@ white_level = click.option(
 
 
 def levels_in_unit(picture: Picture, sigma: Any = None, white: float | None = None) -> float:
-    """How many of the levels that --sigma counts in are 1 in the unit of a picture's samples.
+    """How many levels of --sigma correspond to 1 in the unit of a picture's samples.
 
-    Warns where a `sigma` is not in 8-bit levels.
+    Warns if a `sigma` is not in 8-bit levels.
     """
     from restore.files.picture import LEVELS
     from restore.imaging.arrays import PictureWarning, working
@@ -81,7 +81,7 @@ def levels_in_unit(picture: Picture, sigma: Any = None, white: float | None = No
     return 1
 
 
-#: For commands that take noise out of any picture.
+#: For commands that remove noise from any picture.
 noise_level = click.option(
     "--sigma",
     type=Levels(0),
@@ -93,7 +93,7 @@ noise_level = click.option(
 
 
 def strength(words: str) -> Callable[[F], F]:
-    """--strength: how strong the noise is taken to be, beside what is told or found."""
+    """--strength: the factor by which the given or estimated noise level is multiplied."""
     return click.option(
         "--strength",
         type=FloatRange(0, 10),
@@ -115,19 +115,19 @@ def model(words: str) -> Callable[[F], F]:
     return click.option("--model", metavar="FILE", type=File(), help=words)
 
 
-#: For commands that remove noise as well.
+#: For commands that can also remove noise.
 sigma_as_well = click.option(
     "--sigma",
     type=FloatRange(0, 255),
     default=0,
     show_default=True,
     metavar="LEVELS",
-    help="Remove noise of this standard deviation, in 8-bit levels (0-255), as well.",
+    help="Also remove noise of this standard deviation, in 8-bit levels (0-255).",
 )
 
 
 def drawing(words: str) -> Callable[[F], F]:
-    """The options of a command that draws OUT.png, and what they are for."""
+    """The options of a command that draws OUT.png."""
 
     def decorate(function: F) -> F:
         for option in (
@@ -141,29 +141,29 @@ def drawing(words: str) -> Callable[[F], F]:
 
 
 def check_picture(path: str, overwrite: bool) -> None:
-    """Refuse a name that cannot become a picture, or is taken, as wrong usage."""
+    """Refuse, as wrong usage, a name that is not that of a picture, or exists."""
     if format_of_name(path) is None:
         raise click.UsageError(f"unknown extension of {path}: use .png")
     if os.path.lexists(path) and not overwrite:
         raise click.UsageError(f"{path} exists: use --overwrite")
 
 
-#: The options of every command that can work on a cluster.
+#: The options of every command that can run on a cluster.
 scheduler = click.option(
     "--scheduler",
     envvar="DASK_SCHEDULER_ADDRESS",
     metavar="ADDRESS",
-    help="Work on the Dask cluster of this scheduler: tcp://host:8786.",
+    help="Run on the Dask cluster of this scheduler: tcp://host:8786.",
 )
 scheduler_file = click.option(
     "--scheduler-file",
     type=File(),
     metavar="FILE",
-    help="The same, by the file that the scheduler wrote.",
+    help="The same, with the address read from the file that the scheduler wrote.",
 )
 
 
-#: Where a context keeps that all options are asked for.
+#: Key in a context: all options are to be shown.
 _SHOW_ALL = "restore.show_all"
 
 
@@ -179,7 +179,7 @@ _flag = functools.partial(click.option, is_flag=True)
 _PICTURES = [
     _flag("-r", "--recursive", help="Go down into folders, and keep their tree."),
     _flag("--overwrite", help="Replace outputs that exist. [default: that file fails]"),
-    _flag("--skip-existing", help="Outputs that exist are done: go on where a run stopped."),
+    _flag("--skip-existing", help="Skip inputs whose output exists: continue an interrupted run."),
     click.option(
         "--page", type=click.IntRange(min=1), metavar="N", help="Only this page of a TIFF."
     ),
@@ -189,21 +189,21 @@ _PICTURES = [
     click.option(
         "--colour-space",
         type=click.Choice(["srgb", "prophoto", "camera"]),
-        help="Colours that a camera raw file is developed to. [default: srgb]",
+        help="Colour space that camera raw files are developed to. [default: srgb]",
     ),
-    _flag("--linear", help="Develop a camera raw file without a curve for screens."),
+    _flag("--linear", help="Develop camera raw files to linear light, without a tone curve."),
     max_pixels(),
     click.option(
         "--reference",
         metavar="PATH",
         type=click.Path(exists=True, readable=False),
-        help="Report PSNR and SSIM against this file, or the one of the same name there.",
+        help="Report PSNR and SSIM against this file, or the file of the same name in this folder.",
     ),
     click.option(
         "--report",
         metavar="OUT.html",
         type=PATH,
-        help="Write a page to judge the results by: before and after, failures first.",
+        help="Write an HTML page that shows each picture before and after, failures first.",
     ),
 ]
 _WORK = [
@@ -213,7 +213,7 @@ _WORK = [
         type=click.IntRange(min=1),
         envvar="RESTORE_JOBS",
         metavar="N",
-        help="Files at a time, each in a process of its own. [default: 1]",
+        help="Number of files processed at a time, each in its own process. [default: 1]",
     ),
     click.option(
         "-t",
@@ -232,19 +232,21 @@ _WORK = [
         default=3,
         show_default=True,
         metavar="N",
-        help="How often a file is begun again whose worker died.",
+        help="How often a file is retried after its worker died.",
     ),
     click.option(
         "--memory-per-file",
         type=Bytes(),
         metavar="BYTES",
-        help="Only workers with so much memory do a file: 4G. [default: by its pixels]",
+        help="Memory that a worker must have to be given a file: 4G. [default: from the number of "
+        "pixels]",
     ),
     click.option(
         "--shard",
         type=Shard(),
         metavar="I/N",
-        help="Only the I-th of N equal parts of the files, always the same.",
+        help="Process only the I-th of N equal parts of the files; the parts are the same in "
+        "every run.",
     ),
     _flag("--fail-fast", help="Stop at the first file that fails."),
     _flag("--dry-run", help="Only print which output each input would get."),
@@ -301,7 +303,7 @@ def _shared(suffix: str) -> list[Callable[[F], F]]:
 
 
 class PictureCommand(click.Command):
-    """A command whose help explains its own options, and names those that all commands share."""
+    """A command whose help explains its own options and only names the shared ones."""
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         options = [p for p in self.get_params(context) if isinstance(p, click.Option)]
@@ -317,7 +319,7 @@ class PictureCommand(click.Command):
 
 
 def asked(context: click.Context) -> str:
-    """The command and the options that were given, for a reader."""
+    """The command and the options that were given, as text."""
     given = {click.core.ParameterSource.COMMANDLINE, click.core.ParameterSource.ENVIRONMENT}
     words = ["restore", context.info_name or ""]
     for param in context.command.params:
@@ -333,7 +335,7 @@ def asked(context: click.Context) -> str:
 
 
 def check_alone(context: click.Context) -> None:
-    """Refuse, for a part of one picture, options on files and batches that were given."""
+    """Refuse options on files and batches, which have no meaning for a part of one picture."""
     for name in sorted(SHARED):
         if context.get_parameter_source(name) == click.core.ParameterSource.COMMANDLINE:
             if name != "inputs":
@@ -342,12 +344,12 @@ def check_alone(context: click.Context) -> None:
 
 
 def batch_options(suffix: str) -> Callable[[F], F]:
-    """Give a command INPUT... and the shared options, as ``inputs`` and ``options``.
+    """Add INPUT... and the shared options to a command, as ``inputs`` and ``options``.
 
     Parameters
     ----------
     suffix : str
-        What an output beside its input is called: ``"-denoised"``.
+        What is added to the name of an output beside its input: ``"-denoised"``.
     """
 
     def decorate(function: F) -> F:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Simulation(click.ParamType):
-    """A way to measure and a share."""
+    """A kind of measurement and its share."""
 
     name = "simulation"
 
@@ -47,20 +47,20 @@ class Simulation(click.ParamType):
     "--mask",
     type=PATH,
     metavar="FILE|FOLDER",
-    help="Where the frequencies were measured: the white of a picture. [default: where they are "
-    "not 0]",
+    help="A picture that is white at the measured frequencies. [default: where they are not 0]",
 )
 @click.option(
     "--operator",
     type=File(),
     metavar="FILE.npy",
-    help="INPUT holds projections of blocks; this is their matrix, unless it is in INPUT.",
+    help="INPUT holds projections of blocks; this file holds the measurement matrix, unless INPUT "
+    "does.",
 )
 @click.option(
     "--simulate",
     type=Simulation(),
     metavar="radial:SHARE|random-fourier:SHARE|blocks:SHARE",
-    help="INPUT is a picture: measure that share of it, and forget the rest.",
+    help="INPUT is a picture: simulate that share of measurements and use only them.",
 )
 @click.option(
     "--sigma",
@@ -68,12 +68,12 @@ class Simulation(click.ParamType):
     default="0",
     show_default=True,
     metavar="LEVELS",
-    help="Standard deviation of the noise of a measurement, in 255ths of white.",
+    help="Standard deviation of the noise of each measurement, in 255ths of white.",
 )
 @click.option("--write-phase", is_flag=True, help="Write the phase as OUTPUT-phase.png.")
 @dictionary(
     "Instead of groups of patches, code each patch on its own with these atoms: learned on the "
-    "picture as it emerges, a packaged dictionary, or a file."
+    "picture while it is reconstructed, a packaged dictionary, or a file."
 )
 @uncertainty
 @batch_options(suffix="-sensed")
@@ -87,9 +87,9 @@ def sense(
     write_phase: bool,
     **settings: Any,
 ) -> int:
-    """Pictures from few measurements.
+    """Reconstruct pictures from few measurements (compressed sensing).
 
-    INPUT is a plane of frequencies (.npy or .npz, complex, of one coil), or an .npz file with
+    INPUT is an array of Fourier samples (.npy or .npz, complex, of one coil), or an .npz file with
     projections of blocks; with --simulate it is a picture in grey or colour. The result is the
     magnitude.
     """
@@ -128,7 +128,7 @@ def sense_picture(
     dictionary: str | None,
     uncertainty: str | None = None,
 ) -> batch.Result:
-    """`picture` as a share of its measurements shows it."""
+    """`picture` reconstructed from a simulated share of its measurements."""
     import numpy as np
 
     from restore.imaging import bands
@@ -179,7 +179,7 @@ def _sensed(
     uncertainty: str | None,
     pool: Pool,
 ) -> tuple[Array, Array | None]:
-    """A picture from its measurements, and where it is to be judged another, by a dictionary."""
+    """A picture from its measurements, and for the error map a second one, by a dictionary."""
     from restore.tasks.sensing import sense
 
     image = sense(measured, operator, sigma, dictionary=dictionary, each_turn=each_turn, pool=pool)
@@ -189,7 +189,7 @@ def _sensed(
 
 
 def _expected_error(image: Array, other: Array, sigma: float, share: float) -> Floats:
-    """The error that a result may have, seen beside that by a packaged dictionary."""
+    """The expected error of a result, from its difference to that of a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
 
     return estimate_error("sense", image, other, sigma=sigma / 255, known=float(share))
@@ -206,7 +206,7 @@ def sense_bytes(
     uncertainty: str | None = None,
     mask: Any = None,
 ) -> batch.Result:
-    """The picture of a file of measurements."""
+    """The picture reconstructed from a file of measurements."""
     import numpy as np
 
     from restore.files.picture import Picture

@@ -33,7 +33,7 @@ LARGEST = 16
 
 
 class Degradation(click.ParamType):
-    """How a picture became small."""
+    """How a picture was made small."""
 
     name = "degradation"
 
@@ -69,9 +69,9 @@ class Degradation(click.ParamType):
     default="auto",
     show_default=True,
     metavar="auto|bicubic|area|gaussian:S|sharpened:A|nearest",
-    help="How the pictures became small: by interpolation, means, a blur of S large pixels' "
-    "standard deviation, sharpened by A (0.5 is 50 %) since, or by dropping pixels. auto looks "
-    "at them; a --model knows.",
+    help="How the pictures were made small: bicubic interpolation, area means, a Gaussian blur "
+    "with a standard deviation of S pixels of the large picture, area means and then sharpening "
+    "by A (0.5 is 50 %), or dropping pixels. auto estimates it; a --model states it.",
 )
 @click.option(
     "--sigma",
@@ -84,8 +84,8 @@ class Degradation(click.ParamType):
 @white_level
 @model("A model learned by restore train --model super-resolution. [default: the packaged ones]")
 @dictionary(
-    "Instead of a model, code each patch on its own with these atoms, in turns with the small "
-    "picture: learned on that, grey, or a file."
+    "Instead of a model, code each patch on its own with these atoms, alternating with steps that "
+    "make the result agree with the small picture: learned on that, grey, or a file."
 )
 @quality("How many stages of the model to run: one, three, or all.")
 @batch_options(suffix="-enlarged")
@@ -100,9 +100,9 @@ def super_resolve(
 ) -> int:
     """Enlarge pictures a number of times, or to an exact size.
 
-    Detail comes from regressions learned on photos: nothing is invented, and shrinking the
-    result gives the picture back. What JPEG left is removed first. Of --width and
-    --height one is enough, the other follows.
+    Detail comes from regressions learned on photos; no texture is made up, and shrinking the result
+    gives the picture back. JPEG artefacts are removed first. If only one of --width and --height is
+    given, the other follows.
     """
     if settings["model"] and settings["dictionary"]:
         raise click.UsageError("give a --model or a --dictionary, not both")
@@ -123,7 +123,7 @@ def super_resolve(
     return batch.run(process, inputs, options, whole=True)
 
 
-#: How many stages of a model a quality runs; of the packaged ones all.
+#: How many stages of a model each quality runs; best runs all of the packaged ones.
 _STAGES = {"fast": 1, "balanced": 3, "best": 6}
 
 
@@ -141,9 +141,9 @@ def enlarge_picture(
     whole: Picture | None = None,
     **wished: Any,
 ) -> batch.Result:
-    """`picture` enlarged, its alpha with it, and what was found of its history.
+    """`picture` enlarged, its alpha with it, and how it was found to have been made small.
 
-    Of a part, the noise and the history are those of the `whole`.
+    For a part of a picture, both noise and that are estimated on the `whole`.
     """
     import numpy as np
 
@@ -187,7 +187,7 @@ def enlarge_picture(
     alpha = picture.alpha
     if alpha is not None:
         smooth = np.clip(resize(alpha[..., None], *size, pool)[..., 0], 0, 1)
-        # Contours are as sharp as those of the colours; what is clear or opaque stays so.
+        # Contours become as sharp as those of the colours; fully clear or opaque samples stay so.
         enlarged = enlarge(alpha, degradation=model.degradation if model else "bicubic")
         alpha = np.clip(np.where((smooth == 0) | (smooth == 1), smooth, enlarged), 0, 1)
     if degradation == "auto" and model is None:
@@ -197,7 +197,7 @@ def enlarge_picture(
 
 
 def _history(samples: Floats, scale: float, pool: Pool) -> tuple[str | Floats, str]:
-    """What `super_resolve` is told of how a picture became small, and a reader, in words."""
+    """How a picture was made small: as `super_resolve` takes it, and in words."""
     from restore.imaging.arrays import working
     from restore.imaging.colour import luminance
     from restore.tasks.super_resolution.history import likely_correction
@@ -211,7 +211,7 @@ def _history(samples: Floats, scale: float, pool: Pool) -> tuple[str | Floats, s
 def _cleaned(
     picture: Picture, whole: Picture, sigma: Any, white: float | None, pool: Pool
 ) -> tuple[Picture, dict[str, Any]]:
-    """`picture` without the noise of the `whole` and what JPEG left, and what was found."""
+    """`picture` without noise, estimated on `whole`, and JPEG artefacts; and the facts found."""
     import numpy as np
 
     from restore.cli.dejpeg import dejpeg_picture

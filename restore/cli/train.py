@@ -13,8 +13,8 @@ from restore.cli.values import PATH, FloatRange
 from restore.files.signals import at_signal
 from restore.imaging.bands import one_blas_thread
 
-#: What can be learned instead of a dictionary, and the options that mean something for it beside
-#: those of all.
+#: What can be learned instead of a dictionary, and the options that apply to it besides those that
+#: always apply.
 _MODELS = {
     "codec": {"init"},
     "super-resolution": {"scale", "degradation", "resume"},
@@ -31,7 +31,7 @@ _MODELS = {
     required=True,
     metavar="DICT.npz",
     type=PATH,
-    help="What is learned goes there.",
+    help="File to write the result to.",
 )
 @click.option(
     "--atoms",
@@ -39,7 +39,7 @@ _MODELS = {
     default=256,
     show_default=True,
     metavar="N",
-    help="How many to learn.",
+    help="Number of atoms to learn.",
 )
 @click.option(
     "--patch-size",
@@ -47,23 +47,26 @@ _MODELS = {
     default=8,
     show_default=True,
     metavar="PIXELS",
-    help="Side of the patches that atoms are of.",
+    help="Side of the patches, and of the atoms, in pixels.",
 )
 @click.option(
-    "--grey/--colour", default=None, help="Patches of what. [default: as the first picture is]"
+    "--grey/--colour",
+    default=None,
+    help="Learn patches of grey or colour. [default: like the first picture]",
 )
 @click.option(
     "--sparsity",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Most atoms per patch; 1 is vector quantisation. [default: 10, in colour 16; as many as "
+    help="Maximum number of atoms per patch; 1 is vector quantisation. [default: 10, in colour "
+    "16; as many as"
     "the patch has samples with --sigma]",
 )
 @click.option(
     "--sigma",
     type=FloatRange(0, 255, min_open=True),
     metavar="LEVELS",
-    help="Patches are approximated up to noise of so many 8-bit levels. [default: 10, in colour "
+    help="Approximate patches up to noise of this many 8-bit levels. [default: 10, in colour "
     "14; 0 with --sparsity]",
 )
 @click.option(
@@ -71,19 +74,19 @@ _MODELS = {
     type=click.Choice(["ksvd", "mod", "online"]),
     default="ksvd",
     show_default=True,
-    help="How atoms are updated. online reads the pictures again in every turn.",
+    help="How atoms are updated. online reads the pictures again in every iteration.",
 )
 @click.option(
     "--coder",
     type=click.Choice(["ormp", "omp", "fista"]),
     default="ormp",
     show_default=True,
-    help="How patches are coded; fista by an l1 penalty that follows from --sigma.",
+    help="How patches are coded; fista minimises with an l1 penalty that follows from --sigma.",
 )
 @click.option(
     "--nonnegative",
     is_flag=True,
-    help="Neither atoms nor coefficients are below 0, and patches keep their means: atoms are "
+    help="Atoms and coefficients are not negative, and patches keep their means: atoms become "
     "parts. With --method ksvd, on one machine.",
 )
 @click.option(
@@ -100,14 +103,14 @@ _MODELS = {
     default=200_000,
     show_default=True,
     metavar="N",
-    help="Drawn evenly from all pictures; with online, how many each turn sees.",
+    help="Number of patches, drawn uniformly from all pictures; with online, per iteration.",
 )
 @click.option(
     "--init",
     default="data",
     show_default=True,
     metavar="data|dct|NAME|FILE",
-    help="First atoms: patches, cosines, or those of a dictionary.",
+    help="Initial atoms: patches, cosines, or those of a dictionary.",
 )
 @click.option(
     "--shrink",
@@ -115,25 +118,24 @@ _MODELS = {
     default=1,
     show_default=True,
     metavar="N",
-    help="Learn from the pictures made N times smaller.",
+    help="Learn from the pictures reduced N times.",
 )
 @click.option(
     "--model",
     type=click.Choice(tuple(_MODELS)),
-    help="Learn what --model of compress, super-resolve, demosaic or dejpeg takes instead. Of the "
-    "options above --shrink applies, --init FILE to a codec and --grey to dejpeg; demosaicing "
-    "should be learned with --shrink 2 or more, unless every pixel was measured in full colour.",
+    help="Learn a model for --model of compress, super-resolve, demosaic or dejpeg instead. Of "
+    "the options above only --shrink applies, besides --init FILE for a codec and --grey for "
+    "dejpeg. Learn demosaicing with --shrink 2 or more, unless every pixel was measured in full "
+    "colour.",
 )
-@click.option(
-    "--scale", type=click.IntRange(2, 4), help="What the model for super-resolution enlarges by."
-)
+@click.option("--scale", type=click.IntRange(2, 4), help="Scale of the model for super-resolution.")
 @click.option(
     "--degradation",
     default="bicubic",
     show_default=True,
     metavar="bicubic|area|gaussian:S",
-    help="How the pictures became small that the model for super-resolution is to enlarge; S is "
-    "the standard deviation of a blur, in pixels of the large picture.",
+    help="How the pictures that the model for super-resolution is to enlarge were made small; S "
+    "is the standard deviation of a blur, in pixels of the large picture.",
 )
 @click.option(
     "--seed",
@@ -141,19 +143,19 @@ _MODELS = {
     default=0,
     show_default=True,
     metavar="N",
-    help="Of all that is drawn at random.",
+    help="Seed for all random draws.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on where a run into DICT.npz stopped; not with models but for super-resolution, which "
-    "are learned in one go.",
+    help="Continue an interrupted run that wrote DICT.npz; of models, only for super-resolution: "
+    "the others are learned in one go.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace DICT.npz if it exists.")
 @click.option(
-    "--picture", metavar="OUT.png", type=PATH, help="Draw the atoms and how the error fell."
+    "--picture", metavar="OUT.png", type=PATH, help="Draw the atoms and the error by iteration."
 )
-@click.option("-r", "--recursive", is_flag=True, help="Go down into folders.")
+@click.option("-r", "--recursive", is_flag=True, help="Search folders recursively.")
 @max_pixels("Leave out larger pictures.")
 @click.option(
     "-t",
@@ -161,12 +163,12 @@ _MODELS = {
     type=click.IntRange(min=1),
     envvar="RESTORE_THREADS",
     metavar="N",
-    help="The dictionary is the same for any number. [default: all processors]",
+    help="The result is the same for any number. [default: all processors]",
 )
 @scheduler
 @scheduler_file
 @click.option(
-    "--json", "as_json", is_flag=True, help="One JSON object per turn, and one at the end."
+    "--json", "as_json", is_flag=True, help="One JSON object per iteration, and one at the end."
 )
 @click.option(
     "--progress/--no-progress",
@@ -174,7 +176,7 @@ _MODELS = {
     help="Progress bars on standard error. [default: on a terminal]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
-@click.option("-v", "--verbose", is_flag=True, help="Print a line per turn.")
+@click.option("-v", "--verbose", is_flag=True, help="Print a line per iteration.")
 @click.pass_context
 def train(
     context: click.Context,
@@ -187,11 +189,11 @@ def train(
 ) -> int:
     """Learn a dictionary from the pictures of folders and files.
 
-    Pictures are read one at a time, and a bounded number of patches is drawn evenly from all
-    of them; flat patches are thinned out. What cannot be read is left out and listed. After
-    every turn DICT.npz holds the dictionary so far: an interrupted run goes on with --resume,
-    to the same result. At the end it is compared with the packaged dictionary on patches
-    set apart. Every --dictionary takes the result.
+    Pictures are read one at a time, and a bounded number of patches is drawn uniformly from all of
+    them, with fewer flat ones. Files that cannot be read are left out and listed. After every
+    iteration DICT.npz holds the dictionary so far; --resume continues an interrupted run, with the
+    same result. At the end the dictionary is compared with the packaged one on held-out patches.
+    Every --dictionary option takes the result.
     """
     from restore.batch.training import DictionaryRun, ModelRun
 
@@ -223,7 +225,7 @@ def _check(
     model: str | None,
     settings: dict[str, Any],
 ) -> None:
-    """Refuse settings that do not go together, or mean nothing for what is learned."""
+    """Refuse settings that contradict each other, or do not apply to what is learned."""
     if overwrite and resume:
         raise click.UsageError("--overwrite and --resume contradict each other")
     of_models = set().union(*_MODELS.values())

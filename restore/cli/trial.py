@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 #: Side of the region that is chosen where none is given.
 SIDE = 256
 
-#: How far around the region a picture is restored, at least.
+#: Minimum margin around the region that is restored with it.
 AROUND = 96
 
-#: Parts begin at multiples of it: of the blocks of JPEG, of the patterns of mosaics, and of the
-#: distances between groups of patches, which then lie as they do in the whole.
+#: Parts begin at multiples of this, a multiple of JPEG blocks, of mosaic patterns and of the
+#: strides of groups of patches, which are then aligned as in the whole picture.
 STEP = 336
 
-#: Commands whose result for a part is nothing like that part of their result for the whole.
+#: Commands whose result for a part differs much from that part of the whole result.
 UNLIKE = ("compress", "decompress", "sense")
 
 DEFAULTS = (
@@ -65,14 +65,14 @@ class Region(click.ParamType):
     "settings",
     multiple=True,
     metavar='"COMMAND OPTIONS"',
-    help="A command with its options. May be given again. [default: denoise at several strengths]",
+    help="A command with its options. May be repeated. [default: denoise at several strengths]",
 )
 @click.option(
     "--region",
     type=Region(),
     metavar="X,Y,W,H",
-    help="What is shown, in pixels from the top left corner. [default: 256 x 256 pixels where the "
-    "picture has most detail]",
+    help="The region to show, in pixels from the top left corner. [default: 256 x 256 pixels "
+    "where the picture has most detail]",
 )
 @click.option(
     "-o",
@@ -96,7 +96,7 @@ def trial(
     """Show a part of a photo under several settings.
 
     Only that part and its surroundings are restored, which takes seconds; noise and blur are
-    measured on the whole photo. The parts, pixel by pixel, are drawn on one sheet.
+    estimated on the whole photo. The results are drawn at full resolution on one sheet.
     """
     output = output or os.path.splitext(photo)[0] + "-trial.png"
     check_picture(output, overwrite)
@@ -126,7 +126,7 @@ def trial(
 
 
 def _parsed(words: str, photo: str) -> tuple[Any, bool]:
-    """What a command would do to each picture: (process, whether it takes the whole as well)."""
+    """What a command does to each picture: (process, whether it also takes the whole picture)."""
     from restore.cli import cli
 
     taken = []
@@ -160,7 +160,7 @@ def _parsed(words: str, photo: str) -> tuple[Any, bool]:
 
 
 def _telling(samples: Floats) -> tuple[int, int, int, int]:
-    """(left, top, width, height): where a picture has most detail."""
+    """(left, top, width, height): the region of a picture with most detail."""
     from restore.files.views import eight_bit, most_different, resized
     from restore.imaging.arrays import working
 
@@ -174,7 +174,7 @@ def _telling(samples: Floats) -> tuple[int, int, int, int]:
 def _part(
     picture: Picture, region: tuple[int, int, int, int]
 ) -> tuple[Picture, tuple[slice, slice]]:
-    """The region of a picture with its surroundings, and where in those it is.
+    """The region of a picture with its surroundings, and the region's place in them.
 
     Raises
     ------
@@ -189,7 +189,7 @@ def _part(
     rows, columns = picture.samples.shape[:2]
     if left + width > columns or top + height > rows:
         raise ValueError(f"the region does not lie within its {columns} x {rows} pixels")
-    # blocks and patterns begin at the corner that was the first of the file
+    # blocks and patterns are aligned with the first corner of the file
     corners = upright(np.arange(4).reshape(2, 2), picture.metadata.orientation)
     turned = np.argwhere(corners == 0)[0]
     down = _around(top, top + height, rows, turned[0])
@@ -201,7 +201,7 @@ def _part(
 
 
 def _around(start: int, stop: int, length: int, turned: bool) -> slice:
-    """Where a part begins and ends, that `start` to `stop` has its surroundings in."""
+    """Where the part that holds `start` to `stop` and its surroundings begins and ends."""
     if turned:
         other = _around(length - stop, length - start, length, False)
         return slice(length - other.stop, length - other.start)
@@ -216,7 +216,7 @@ def _tried(
     within: tuple[slice, slice],
     pool: Pool,
 ) -> Floats:
-    """The region as a command makes it."""
+    """The region as a command restores it."""
     process, whole = tried
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

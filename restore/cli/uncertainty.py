@@ -1,4 +1,4 @@
-"""The option ``--uncertainty``: a map of the expected error beside the result."""
+"""The option ``--uncertainty``: a map of the expected error of the result."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEPTHS = {".png": "16", ".tif": "f32", ".tiff": "f32", ".pfm": "f32"}
 
 
 class Place(click.ParamType):
-    """A picture that holds 16 bits or floats, or a folder for such."""
+    """A picture file that holds 16 bits or floats, or a folder for them."""
 
     name = "place"
 
@@ -35,13 +35,13 @@ uncertainty = click.option(
     "--uncertainty",
     type=Place(),
     metavar="OUT.png|FOLDER/",
-    help="Write a map of the expected error, too: 257 of 65535 are one 8-bit level; .tif and .pfm "
-    "hold floats.",
+    help="Also write a map of the expected error: in a PNG 257 levels of 65535 are one 8-bit "
+    "level; .tif and .pfm hold floats.",
 )
 
 
 def check_default(place: str | None, **given: Any) -> None:
-    """Refuse the map, as wrong usage, for results that it was not calibrated on."""
+    """Refuse the map, as wrong usage, for settings that it was not calibrated for."""
     wrong = [f"--{name.replace('_', '-')}" for name, value in given.items() if value]
     if place and wrong:
         raise click.UsageError(
@@ -55,7 +55,7 @@ def extras(place: str | None, *others: str) -> dict[str, str | None]:
 
 
 def map_of(place: str, picture: Picture, error: Floats) -> dict[str, Picture]:
-    """The map as a further file of a result: in floats, or in parts of the range of `picture`."""
+    """The map as a further file of a result: in floats, or as a share of the range of `picture`."""
     from restore.files.picture import Picture
     from restore.imaging.arrays import working
 

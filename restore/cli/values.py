@@ -1,4 +1,4 @@
-"""What the values of options may be."""
+"""The types of option values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 
 class FloatRange(click.FloatRange):
-    """Numbers in a range, which NaN is not in."""
+    """Numbers in a range; NaN is refused."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -21,12 +21,12 @@ class FloatRange(click.FloatRange):
         return number
 
 
-#: A name; whether it can be read is found out where it is, and fails one file, not all.
+#: A file name; whether it can be read is checked later, so that one file fails and not all.
 PATH = click.Path(readable=False)
 
 
 class File(click.Path):
-    """A file to read whole: none that may have no end, as a pipe."""
+    """A file that is read whole; a pipe, which may not end, is refused."""
 
     def __init__(self) -> None:
         super().__init__(exists=True, dir_okay=False, readable=False)
@@ -39,7 +39,7 @@ class File(click.Path):
 
 
 class Levels(click.ParamType):
-    """A number of 8-bit levels, or that they be estimated."""
+    """A number of 8-bit levels, or auto, to estimate it."""
 
     name = "levels"
 
@@ -59,7 +59,7 @@ class Levels(click.ParamType):
 
 
 class NameOrFile(click.ParamType):
-    """What is known by a name, or a file."""
+    """A known name, or a file."""
 
     name = "name"
 
