@@ -1,8 +1,7 @@
 """Learning a dictionary from a collection of pictures of any size.
 
-Pictures are read one at a time. One pass draws a bounded number of patches, uniformly from all, and
-holds out some of them to evaluate the result. Online learning reads the pictures again in every
-iteration and uses all patches without ever holding them all in memory.
+Pictures are read one at a time. One pass draws a bounded number of patches uniformly, some of them
+held out for evaluation. Online learning reads the pictures again in every iteration.
 """
 
 from __future__ import annotations
