@@ -1,8 +1,8 @@
 """Image restoration by sparse coding over learned dictionaries.
 
 Every small patch of a natural image is a combination of a few atoms of a learned
-dictionary. `denoise` and its siblings say so in numpy; the command ``restore`` is a
-skin over them.
+dictionary. `denoise` and its siblings work on numpy arrays; the command ``restore`` is a thin layer
+over them.
 """
 
 import lazy_loader

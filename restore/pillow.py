@@ -1,6 +1,6 @@
 """Pillow reads and writes ``.ksvd`` files once this is imported.
 
-`Image.open` reads the header; pixels are decoded when they are first asked for. `Image.save` takes
+`Image.open` reads the header; pixels are decoded on first access. `Image.save` takes
 ``quality``, ``psnr``, ``bpp``, ``size`` and ``tune`` as `restore.compress` does, and, as other
 formats of Pillow do, ``lossless``, ``icc_profile`` (by default that of the picture), ``exif``,
 ``xmp`` and ``dpi``. Modes are L, LA, RGB, RGBA and I;16. Colours or opacity of 16 bits, which
@@ -29,7 +29,7 @@ from restore.files.picture import to_depth
 from restore.tasks.compression import Extras, compress, container, decompress
 
 FORMAT = "KSVD"
-#: What of the options of `save` says how a picture is compressed.
+#: The options of `save` that are passed on to `compress`.
 _OPTIONS = ("quality", "psnr", "bpp", "size", "tune")
 _EXIF = b"Exif\0\0"
 
@@ -47,7 +47,7 @@ def _damage_as_pillow_tells_it() -> Iterator[None]:
 
 
 class KsvdImageFile(ImageFile.ImageFile):
-    """An open ``.ksvd`` file: what its header says, and pixels once they are asked for."""
+    """An open ``.ksvd`` file: its header, and pixels on first access."""
 
     format = FORMAT
     format_description = "Picture compressed by restore"

@@ -1,8 +1,8 @@
-"""The kinds of arrays and numbers that signatures name.
+"""Types of arrays and numbers for annotations.
 
-They say what mypy can check: whether samples are floats, whole numbers or truth values. The
-docstrings say the rest, shapes and the size of a number: numpy's own annotations lose the latter
-wherever an array meets a number.
+They state what mypy can check: whether samples are floats, integers or booleans. Shapes and
+precision are in the docstrings: numpy's own annotations lose the precision whenever an array meets
+a number.
 """
 
 import os
@@ -19,7 +19,7 @@ Spectra = NDArray[np.complexfloating[Any, Any]]
 #: Samples of any kind, such as a file holds.
 Array = NDArray[Any]
 
-#: One number, of Python or of numpy: no number of numpy but float64 is a float for mypy.
+#: One number, of Python or numpy: for mypy, of numpy's numbers only float64 is a float.
 Number = float | np.floating[Any]
 
 #: A standard deviation of noise: one of the picture, or one of each sample.

@@ -26,7 +26,7 @@ The function gets a `restore.files.picture.Picture` and returns one. It may inst
 A multi-page TIFF calls it once per page. A ``ValueError`` fails that one file, with its
 sentence as the reason. The function never sees a path, prints nothing and never exits.
 
-Nothing heavy is imported here at module level, so that wrong usage is told at once.
+Nothing heavy is imported here at module level, so that wrong usage is reported at once.
 """
 
 import contextlib
@@ -86,7 +86,7 @@ def run(
     coloured: bool = False,
     whole: bool = False,
 ) -> int:
-    """Plan, do and report everything that was asked for.
+    """Plan, process and report all inputs.
 
     Parameters
     ----------
@@ -103,23 +103,23 @@ def run(
     companions : dict of str to path, optional
         A second picture per input, passed to `process` by this name.
     extras : tuple of str, or dict of str to path or None
-        What further outputs are called after the stem of the output: ``("-mask.png",)``; or
-        where each goes, a file or a folder, None being beside the output.
+        Suffixes of further outputs, after the stem of the output: ``("-mask.png",)``; or the place
+        of each, a file or a folder, where None is beside the output.
     raw : bool
-        `process` takes what the sensors of camera raw files measured, and calls
+        `process` takes the sensor data of camera raw files, and calls
         `restore.files.raw.developed` itself. By default it gets the developed picture.
     coloured : bool
-        Outputs are in colour where inputs are grey.
+        Outputs are in colour even if inputs are grey.
     whole : bool
-        `process` measures something of the picture: of a part that is tried it gets the picture
-        that the part is of, as ``whole=``.
+        `process` estimates something on the picture: when a part is tried, it also gets the whole
+        picture, as ``whole=``.
 
     Returns
     -------
     int
         The exit code: 0 all done or skipped, 1 some failed, 2 wrong usage, 3 nothing
-        matched. A signal ends the process with 128 + its number (130 for Ctrl-C), where it
-        listens to signals; see `restore.files.signals`.
+        matched. A signal ends the process with 128 + its number (130 for Ctrl-C), if signals are
+        handled; see `restore.files.signals`.
     """
     if options.trial:
         options.trial(process, inputs, companions=companions, extras=extras, whole=whole)
@@ -184,7 +184,7 @@ def run(
             console.say(f"restore: {error}")
             lost = True
         except BrokenPipeError:
-            # whoever read our output has gone: nothing left to tell, and no one to tell it
+            # the reader of our output has gone: there is no one to report to
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return FAILED
         finally:
@@ -200,7 +200,7 @@ def run(
 
 
 def _written(page: Report | None, options: Options, console: Console) -> bool:
-    """Whether the page of a report, where one was asked for, could be written."""
+    """Write the page of a report, if requested; False if that failed."""
     if page is None:
         return True
     try:

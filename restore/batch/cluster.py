@@ -1,9 +1,9 @@
 """Many files on the workers of a Dask cluster, which read and write them on a shared file system.
 
-Only records travel: a job there, its report back. A worker does one file at a time, with all its
-threads, because warnings are kept per process. When a worker dies, Dask gives its files to
-others. What this module adds is who is to blame: a worker tells which file it begins, and a file
-over which more than `Options.retries` workers died is failed by name.
+Only records are transferred: a job to a worker, its report back. A worker processes one file at a
+time, with all its threads, because warnings are kept per process. When a worker dies, Dask gives
+its files to others. This module also records which file was at fault: a worker announces each file
+it starts, and a file on which more than `Options.retries` workers died is reported as failed.
 
 Nothing else in the package imports Dask, and nothing imports this module unless a scheduler is
 named.
@@ -36,19 +36,18 @@ if TYPE_CHECKING:
     from restore.batch.console import Console
 
 
-#: Files in flight for each worker: the one it does, and two so that it need not wait for more.
+#: Files in flight per worker: the one in progress, and two more so that it need not wait.
 IN_FLIGHT = 3
 
-#: Bytes that a command takes for a picture, those for each pixel and those for itself: a little
-#: more than the most that was measured of any.
+#: Memory of a command, in bytes per pixel and fixed: a little more than the largest measured.
 BYTES_PER_PIXEL, BYTES = 150, 400_000_000
 
-#: Seconds to wait for an answer of the scheduler.
+#: Seconds to wait for the scheduler to answer.
 PATIENCE = 15
 
 
 def connect(options: Options, console: Console) -> Any:
-    """A client of the cluster, whose workers are ready.
+    """Connect a client to the cluster, and check its workers.
 
     Raises
     ------
@@ -57,7 +56,7 @@ def connect(options: Options, console: Console) -> Any:
     EngineLost
         If a worker has no `restore`, or another version of it.
     """
-    # what Dask logs on lost connections is said here, once
+    # Dask's log messages on lost connections are replaced by our own
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     where = options.scheduler or options.scheduler_file
     try:
@@ -93,17 +92,17 @@ def _version() -> str:
 
 
 def _workers(client: Any) -> dict[str, Any]:
-    """{address: facts} of the workers, as the scheduler knows them."""
+    """{address: facts} of the workers, from the scheduler."""
     return client.scheduler_info(n_workers=-1)["workers"]
 
 
 def _memory(client: Any) -> dict[str, int | None]:
-    """{address: bytes that the worker may take, 0 for as many as there are}."""
+    """{address: memory limit of the worker in bytes, 0 for no limit}."""
     return {address: facts["memory_limit"] for address, facts in _workers(client).items()}
 
 
 class Work(WorkerPlugin):
-    """What is to be done with every file, sent to each worker once."""
+    """The task for every file, sent to each worker once."""
 
     def __init__(self, name: str, work: Any) -> None:
         self.name, self.work = name, work
@@ -115,7 +114,7 @@ class Cluster:
     Attributes
     ----------
     workers : int
-        How many there are now.
+        Current number of workers.
     """
 
     def __init__(
@@ -128,21 +127,21 @@ class Cluster:
         if any("-" in (job.source, job.target) for job in self.planned):
             raise UsageError("standard input and output are not for a cluster: name files")
         self.topic = f"restore-{secrets.token_hex(4)}"
-        self.limits: dict[str, int | None] = {}  # worker -> bytes that it may take
+        self.limits: dict[str, int | None] = {}  # worker -> its memory limit
         # key -> (number, job, attempt, future)
         self.in_flight: dict[Any, Any] = {}
-        # key -> what its worker told of the file, which comes before its end does
+        # key -> report of the worker, which arrives before the task ends
         self.told: dict[Any, bytes] = {}
-        # worker -> (key of what it does, the owner of its unfinished files)
+        # worker -> (key of its current task, the owner of its unfinished files)
         self.begun: dict[str, tuple[Any, str]] = {}
-        # number -> workers that died over it
+        # number -> count of workers that died on it
         self.deaths: collections.Counter[int] = collections.Counter()
-        # numbers that were lost with a worker; that were done again
+        # numbers that were lost with a worker; that were repeated
         self.moved: set[int] = set()
         self.redone: set[int] = set()
-        # (number, report) of files that no worker has the memory for
+        # (number, report) of files that are too large for all workers
         self.refused: list[tuple[int, Any]] = []
-        # (folder, owner) of files that dead workers had begun to write
+        # (folder, owner) of files that dead workers had not finished writing
         self.unfinished: list[tuple[str, str]] = []
 
     def __enter__(self) -> Cluster:
@@ -161,7 +160,7 @@ class Cluster:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with contextlib.suppress(Exception):  # of a scheduler that is gone
+        with contextlib.suppress(Exception):  # the scheduler is gone
             if self.client.status == "running":
                 for topic in (self.topic, "all"):
                     self.client.unsubscribe_topic(topic)
@@ -198,7 +197,7 @@ class Cluster:
         self.completions.add(future)
 
     def _able(self, job: Job) -> tuple[list[str] | None, int]:
-        """The workers with memory for a job, None for all of them, and the bytes that it takes."""
+        """The workers with enough memory for a job, None for all, and the bytes that it takes."""
         if None in self.limits.values():
             self.limits = _memory(self.client)
         limits = dict(self.limits)  # workers come and go meanwhile
@@ -227,7 +226,7 @@ class Cluster:
                 words = f"{died} worker{'s' * (died != 1)} died over it, perhaps for want of memory"
                 return number, dataclasses.replace(job, error=words).report()
             elif error is not None:
-                # Dask gave up; it also counts files that only waited for a worker that died
+                # Dask gave up; it also counts files that were only queued on a worker that died
                 self.deaths[number] += 1
             else:
                 raise EngineLost(
@@ -237,7 +236,7 @@ class Cluster:
         return self.refused.pop()
 
     def cancel(self) -> None:
-        """The scheduler forgets what nobody waits for as soon as this client is gone."""
+        """Nothing to do: the scheduler drops tasks without a client as soon as this one is gone."""
         self._clean()
 
     def _clean(self) -> None:
@@ -245,7 +244,7 @@ class Cluster:
             safe.remove_unfinished(*self.unfinished.pop())
 
     def _hear(self, event: Any) -> None:
-        """What workers tell: that a file is begun, and what came of it."""
+        """Handle messages of workers: a file was started, or its report."""
         about, key, what = event[1]
         if about is None:
             self.told[key] = what
@@ -253,7 +252,7 @@ class Cluster:
             self.begun[about] = key, what
 
     async def _hear_workers(self, event: Any) -> None:
-        """What the scheduler tells of workers that come and go."""
+        """Handle messages of the scheduler on workers that come and go."""
         event = event[1]
         address = event.get("worker")
         if event["action"] == "add-worker":
@@ -274,7 +273,7 @@ class Cluster:
 
 
 def _absolute(job: Job) -> Job:
-    """The job with names that mean the same in any folder."""
+    """The job with absolute paths."""
     return dataclasses.replace(
         job,
         source=os.path.abspath(job.source),
@@ -286,14 +285,14 @@ def _absolute(job: Job) -> Job:
 
 
 def _said(job: Job) -> dict[str, Any]:
-    """What differs from a job that says nothing, which is all that travels."""
+    """The fields of a job that differ from their defaults: only these are transferred."""
     return {name: value for name, value in vars(job).items() if value}
 
 
 def _told(report: dict[str, Any]) -> bytes:
-    """What differs from an empty report, but for the names of the files, in few bytes.
+    """The fields of a report that differ from their defaults, without file names, in few bytes.
 
-    Dask would send a dictionary item by item, each with a header of its own.
+    Dask would send a dictionary item by item, each with its own header.
     """
     told = {
         name: value
@@ -311,14 +310,13 @@ def _signature(path: str) -> tuple[int, int]:
 def _restore_there(
     topic: str, said: dict[str, Any], unchanged: tuple[int, int] | None, again: bool
 ) -> None:
-    """Do one file on the worker that this runs on, and tell what came of it.
+    """Process one file on this worker, and send its report.
 
-    Results are fetched from workers by messages of their own; what is told travels with those
-    that go anyway.
+    Fetching a result takes extra messages; the report travels with those that are sent anyway.
     """
     worker: Any = get_worker()
     work, key = worker.plugins[topic].work, worker.get_current_task()
-    if again:  # what is there may be from the attempt that was lost
+    if again:  # existing output may be from the lost attempt
         work = {**work, "options": dataclasses.replace(work["options"], overwrite=True)}
     with _one_file, _compiled_once():
         worker.log_event(topic, (worker.address, key, safe.owner))
@@ -342,13 +340,13 @@ def _done(
     return restore_one(job=job, pool=pool, **work)
 
 
-#: Held by the file that this worker does; whether it has done one.
+#: Held while this worker processes a file; whether it has processed one.
 _one_file, _warm = threading.Lock(), threading.Event()
 
 
 @contextlib.contextmanager
 def _compiled_once() -> Iterator[None]:
-    """Of the workers on a machine without compiled kernels one compiles them, with a file."""
+    """On a machine without compiled kernels, let one worker compile them with its first file."""
     from restore.kernels.jit import cache_folder, is_cached
 
     with contextlib.ExitStack() as held:
@@ -366,7 +364,7 @@ def _compiled_once() -> Iterator[None]:
 
 
 def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
-    """Raise a UsageError where a worker does not see the files that are here."""
+    """Raise a UsageError if a worker does not see the same files."""
     inputs = {os.path.dirname(os.path.abspath(job.source)): job.source for job in jobs}
     sizes = {os.path.abspath(path): os.path.getsize(path) for path in inputs.values()}
     places = set()
@@ -376,7 +374,7 @@ def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
         places.add(target)
     with contextlib.ExitStack() as marks:
         for place in places:
-            with contextlib.suppress(OSError):  # files there will fail, by their names
+            with contextlib.suppress(OSError):  # files there will fail individually
                 mark = marks.enter_context(safe.mark(place))
                 sizes[mark] = 0
         for address, unseen in client.run(_unseen, sizes).items():
@@ -388,7 +386,7 @@ def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
 
 
 def _unseen(sizes: Mapping[str, int]) -> str | None:
-    """The first of the files that is not here, or of another size."""
+    """The first of the files that is missing here, or has another size."""
     for path, size in sizes.items():
         try:
             if os.path.getsize(path) != size:

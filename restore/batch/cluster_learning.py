@@ -1,9 +1,9 @@
 """Learning a dictionary on the workers of a Dask cluster: patches stay there, sums come back.
 
-Every step is a task that any worker can do again with the same result: reading some pictures and
-telling what they offer, cutting the patches of a chunk, summing up what a rule needs of a chunk,
-adding two sums. So Dask itself makes up for workers that die. Chunks and the order in which their
-sums are added depend on the patches alone, and the dictionary is that of one machine.
+Every step is a task that any worker can repeat with the same result: counting the patches of some
+pictures, extracting the patches of a chunk, computing the sums of a chunk for a rule, adding two
+sums. So Dask itself recovers from workers that die. Chunks and the order in which their sums are
+added depend only on the patches, and so the dictionary is the same as on one machine.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Pictures that are read in one task.
+#: Number of pictures that are read in one task.
 PICTURES = 16
 
 
@@ -44,7 +44,7 @@ class Patches:
     Attributes
     ----------
     chunks : list of distributed.Future
-        Of two arrays: patches to learn from, and patches held out.
+        Each result has two arrays: patches to learn from, and held-out patches.
     """
 
     def __init__(self, client: Any, chunks: list[Any], count: int) -> None:
@@ -99,7 +99,7 @@ class Cluster:
         ]
         self._tell(pool, "reading pictures", offered)
         reservoir = Reservoir(count, seed)
-        starts, where, used = [], [], 0  # of the strips that offer anything
+        starts, where, used = [], [], 0  # of the strips with any patches
         for number, found in enumerate(
             offer for group in self.client.gather(offered) for offer in group
         ):
@@ -128,9 +128,9 @@ class Cluster:
     def _cut(
         self, pictures: Collection, learned: Integers, held_out: Integers, strips: Any, about: Any
     ) -> list[Any]:
-        """The chunks of the patches of these sorted numbers, as results on the workers."""
+        """The chunks of the patches with these sorted indices, as results on the workers."""
         cuts = dictionaries.chunks(len(learned))
-        # what is held out is cut with the chunk whose pictures it is in
+        # held-out patches are extracted with the chunk of the same pictures
         bounds = [0, *(np.searchsorted(held_out, learned[cut.start]) for cut in cuts[1:])]
         bounds.append(len(held_out))
         self.held = [stop - start for start, stop in zip(bounds, bounds[1:])]
@@ -144,7 +144,7 @@ class Cluster:
         return futures
 
     def _taken(self, chunks: list[Any], which: int, rows: Integers) -> Floats:
-        """Rows of the patches (0), or of those held out (1), of all chunks together."""
+        """Rows of the patches (0), or of the held-out ones (1), over all chunks."""
         lengths = self.held
         if which == 0:
             step = atom_updates.BAND * atom_updates.CHUNK_BANDS
@@ -192,7 +192,7 @@ class Cluster:
 
 
 def _places(numbers: Integers, starts: Integers, where: Any) -> dict[int, dict[int, Integers]]:
-    """{picture: {strip of it: which of its patches}} of patches by their sorted numbers."""
+    """{picture: {strip: indices of its patches}} for sorted indices of patches."""
     found: dict[int, dict[int, Integers]] = {}
     strips = np.searchsorted(starts, numbers, side="right") - 1
     for strip in np.unique(strips).tolist():
@@ -203,7 +203,7 @@ def _places(numbers: Integers, starts: Integers, where: Any) -> dict[int, dict[i
 
 
 def _offers(pictures: Collection, first: int, patch_shape: tuple[int, ...], seed: int) -> list[Any]:
-    """What each of some pictures offers, or why it is left out."""
+    """The number of patches in each of some pictures, or why it is left out."""
     found: list[Any] = []
     for number, file in enumerate(pictures.files, first):
         if not os.path.lexists(file):
@@ -222,7 +222,7 @@ def _chunk(
     patch_shape: tuple[int, ...],
     seed: int,
 ) -> tuple[Floats, ...]:
-    """Patches to learn from, and those held out, of pictures that are read again."""
+    """Patches to learn from, and held-out ones, of pictures that are read again."""
     parts: tuple[list[Floats], list[Floats]] = [], []
     for index, (number, *wanted) in enumerate(chosen):
         image = pictures[index]

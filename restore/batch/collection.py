@@ -1,4 +1,4 @@
-"""Many pictures to learn from: read one at a time, as often as asked for."""
+"""Many pictures to learn from: read one at a time, as often as needed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Collection:
-    """The pictures of some files, as arrays; what cannot be read is left out and remembered.
+    """The pictures of some files, as arrays; unreadable files are left out and recorded.
 
     Parameters
     ----------
@@ -25,10 +25,10 @@ class Collection:
         Colour is turned to grey for 1; grey pictures are left out for 3. By default they
         stay as they are.
     shrink : int
-        Pictures are made so many times smaller: what a camera has interpolated or a JPEG has
-        thrown away teaches wrong details.
+        Factor by which pictures are reduced, so that demosaicing and JPEG artefacts are not
+        learned.
     usable : callable
-        ``usable(image)`` raises a ValueError, one sentence, where an image is of no use. Picklable,
+        ``usable(image)`` raises a ValueError, one sentence, if an image cannot be used. Picklable,
         for a cluster.
     max_pixels : int
 
@@ -57,7 +57,7 @@ class Collection:
         return len(self.files)
 
     def part(self, numbers: Iterable[int]) -> Collection:
-        """The pictures of these numbers alone, by names that mean the same in any folder."""
+        """The pictures with these indices, with absolute paths."""
         part = copy.copy(self)
         part.files = [os.path.abspath(self.files[number]) for number in numbers]
         part.skipped = {}
@@ -71,7 +71,7 @@ class Collection:
                 yield image
 
     def __getitem__(self, index: int) -> Floats | None:
-        """A (height, width, channels) float32 array, or None where the file is left out."""
+        """A (height, width, channels) float32 array, or None if the file is left out."""
         from restore.files.reading import read_pages
         from restore.files.safe import open_regular
 

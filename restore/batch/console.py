@@ -1,4 +1,4 @@
-"""What the user sees: words and bars on stderr, JSON lines on stdout."""
+"""Output for the user: messages and progress bars on stderr, JSON lines on stdout."""
 
 import contextlib
 import json
@@ -14,20 +14,20 @@ from restore.batch.records import REPORT, Job, Options
 from restore.batch.work import failure_reason
 from restore.imaging.bands import Pool
 
-#: Control characters: those of a file's name or of its words must not reach the terminal.
+#: Control characters: those in file names or metadata must not reach the terminal.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
-#: Into how many parts `overall` divides the work on one picture.
+#: Number of steps of progress of `overall`.
 _PARTS = 1000
 
 
 def printable(text: str) -> str:
-    """`text` with its control characters, other than tabs and ends of lines, spelt out."""
+    """`text` with its control characters, other than tabs and line ends, escaped."""
     return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class _StandardError:
-    """Standard error; what cannot be written there, on a full disk say, is lost."""
+    """Standard error; output that cannot be written, on a full disk for example, is lost."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
@@ -45,18 +45,18 @@ _stderr = _StandardError()
 
 
 def complain(file: str, error: BaseException) -> None:
-    """A line on stderr for a file that failed."""
+    """Print a line on stderr for a file that failed."""
     line = f"restore: {file}: {failure_reason(error, file)}"
     print(printable(line), file=_stderr, flush=True)
 
 
 class Console:
-    """Everything that is printed: words and bars on stderr, JSON lines on stdout.
+    """Prints everything: messages and progress bars on stderr, JSON lines on stdout.
 
     Attributes
     ----------
     failed : bool
-        Whether lines of --json could not be written.
+        Whether a line of --json could not be written.
     """
 
     def __init__(self, options: Options) -> None:
@@ -69,7 +69,7 @@ class Console:
         self.compiled = 0
 
     def say(self, sentence: str) -> None:
-        """A line on stderr, above the bars where there are any."""
+        """Print a line on stderr, above any progress bars."""
         sentence = printable(sentence)
         if any((self.files, self.stages, self.kernels)):
             from tqdm import tqdm
@@ -106,12 +106,12 @@ class Console:
         self.stages.update(done - self.stages.n)
 
     def workers(self, count: int | None) -> None:
-        """How many workers of a cluster there are now; None where there is no cluster."""
+        """Show the number of workers of a cluster; None without a cluster."""
         if self.files is not None and count is not None:
             self.files.set_postfix_str(f"{count} worker{'s' * (count != 1)}", refresh=False)
 
     def note(self, words: str) -> None:
-        """Words at the end of the bar of the stage."""
+        """Show a note at the end of the stage's progress bar."""
         if self.stages is not None:
             self.stages.set_postfix_str(words)
 
@@ -141,9 +141,9 @@ class Console:
 
     @contextlib.contextmanager
     def shown_compilation(self, processes: int = 1) -> Iterator[None]:
-        """While kernels are compiled, within this context, a bar tells which.
+        """Show a progress bar while kernels are compiled within this context.
 
-        Where other `processes` compile them, a sentence says so beforehand.
+        If other `processes` compile them, a message is printed beforehand.
         """
         from restore.kernels import listeners
 
@@ -184,7 +184,7 @@ class Console:
             self._print(json.dumps(plain(facts), allow_nan=False))
 
     def _print(self, line: str) -> None:
-        """A line on stdout; where it cannot be written, the run goes on, and fails at its end."""
+        """Print a line on stdout; if that fails, the run continues and fails at its end."""
         try:
             print(line, flush=True)
         except BrokenPipeError:
@@ -207,8 +207,8 @@ class Console:
         return f"{report['input']} -> {report['output']} ({', '.join(facts)})"
 
     def last_words(self, words: str) -> None:
-        """What is said before a signal ends the process; it may have interrupted a print."""
-        with contextlib.suppress(RuntimeError):  # what a print within a print raises
+        """Print a last message before a signal, perhaps within a print, ends the process."""
+        with contextlib.suppress(RuntimeError):  # raised by a print within a print
             self.end()
         if not self.options.quiet:
             os.write(2, f"interrupted: {words}\n".encode(errors="backslashreplace"))
@@ -228,21 +228,21 @@ class Console:
 
 
 def overall(pool: Pool, stage: str, shares: Sequence[tuple[str, float]]) -> Pool:
-    """A pool that tells the progress of one picture as a whole, from that of its stages.
+    """A pool that combines the progress of the stages of one picture into one.
 
     Parameters
     ----------
     pool : Pool
-        Where it is told.
+        The pool to report to.
     stage : str
-        A word for the whole.
+        The name of the combined stage.
     shares : list of (str, float)
-        The stages in their order, and about how much of the time each takes.
+        The stages in order, and their approximate shares of the time.
 
     Returns
     -------
     Pool
-        To hand to the task.
+        To pass to the task.
     """
     progress = pool.progress
     if progress is None:
@@ -269,7 +269,7 @@ def overall(pool: Pool, stage: str, shares: Sequence[tuple[str, float]]) -> Pool
 
 
 def summary(outcome: Mapping[str, int], left: int, ignored: Mapping[str, int]) -> str:
-    """Words for what became of all files."""
+    """A sentence that sums up the results of all files."""
     parts = [f"{count} {status}" for status, count in outcome.items() if count]
     if left:
         parts.append(f"{left} not done")
@@ -291,7 +291,7 @@ def plain(value: Any) -> Any:
 
 
 def _fact(name: str, value: Any) -> str:
-    """Words for one fact: nothing where it is not so, and no value where it is."""
+    """One fact as text: nothing for False, and only the name for True."""
     values = value if isinstance(value, list) else [value]
     if all(value is None or value is False for value in values):
         return ""

@@ -25,7 +25,7 @@ from restore.files.safe import open_regular
 #: A file, and the folder among the arguments that it was found in.
 Found = tuple[str, str | None]
 
-#: From an input to the file that belongs to it, where there is one.
+#: From an input to its matching file, if there is one.
 Match = Callable[[str], str | None]
 
 
@@ -33,25 +33,25 @@ def find(
     inputs: Iterable[str], *, recursive: bool = False,
     extensions: Collection[str] = READ_EXTENSIONS, without: str | None = None,
 ) -> tuple[list[Found], collections.Counter[str]]:  # fmt: skip
-    """The files that `inputs` stand for, in a stable order.
+    """The files in `inputs`, in a stable order.
 
     Parameters
     ----------
     inputs : iterable of str
         Files, folders, or "-".
     recursive : bool
-        Go down into folders of folders; links to folders are not followed.
+        Search folders recursively; links to folders are not followed.
     extensions : tuple of str
-        What counts as an input in a folder; a file named by itself always does.
+        Extensions of inputs in a folder; a file that is named itself is always an input.
     without : path, optional
-        A folder that is not walked: the outputs.
+        A folder that is not searched: that of the outputs.
 
     Returns
     -------
     files : list of (str, str or None)
         A file, and the folder of `inputs` it was found in.
     ignored : collections.Counter
-        How many other files were passed over, by their extensions.
+        Number of files that were ignored, by extension.
     """
     files: list[Found] = []
     ignored: collections.Counter[str] = collections.Counter()
@@ -73,7 +73,7 @@ def find(
 def _walk(
     folder: str, recursive: bool, extensions: Collection[str], without: str | None
 ) -> tuple[list[Found], collections.Counter[str]]:
-    """The inputs in `folder`, and how many other files; not by `os.walk`, which calls itself."""
+    """The inputs in `folder`, and the number of other files; without recursive `os.walk`."""
     ignored: collections.Counter[str] = collections.Counter()
     found: list[Found] = []
     waiting = [folder]
@@ -83,7 +83,7 @@ def _walk(
             with os.scandir(place) as entries:
                 entries = sorted(entries, key=lambda entry: entry.name)
         except OSError:
-            # a folder that cannot be read is an input that will fail, not one that is not there
+            # a folder that cannot be read is an input that will fail, not a missing one
             found.append((place, folder))
             continue
         folders = []
@@ -103,7 +103,7 @@ def _walk(
 
 
 def nothing_found(inputs: Iterable[str], ignored: Mapping[str, int], recursive: bool) -> str:
-    """The sentence where no picture was found in `inputs`, and what else was."""
+    """The message if no picture was found in `inputs`, with what was found instead."""
     foreign = " and ".join(sorted(set(ignored) & set(FOREIGN_EXTENSIONS)))
     hint = ""
     if foreign:
@@ -136,7 +136,7 @@ def plan(
     -------
     jobs : list of Job
     ignored : collections.Counter
-        Files in folders that are no inputs, by their extensions.
+        Files in folders that are not inputs, by extension.
 
     Raises
     ------
@@ -217,10 +217,10 @@ def plan(
 
 
 def shard(jobs: list[Job], part: tuple[int, int] | None) -> list[Job]:
-    """The jobs of one part, `part` being its number from 1 and how many there are, or None.
+    """The jobs of one part, where `part` is (its number from 1, the number of parts) or None.
 
-    Every N-th in the order of a hash of the inputs' names: the parts are of equal length, and
-    pictures that were taken one after the other, often of one size, are spread over them.
+    Every N-th job in the order of a hash of the inputs' names: the parts have equal length, and
+    consecutive pictures, which often have the same size, are spread over them.
     """
     if part is None:
         return jobs
@@ -234,7 +234,7 @@ def shard(jobs: list[Job], part: tuple[int, int] | None) -> list[Job]:
 
 
 def _check_second_name(inputs: Sequence[str], output: str | None, writes: str | None) -> None:
-    """Refuse the name of an output among the inputs, as `cp` takes it."""
+    """Refuse an output name given as the last input, as for `cp`."""
     if output is not None or len(inputs) != 2 or "-" in inputs:
         return
     source, target = inputs
@@ -252,7 +252,7 @@ def _is_closed(stream: Any) -> bool:
 
 
 def _without_earlier_results(files: list[Found], suffix: str) -> tuple[list[Found], int]:
-    """`files` without any ``photo-denoised.png`` beside its ``photo.png``, and how many went."""
+    """`files` without any ``photo-denoised.png`` beside its ``photo.png``, and their number."""
     stems = {os.path.splitext(file)[0] for file, _ in files}
 
     def is_earlier(file: str) -> bool:
@@ -267,7 +267,7 @@ def _target(
     source: str, folder: str | None, output: str | None, options: Options,
     reads: tuple[str, ...] | None, writes: str | None, coloured: bool,
 ) -> str:  # fmt: skip
-    """Where the result for `source` goes."""
+    """The output path for `source`."""
     place, name = os.path.split(source)
     stem, extension = os.path.splitext(name)
     if writes or options.format or reads:
@@ -289,7 +289,7 @@ def _extra(
     name: str, place: str | None, source: str, folder: str | None, target: str, options: Options,
     count: int,
 ) -> str:  # fmt: skip
-    """Where a further file goes: beside the target, to the place itself, or into that folder."""
+    """The path of a further file: beside the target, as given, or in the given folder."""
     if place is None:
         return os.path.splitext(target)[0] + name
     if os.path.isdir(place) or place.endswith(("/", os.sep)):
@@ -317,7 +317,7 @@ def _check_name(output: str, options: Options, writes: str | None) -> None:
 
 
 def _is_a_picture(source: str, reads: tuple[str, ...] | None) -> str | None:
-    """Why a picture is no input of a command that `reads` others; None where it is none."""
+    """Why a picture is no input of a command that `reads` other files; None if it is no picture."""
     if reads is None or source == "-" or os.path.splitext(source)[1].lower() in reads:
         return None
     try:
@@ -332,7 +332,7 @@ def _job(
     source: str, target: str, options: Options, companions: Mapping[str, Match], reference: Match,
     more: dict[str, str],
 ) -> Job:  # fmt: skip
-    """The job of one input, settled already where it cannot or need not be done."""
+    """The job of one input, already settled if it cannot or need not be processed."""
 
     def settled(error: str | None = None, **fields: Any) -> Job:
         return Job(source, target, extras=more, error=error, **fields)
@@ -367,16 +367,16 @@ def _job(
 
 
 def matching(place: str | None, name: str) -> Match:
-    """A function from an input to the file that belongs to it.
+    """A function from an input to its matching file.
 
-    It is `place`, or in that folder the one of the same name. Another extension will do
-    where only one file has the same stem. The folder is read once.
+    The file is `place`, or the one of the same name in that folder. Another extension is accepted
+    if only one file has the same stem. The folder is read once.
 
     Parameters
     ----------
     place : path or None
     name : str
-        What the file is, for the ValueErrors of the function: "reference".
+        What the file is, for the function's error messages: "reference".
     """
     if place is None:
         return lambda source: None
@@ -415,10 +415,10 @@ def _regular(place: str, name: str) -> str:
 
 
 def _check_collisions(jobs: Sequence[Job]) -> None:
-    """Refuse two outputs of one name on any file system, and outputs that are other inputs."""
+    """Refuse outputs with the same name on any file system, and outputs that are other inputs."""
 
     def key(path: str) -> str:
-        # folders resolved, the last name not: an output that is a link is replaced, not followed
+        # resolve folders but not the last name: an output that is a link is replaced, not followed
         folder, name = os.path.split(os.path.abspath(path))
         full = os.path.join(os.path.realpath(folder), name)
         return unicodedata.normalize("NFC", unicodedata.normalize("NFC", full).casefold())

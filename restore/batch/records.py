@@ -1,4 +1,4 @@
-"""What the parts of a batch say to each other."""
+"""The records passed between the parts of a batch."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -8,7 +8,7 @@ from restore.files.formats import MAX_PIXELS
 
 DONE, FAILED, USAGE, NOTHING = 0, 1, 2, 3
 
-#: what every line of --json says, facts of the task aside
+#: the keys of every line of --json, besides the facts of the task
 REPORT = {
     "input": None,
     "output": None,
@@ -29,19 +29,20 @@ REPORT = {
 
 
 class UsageError(Exception):
-    """The arguments make no sense together: nothing has been done."""
+    """The arguments contradict each other: nothing has been done."""
 
 
 class EngineLost(Exception):
-    """What does the files is gone, or cannot begin: some may be done."""
+    """The engine is gone, or cannot start; some files may be done."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
     """The options that all commands share, as `restore.cli.options` fills them in.
 
-    `command` is what was asked for, in words, for a report; `view_bytes`, set by `run`, how many
-    bytes of a report each file may take. `trial` is called with what `run` was to do, in its place.
+    `command` is the command line, as text for a report; `view_bytes`, set by `run`, the number of
+    bytes that each file may take in a report. `trial` is called in place of `run`, with its
+    arguments.
     """
 
     suffix: str = ""
@@ -81,13 +82,13 @@ class Options:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What a task made of one picture.
+    """The result of a task for one picture.
 
     Attributes
     ----------
     output : Picture or bytes
     facts : dict
-        Numbers and words about it, for ``-v`` and ``--json``.
+        Numbers and text about it, for ``-v`` and ``--json``.
     extras : dict
         Further files beside the output: ``{"-mask.png": Picture or bytes}``, of the names
         that `run` was given as ``extras``.
@@ -98,16 +99,16 @@ class Result:
     extras: dict = dataclasses.field(default_factory=dict)
 
 
-#: What a command does to one picture, or to the bytes of one file.
+#: The function of a command on one picture, or on the bytes of one file.
 Process = Callable[..., Any]
 
-#: Names of further files, and where they go if not beside the output.
+#: Suffixes of further files, and their place if not beside the output.
 Further = Mapping[str, str | None] | Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One input and where it goes; "-" is a pipe. `skip` and `error` settle it beforehand.
+    """One input and its output; "-" is a pipe. `skip` and `error` settle it beforehand.
 
     `extras` are the paths of further outputs by their name.
     """
@@ -121,7 +122,7 @@ class Job:
     error: str | None = None
 
     def report(self) -> dict[str, Any] | None:
-        """What is said of a job that is settled beforehand; None for one that is to be done."""
+        """The report of a job that is settled beforehand; None for one that is to be processed."""
         if not self.skip and self.error is None:
             return None
         status = "skipped" if self.skip else "failed"

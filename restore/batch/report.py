@@ -1,8 +1,8 @@
-"""One HTML file to judge a batch by: every picture before and after, failures and worst first.
+"""One HTML file for a batch: every picture before and after, failures and worst first.
 
 The page is self-contained: a template beside the packaged models, the records as JSON in a script
 tag, and pictures as data URLs. Its Content-Security-Policy names the digests of its own script and
-style and allows nothing else, and whatever came from files is set as text.
+style and allows nothing else, and everything that comes from files is set as text.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from restore.files.views import View
 
 
-#: Most bytes of all embedded pictures, and of those of one picture.
+#: Maximum bytes of all embedded images, and of those of one picture.
 _PAGE, _PICTURE = 54_000_000, 1_500_000
 
-#: Further records, the least bad of them, are listed without pictures.
+#: Records beyond this number, the least bad ones, are listed without images.
 _SHOWN = 1000
 
 _TEMPLATE = Path(__file__).parent.parent / "data" / "report.html"
 
 
 def budget(count: int) -> int:
-    """Most bytes of a page that each of so many pictures takes."""
+    """Maximum bytes of a page for each of this many pictures."""
     return min(_PICTURE, _PAGE // max(1, min(count, _SHOWN)))
 
 
@@ -58,17 +58,17 @@ def check(path: str, overwrite: bool) -> None:
 
 
 class Report:
-    """The records of a page, collected as a batch goes.
+    """The records of a page, collected during a batch.
 
     Parameters
     ----------
     path : str or None
-        Of the page, to which the files it links are relative; None where it has no place.
+        Of the page, to which its links are relative; None if it is not written to a file.
     title : str
     settings : str
         The command with its options, for the reader.
     labels : (str, str)
-        What the two pictures of a record are called.
+        Labels of the two pictures of a record.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Report:
         self.rows: list[dict[str, Any]] = []
 
     def add(self, report: dict[str, Any], view: View | None = None) -> None:
-        """A finished file: the keys of `REPORT` and facts of the task, and what there is to see."""
+        """Add a finished file: the keys of `REPORT`, facts of the task, and its view."""
         row = {name: value for name, value in report.items() if name in _KEPT}
         row["facts"] = [[name, value] for name, value in report.items() if name not in REPORT]
         row["links"] = [self._link(report["input"]), self._link(report["output"])]
@@ -91,7 +91,7 @@ class Report:
             self._sort()
 
     def _sort(self) -> None:
-        """The worst first; only those keep their pictures for which there is room."""
+        """Sort the records, the worst first; images are dropped beyond the limit."""
         self.rows.sort(key=_badness)
         for row in self.rows[_SHOWN:]:
             row.pop("thumbnails", None)
@@ -121,11 +121,11 @@ class Report:
             f"script-src '{_digest(script)}'; base-uri 'none'; form-action 'none'"
         )
         parts = {"policy": policy, "title": html.escape(self.title), "data": _json(data)}
-        # in one pass: what is put in is not looked through again
+        # in one pass: inserted text is not searched again
         return re.sub(r"\{\{(policy|title|data)\}\}", lambda found: parts[found[1]], template)
 
     def write(self, overwrite: bool) -> None:
-        """Write the page, whole or not at all."""
+        """Write the page, completely or not at all."""
         assert self.path is not None  # or there is nothing to write
         with whole_file(self.path, replace=overwrite) as file:
             file.write(self.page().encode("ascii", "xmlcharrefreplace"))
@@ -161,7 +161,7 @@ class Comparison:
         about = {"input": "before and after", "status": "done", "width": width, "height": height}
         about |= {"psnr": self.psnr, "ssim": self.ssim}
         page.add({**REPORT, **about}, view(self.before, self.after, _PICTURE))
-        # a page of its own: its style and script stay apart from those of the notebook
+        # in a frame: its style and script stay apart from those of the notebook
         return (
             '<iframe sandbox="allow-scripts" style="width: 100%; height: 42rem; border: 0" '
             f'srcdoc="{html.escape(page.page())}"></iframe>'
@@ -169,12 +169,13 @@ class Comparison:
 
 
 def compare(before: ArrayLike, after: ArrayLike) -> Comparison:
-    """Two pictures beside each other: in a notebook the last line of a cell shows a slider.
+    """Compare two pictures: in a notebook, the last line of a cell shows them with a slider.
 
     Parameters
     ----------
     before, after : (height, width) or (height, width, 1 or 3) array_like
-        As scikit-image has them; the smaller one is shown enlarged to the size of the other.
+        In scikit-image's conventions; the smaller one is enlarged to the size of the other for
+        display.
 
     Returns
     -------
@@ -218,7 +219,7 @@ def _digest(text: str) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand within a script tag, whatever is in its strings."""
+    """JSON that is safe within a script tag for any strings."""
     from restore.batch.console import plain
 
     return json.dumps(plain(value), allow_nan=False).replace("<", "\\u003c")

@@ -1,4 +1,4 @@
-"""From pictures to a file of what is learned on them: a dictionary, or the model of a task."""
+"""Learning a dictionary, or the model of a task, from picture files to a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from restore.tasks.super_resolution.cascade import Cascade
 
 
-#: Settings that the turns of one dictionary must share, and the options that set them.
+#: Settings that all iterations of one dictionary must share, and their options.
 SETTINGS = {
     "atoms": "--atoms",
     "patch_shape": "--patch-size, --grey or --colour",
@@ -42,7 +42,7 @@ SETTINGS = {
     "seed": "--seed",
 }
 
-#: Where neither sparsity nor noise level are given: enough for details, and none for grain.
+#: Sparsity and noise level, by channels, if neither is given: they keep detail but not grain.
 _SPARSITY, _SIGMA = {1: 10, 3: 16}, {1: 10.0, 3: 14.0}
 
 
@@ -52,7 +52,7 @@ class _Run:
     Attributes
     ----------
     saved : int
-        Turns or stages that the file holds.
+        Number of iterations or stages in the file.
     """
 
     step = "the dictionary of turn"
@@ -63,12 +63,12 @@ class _Run:
         self.saved = 0
 
     def interrupted(self) -> None:
-        """The last words before a signal ends the process."""
+        """The last message before a signal ends the process."""
         kept = f"{self.output} holds {self.step} {self.saved}: --resume goes on from there"
         self.console.last_words(kept if self.saved else "nothing is learned yet")
 
     def train(self, inputs: Iterable[str], recursive: bool, resume: bool) -> int:
-        """From files to a file; the exit code."""
+        """Learn from files and write a file; the exit code."""
         from restore.files.picture import unwarned
 
         found, ignored = find(inputs, recursive=recursive)
@@ -98,7 +98,7 @@ class _Run:
                 self.console.say(f"restore: {file}: left out: {reason}")
 
     def _save(self, learned: Any, step: str, number: int) -> None:
-        """Write what is learned so far; a disk that is full may have room after the next step."""
+        """Write what is learned so far; if the disk is full, try again after the next step."""
         try:
             with whole_file(self.output) as file:
                 learned.save(file)
@@ -173,7 +173,7 @@ class ModelRun(_Run):
         return Model(learn_demosaicing(drawn, **shared))
 
     def _cascade(self, pictures: Collection, resume: bool, shared: dict[str, Any]) -> Cascade:
-        """The model for super-resolution; the file holds its stages so far."""
+        """Learn the model for super-resolution; the file holds its stages so far."""
         from restore.imaging import archive
         from restore.learning import super_resolution
         from restore.tasks.super_resolution.cascade import KIND
@@ -200,14 +200,14 @@ class ModelRun(_Run):
 
 
 class DictionaryRun(_Run):
-    """Learns a dictionary; the file holds that of the last turn."""
+    """Learns a dictionary; the file holds that of the last iteration."""
 
     def _learn(self, pictures: Collection, names: Sequence[str], resume: bool) -> int:
         with self._engine() as engine:
             return self._learn_on(engine, pictures, names, resume)
 
     def _engine(self) -> Any:
-        """Where patches are drawn and summed up: this process, or a cluster."""
+        """The engine that draws and sums up patches: this process, or a cluster."""
         if self.settings["scheduler"] or self.settings["scheduler_file"]:
             return import_cluster("cluster_learning").Cluster(self.console.options, self.console)
         return InProcess()
@@ -221,7 +221,7 @@ class DictionaryRun(_Run):
 
         settings = self.settings
         start = time.perf_counter()
-        first = self._first(resume)  # what is wrong with it is said before hours of drawing
+        first = self._first(resume)  # errors in it are reported before hours of drawing
         drawn = self._draw(pictures, engine)
         channels = pictures.channels
         assert channels is not None  # that of the first picture
@@ -283,7 +283,7 @@ class DictionaryRun(_Run):
         return 0
 
     def _draw(self, pictures: Collection, engine: Any) -> Draw:
-        """Patches of the pictures; those that cannot be used are listed."""
+        """Draw patches of the pictures; unusable ones are listed."""
         from restore.learning import dictionaries
 
         size, settings = self.settings["patch_size"], self.settings
@@ -306,7 +306,7 @@ class DictionaryRun(_Run):
             self._list_skipped(pictures)
 
     def _first(self, resume: bool) -> str | Dictionary:
-        """The dictionary to go on with, or to start from, or how to make one."""
+        """The dictionary to continue or to start from, or the way to make one."""
         from restore.sparse.dictionary import Dictionary
 
         if resume and os.path.lexists(self.output):
@@ -315,7 +315,7 @@ class DictionaryRun(_Run):
         return init if init in ("data", "dct") else Dictionary.load(init)
 
     def _started(self, drawn: Draw, shape: tuple[int, ...], start: str | Dictionary) -> Dictionary:
-        """The dictionary before the first turn."""
+        """The dictionary before the first iteration."""
         from restore.sparse import dictionary_learning
         from restore.sparse.dictionary import Dictionary
 
@@ -326,7 +326,7 @@ class DictionaryRun(_Run):
         return Dictionary(first.atoms, shape)
 
     def _keep(self, turn: Iteration, number: int, about: dict[str, Any]) -> Dictionary:
-        """Write the dictionary of a turn."""
+        """Write the dictionary of an iteration."""
         from restore.sparse.dictionary import Dictionary
 
         self.errors.append(round(255 * turn.rmse, 4))
@@ -418,7 +418,7 @@ class InProcess:
 
 
 def _channels(pictures: Collection) -> int:
-    """Those of the first picture that can be used."""
+    """The number of channels of the first usable picture."""
     first = next(iter(pictures), None)
     if first is None:
         raise ValueError("none of the pictures can be used")
@@ -436,9 +436,9 @@ def _pictures(count: int) -> str:
 
 
 def _check_same(output: str, stored: dict[str, Any], about: dict[str, Any]) -> None:
-    """Refuse to go on with other settings or pictures than those of the turns before."""
+    """Refuse to continue with settings or pictures other than those so far."""
     for name, option in SETTINGS.items():
-        # files of before have none that is not negative
+        # older files have no nonnegative dictionaries
         if stored.get(name, False if name == "nonnegative" else None) != about[name]:
             was = stored.get(name)
             raise ValueError(

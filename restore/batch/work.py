@@ -1,4 +1,4 @@
-"""One file: read, processed, written whole, and told about."""
+"""Process one file: read, restore, write completely, report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from restore.files.views import View
     from restore.typing import Array, Flags
 
-    #: Where colours are invisible, and the samples as they were.
+    #: The mask of invisible colours, and the original samples.
     Hidden = tuple[Flags, Array]
 
 
@@ -39,7 +39,7 @@ def restore_one(
     coloured: bool = False,
     pool: Pool | None = None,
 ) -> dict[str, Any]:
-    """Read, process and write one file; never raises for what is wrong with that file.
+    """Read, process and write one file; never raises for errors of that file.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def _is_ours(warning: Any) -> bool:
 
 
 def failure_reason(error: BaseException, file: str | None = None) -> str:
-    """One sentence for one error; it names no file where that is `file`."""
+    """One sentence for one error; it does not name the file if that is `file`."""
     if isinstance(error, MemoryError):
         return "not enough memory"
     if isinstance(error, OSError) and error.strerror:
@@ -108,7 +108,7 @@ def _restore(
             name: read_beside(path, name, options.max_pixels)
             for name, path in job.companions.items()
         }
-        if job.reference:  # read again when it is needed; what is wrong with it is said now
+        if job.reference:  # read again when it is needed; its errors are reported now
             read_beside(job.reference, "reference", options.max_pixels)
         if reads:
             pages, count, name = iter([source.read()]), 1, None
@@ -128,9 +128,9 @@ def _restore(
             name = None
         notes: dict[str, Any] = {"size_in": size, "pages": 0, "facts": []}
         results = _results(process, pages, companions, options, name, kinds, notes, pool)
-        first = next(results)  # nothing is created before there is something to write
+        first = next(results)  # no file is created before there is something to write
         extras = notes.pop("extras", {})
-        # all are complete before the first takes its place, the output last
+        # all files are complete before the first is moved into place, the output last
         with contextlib.ExitStack() as files:
             file = files.enter_context(_target_file(job.target, options))
             contents = itertools.chain([first], results)
@@ -148,7 +148,7 @@ def _restore(
 
 
 def read_beside(path: str, name: str, max_pixels: int) -> Picture:
-    """A mask or a reference: what is wrong with it is said by its own name."""
+    """Read a mask or a reference; errors name that file."""
     from restore.files.picture import unwarned
     from restore.files.reading import read_picture
 
@@ -160,7 +160,7 @@ def read_beside(path: str, name: str, max_pixels: int) -> Picture:
 
 
 def _check_folder(target: str) -> None:
-    """Refuse a folder that cannot be written, rather than after minutes of work."""
+    """Refuse a folder that is not writable before, not after, minutes of work."""
     folder = os.path.dirname(os.path.abspath(target))
     while target != "-" and not os.path.lexists(folder):
         folder = os.path.dirname(folder)
@@ -182,7 +182,7 @@ def _results(
     notes: dict[str, Any],
     pool: Pool | None,
 ) -> Iterator[Any]:
-    """Yield the output of each page, and note what there is to report."""
+    """Yield the output of each page, and collect what to report."""
     from restore.files.metadata import stripped
     from restore.files.raw import developed
     from restore.files.writing import check, depth_in
@@ -232,7 +232,7 @@ def _results(
 
 
 def _view(page: Any, output: Any, most: int) -> View | None:
-    """What a report shows of the first page; None where neither side is a picture."""
+    """The view of the first page for a report; None if neither side is a picture."""
     from restore.files.views import view
 
     sides = [None if isinstance(side, bytes) else side.samples for side in (page, output)]
@@ -240,7 +240,7 @@ def _view(page: Any, output: Any, most: int) -> View | None:
 
 
 def _with_wishes(page: Picture, name: str | None, options: Options) -> Picture:
-    """The page of a camera raw file with what is to be made of it."""
+    """The page of a camera raw file, with the options for its development."""
     space, linear = options.colour_space, options.linear
     camera = None if isinstance(page, bytes) else page.metadata.camera
     if camera is None:
@@ -259,14 +259,14 @@ def _with_wishes(page: Picture, name: str | None, options: Options) -> Picture:
 
 
 def _as_if_coloured(page: Picture) -> Picture:
-    """A stand-in for the picture in colour that a grey page becomes."""
+    """A placeholder for the colour picture that a grey page becomes."""
     import numpy as np
 
     return page.replace(samples=np.broadcast_to(page.samples, (*page.samples.shape[:2], 3)))
 
 
 def _check_finite(output: Any, page: Any) -> None:
-    """Refuse a picture with NaN or infinity that the one it was made of does not have."""
+    """Refuse a result with NaN or infinity that the input does not have."""
     from restore.imaging.arrays import check_finite
 
     if isinstance(output, bytes):
@@ -276,13 +276,13 @@ def _check_finite(output: Any, page: Any) -> None:
         import numpy as np
 
         odd = ~np.isfinite(page.samples).all(axis=2)
-        if odd.any():  # of a picture of another size it cannot be said where it has them from
+        if odd.any():  # for a picture of another size they cannot be compared
             samples = samples[~odd] if odd.shape == samples.shape[:2] else samples[:0]
     check_finite(samples)
 
 
 def _told(facts: list[dict[str, Any]]) -> dict[str, Any]:
-    """The facts of one page as they are; of several, each with a value a page, or None."""
+    """The facts of one page unchanged; of several pages, a list per fact, with None if missing."""
     if len(facts) == 1:
         return facts[0]
     names = dict.fromkeys(name for page in facts for name in page)
@@ -297,8 +297,8 @@ def _note_size(notes: dict[str, Any], picture: Any) -> None:
 def _without_hidden_colours(picture: Picture) -> tuple[Picture, Hidden | None]:
     """The picture with invisible colours replaced by their nearest visible neighbours.
 
-    What programs leave under full transparency (often black, or an old background) must
-    not bleed into what is visible.
+    Colours under full transparency (often black, or an old background) must not bleed into visible
+    ones.
     """
     unsaid = picture.metadata.alpha_kind == "unspecified"
     if picture.alpha is None or unsaid or picture.alpha.all() or not picture.alpha.any():
@@ -311,7 +311,7 @@ def _without_hidden_colours(picture: Picture) -> tuple[Picture, Hidden | None]:
 
 
 def _with_hidden_colours(picture: Picture, hidden: Hidden | None) -> Picture:
-    """The picture with its invisible colours as they were, where it is still as large."""
+    """The picture with its invisible colours restored, if its size is unchanged."""
     if hidden is None or picture.alpha is None:
         return picture
     invisible, samples = hidden
@@ -349,7 +349,7 @@ def _write(file: BinaryIO, contents: Iterable[Any], name: str | None, **options:
 
 
 def _measure(reference: str, file: BinaryIO, options: Options) -> dict[str, Any]:
-    """PSNR and SSIM of what was written against the reference file."""
+    """PSNR and SSIM of the written picture against the reference file."""
     from restore.files.reading import read_pages
     from restore.imaging.measures import psnr, ssim
 

@@ -1,12 +1,12 @@
-"""Many files: in this process, or in spawned ones of which any may be killed.
+"""Processing many files: in this process, or in spawned ones, any of which may be killed.
 
-What does the files is an engine: a context with
+Files are processed by an engine, a context with
 
-- ``capacity``: how many files it takes before one is completed;
-- ``submit(number, job)``: take a file;
-- ``completed()``: wait for any of those, and return its number and its report;
-- ``cancel()``: begin no more, and wait for nothing;
-- ``workers``: how many other machines' processes there are now, or None.
+- ``capacity``: how many files it accepts before one is completed;
+- ``submit(number, job)``: accept a file;
+- ``completed()``: wait for any of them, and return its number and report;
+- ``cancel()``: start no more, and do not wait;
+- ``workers``: the current number of processes on other machines, or None.
 
 Here are `InProcess` and `Processes`; the third is `restore.batch.cluster.Cluster`.
 """
@@ -35,13 +35,13 @@ if TYPE_CHECKING:
 
 
 def shares(jobs: int, threads: int | None, count: int, cpus: int) -> tuple[int, int]:
-    """How many processes and threads each: together never more than there are processors."""
+    """Number of processes, and threads of each: together at most the number of processors."""
     jobs = max(1, min(jobs, count, cpus))
     return jobs, max(1, min(threads or cpus, cpus // jobs))
 
 
 def engine(work: dict[str, Any], jobs: Sequence[Job], options: Options, console: Console) -> Any:
-    """What is to do the `jobs`; `work` are `restore_one`'s arguments."""
+    """The engine for the `jobs`; `work` are `restore_one`'s arguments."""
     count = sum(job.report() is None for job in jobs)
     if count and (options.scheduler or options.scheduler_file):
         return import_cluster("cluster").Cluster(work, jobs, options, console)
@@ -78,7 +78,7 @@ def reports(engine: Any, jobs: Sequence[Job]) -> Generator[dict[str, Any], None,
 
 
 def _completed(engine: Any, jobs: Sequence[Job]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield (number, report) as jobs are completed, of which few are in flight at a time."""
+    """Yield (number, report) as jobs are completed; few are in flight at a time."""
     waiting, in_flight, more = enumerate(jobs), 0, True
     with signals.at_signal(lambda number: engine.cancel()):
         try:
@@ -123,11 +123,11 @@ class InProcess:
         return number, restore_one(job=job, pool=self.pool, **self.work)
 
     def cancel(self) -> None:
-        """There is nothing that has not begun."""
+        """Nothing to do: no job is pending."""
 
 
 class Processes:
-    """Files on so many processes of this machine, each of so many threads."""
+    """Processes files in several processes of this machine, each with several threads."""
 
     workers = None
 
@@ -173,7 +173,7 @@ class Processes:
 
 
 class _Worker:
-    """A spawned process that does one job at a time."""
+    """A spawned process that runs one job at a time."""
 
     def __init__(self, work: dict[str, Any], threads: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -190,11 +190,11 @@ class _Worker:
 
     def give(self, number: int, job: Job) -> None:
         self.number, self.job = number, job
-        with contextlib.suppress(OSError):  # it has died meanwhile: `take` finds out
+        with contextlib.suppress(OSError):  # it has died meanwhile: `take` notices
             self.connection.send(job)
 
     def take(self) -> dict[str, Any]:
-        """The report of the job; a failed one if the process has died over it."""
+        """The report of the job; a failure if the process has died."""
         try:
             return self.connection.recv()
         except (EOFError, OSError):
@@ -225,7 +225,7 @@ class _Worker:
 
 
 def _serve(connection: Any, work: dict[str, Any], threads: int, owner: str) -> None:
-    """The life of a worker process."""
+    """The main loop of a worker process."""
     safe.owner = owner
     signals.listen()
     if hasattr(signal, "pthread_sigmask"):  # all but Ctrl-C, which is the parent's
@@ -238,7 +238,7 @@ def _serve(connection: Any, work: dict[str, Any], threads: int, owner: str) -> N
 
 
 def _end_with_parent() -> None:
-    """Nobody would hear of the results of a process whose parent has been killed."""
+    """End this process when its parent has been killed, since no one would receive results."""
     parent = multiprocessing.parent_process()
     assert parent is not None  # this is a worker
     wait([parent.sentinel])

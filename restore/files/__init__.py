@@ -1,8 +1,8 @@
-"""Picture files: what is read, what is written, and that nothing is lost on the way.
+"""Picture files: reading and writing without loss.
 
-`formats` knows extensions and first bytes, `picture` is the record that flows,
+`formats` has extensions and signatures, `picture` the record of a picture,
 `reading` and `writing` turn files into records and back, `metadata` carries profiles and
-tags from one to the other, `safe` puts bytes on disk whole or not at all.
+tags from one to the other, `safe` writes files completely or not at all.
 
 Nothing is imported here, so that `formats` can be used before numpy is loaded.
 """

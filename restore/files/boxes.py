@@ -1,8 +1,8 @@
 """The boxes of ISO media files (AVIF, HEIC), of JPEG 2000 and of JPEG XL.
 
-A box is its length, four letters and a content, which may be further boxes. What an AVIF or
-HEIC file holds (pictures, EXIF, XMP) are items; the box ``meta`` says of each where its bytes
-are and which properties it has.
+A box has a length, a type of four letters and a content, which may be further boxes. The contents
+of an AVIF or HEIC file (pictures, EXIF, XMP) are items; the box ``meta`` states the location and
+the properties of each.
 
 References
 ----------
@@ -16,10 +16,10 @@ import struct
 
 from restore.files.formats import PictureError
 
-#: Boxes of one level, items of one file: more than any program writes.
+#: Maximum number of boxes of one level and items of one file: more than any program writes.
 MOST = 10_000
 
-#: how an XMP item, and its media type, are called
+#: type of an XMP item, and its media type
 XMP_TYPE = b"application/rdf+xml"
 
 
@@ -29,7 +29,7 @@ def boxes(data: bytes, start: int = 0, stop: int | None = None) -> list[tuple[by
     Raises
     ------
     PictureError
-        If a box is longer than what it is in.
+        If a box is longer than its container.
     """
     stop = len(data) if stop is None else stop
     found: list[tuple[bytes, int, int]] = []
@@ -78,7 +78,7 @@ class Items:
     properties: dict = dataclasses.field(default_factory=dict)
 
     def property(self, kind: bytes) -> list[bytes]:
-        """The contents of the properties of the main picture that are of one kind."""
+        """The contents of the properties of one kind of the main picture."""
         return [content for name, content in self.properties.get(self.primary, ()) if name == kind]
 
     def content(self, kind: bytes, data: bytes, limit: int) -> bytes | None:
@@ -195,7 +195,7 @@ def with_items(data: bytes, further: list[tuple[bytes, bytes]], properties: list
     Parameters
     ----------
     data : bytes
-        As encoders write it: boxes ``ftyp``, ``meta`` and ``mdat``, places told in 4 bytes.
+        As encoders write it: boxes ``ftyp``, ``meta`` and ``mdat``, with 4-byte locations.
     further : list of (bytes, bytes)
         Kinds, ``b"Exif"`` or the media type of a ``mime`` item, and contents.
     properties : list of bytes
@@ -259,7 +259,7 @@ def _with_properties(content: bytes, primary: int, properties: list[bytes]) -> b
 def _moved(
     places: bytes, grown: int, further: list[tuple[bytes, bytes]], first: int, end: int
 ) -> bytes:
-    """The box of places, all later by `grown`, with those of further items from `end` on."""
+    """The box of locations, all moved by `grown`, with those of further items from `end` on."""
     (count,) = struct.unpack_from(">H", places, 6)
     changed = places[:6] + struct.pack(">H", count + len(further))
     place = 8

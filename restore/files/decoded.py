@@ -1,4 +1,4 @@
-"""From what a decoder hands over to a `Picture`: sizes checked, metadata never a failure."""
+"""From the output of a decoder to a `Picture`: sizes are checked, metadata errors are tolerated."""
 
 import contextlib
 import os
@@ -34,23 +34,23 @@ def warn(sentence: str) -> None:
 
 
 def one_line(error: object) -> str:
-    """The first line of what a library says, as far as it can be printed."""
+    """The first line of a library's message, printable characters only."""
     line = next(iter(str(error).splitlines()), "")
     return "".join(letter for letter in line if letter.isprintable())[:200]
 
 
 def tolerant(read: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
-    """The metadata fields that `read` finds; none, and a warning, where it stumbles."""
+    """The metadata fields that `read` finds; none, and a warning, if it fails."""
     try:
         return read(*arguments)
-    except Exception as error:  # trouble with metadata never fails a picture
+    except Exception as error:  # a metadata error never fails a picture
         warn(f"metadata left out: {one_line(error)}")
         return {}
 
 
 @contextlib.contextmanager
 def said_on_stderr() -> Iterator[list[bytes]]:
-    """Whether a library complains on standard error, where alone some do; a list of its words."""
+    """Collect a library's messages on standard error, the only place where some report errors."""
     words: list[bytes] = []
     with _redirecting, tempfile.TemporaryFile() as file:
         kept = os.dup(2)
@@ -73,7 +73,7 @@ def picture_of(
     top: float | None = None,
     orientation: int | None = None,
 ) -> Picture:
-    """A `Picture` from stored samples (height, width[, channels]) and what its file says."""
+    """A `Picture` from stored samples (height, width[, channels]) and metadata."""
     exif_orientation, exif = 1, fields.get("exif")
     if exif:
         try:

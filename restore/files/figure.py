@@ -1,4 +1,4 @@
-"""Pictures about pictures: results beside each other, with their errors, atoms, curves."""
+"""Figures: results side by side with their errors, atoms, curves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 _PANEL, _MARGIN, _LINE = 320, 8, 20
-#: about how wide a contact sheet may be
+#: approximate maximum width of a contact sheet
 _SHEET = 1400
-#: size of a plot, and room for its words: left, top, right, bottom
+#: size of a plot, and margins for its text: left, top, right, bottom
 _PLOT, _ROOM = (440, 320), (56, 28, 16, 44)
 #: how much the differences are amplified around middle grey
 GAIN = 4
@@ -42,8 +42,8 @@ def comparison(reference: Array, results: Sequence[Floats], labels: Sequence[str
     Returns
     -------
     (rows, columns, 3) float32 ndarray
-        A column per picture: its label, the whole picture, a crop magnified where the
-        results err most, and `GAIN` times the difference from the reference.
+        A column per picture: its label, the whole picture, a magnified crop where the results err
+        most, and `GAIN` times the difference from the reference.
     """
     from PIL import Image, ImageDraw
 
@@ -76,7 +76,7 @@ def comparison(reference: Array, results: Sequence[Floats], labels: Sequence[str
 
 
 def contact_sheet(pictures: Sequence[Floats], labels: Sequence[str]) -> Floats:
-    """Draw pictures in rows, pixel by pixel, each under its label.
+    """Draw pictures in rows at full resolution, each under its label.
 
     Parameters
     ----------
@@ -114,9 +114,9 @@ def plot(curves: Sequence[Curve], across: str, up: str, top: float = 0.0) -> Flo
     curves : list of (x, y, colour, joined)
         Two sequences of numbers, a colour by name, and whether they are a line or dots.
     across, up : str
-        What the axes are.
+        Labels of the axes.
     top : float
-        Least height of the upright axis.
+        Minimum range of the vertical axis.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def _worst_box(reference: Floats, results: Sequence[Floats]) -> tuple[slice, sli
 
 
 def write_figure(path: AnyPath, figure: Floats) -> None:
-    """Write a drawn (rows, columns, channels) picture to a file, whole or not at all."""
+    """Write a drawn (rows, columns, channels) picture to a file, completely or not at all."""
     from restore.files.formats import format_of_name
     from restore.files.picture import Picture
     from restore.files.safe import whole_file
@@ -205,7 +205,7 @@ def write_figure(path: AnyPath, figure: Floats) -> None:
 def draw_atoms(dictionary: Dictionary, path: AnyPath) -> None:
     """Write the mosaic of the atoms of a dictionary, the most used first.
 
-    Beside them is the learning curve, where the dictionary says how it was learned.
+    Beside them is the learning curve, if the dictionary records it.
     """
     atoms = dictionary.drawn()
     errors = dictionary.errors or ()
@@ -225,17 +225,17 @@ def draw_noise(
     ----------
     image : (height, width, channels) ndarray
     noise : Noise
-        What was found in it.
+        The estimate for it.
     levels : float
-        What 1 in the unit of the image is called on the axes.
+        The value on the axes of 1 in the unit of the image.
     path : str
         Of the picture.
     pool : Pool, optional
 
     Notes
     -----
-    Dots are what the flattest blocks show, lines what is made of it; coarse noise is told by
-    its line alone.
+    Dots are measurements on the flattest blocks, lines the model fitted to them; coarse noise has a
+    line only.
     """
     from restore.imaging.noise import noise_curves
 

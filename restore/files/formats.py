@@ -1,4 +1,4 @@
-"""What each format can do, and formats by extension and by first bytes. Imports nothing heavy."""
+"""Capabilities of formats, and detection by extension and first bytes. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class PictureError(ValueError):
-    """Why one file cannot be read or written, in one sentence for its owner."""
+    """Why one file cannot be read or written, in one sentence for the user."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Format:
     extensions : tuple of str
         The first is the usual one.
     depths : tuple of str
-        That can be written, best first; empty where the format is only read: a PNG comes out.
+        That can be written, best first; empty for read-only formats, for which a PNG is written.
     bits : int
         Bits per sample of the depth ``"16"``.
     alpha : bool
@@ -33,11 +33,11 @@ class Format:
     profile : bool
         Whether it holds an ICC profile.
     cicp : bool
-        Whether it holds colours told by code points (ITU-T H.273): PQ and HLG among them.
+        Whether it can state colours by code points (ITU-T H.273), including PQ and HLG.
     channels : tuple of int
-        What it holds without alpha.
+        Possible numbers of channels without alpha.
     longest : int or None
-        The longest side in pixels, where it is short.
+        The longest side in pixels, if that is a limit in practice.
     """
 
     words: str
@@ -72,7 +72,7 @@ FORMATS = {
     ),
 }
 
-#: extension -> format, of the formats that are written
+#: extension -> format, for writable formats
 EXTENSIONS = {
     extension: name
     for name, format in FORMATS.items()
@@ -80,16 +80,16 @@ EXTENSIONS = {
     for extension in format.extensions
 }
 
-#: camera raw files, which are read with rawpy: a TIFF comes out where nothing else is asked for
+#: camera raw files, which are read with rawpy: a TIFF is written unless another format is given
 CAMERA_RAW = (*FORMATS["dng"].extensions, *FORMATS["raw"].extensions)
 
-#: what is taken for a picture in a folder
+#: extensions of pictures in a folder
 READ_EXTENSIONS = (
     *(extension for format in FORMATS.values() for extension in format.extensions),
     ".pbm",
 )
 
-#: Larger pictures are refused unless asked for: a few kB can declare gigabytes.
+#: Larger pictures are refused by default: a few kB can declare gigabytes.
 MAX_PIXELS = 300_000_000
 
 _MAGIC = [
@@ -114,10 +114,10 @@ _MAGIC = [
     (b"Pf", "pfm"),
 ]
 
-#: what follows the first two bytes of PGM and its like
+#: what follows the first two bytes of PGM and the like
 _AFTER_MAGIC = (b" ", b"\t", b"\r", b"\n", b"#")
 
-#: brands of ISO media files that hold pictures
+#: brands of ISO media files with pictures
 _BRANDS = {
     b"crx ": "raw",
     **dict.fromkeys((b"avif", b"avis"), "avif"),
@@ -126,10 +126,10 @@ _BRANDS = {
     ),
 }
 
-#: extensions of pictures that are not read, to be named where nothing else is found
+#: extensions of unsupported pictures, named in the message if nothing else is found
 FOREIGN_EXTENSIONS = (*(".pam", ".exr", ".hdr", ".fits", ".fit", ".psd"),)
 
-# Recognised only to be refused by name.
+# Detected only to be refused by name.
 _FOREIGN = [
     (b"P7\n", "a PAM picture"),
     (b"%PDF", "a PDF"),
@@ -145,12 +145,12 @@ def format_of_name(path: AnyPath) -> str | None:
 
 
 def written_format(name: str | None) -> str:
-    """The format of what is made of a file of this one (or None), where nothing else is said."""
+    """The default output format for a file of this format (or None)."""
     return name if name and FORMATS[name].depths else "png"
 
 
 def output_extension(extension: str, coloured: bool = False) -> str:
-    """The extension of what is made, `coloured` or as it was, of a file with this one."""
+    """The extension of the output, `coloured` or not, for a file with this extension."""
     folded = extension.lower()
     if folded in CAMERA_RAW:
         return ".tif"
@@ -161,7 +161,7 @@ def output_extension(extension: str, coloured: bool = False) -> str:
 
 
 def format_of_bytes(head: bytes) -> str:
-    """The format that the first bytes of a file stand for, whatever its name says.
+    """The format of a file by its first bytes, whatever its name.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Colour profiles, EXIF, XMP and PNG chunks: carried along, never the reason of a failure.
+"""Colour profiles, EXIF, XMP and PNG chunks: carried along, never a reason to fail.
 
 An EXIF block is a small TIFF whose maker notes point into it by position. So it is edited
 in place, a few bytes at a time, and never taken apart and rebuilt.
@@ -23,7 +23,7 @@ PER_INCH = {"inch": 1, "cm": 2.54}
 #: text tags of a TIFF's first directory that EXIF shares
 TEXT_TAGS = (270, 271, 272, 305, 306, 315, 316, 33432)
 
-#: chunks of a PNG that say how colours look
+#: chunks of a PNG that define its colours
 COLOUR_CHUNKS = (b"gAMA", b"cHRM", b"sRGB", b"cICP")
 
 #: code points (ITU-T H.273) of primaries and transfers: what is as good as sRGB, and HDR
@@ -83,7 +83,7 @@ def upright_exif(block: bytes) -> tuple[int, bytes]:
 
 
 def resized_exif(block: bytes, width: int, height: int) -> bytes:
-    """An EXIF block whose pixel dimensions, where it has any, are those of the picture."""
+    """An EXIF block with its pixel dimensions, if any, set to those of the picture."""
     block = bytearray(block)
     try:
         order, first = _start(block)
@@ -102,11 +102,11 @@ def resized_exif(block: bytes, width: int, height: int) -> bytes:
 
 
 def with_resolution(block: bytes | None, resolution: Resolution | None) -> bytes | None:
-    """An EXIF block (or None) that says the resolution, unless it says one already.
+    """An EXIF block (or None) with the resolution added, unless it has one already.
 
-    Where nothing is known of it, as by the 72 and 96 per inch that programs write then, the
-    block is as it was. Otherwise the first directory is repeated at the end, longer by the
-    three tags, and everything that is pointed at stays in its place.
+    If the resolution is unknown, or one of the 72 and 96 per inch that programs write by default,
+    the block is unchanged. Otherwise the first directory is copied to the end, extended by the
+    three tags, and everything that it points to stays in place.
     """
     across, down, unit = resolution or (0, 0, "none")
     if unit == "none" or {round(side * PER_INCH[unit]) for side in (across, down)} <= {72, 96}:
@@ -135,7 +135,7 @@ def with_resolution(block: bytes | None, resolution: Resolution | None) -> bytes
 
 
 def resolution_of(block: bytes | None) -> Resolution | None:
-    """The resolution that an EXIF block says, or None."""
+    """The resolution stated by an EXIF block, or None."""
     found = {}
     try:
         block = block or b""
@@ -155,7 +155,7 @@ def resolution_of(block: bytes | None) -> Resolution | None:
 
 
 def directory_pointers(directory: bytes, order: str) -> list[tuple[int, int]]:
-    """Where a packed directory says that its EXIF and GPS directories are: (tag, position)."""
+    """The positions of the EXIF and GPS directories of a packed directory: (tag, position)."""
     return [
         (tag, struct.unpack_from(order + "I", directory, position)[0])
         for tag, _, _, position in _entries(directory, order, 0)
@@ -164,14 +164,14 @@ def directory_pointers(directory: bytes, order: str) -> list[tuple[int, int]]:
 
 
 def upright_xmp(packet: bytes | None) -> bytes | None:
-    """An XMP packet that does not ask for the picture to be turned again."""
+    """An XMP packet without an orientation that would rotate the picture again."""
     if packet is None:
         return None
     return re.sub(rb"(tiff:Orientation(?:=[\"']|>))[2-8]", rb"\g<1>1", packet)
 
 
 def upright(samples: Array, orientation: int) -> Array:
-    """The array turned and mirrored as an EXIF orientation asks."""
+    """The array rotated and mirrored by an EXIF orientation."""
     if orientation in (5, 6, 7, 8):
         samples = samples.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -182,12 +182,12 @@ def upright(samples: Array, orientation: int) -> Array:
 
 
 def turned_back(samples: Array, orientation: int) -> Array:
-    """What `upright` made upright, as the file had it."""
+    """The inverse of `upright`: the array as stored in the file."""
     return upright(samples, {6: 8, 8: 6}.get(orientation, orientation))
 
 
 def stripped(metadata: Metadata, profile_too: bool = False) -> Metadata:
-    """Metadata of which only what decides how colours look is left, or not even that."""
+    """Metadata reduced to what defines the colours, or to nothing."""
     needed = {name: getattr(metadata, name) for name in ("alpha_kind", "pattern", "camera")}
     if profile_too:
         return Metadata(**needed)
@@ -199,14 +199,14 @@ def stripped(metadata: Metadata, profile_too: bool = False) -> Metadata:
 
 
 def cicp_chunks(primaries: int, transfer: int) -> tuple[tuple[bytes, bytes], ...]:
-    """The PNG chunk that tells colours by code points; none where they are sRGB's."""
+    """The PNG chunk that states colours by code points; none for sRGB."""
     if (primaries, transfer) in _ORDINARY:
         return ()
     return ((b"cICP", bytes([primaries & 255, transfer & 255, 0, 1])),)
 
 
 def cicp_of(metadata: Metadata) -> tuple[int, int] | None:
-    """The code points (primaries, transfer) of the colours, or None where they are sRGB's."""
+    """The code points (primaries, transfer) of the colours, or None for sRGB."""
     content = dict(metadata.chunks).get(b"cICP", b"")
     points = tuple(content[:2])
     return None if len(content) != 4 or points in _ORDINARY else points

@@ -1,4 +1,4 @@
-"""The record that flows between files and tasks."""
+"""The record of a picture, passed between files and tasks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEVELS = {"8": 255, "16": 65535}
 
 @contextlib.contextmanager
 def unwarned() -> Iterator[None]:
-    """Without `PictureWarning`: for pictures that are looked at and not written again."""
+    """Suppress `PictureWarning`, for pictures that are not written again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", PictureWarning)
         yield
@@ -35,7 +35,7 @@ Resolution = tuple[float, float, str]
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """What a file says about its picture. None of it changes a sample.
+    """Metadata of a picture; none of it changes a sample.
 
     Attributes
     ----------
@@ -54,13 +54,12 @@ class Metadata:
     orientation : int
         The EXIF orientation that the file had; the samples are upright already.
     pattern : str or None
-        The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, where a
-        TIFF or a camera raw file says; of a pattern that repeats otherwise, all its samples.
+        The colours of the top left 2x2 samples of a mosaic, as ``"RGGB"``, if a TIFF or a camera
+        raw file states them; for a larger pattern, all its samples.
     camera : Camera or None
-        What a camera raw file says of its samples, and what is to be made of them.
+        Data of a camera raw file on its samples, and options for its development.
     alpha_kind : {"unassalpha", "assocalpha", "unspecified"}
-        TIFF's word for the last channel: straight alpha, alpha that the colours have been
-        multiplied by, or something that the file does not say.
+        TIFF's term for the last channel: straight alpha, premultiplied alpha, or unspecified.
     coding : Coding or None
         The tables of a JPEG file, for the samples before they were turned by `orientation`.
     """
@@ -84,7 +83,7 @@ class Metadata:
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-    """One picture: samples, and what must survive beside them.
+    """One picture: samples, and the data to keep with them.
 
     Attributes
     ----------

@@ -1,8 +1,8 @@
 """Camera raw files, by LibRaw where rawpy is installed, and linear DNG files.
 
-A raw file holds what the sensor measured: mostly one colour a sample. `developed` makes a
-picture of it. A linear DNG holds three colours a sample as the camera sees them, with what
-a raw converter needs to go on as if it were the raw file.
+A raw file holds the sensor data: mostly one colour per sample. `developed` makes a picture of it. A
+linear DNG holds three colours per sample in the camera's colour space, with the data that a raw
+converter needs to treat it like the raw file.
 
 References
 ----------
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: EXIF orientations by LibRaw's word for how to turn a picture.
+#: EXIF orientations by LibRaw's value for the rotation.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
 #: Tags of DNG: version, oldest version of a reader, name of the camera, levels.
@@ -41,7 +41,7 @@ _MATRIX, _LIGHT, _NEUTRAL, _NOISE = 50721, 50778, 50728, 51041
 #: What DNG calls D65.
 _D65 = 21
 
-#: Sides of the patterns that LibRaw tells: of Bayer and of Fujifilm's X-Trans.
+#: Sides of the patterns that LibRaw reports: Bayer and Fujifilm's X-Trans.
 _SIDES = (2, 6)
 
 
@@ -52,14 +52,14 @@ def read_raw(
     tags: Any = None,
     fields: dict[str, Any] | None = None,
 ) -> Iterator[Picture]:
-    """Yield the mosaic of a camera raw file, as it was measured, without the borders.
+    """Yield the mosaic of a camera raw file, as measured, without the borders.
 
     Parameters
     ----------
     file, page, max_pixels
         As for `restore.files.reading.read_pages`.
     tags : tifffile.TiffTags, optional
-        Of the first directory, where the file has any: LibRaw does not tell all of a DNG's.
+        Of the first directory, if any: LibRaw does not report all tags of a DNG.
     fields : dict, optional
         Metadata found elsewhere: EXIF.
     """
@@ -93,7 +93,7 @@ def _opened(rawpy: Any, file: BinaryIO) -> Iterator[Any]:
     try:
         with rawpy.imread(file) as raw:
             yield raw
-    except rawpy.LibRawError as error:  # whose words are bytes
+    except rawpy.LibRawError as error:  # whose strings are bytes
         words = b"".join(part for part in error.args if isinstance(part, bytes))
         raise PictureError(
             f"the camera raw file cannot be read: {one_line(words.decode('latin-1'))}"
@@ -152,14 +152,14 @@ def _matrix(raw: Any, tags: Any, gains: Floats) -> Floats | None:
 def developed(
     picture: Picture, *, sigma: Any = 0.0, pool: Pool | None = None, **settings: Any
 ) -> tuple[Picture, tuple[float, float]]:
-    """The picture that a camera raw file shows, and the noise that was taken out.
+    """The developed picture of a camera raw file, and the noise that was removed.
 
     Parameters
     ----------
     picture : Picture
         As `read_raw` yields it.
     sigma : float or "auto"
-        Noise to take out, in parts of white; ``"auto"``: as it is.
+        Noise level to remove, with white at 1; ``"auto"``: estimated.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
     **settings
@@ -204,7 +204,7 @@ def developed(
 
 
 def profile(space: str, linear: bool) -> bytes | None:
-    """The colour profile of a developed picture, or None where it is in sRGB or the camera's."""
+    """The colour profile of a developed picture, or None for sRGB or the camera's colours."""
     import imagecodecs
 
     if space not in SPACES[:2] or (space == "srgb" and not linear):
@@ -221,7 +221,7 @@ def profile(space: str, linear: bool) -> bytes | None:
 
 
 def write_dng(file: BinaryIO, stored: Integers, picture: Picture, extra_tags: list[Any]) -> None:
-    """Write a linear DNG: a picture as `developed` makes it where the camera's own is wanted.
+    """Write a linear DNG: a picture as `developed` makes it in the camera's colour space.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
-"""Picture files to pictures: every depth exact, every layout known, never a guess.
+"""Picture files to pictures: every depth exact, every layout supported, nothing guessed.
 
-Which library reads what was chosen by what they lose: Pillow cuts 16-bit colour to
-8 bits, imageio drops palettes' transparency, so PNG goes through imagecodecs (libpng) and
-TIFF through tifffile. Pillow reads the formats that have 8 bits anyway.
+Libraries were chosen so that nothing is lost: Pillow cuts 16-bit colour to 8 bits, imageio drops
+palettes' transparency, so PNG is read by imagecodecs (libpng) and TIFF by tifffile. Pillow reads
+the formats that have 8 bits anyway.
 """
 
 import itertools
@@ -78,7 +78,7 @@ def only_page(pages: Iterator[Picture]) -> Picture:
 
 
 def pixels(path: AnyPath) -> int | None:
-    """How many pixels the header of a file declares; None where Pillow cannot tell."""
+    """Number of pixels by the header of a file; None if Pillow cannot tell."""
     from PIL import Image
 
     try:
@@ -87,7 +87,7 @@ def pixels(path: AnyPath) -> int | None:
             Image.MAX_IMAGE_PIXELS = None  # nothing is decoded
             with Image.open(file) as image:
                 return image.width * image.height
-    except Exception:  # of a format that it does not know, or damaged: reading it will tell
+    except Exception:  # of a format unknown to Pillow, or damaged: reading it will tell
         return None
 
 
@@ -97,8 +97,8 @@ def read_pages(
     """Yield the pictures of an open binary file: one, or the pages of a TIFF in order.
 
     Parameters, errors as in `read_picture`; all headers are checked before the first
-    picture is decoded. `raw`: read what the sensor of a camera raw file measured,
-    which is no picture yet, rather than refuse it.
+    picture is decoded. `raw`: read the sensor data of a camera raw file, which is no picture yet,
+    instead of refusing it.
     """
     head = file.read(16)
     file.seek(0)
@@ -124,17 +124,17 @@ def read_pages(
                     "a camera raw file holds what was measured, not yet a picture: restore "
                     "demosaic makes one of it"
                 )
-            yield waiting.pop()  # kept by no one here: a large picture is let go when done with
+            yield waiting.pop()  # no reference kept: large pictures are freed
     except (PictureError, MemoryError):
         raise
-    except Exception as error:  # decoders raise whatever they like at a damaged file
+    except Exception as error:  # decoders may raise any exception on a damaged file
         if isinstance(error, OSError) and error.errno is not None:
             raise
         raise PictureError(_damage(error)) from error
 
 
 def _damage(error: BaseException) -> str:
-    """What a decoder says, if it says it in words."""
+    """The message of a decoder, if it has one."""
     from PIL import UnidentifiedImageError
 
     stumbled = (TypeError, AttributeError, LookupError, ArithmeticError, UnidentifiedImageError)
@@ -147,7 +147,7 @@ def _read_with_pillow(file: BinaryIO, page: int | None, max_pixels: int) -> Iter
 
     name = format_of_bytes(file.read(16))
     file.seek(0)
-    Image.MAX_IMAGE_PIXELS = None  # check_size is stricter, and says what to do
+    Image.MAX_IMAGE_PIXELS = None  # check_size is stricter, and its message says what to do
     with Image.open(file, formats=[name.upper()]) as image:
         check_size(*image.size, max_pixels)
         if name in ("webp", "gif") and getattr(image, "n_frames", 1) > 1:
@@ -173,7 +173,7 @@ def _read_with_pillow(file: BinaryIO, page: int | None, max_pixels: int) -> Iter
 
 
 def _jpeg_coding(image: Any) -> Coding | None:
-    """The tables of an open JPEG file; None where they are of a kind that nothing is known of."""
+    """The tables of an open JPEG file; None if they are of an unsupported kind."""
     tables = [image.quantization.get(layer[3]) for layer in image.layer]
     colours_as_they_are = image.info.get("adobe_transform") == 0 and len(tables) == 3
     if None in tables or colours_as_they_are:

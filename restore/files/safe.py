@@ -1,4 +1,4 @@
-"""Files are written whole or not at all."""
+"""Writing files completely or not at all."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from restore.typing import AnyPath
 
 
-#: A part of the names of what this process has not finished; see `remove_unfinished`.
+#: Part of the names of unfinished files of this process; see `remove_unfinished`.
 owner = secrets.token_hex(8)
 
-#: What a killed process left behind is removed after so many seconds.
+#: Files left by a killed process are removed after this many seconds.
 LEFT_BEHIND = 3600
 
 _OURS = re.compile(r"\.restore-[0-9a-f]{16}(-[0-9a-f]{16}\.tmp|\.lock)")
@@ -47,7 +47,7 @@ def whole_file(path: AnyPath, replace: bool = True) -> Iterator[BinaryIO]:
     ----------
     path : path
     replace : bool
-        Whether a file that is at `path` by then may be replaced.
+        Whether a file at `path` may be replaced.
 
     Yields
     ------
@@ -66,7 +66,7 @@ def whole_file(path: AnyPath, replace: bool = True) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
-                os.utime(temporary)  # not to look left behind, now that the lock goes
+                os.utime(temporary)  # so that it does not look left behind once unlocked
             with contextlib.suppress(OSError):
                 os.chmod(temporary, path.stat().st_mode & 0o7777)
             _move(temporary, path, replace)
@@ -78,7 +78,7 @@ def whole_file(path: AnyPath, replace: bool = True) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def mark(folder: AnyPath) -> Iterator[str]:
-    """The path of an empty file that is in `folder` as long as the context lasts."""
+    """The path of an empty file that exists in `folder` during the context."""
     path = os.path.join(folder, f".restore-{owner}-{secrets.token_hex(8)}.tmp")
     with _removed_at_a_signal(path):
         open(path, "xb").close()
@@ -89,7 +89,7 @@ def mark(folder: AnyPath) -> Iterator[str]:
 
 
 def make_folder(path: AnyPath) -> None:
-    """Make a folder, and those that it is in; `os.makedirs` calls itself for each of them."""
+    """Make a folder and its parents, without the recursion of `os.makedirs`."""
     missing = []
     while path and not os.path.isdir(path):
         missing.append(path)
@@ -100,7 +100,7 @@ def make_folder(path: AnyPath) -> None:
 
 
 def open_regular(path: AnyPath) -> BinaryIO:
-    """Open a file for reading in binary; pipes and devices, which may have no end, are refused.
+    """Open a binary file for reading; pipes and devices, which may have no end, are refused.
 
     Raises
     ------
@@ -124,13 +124,13 @@ def _removed_at_a_signal(path: AnyPath) -> AbstractContextManager[None]:
 
 
 def _move(temporary: Path, path: Path, replace: bool) -> None:
-    """Give a complete file its name; unless it may `replace` another, only a free name."""
+    """Rename a complete file; unless it may `replace` another, only to a free name."""
     if not replace:
         with contextlib.suppress(OSError):
-            os.link(temporary, path)  # in one step with finding out that the name is free
+            os.link(temporary, path)  # atomically checks that the name is free
             temporary.unlink()
             return
-        # not free, or a file system without links
+        # the name is taken, or the file system has no links
         if os.path.lexists(path):
             raise FileExistsError(errno.EEXIST, "a file has appeared meanwhile", str(path))
     os.replace(temporary, path)
@@ -138,10 +138,10 @@ def _move(temporary: Path, path: Path, replace: bool) -> None:
 
 @contextlib.contextmanager
 def only_one(path: AnyPath) -> Iterator[None]:
-    """Hold `path` for this process alone, as long as the context lasts.
+    """Lock `path` for this process during the context.
 
-    A small file beside `path` is locked; the system lets go of it even where the process is
-    killed, and the next run takes over what then lies there.
+    A small file beside `path` is locked; the system releases the lock even if the process is
+    killed, and the next run reuses the file.
 
     Raises
     ------
@@ -158,7 +158,7 @@ def only_one(path: AnyPath) -> Iterator[None]:
                 _lock(file)
             except OSError:
                 raise BlockingIOError(None, "another run is writing this file", str(path)) from None
-            if not _is_at(name, file):  # who held it has removed it since it was opened
+            if not _is_at(name, file):  # the holder has removed it since it was opened
                 continue
             with _removed_at_a_signal(name):
                 try:
@@ -186,7 +186,7 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the new name itself survive a power cut, where the system can."""
+    """Make the rename itself survive a power cut, if the system can."""
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -196,15 +196,15 @@ def _sync_folder(folder: Path) -> None:
 
 
 def remove_unfinished(folder: AnyPath, owner: str) -> None:
-    """Remove what a process that is gone, and was `owner`, had begun to write in `folder`."""
+    """Remove the unfinished files in `folder` of the process `owner`, which is gone."""
     for file in Path(folder).glob(f".restore-{owner}-*.tmp"):
         _remove(file)
 
 
 def _remove_left_behind(folder: Path, now: float) -> None:
-    """Remove what killed processes left in `folder`: old files of our names that nobody locks.
+    """Remove the files of killed processes in `folder`: old, unlocked files with our names.
 
-    `now` is by the clock of the file system. A folder is looked through once by a process.
+    `now` is by the clock of the file system. Each process searches a folder once.
     """
     if folder in _searched:
         return

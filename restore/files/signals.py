@@ -1,8 +1,9 @@
-"""Signals that ask a process to stop: it cleans up and ends at once, with 128 + their number.
+"""Signals that ask a process to stop: it cleans up and ends at once, with exit code 128 + their
+number.
 
-An exception, as Python raises for Ctrl-C, would not do. Raised within a callback of llvmlite
-or the import of numpy it vanishes or becomes another one, and a second signal would disturb
-what cleans up after the first.
+An exception, as Python raises for Ctrl-C, is not enough: within a callback of llvmlite or the
+import of numpy it is lost or turned into another one, and a second signal would interrupt the
+clean-up after the first.
 """
 
 from __future__ import annotations
@@ -17,25 +18,25 @@ if TYPE_CHECKING:
     from types import FrameType
 
 
-#: those that are heard, where the system has them
+#: signals that are handled, if the system has them
 NUMBERS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 ]
 
 _endings: list[Callable[[int], object]] = []
-#: while signals are deferred, those that came; else None
+#: signals received while they are deferred; else None
 _waiting: list[int] | None = None
 
 
 def listen() -> None:
-    """Let signals end this process, whatever it is doing; those that are ignored stay so."""
+    """Let signals end this process at any time; ignored signals stay ignored."""
     for number in NUMBERS:
         if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _end)
 
 
 def ignore() -> None:
-    """Hear no signals any more: the process is ending as it is."""
+    """Ignore further signals: the process is ending already."""
     for number in NUMBERS:
         signal.signal(number, signal.SIG_IGN)
 
@@ -67,7 +68,7 @@ def at_signal(ending: Callable[[int], object]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Signals wait until the end of this context; processes started in it are deaf to them."""
+    """Defer signals to the end of this context; processes started in it ignore them."""
     global _waiting
     _waiting = []
     # inherited by processes; other threads of this one hear the signal nevertheless

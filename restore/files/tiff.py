@@ -1,4 +1,4 @@
-"""TIFF: every page, depth and layout that pictures come in, and nothing that has no end."""
+"""TIFF: all pages, depths and layouts of pictures, with limits against hostile files."""
 
 from __future__ import annotations
 
@@ -28,33 +28,34 @@ _KEPT_TAGS = (33723, 34377, 33550, 33922, 34264, 34735, 34736, 34737, 42112, 421
 #: TIFF compressions of fax machines
 _FAX = (2, 3, 4)
 
-#: Compressions whose decoders are told by the directory how much to make; and, where there is
-#: a limit, how much larger than the file that can be.
+#: Compressions for which the directory states the decoded size; and the largest possible ratio to
+#: the file size, if there is one.
 _TOLD_THE_SIZE = {
     **dict.fromkeys((1, *_FAX, 34925, 34926, 50000, 50013)),
     **{5: 2048, 8: 1032, 32773: 64, 32946: 1032},
 }
 
-#: Compressions whose segments are pictures that say themselves how large they are.
+#: Compressions whose segments are pictures that state their own size.
 _PICTURES = (6, 7, 33003, 33004, 33005, 33007, 34712, 34892, 34927, 34933, 50001)
 
-#: Pages of one file; each takes a directory to be read.
+#: Maximum number of pages of one file; for each a directory is read.
 MAX_PAGES = 100_000
 
-#: Pixels that a tile may have although its picture is smaller.
+#: Maximum number of pixels of a tile that is larger than its picture.
 _TILE = 2**24
 
-logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it finds, we say in a sentence
+logging.getLogger("tifffile").setLevel(
+    logging.CRITICAL
+)  # its findings are reported in our own sentence
 
 
 def count_pages(file: BinaryIO) -> int:
-    """How many directories follow each other in an open TIFF file.
+    """Number of directories in the chain of an open TIFF file.
 
     Raises
     ------
     PictureError
-        If they lead back to an earlier one, where tifffile goes round in the circle, or are
-        more than `MAX_PAGES`.
+        If they form a cycle, in which tifffile would loop, or are more than `MAX_PAGES`.
     """
     size = file.seek(0, os.SEEK_END)
     visited: set[int] = set()
@@ -81,7 +82,7 @@ def count_pages(file: BinaryIO) -> int:
 
 
 def count_pictures(file: BinaryIO) -> int:
-    """How many pictures an open TIFF file holds: its pages, but one of a camera raw file."""
+    """Number of pictures in an open TIFF file: its pages, or one for a camera raw file."""
     import tifffile
 
     count = count_pages(file)
@@ -136,7 +137,7 @@ def _full_page(tiff: Any, number: int) -> Any:
 
 
 def _is_camera_raw(page: Any) -> bool:
-    """Whether a TIFF shows a preview first and keeps its picture in a directory below."""
+    """Whether the first page of a TIFF is a preview and the picture is in a sub-directory."""
     tags = page.tags
     preview = 330 in tags and bool(tags.valueof(254, 0) & 1)
     return (preview or 50706 in tags) and tags.valueof(262) != 32803
@@ -159,7 +160,7 @@ def _check_page(page: Any, file: BinaryIO, size: int, max_pixels: int) -> None:
         raise PictureError(f"{kind} samples are not supported: use 8 or 16 bits, or float")
     if page.dtype.kind == "u" and page.dtype.itemsize > 2:
         raise PictureError(f"{page.dtype.name} samples are not supported: use 16 bits or float")
-    # tifffile fills what is missing with zeros: a truncated picture must not look whole
+    # tifffile fills missing data with zeros: a truncated picture must not look complete
     wanted = page.samplesperpixel if page.planarconfig == 2 else 1
     segments = list(zip(page.dataoffsets, page.databytecounts))
     if not segments or len(segments) < wanted:
@@ -197,7 +198,7 @@ def _check_memory(page: Any, file: BinaryIO, segments: Any) -> None:
 
 
 def _own_pixels(segment: bytes) -> int:
-    """The pixels that a part of a TIFF, a picture file within it, declares."""
+    """The number of pixels declared by a picture file embedded in a TIFF."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = None
@@ -286,7 +287,7 @@ def _tiff_fields(page: Any) -> dict[str, Any]:
 
 
 def _tiff_exif(tiff: Any, page: Any, single: bool) -> dict[str, Any]:
-    """The directory of a TIFF page is an EXIF block amid everything else."""
+    """The EXIF block of a TIFF page, whose directory also holds everything else."""
     from PIL import Image
 
     whole, kept = Image.Exif(), Image.Exif()
@@ -302,5 +303,5 @@ def _tiff_exif(tiff: Any, page: Any, single: bool) -> dict[str, Any]:
 
 
 def _describes_pages(description: object) -> bool:
-    """Whether a description is one that programs read as the layout of all pages."""
+    """Whether programs read this description as the layout of all pages."""
     return str(description).startswith(("ImageJ=", '{"shape"', "<?xml", "<OME"))

@@ -1,4 +1,4 @@
-"""Small pictures for pages: before and after as thumbnails, and the crop where they differ most."""
+"""Views for reports: before and after as thumbnails, and the crop where they differ most."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ import numpy as np
 from restore.imaging.arrays import working
 from restore.typing import Array, Bytes, Floats
 
-#: Shares of a budget of bytes that a thumbnail and a crop may take, each of them twice.
+#: Shares of the byte budget for a thumbnail and a crop, of which there are two each.
 _SHARES = {"thumbnails": 0.14, "crops": 0.36}
 
 #: Sides of thumbnails and crops: those of large budgets, and of small ones.
 _SIDES = {"thumbnails": (480, 240), "crops": (384, 256)}
 _SMALL = 100_000
 
-#: WebP of these qualities is tried until one is small enough, first without loss; then pictures
-#: with sides of these parts.
+#: WebP is tried with these qualities, lossless first, until it is small enough; then with sides
+#: reduced to these shares.
 _QUALITIES, _PARTS = (None, 95, 88, 80, 70, 55, 40), (1, 2, 4)
 
-#: How finely the place of the crop is chosen, and how many rows are compared at a time.
+#: Grid of the positions of the crop, and number of rows compared at a time.
 _STEPS, _ROWS = 8, 256
 
 
 @dataclass(frozen=True)
 class View:
-    """What a page shows of one picture.
+    """The view of one picture on a page.
 
     Attributes
     ----------
     thumbnails, crops : tuple of (bytes or None, bytes or None)
-        WebP files of before and after; None where there is no such picture, or no room for it.
+        WebP files of before and after; None if there is no such picture, or no room for it.
     box : (left, top, width, height)
         The crop, in pixels of the picture after.
     size : (width, height)
@@ -50,7 +50,7 @@ class View:
     change: float | None
 
     def as_facts(self) -> dict[str, Any]:
-        """The view in words and numbers that JSON can hold; images as data URLs."""
+        """The view as JSON values; images as data URLs."""
         return {
             "thumbnails": [_data_url(file) for file in self.thumbnails],
             "crops": [_data_url(file) for file in self.crops],
@@ -61,7 +61,7 @@ class View:
 
 
 def view(before: Floats | None, after: Floats | None, budget: int) -> View:
-    """What a page shows of a picture before and after.
+    """The view of a picture before and after.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def view(before: Floats | None, after: Floats | None, budget: int) -> View:
 def _box(
     before: Bytes | None, after: Bytes | None, side: int
 ) -> tuple[tuple[slice, slice], float | None]:
-    """As `most_different`; the middle of a picture that is alone."""
+    """As `most_different`; the centre if there is only one picture."""
     if before is not None and after is not None:
         return most_different(before, after, side)
     one = after if before is None else before
@@ -120,7 +120,7 @@ def _box(
 
 
 def eight_bit(samples: Array, unit: float = 1.0) -> Bytes:
-    """(height, width, 3) uint8: samples, of which `unit` is white, as a screen shows them."""
+    """(height, width, 3) uint8: samples for display, with white at `unit`."""
     levels = np.empty((*samples.shape[:2], 3), np.uint8)
     for top in range(0, len(levels), _ROWS):
         rows = slice(top, top + _ROWS)
@@ -129,7 +129,7 @@ def eight_bit(samples: Array, unit: float = 1.0) -> Bytes:
 
 
 def most_different(before: Bytes, after: Bytes, side: int) -> tuple[tuple[slice, slice], float]:
-    """Where two pictures of one size differ most, and by how much they differ.
+    """Where two pictures of the same size differ most, and their mean difference.
 
     Parameters
     ----------
@@ -177,7 +177,7 @@ def resized(picture: Bytes, height: int, width: int) -> Bytes:
 def _files(pictures: list[Bytes | None], room: float) -> tuple[bytes | None, ...] | None:
     """The pictures as WebP files of at most `room` bytes each, as good as that allows.
 
-    None where it does not allow any: both are of one quality, or they could not be compared.
+    None if none is small enough. All have the same quality, so that they can be compared.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Pictures to files: the depth that was asked for, the layout and the metadata that came in."""
+"""Pictures to files: with the requested depth, and the layout and metadata of the input."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def _cut(format: Format, depth: str) -> bool:
 
 
 def _lost_colours(picture: Picture, format: Format) -> str | None:
-    """What of the meaning of the colours the format cannot hold, in words, or None."""
+    """What the format cannot state about the colours, in words, or None."""
     if picture.metadata.icc:
         return None if format.profile else f"{format.words} is written without colour profiles"
     if meta.cicp_of(picture.metadata) and not format.cicp:
@@ -139,13 +139,13 @@ def _lost_colours(picture: Picture, format: Format) -> str | None:
 
 
 def depth_in(name: str, depth: str) -> str:
-    """The depth that a format stores where `depth` is wanted."""
+    """The depth that a format stores for a requested `depth`."""
     depths = FORMATS[name].depths
     return depth if depth in depths else depths[0]
 
 
 def _prepared(picture: Picture, name: str, depth: str | None, strict: bool) -> Picture:
-    """The picture as the format can hold it, every loss said."""
+    """The picture as the format can hold it, with a warning for every loss."""
     check(picture, name, depth, strict)
     wanted = depth or picture.depth
     best = depth_in(name, wanted)
@@ -276,7 +276,7 @@ def _tiff_resolution(metadata: Metadata) -> dict[str, Any]:
 
 
 def _loaded_exif(block: bytes | None) -> Any:
-    """An EXIF block taken apart into what a TIFF can hold, in the byte order that we write."""
+    """An EXIF block split into the parts that a TIFF can hold, in our byte order."""
     from PIL import Image
 
     exif = Image.Exif()
@@ -293,7 +293,7 @@ def _loaded_exif(block: bytes | None) -> Any:
             if tag in stored:
                 exif[tag] = stored.get_ifd(tag)
         exif.tobytes()
-    except Exception as error:  # whatever a maker wrote there, the picture matters more
+    except Exception as error:  # unreadable maker data must not fail the picture
         _warn(f"EXIF left out: {error}")
         exif = Image.Exif()
         exif.endian = "<"
@@ -320,8 +320,8 @@ def _extra_tags(metadata: Metadata, exif: Any) -> list[Any]:
 def _append_exif(file: BinaryIO, exifs: list[Any]) -> None:
     """Give each page of a TIFF its EXIF and GPS directories, which tifffile does not write.
 
-    A page's own directory is written anew at the end of the file, with the two more
-    entries, and the link to it is turned there.
+    A page's directory is written again at the end of the file, with the two further entries, and
+    the link to it is updated.
     """
 
     def read(code: str, position: int) -> Any:

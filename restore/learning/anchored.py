@@ -31,39 +31,39 @@ from restore.tasks.super_resolution.cascade import (
 )
 from restore.typing import Flags, Floats, Integers
 
-#: Windows that vary less than this (root mean square) teach nothing.
+#: Windows that vary less than this (root mean square) are not learned from.
 FLAT = 2 / 255
 
-#: Windows looked at for the bases and for the anchors.
+#: Number of windows used for the bases and for the anchors.
 SEEN, CLUSTERED = 1_000_000, 200_000
 
-#: Groups of photos: what a stage adds to a photo, for the next stage to learn from, and how
-#: strong its ridge is, are judged by regressions learned on the other groups.
+#: Folds of the photos: the input of the next stage for a photo, and the strength of the ridge, come
+#: from regressions learned on the other folds.
 FOLDS = COPIES - 1
 
-#: Ridges tried for each anchor, in parts of the mean energy of an anchor's windows.
+#: Ridges tried for each anchor, relative to the mean energy of an anchor's windows.
 RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
 
 #: Regressions are rounded to multiples of this part of a stage's root mean square, which costs
-#: less than 0.005 dB: features are white, so every coefficient deserves the same step, and equal
-#: steps leave small integers that pack well. Where the largest would not fit, steps are longer.
+#: less than 0.005 dB: features are white, so the same step suits every coefficient, and equal steps
+#: give small integers that compress well. If the largest would not fit, steps are longer.
 STEP, LARGEST = 0.25, 127
 
 #: Added to a photo's mean square error before it divides the weight of its windows.
 EVEN = 1e-5
 
-#: Rows of normal equations gathered before they are added up.
+#: Rows of normal equations collected before they are added up.
 GATHERED = 1_500_000
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What one stage is to be: see `Stage` for the words.
+    """The design of one stage: see `Stage` for the terms.
 
     Attributes
     ----------
     high : bool
-        Windows of the enlargement so far instead of the small plane.
+        Windows of the enlargement so far instead of those of the small plane.
     side, patch, n_anchors : int
     focus, pose : float
         Standard deviations, in samples of the window, of the weights under which windows
@@ -91,7 +91,7 @@ class Examples(NamedTuple):
     folds : list of int
         The group that each photo belongs to.
     enlarged : list of (height, width) float32 ndarrays
-        The small planes as the stages before enlarge them.
+        The small planes, enlarged by the stages before.
     """
 
     scale: int
@@ -117,7 +117,7 @@ def learn_stage(
     -------
     stage : Stage
     held_out : list of Stage
-        For each fold the stage as the other folds alone teach it.
+        For each fold the stage learned on the other folds alone.
     """
     rng = np.random.default_rng(seed)
     features, sorting, anchors = _bases(_seen(examples, plan, rng, pool), plan, rng, pool)
@@ -171,7 +171,7 @@ def _bases(
 ) -> tuple[Floats, Floats, Floats]:
     """The features and the sorting of a stage, and its anchors."""
     energies, axes = principal(windows)
-    # All but the mean; whitened, so that regressions are well conditioned and round well.
+    # All but the mean; whitened, so that regressions are well conditioned and robust to rounding.
     n_features = plan.side**2 - 1
     features = half((axes[:, :n_features] / np.sqrt(energies[:n_features] + 1e-12)).T)
     sorting = half(_sorting(windows, plan))
@@ -200,10 +200,10 @@ def _normal_equations(
         small, large = pairs[index]
         windows, patches = _examples(small, large, enlarged[index], scale, plan)
         rows = np.hstack([windows @ features.T, patches])
-        # Photos count by their error, not its square: the mean PSNR is what is wished for.
+        # Photos count by their error, not its square, since the aim is the mean PSNR.
         rows *= np.float32((np.mean((pairs[index][1] - enlarged[index]) ** 2) + EVEN) ** -0.25)
         nearest, shares = nearest_of(compared_of(windows, sorting), scorers)
-        # Each window teaches both its anchors; the second ones come after all first ones.
+        # Each window is an example for both its anchors; the second ones come after all first ones.
         weights = np.sqrt(np.concatenate([shares, 1 - shares]))
         nearest = nearest.T.ravel()
         order = np.argsort(nearest, kind="stable")
@@ -258,7 +258,7 @@ def _windows(
 def _examples(
     small: Floats, large: Floats, enlarged: Floats, scale: int, plan: Plan
 ) -> tuple[Floats, Floats]:
-    """Windows and the detail that they should predict, both turned, without the flat ones."""
+    """Windows and the detail that they should predict, both turned, without flat windows."""
     rows, columns = small.shape
     windows, turns, vary = _windows(small, enlarged, scale, plan, slice(0, rows))
     missing = mirrored(large - enlarged, (plan.patch - scale) // 2)
@@ -278,7 +278,7 @@ def rounded(matrices: Floats) -> tuple[Integers, Floats]:
     -------
     regressions : (n_anchors, n_features, patch**2) int8 ndarray
     steps : (n_anchors, patch**2) float32 ndarray
-        What one unit stands for.
+        The quantisation steps.
     """
     least = max(STEP * float(np.sqrt(np.mean(matrices**2))), 1e-7)
     steps = half(np.maximum(least, np.abs(matrices).max(axis=1) / LARGEST))
@@ -302,7 +302,7 @@ def _offsets(side: int) -> tuple[Floats, Floats]:
 
 
 def _sorting(windows: Floats, plan: Plan) -> Floats:
-    """Whitened principal components of the windows' directions, seen through a Gaussian."""
+    """Whitened principal components of the windows' directions, weighted by a Gaussian."""
     across, down = _offsets(plan.side)
     weights = np.exp(-(across**2 + down**2) / (2 * plan.focus**2)).ravel().astype(np.float32)
     weighted = windows * weights
@@ -339,9 +339,9 @@ def _regressions(normal: Floats, n_features: int, pool: Pool | None) -> Floats:
     """(FOLDS + 1, n_anchors, n_features, patch**2) float32: ridge regressions.
 
     R = C + (X'X + r I)^-1 (X'Y - X'X C) with the common C of all windows: an anchor with few
-    windows of its own predicts what all windows predict (A+, equation 4, recentred). The
-    ridge r is chosen for each anchor: that by which each fold is predicted best from the
-    others. First come the regressions without each fold, last that of all.
+    windows of its own predicts what all windows predict (A+, equation 4, recentred). The ridge r of
+    each anchor is chosen by cross-validation over the folds. First come the regressions without
+    each fold, last that of all.
     """
     total = normal.sum(axis=(0, 1))
     strength = np.trace(total[:, :n_features]) / n_features
@@ -362,7 +362,7 @@ def _regressions(normal: Floats, n_features: int, pool: Pool | None) -> Floats:
             return [np.linalg.solve(gram + pull * identity, gap) for gram, gap in gaps]
 
         def error(matrices: list[Floats]) -> float:
-            # of each fold, up to what no matrix changes: tr M'GM - 2 tr M'B
+            # error of each fold, up to a constant: tr M'GM - 2 tr M'B
             lost = 0.0
             for fold, matrix in zip(normal[anchor], matrices):
                 gram, products = np.split(fold, [n_features], axis=1)

@@ -1,8 +1,8 @@
 """Fit the packaged coder of `dejpeg` to pictures of one kind.
 
-The steps that code a patch stay as they were learned on photographs; the atoms that say what an
-estimate lacks are fitted anew. With the codes given that is a linear least squares problem,
-solved by conjugate gradients through the average over the patches.
+The steps that code a patch stay as learned on photographs; the synthesis atoms, which give the
+correction of an estimate, are fitted again. With the codes fixed this is a linear least squares
+problem, solved by conjugate gradients through the average over the patches.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from restore.sparse.unrolled import Coder
 from restore.tasks.denoising import mapped
 from restore.typing import Floats
 
-#: Crops that are learned from, their side, and one in how many only measures.
+#: Number of crops, their side, and one in this many is held out.
 CROPS, SIDE, APART = 160, 128, 4
 
-#: Qualities that pictures are saved at, and whether their colours are stored at half the size.
+#: JPEG qualities for learning, and whether chroma is subsampled.
 QUALITIES, HALVED = (5, 95), 0.7
 
-#: Most steps of the conjugate gradients: the crops set apart say which is the best.
+#: Maximum number of conjugate gradient steps: the held-out crops decide which is the best.
 STEPS = 40
 
 
@@ -43,7 +43,7 @@ def learn_dejpeg(
     pool: Pool | None = None,
     provenance: dict[str, Any] | None = None,
 ) -> Coder:
-    """Learn what `dejpeg` adds to its estimates from pictures like `images`.
+    """Learn the correction of `dejpeg` from pictures like `images`.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def learn_dejpeg(
     prior : Coder, optional
         What is fitted; the packaged one by default.
     seed : int
-        Of the crops and of how they are saved.
+        Seed for the crops and for how they are saved.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
     provenance : dict, optional
@@ -61,8 +61,7 @@ def learn_dejpeg(
     Returns
     -------
     Coder
-        Never worse than `prior` on the crops set apart; ``provenance["gain"]`` says how much
-        better, in dB.
+        Never worse than `prior` on the held-out crops; ``provenance["gain"]`` is the gain in dB.
 
     Raises
     ------
@@ -72,7 +71,7 @@ def learn_dejpeg(
     References
     ----------
     Mairal, Bach & Ponce, "Task-driven dictionary learning", IEEE TPAMI 34(4), 2012, for fitting
-    to the task what comes after the codes.
+    what follows the codes to the task.
 
     Examples
     --------
@@ -109,13 +108,13 @@ def check_picture(picture: Floats) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDE // 4:
         raise ValueError(f"a picture has fewer than {SIDE // 4} rows or columns")
-    # what was made smaller overshoots at edges
+    # pictures that were reduced overshoot at edges
     if not np.isfinite(picture).all() or picture.min() < -BEYOND or picture.max() > 1 + BEYOND:
         raise ValueError("it has samples that are not between 0 and 1")
 
 
 def _crops(images: Pictures, random: np.random.Generator) -> list[Floats]:
-    """Up to `CROPS` crops, as evenly from the pictures as can be."""
+    """Up to `CROPS` crops, as evenly from the pictures as possible."""
     count = len(images)
     chosen = np.sort(random.permutation(count)[:CROPS])
     each = -(-CROPS // max(1, len(chosen)))
@@ -137,7 +136,7 @@ def _crops(images: Pictures, random: np.random.Generator) -> list[Floats]:
 
 @dataclasses.dataclass(frozen=True)
 class _Case:
-    """A crop: what is lacked, and the codes that are to tell it."""
+    """A crop: the missing correction, and the codes that are to predict it."""
 
     lacked: np.ndarray
     """(height, width, channels): the true crop less the estimate."""
@@ -173,7 +172,7 @@ class _Case:
         return dataclasses.replace(case, weight=scale * weight)
 
     def _summed(self, atoms: Floats, window: Floats) -> tuple[Floats, Floats]:
-        """The overlapping sums of what atoms make of the codes, and of the window."""
+        """The overlapping sums of the decoded patches, and of the window."""
         total, weight = np.zeros_like(self.lacked), np.zeros_like(self.weight)
         corrections = self.codes @ atoms.reshape(len(atoms), -1)
         corrections = corrections.reshape(len(self.rows), len(self.columns), *atoms.shape[1:])
@@ -181,12 +180,12 @@ class _Case:
         return total, weight
 
     def forward(self, atoms: Floats) -> Floats:
-        """The correction that (n_atoms, side, side, channels) atoms make of the codes."""
+        """The correction by the codes over (n_atoms, side, side, channels) atoms."""
         total, _ = self._summed(atoms, np.ones(atoms.shape[1:3], np.float32))
         return total / self.weight[..., None]
 
     def adjoint(self, image: Floats, shape: tuple[int, ...]) -> Floats:
-        """That of `forward`, for atoms of `shape`."""
+        """The adjoint of `forward`, for atoms of `shape`."""
         divided = np.ascontiguousarray(image / self.weight[..., None])
         found = patches.extract(divided, shape[1:], self.rows, self.columns)
         return (self.codes.T @ found).reshape(shape)
@@ -195,10 +194,11 @@ class _Case:
 def _fitted(
     cases: list[_Case], apart: list[_Case], prior: Coder, pool: Pool | None
 ) -> tuple[Floats, float, float]:
-    """The atoms, and the error on the crops set apart before and after.
+    """The atoms, and the error on the held-out crops before and after.
 
-    Conjugate gradients on the normal equations, from the prior on: early steps change most what
-    the crops say most of, and the best step is that with the least error on crops set apart.
+    Conjugate gradients on the normal equations, starting from the prior and stopped at the step
+    with the least error on the held-out crops: early steps change the best determined directions
+    most.
     """
 
     def error(atoms: Floats) -> float:

@@ -14,7 +14,7 @@ from restore.tasks.compression.codec import ONE, SIDES, Codec, cosines_of
 from restore.tasks.compression.planes import colour_angles, to_planes
 from restore.typing import Array, Flags, Floats, Integers
 
-#: Classes of bases for blocks of 8, 16, 32 and 64; each serves transposed, too.
+#: Classes of bases for blocks of 8, 16, 32 and 64; each is also used transposed.
 CLASSES = (16, 8, 4, 2)
 #: Quantiser step, in levels, at which bases are judged.
 _STEP = np.float32(20)
@@ -22,12 +22,12 @@ _STEP = np.float32(20)
 _NOISE = 3.0
 #: Observations that the starting statistics count for at most.
 _MEMORY = 30
-#: How far cubic interpolation overshoots, at most about.
+#: Approximate maximum overshoot of cubic interpolation.
 BEYOND = 0.25
 #: Steps, in eighths of octaves, that the statistics are taken at.
 _LOG_STEPS = (22, 56)
 
-#: A predictor, a transform, and the scales of its coefficients where they are known.
+#: A predictor, a transform, and the scales of its coefficients if known.
 Fit = tuple[Floats, Floats, Floats | None]
 
 
@@ -43,18 +43,18 @@ def learn_codec(
 ) -> Codec:
     """Learn a codec for pictures like `images`.
 
-    Blocks are sampled, sorted into classes by what coding them would cost, and each class gets
-    the predictor and the basis that suit it best, in turns (Sezer, Guleryuz, Altunbasak 2015).
-    Then the pictures are coded at many steps to gather the statistics of the entropy coder.
+    Blocks are sampled and sorted into classes by the cost of coding them, and each class gets the
+    predictor and the basis that suit it best; both steps alternate (Sezer, Guleryuz, Altunbasak
+    2015). Then the pictures are coded at many steps to gather the statistics of the entropy coder.
 
     Parameters
     ----------
     images : sequence of (height, width) or (height, width, 3) arrays
         As for `restore.compress`; at least 16 pixels on each side.
     prior : Codec, optional
-        What is assumed before: for archives of a few hundred small pictures.
+        A codec to start from, for archives of a few hundred small pictures.
     samples : int
-        Most blocks of a size that bases are learned from.
+        Maximum number of blocks of each size to learn bases from.
     rounds : int
         Rounds of sorting and fitting.
     seed : int
@@ -110,13 +110,13 @@ def check_picture(picture: Array) -> None:
     """Raise a ValueError, one sentence, where nothing can be learned from `picture`."""
     if min(picture.shape[:2]) < SIDES[0]:
         raise ValueError(f"a picture has fewer than {SIDES[0]} rows or columns")
-    # what was made smaller overshoots at edges
+    # pictures that were reduced overshoot at edges
     if not np.isfinite(picture).all() or picture.min() < -BEYOND or picture.max() > 1 + BEYOND:
         raise ValueError("it has samples that are not between 0 and 1")
 
 
 def _start() -> tuple[Integers, Integers]:
-    """Entropy coder that knows nothing."""
+    """An entropy coder without statistics."""
     models = np.zeros((entropy.MODELS, 2), np.uint16)
     models[:, 0] = 1 << 15
     weights = np.full((entropy.SETS, bits.INPUTS), 1 << 14, np.int32)
@@ -126,7 +126,7 @@ def _start() -> tuple[Integers, Integers]:
 
 
 def _laplacian_rates() -> Floats:
-    """Bits of levels where magnitudes spread like a mixture of Laplacians."""
+    """Bits of levels whose magnitudes follow a mixture of Laplacians."""
     level = np.arange(17)
     rates = np.empty((blocks.SCALES, 3, 17), np.float32)
     for bucket in range(blocks.SCALES):
@@ -146,7 +146,7 @@ def _laplacian_rates() -> Floats:
 def _sample(
     planes: Sequence[Floats], side: int, most: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
-    """Blocks, as the transforms see them, and borders with the noise of coding."""
+    """Blocks, as input to the transforms, and borders with coding noise."""
     places = []
     for plane in planes:
         grid = np.meshgrid(
@@ -166,7 +166,7 @@ def _sample(
         if side > 16:
             low = cosines @ samples.reshape(len(corners), side, side) @ cosines.T
             low = low.reshape(len(corners), low.shape[1] * low.shape[2])
-            # large blocks are for what is smooth: nothing but low frequencies
+            # large blocks are for smooth content: low frequencies only
             energy = np.square(low).sum(axis=1)
             lost = np.square(samples).sum(axis=1) - energy
             smooth = (lost < 12 * side * side) & (energy < 300 * side * side)
@@ -193,7 +193,7 @@ def _learn_bases(
             f"there are only {len(samples)} blocks of {side} pixels to learn from: "
             "give more pictures, or a codec to start from"
         )
-    # of pictures smaller than the blocks all is left as it was
+    # if all pictures are smaller than the blocks, nothing changes
     if before is not None and not len(samples):
         codec, number = before
         return codec.transforms[number], codec.predictors[number], codec.scales[number]
@@ -318,7 +318,7 @@ def _cost(coefficients: Floats) -> Floats:
 
 
 def _fit(samples: Floats, borders: Floats, first: Fit | None, sparse: bool) -> Fit:
-    """Predictor by least squares, basis by Karhunen-Loeve, made sparse by Procrustes turns."""
+    """Predictor by least squares, basis by Karhunen-Loeve, made sparse by Procrustes iterations."""
     count, width = samples.shape[1], borders.shape[1]
     square = borders.T.astype(np.float64) @ borders
     product = borders.T.astype(np.float64) @ samples

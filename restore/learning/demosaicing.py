@@ -36,10 +36,10 @@ from restore.typing import Array, Bytes, Floats, Integers, Number
 #: Fewest rows and columns of a picture to learn from.
 SMALLEST = 16
 
-#: Side of the tiles of pictures to learn from, and most of them.
+#: Side of the tiles of pictures to learn from, and their maximum number.
 TILE, TILES = 320, 600
 
-#: Colours off by less than this are no worse than right: a rounding of 8 bits.
+#: Errors of colours below this count as none: the rounding to 8 bits.
 ENOUGH = 0.7 / 255
 
 
@@ -69,25 +69,25 @@ def learn_demosaicing(
     seed: int = 0,
     pool: Pool | None = None,
 ) -> list[Stage]:
-    """Learn what `demosaic` does after its first estimates.
+    """Learn the stages of `demosaic` after its first estimates.
 
     Each stage corrects the estimate of the one before by a linear map of the windows around
     a sample, one of `leaves` maps for red and blue samples and as many for green ones. A
-    tree over features of the surroundings chooses it. The trees are grown greedily, at each
-    step the split after which linear maps explain most; the maps solve normal equations
-    summed over all pictures, and each leans on its parent's.
+    tree over features of the surroundings chooses it. The trees are grown greedily, at each step
+    with the split after which linear maps explain most; the maps solve normal equations summed over
+    all pictures, and each is regularised towards its parent's.
 
     Parameters
     ----------
     pictures : sequence of (height, width, 3) uint8 arrays
-        In full colour at every pixel, e.g. photos scaled down by two or more; what was ever
-        interpolated or had its chroma sub-sampled teaches the wrong thing.
+        In full colour at every pixel, e.g. photos scaled down by two or more; pictures that were
+        interpolated or have subsampled chroma are not suitable.
     stages, leaves : int
     samples : int
-        Per kind and stage, on which the trees are grown; all serve for the maps.
+        Per kind and stage, to grow the trees on; the maps use all samples.
     vivid : float
-        Share of the pictures whose colours are changed at random, more often to more
-        saturated ones.
+        Share of the pictures whose colours are changed at random, more often towards more saturated
+        ones.
     noise : float
         Standard deviation of the noise of the mosaics, on pictures of any contrast, to learn
         joint denoising.
@@ -114,7 +114,7 @@ def learn_demosaicing(
         check_picture(picture)
     learned: list[Stage] = []
     rate = 2 * samples / sum(picture.shape[0] * picture.shape[1] for picture in pictures)
-    # many small products: threads of BLAS would cost more than they bring
+    # many small products: BLAS threads would cost more than they gain
     with threadpool_limits(limits=1, user_api="blas"):
         for number in range(stages):
             jobs = [(index, (seed, number, index)) for index in range(len(pictures))]
@@ -139,7 +139,7 @@ def check_picture(picture: Array) -> None:
 
 
 def tiles(pictures: Photos, seed: int = 0, pool: Pool | None = None) -> list[Bytes]:
-    """Parts of pictures to learn from, each with the same chance, whatever their number.
+    """Parts of pictures to learn from, drawn uniformly from any number of pictures.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def _example(
     """One picture, turned and tinted at random: inputs, targets, weight, odds, margin, random."""
     random = np.random.default_rng(key)
     colour = changed(picture, share, random)
-    if noise:  # the level is learned once, for pictures of any contrast
+    if noise:  # one noise level is learned, on pictures of any contrast
         colour *= np.float32(np.exp(random.uniform(np.log(0.3), np.log(5))))
     around = margin(len(learned) + 1)
     colour = np.pad(colour, ((around, around), (around, around), (0, 0)), mode="reflect")
@@ -203,7 +203,7 @@ def _example(
     current = inputs[0][:3]
     error = inner(truth, (truth.shape[1] - current.shape[1]) // 2) - current
     weight = 1e-4 / (np.mean(inner(error, by) ** 2) + ENOUGH**2)
-    # samples where the first estimates disagree are picked more often, and count less each
+    # samples where the first estimates disagree are picked more often, and weighted less
     busy = np.sqrt(inner(inputs[2][FIXED + 5], by)) + 1e-3
     odds = np.clip(busy / np.sqrt(np.mean(busy**2)), 0.15, 4)
     return inputs, error if noise else error[1:], weight, odds, by, random
@@ -262,7 +262,7 @@ def _samples(
 
 
 def _centred(inputs: Floats, roles: Integers) -> Floats:
-    """Windows less the local mean of their colour: nothing is left of a flat patch."""
+    """Windows less the local mean of their colour: a flat patch becomes 0."""
     return inputs[:, :-3] - inputs[:, -3:][:, roles]
 
 
@@ -294,7 +294,7 @@ def _grow(
 
 
 def _near(radii: Integers) -> Integers:
-    """The inputs that decide on splits: those nearest the centre."""
+    """The inputs used to choose splits: those nearest the centre."""
     keep = []
     for plane, radius in enumerate(radii):
         offsets = np.abs(np.arange(-radius, radius + 1))

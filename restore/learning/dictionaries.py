@@ -1,8 +1,7 @@
 """Learning a dictionary from a collection of pictures of any size.
 
-Pictures are read one at a time. One reading draws a bounded number of patches, evenly over all
-that there are, and sets some of them apart to judge the result by. Online learning reads
-the pictures again in every turn and sees all patches without ever holding them.
+Pictures are read one at a time. One pass draws a bounded number of patches uniformly, some of them
+held out for evaluation. Online learning reads the pictures again in every iteration.
 """
 
 from __future__ import annotations
@@ -23,20 +22,21 @@ from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from restore.sparse.dictionary_learning import Iteration, Rules
 from restore.typing import Array, Floats, Integers
 
-#: A patch of a smaller standard deviation is flat: it teaches next to nothing.
+#: A patch of a smaller standard deviation is flat: almost nothing can be learned from it.
 FLAT = 4 / 255
 
 #: Share of the flat patches that are kept.
 FLAT_SHARE = 0.05
 
-#: Patches drawn for online learning, which only starts from them.
+#: Patches drawn for online learning, which uses them only as initial atoms.
 ONLINE_DRAW = 100_000
 
-#: Places looked at together.
+#: Patch positions processed together.
 STRIP = 1 << 18
 
-#: Samples of the pictures that are read together in online learning, at least one picture; of the
-#: patches that are cut together from one of them; and of those from which batches are mixed.
+#: Number of samples of the pictures that are held together in online learning, at least one
+#: picture; of the patches extracted at once from one of them; and of those from which batches are
+#: mixed.
 OPEN, STREAMED, POOL = 1 << 24, 1 << 21, 1 << 23
 
 
@@ -46,14 +46,14 @@ class Draw(NamedTuple):
     Attributes
     ----------
     patches : (n_patches, patch_dim) float32 ndarray
-        To learn from. Where they are elsewhere, what knows their number and `digest`.
+        To learn from. If they are held elsewhere, an object with their number and `digest`.
     held_out : (n, patch_dim) float32 ndarray
-        Never learned from by the rules that hold their patches.
+        Not learned from, except by online learning.
     available : int
-        How many the pictures have, most of the flat ones left out.
+        Number of patches of the pictures, most of the flat ones left out.
     pictures : int
     sample : (n, patch_dim) float32 ndarray
-        At most `SAMPLE` of the patches, for the first atoms.
+        At most `SAMPLE` of the patches, for the initial atoms.
     """
 
     patches: np.ndarray
@@ -63,7 +63,7 @@ class Draw(NamedTuple):
     sample: np.ndarray
 
     def fingerprint(self) -> str:
-        """A few hexadecimal digits that differ where the patches do."""
+        """A short hexadecimal digest of the patches."""
         if isinstance(self.patches, np.ndarray):
             digests = [digest(self.patches[chunk]) for chunk in chunks(len(self.patches))]
         else:
@@ -78,7 +78,7 @@ def digest(patches: Array) -> bytes:
 
 
 def chunks(count: int) -> list[slice]:
-    """Slices of `count` patches that one machine may hold and sum up alone."""
+    """Slices of `count` patches, each small enough for one machine to hold and sum up."""
     return bands.slices(count, atom_updates.BAND * atom_updates.CHUNK_BANDS)
 
 
@@ -100,18 +100,18 @@ def draw(
     pictures: Pictures, patch_shape: tuple[int, ...], count: int = 200_000, *, seed: int = 0,
     mixed: bool = True, centred: bool = True, pool: Pool | None = None,
 ) -> Draw:  # fmt: skip
-    """Draw patches, each of all those in the pictures with the same chance.
+    """Draw patches uniformly from all those in the pictures.
 
     Parameters
     ----------
     pictures : sequence of (height, width, channels) float32 ndarrays or None
-        Read once, one at a time, and never held together. None is left out.
+        Read once, one at a time, and never held together. None is skipped.
     patch_shape : (height, width, channels)
     count : int
-        Most patches; bounds the memory.
+        Maximum number of patches; bounds the memory.
     seed : int
     mixed : bool
-        In random order, and not that of the pictures.
+        In random order instead of that of the pictures.
     centred : bool
         Without their means.
     pool : Pool, optional
@@ -149,7 +149,7 @@ def draw(
 def offers(
     image: Floats, patch_shape: tuple[int, ...], number: int, seed: int
 ) -> list[tuple[int, int]]:
-    """What a picture, the `number`-th from 1, offers to a `Reservoir`, strip by strip."""
+    """The patches that picture `number`, from 1, offers to a `Reservoir`, strip by strip."""
     check(image, patch_shape)
     strips = _strips(image, patch_shape, (seed, number), Pool(1))
     return [(len(places), left_out) for _, places, left_out in strips]
@@ -171,7 +171,7 @@ def _strips(
     image: Floats, patch_shape: tuple[int, ...], seed: tuple[int, ...], pool: Pool | None,
     only: Collection[int] | None = None,
 ) -> Iterator[tuple[Floats, Integers, int]]:  # fmt: skip
-    """Yield (strip, places in it worth learning from, how many flat ones are left out).
+    """Yield (strip, positions in it worth learning from, number of flat ones left out).
 
     `only` are the numbers of the strips, all by default.
     """
@@ -187,14 +187,14 @@ def _strips(
 
 
 def _places(strip: Floats, patch_shape: tuple[int, ...], rng: np.random.Generator) -> Integers:
-    """Flat places of the patches of a strip that are worth learning from."""
+    """Flat indices of the patches of a strip that are worth learning from."""
     deviation = _deviation(strip, *patch_shape[:2])
     kept = rng.random(deviation.shape) < FLAT_SHARE
     return np.flatnonzero((deviation > FLAT) | kept & (deviation > 0))
 
 
 def _deviation(strip: Floats, height: int, width: int) -> Floats:
-    """Standard deviation, the channels' means taken out, of the patch at every place."""
+    """Standard deviation of the patch at every position, without the channels' means."""
 
     def means(values: Floats) -> Floats:
         sums = np.pad(values.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0), (0, 0)))
@@ -205,7 +205,7 @@ def _deviation(strip: Floats, height: int, width: int) -> Floats:
     values = strip.astype(np.float64)
     values -= values.mean(axis=(0, 1))
     variances = means(values * values) - np.square(means(values))
-    # what is left of a flat patch is the rounding of the sums
+    # for a flat patch only the rounding of the sums remains
     variances[variances < 1e-9] = 0
     return np.sqrt(variances.mean(axis=2))
 
@@ -219,7 +219,7 @@ def _cuts(image: Floats, patch_shape: tuple[int, ...], count: int) -> list[slice
 def _cut(
     strip: Floats, patch_shape: tuple[int, ...], places: Integers, centred: bool = True
 ) -> Floats:
-    """The patches at flat `places` of a strip."""
+    """The patches at the flat indices `places` of a strip."""
     columns = strip.shape[1] - patch_shape[1] + 1
     windows = np.lib.stride_tricks.sliding_window_view(strip, patch_shape)[:, :, 0]
     patches = windows[places // columns, places % columns].reshape(
@@ -243,7 +243,7 @@ def _fill(
 
 
 def _ordered(patches: Floats, order: Integers, pool: Pool | None) -> Floats:
-    """``patches[order]``, which takes a while where there are many."""
+    """``patches[order]`` with progress, since it takes a while for many patches."""
     ordered = np.empty((len(order), *patches.shape[1:]), patches.dtype)
 
     def take(band: slice) -> None:
@@ -257,7 +257,7 @@ def stream(
     pictures: Pictures, patch_shape: tuple[int, ...], share: float = 1.0, *, turn: int = 0,
     seed: int = 0, pool: Pool | None = None,
 ) -> Iterator[Floats]:  # fmt: skip
-    """Yield batches of centred patches, mixed well, one reading of all pictures.
+    """Yield well mixed batches of centred patches in one pass over all pictures.
 
     Pictures come in random order. As many as memory allows are open together and cut into strips,
     and a batch has patches from many strips.
@@ -265,10 +265,10 @@ def stream(
     Parameters
     ----------
     pictures : sequence of (height, width, channels) float32 ndarrays or None
-        None where there is nothing to learn from.
+        None if there is nothing to learn from.
     patch_shape : (height, width, channels)
     share : float
-        Of the patches; others in every turn.
+        Share of the patches to use, different ones in every iteration.
     turn : int
     seed, pool
         As for `draw`.
@@ -337,14 +337,14 @@ def _shuffled(
 
 
 class Reading(NamedTuple):
-    """Pictures that online learning reads again in every turn.
+    """Pictures that online learning reads again in every iteration.
 
     Attributes
     ----------
     pictures : sequence
         As for `stream`.
     count : int, optional
-        Patches that a turn sees; all by default.
+        Patches per iteration; all by default.
     seed : int
         As for `draw`.
     """
@@ -360,19 +360,19 @@ def learn(
     reading: Reading | None = None, pool: Pool | None = None,
     summed: Callable[..., Sums] | None = None,
 ) -> Iterator[Iteration]:  # fmt: skip
-    """The turns of learning, one at a time.
+    """The iterations of learning, one at a time.
 
     Parameters
     ----------
     drawn : Draw
     dictionary : Dictionary
-        To start from, or that another run ended its turn `done` with.
+        To start from, or the result of iteration `done` of another run.
     sparsity, tolerance, rules
         As for `restore.learn_dictionary`.
     iterations : int
-        Turns, the `done` ones counted.
+        Iterations, including the `done` ones.
     reading : Reading, optional
-        What online learning learns from; those drawn by default.
+        The pictures of online learning; the drawn patches by default.
     pool
         As for `draw`.
     summed : callable, optional
@@ -410,14 +410,14 @@ def learn(
 
 
 class Gain(NamedTuple):
-    """How much better one dictionary codes patches than another, of as many atoms a patch.
+    """How much better one dictionary codes patches than another, with the same number of atoms.
 
     Attributes
     ----------
     decibels : float
     sparsity : int
     other : str
-        What it is compared with.
+        The dictionary it is compared with.
     """
 
     decibels: float

@@ -1,6 +1,6 @@
-"""Drawing patches evenly from pictures that are read once, by their numbers alone.
+"""Drawing patches uniformly from pictures that are read once, by their indices alone.
 
-Pictures may be read elsewhere: what is drawn follows from how many patches each strip offers.
+Pictures may be read elsewhere: the draw depends only on the number of patches in each strip.
 """
 
 from typing import Protocol
@@ -9,40 +9,40 @@ import numpy as np
 
 from restore.typing import Floats, Integers
 
-#: Most patches set apart, and their share of those drawn.
+#: Maximum number of held-out patches, and their share of those drawn.
 HELD_OUT, HELD_OUT_SHARE = 20_000, 0.1
 
-#: Most patches that the first atoms are chosen from.
+#: Maximum number of patches that the initial atoms are chosen from.
 SAMPLE = 65_536
 
 
 class Pictures(Protocol):
-    """Pictures by their numbers, from 0; None for one that is left out."""
+    """Pictures by index, from 0; None for one that is skipped."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: int, /) -> Floats | None: ...
 
 
 class Reservoir:
-    """Which of all patches are drawn, while strips of pictures offer theirs one after the other.
+    """The indices of the drawn patches, updated strip by strip.
 
-    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip at a time: how many patches a strip
-    gets into the reservoir is hypergeometric, and which ones is uniform.
+    Reservoir sampling (Vitter, ACM TOMS 11(1), 1985), a strip at a time: the number of patches of a
+    strip that enter the reservoir is hypergeometric, and the choice is uniform.
 
     Parameters
     ----------
     count : int
-        Most patches to learn from.
+        Maximum number of patches to learn from.
     seed : int
 
     Attributes
     ----------
     size : int
-        Most patches, those held out counted.
+        Maximum number of patches, including those held out.
     available : int
-        How many were offered.
+        Number of patches offered.
     ids : (size,) int64 ndarray
-        For each row of the reservoir, which of all patches, in the order offered, it holds.
+        For each row of the reservoir, the index of its patch in the order offered.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -53,7 +53,7 @@ class Reservoir:
         self.ids = np.empty(self.size, np.int64)
 
     def offer(self, count: int, left_out: int) -> tuple[Integers, Integers]:
-        """Rows of the reservoir, and the ones of a strip's `count` patches that go there."""
+        """Rows of the reservoir, and the indices of the strip's `count` patches that go there."""
         rng, filled = self.rng, self.filled
         fresh = _share(rng, count, self.available, self.size)
         kept = min(self.size, self.available + count) - fresh
@@ -86,7 +86,7 @@ class Reservoir:
 
 
 def _share(rng: np.random.Generator, fresh: int, before: int, size: int) -> int:
-    """How many of a sample of `size` out of `before` and `fresh` items are fresh."""
+    """Number of fresh items in a random sample of `size` from `before` old and `fresh` new ones."""
     if before + fresh <= size:
         return fresh
     if before + fresh < 1_000_000_000:  # numpy's limit

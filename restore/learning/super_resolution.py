@@ -1,8 +1,8 @@
 """Learning a cascade from photos, stage by stage.
 
-Photos are shrunk; each stage (`restore.learning.anchored`) then learns to predict what the
-enlargement so far lacks. Everything is closed-form and streams through the photos, so memory is
-bounded by the luminance planes of `LIMIT` small pixels and one set of normal equations per anchor.
+Photos are shrunk; each stage (`restore.learning.anchored`) then learns to predict the error of the
+enlargement so far. All fits are in closed form and stream through the photos, so memory is bounded
+by the luminance planes of `LIMIT` small pixels and one set of normal equations per anchor.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from restore.tasks.super_resolution.cascade import (
 from restore.tasks.super_resolution.degradation import kernel_of, shrink
 from restore.typing import File, Floats
 
-#: Photos are learned from at these sizes, after shrinking those beyond `LARGE` pixels a side:
-#: cameras' pictures are soft at their full size.
+#: Photos are used at these relative sizes, after shrinking those beyond `LARGE` pixels a side:
+#: pictures of cameras are soft at full size.
 SIZES, LARGE = (1.0, 0.8, 0.6), 1024
 
-#: Most small pixels learned from: of larger collections as many are drawn, photo by photo.
+#: Maximum number of small pixels: from larger collections this many are drawn, photo by photo.
 LIMIT = 20_000_000
 
 #: The stages of the packaged cascades.
@@ -68,14 +68,14 @@ PLANS = {
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A cascade that is being learned, and what going on needs.
+    """A cascade that is being learned, with the state to continue.
 
     Attributes
     ----------
     cascade : Cascade
         The stages so far.
     held_out : tuple of list of Stage
-        For each of them the stage as all folds but one teach it, fold by fold.
+        For each stage, those learned on all folds but one.
     """
 
     cascade: Cascade
@@ -102,8 +102,8 @@ def learn_super_resolution(images: Iterable[ArrayLike], scale: int, **settings: 
     ----------
     images : iterable of (height, width) or (height, width, channels) array_like
         Sharp photos without noise, in scikit-image's conventions; they are shrunk and
-        rounded to 8 bits. Hundreds, or large ones: a few million pixels are too few for
-        more than one stage.
+        rounded to 8 bits. Give hundreds, or large ones: a few million pixels are too few for more
+        than one stage.
     scale : int
         2, 3 or 4.
     **settings
@@ -158,11 +158,11 @@ def learn_stages(
     images, scale
         As for `learn_super_resolution`.
     degradation : str
-        How pictures became small: see `degradation.kernel_of`.
+        How pictures are made small: see `degradation.kernel_of`.
     plans : sequence of Plan, optional
         The stages; by default those of the packaged cascades.
     start : Checkpoint, optional
-        To go on from, to the same result as without a break.
+        To continue from, with the same result as an uninterrupted run.
     seed : int
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
@@ -226,9 +226,10 @@ def learn_stages(
 def _pairs(
     images: Iterable[ArrayLike], scale: int, degradation: str, seed: int
 ) -> tuple[list[tuple[Floats, Floats]], list[int], int]:
-    """Pairs to learn from, the fold of each, and how many photos they are of.
+    """Pairs to learn from, the fold of each, and the number of photos.
 
-    Of more than `LIMIT` pixels a random part is kept, each pair with the same chance.
+    If there are more than `LIMIT` pixels, a random part is kept, each pair with the same
+    probability.
     """
     rng = np.random.default_rng((seed, 0))
     kept: list[tuple[float, int, int, tuple[Floats, Floats]]] = []
@@ -240,7 +241,7 @@ def _pairs(
             if (pair := shrunk(copy, scale, degradation)) is not None
         ]
         for number, pair in enumerate(found):
-            # the largest of these random numbers is the first to go
+            # the pair with the largest random number is dropped first
             heapq.heappush(kept, (-rng.random(), photos, number, pair))
             pixels += pair[0].size
         photos += bool(found)
@@ -260,7 +261,7 @@ def _fingerprint(pairs: list[tuple[Floats, Floats]]) -> str:
 
 
 def _check_same(begun: Cascade, scale: int, provenance: Mapping[str, Any]) -> None:
-    """Refuse to go on with other settings or photos than those of the stages before."""
+    """Refuse to continue with settings or photos that differ from those of the stages before."""
     words = "the model to go on from was begun"
     if begun.scale != scale:
         raise ValueError(f"{words} for scale {begun.scale}, not {scale}")
@@ -282,7 +283,7 @@ def _copies(image: ArrayLike) -> Iterator[Floats]:
 
 
 def shrunk(image: Floats, scale: int, degradation: str = "bicubic") -> tuple[Floats, Floats] | None:
-    """The luminance of a photo, small and large, or None where it is too small to use."""
+    """The luminance of a photo, small and large, or None if it is too small to use."""
     image = as_image(image)
     height, width = (side // scale for side in image.shape[:2])
     if min(height, width) < 8:
@@ -295,6 +296,6 @@ def shrunk(image: Floats, scale: int, degradation: str = "bicubic") -> tuple[Flo
 def advance(
     stage: Stage, small: Floats, large: Floats, degradation: str, pool: Pool | None = None
 ) -> Floats:
-    """What the next stage starts from."""
+    """The input of the next stage."""
     large = refine(stage, small, large, pool)
     return back_project(small[..., None], large[..., None], degradation, pool)[..., 0]

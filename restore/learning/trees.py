@@ -12,20 +12,20 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool, map_bands
 from restore.typing import Floats, Integers
 
-#: Of a large node, as many samples decide on its split.
+#: Maximum number of samples used to choose the split of a node.
 DECIDING = 40_000
 
-#: Fewest of these samples that a leaf keeps.
+#: Minimum number of these samples in a leaf.
 LEAST = 400
 
-#: Candidate thresholds per feature, less one.
+#: Number of candidate thresholds per feature, plus one.
 BINS = 8
 
-#: Samples that a parent's regression counts for, against those of a leaf: in growing, in the end.
+#: Weight of the parent's regression, in samples of a leaf: while growing, and in the final fit.
 PRIOR_GROWING = 150
 PRIOR = 10_000
 
-#: Of each node the feature it splits by (-1: a leaf), the threshold and the first child.
+#: For each node the feature it splits by (-1: a leaf), the threshold and the first child.
 Nodes = list[tuple[int, float, int]]
 
 
@@ -45,7 +45,7 @@ def grow(
     pool: Pool | None,
     stage: str,
 ) -> Nodes:
-    """Grow one tree, always at the leaf where a split gains most."""
+    """Grow one tree, always splitting the leaf with the largest gain."""
     root = np.sqrt(weight)[:, None]
     inputs = inputs * root
     target = target * root

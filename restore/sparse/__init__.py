@@ -1,4 +1,4 @@
-"""Patches, dictionaries, pursuit: what every task is built from."""
+"""Patches, dictionaries and pursuit, from which all tasks are built."""
 
 import lazy_loader
 

@@ -1,21 +1,23 @@
-"""Updates of the atoms of a dictionary, and what they need to know of the patches.
+"""Updates of the atoms of a dictionary, and the sums over the patches that they need.
 
 With the codes a fixed, the error sum |x - a D|^2 / 2 has the slope -S over the atoms, S =
 sum a^T r of the residuals r = x - a D, and the curvature G = sum a^T a. The rules differ in how
-much of the curvature they heed before the atoms are brought back to unit length:
+much of the curvature they use before the atoms are rescaled to unit length:
 
 - ``"ksvd"``: D <- D + w S / (diagonal of G). With w = 1 this is the approximate K-SVD of
   Rubinstein, Zibulevsky & Elad, Technion CS-2008-08, algorithm 5 (d_j along a_j^T E_j, one step
   towards the singular vector of Aharon, Elad & Bruckstein, "K-SVD: an algorithm for designing
   overcomplete dictionaries for sparse representation", IEEE TSP 54(11), 2006), of all atoms at
   once (Irofti & Dumitrescu, "GPU parallel implementation of the approximate K-SVD algorithm using
-  OpenCL", EUSIPCO 2014): it ends as low as in turns, and needs nothing of the patches but S and
-  G. Here w is `OVERSHOOT` times what serves the fixed codes best along this direction; the codes
-  follow, and the error falls faster (Salakhutdinov & Roweis, "Adaptive overrelaxed bound
-  optimization methods", ICML 2003). Below 2 the error of fixed codes never rises.
+  OpenCL", EUSIPCO 2014): it reaches the same error as updating them one by one, and needs only S
+  and G. Here w is `OVERSHOOT` times the step size that is optimal for the fixed codes along this
+  direction (over-relaxation); the codes follow, and the error falls faster (Salakhutdinov & Roweis,
+  "Adaptive overrelaxed bound optimization methods", ICML 2003). Below 2 the error of fixed codes
+  never rises.
 - ``"mod"``: D <- D + G^-1 S, the least squares fit. Engan, Aase & Husoy, "Method of optimal
   directions for frame design", ICASSP 1999.
-- ``"online"``: G and D G + S summed up over small batches, the atoms descended upon after each.
+- ``"online"``: G and D G + S are accumulated over small batches, with coordinate descent on the
+atoms after each.
   Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
 """
 
@@ -40,21 +42,21 @@ if TYPE_CHECKING:
 
 METHODS = ("ksvd", "mod", "online")
 
-#: Two atoms closer than this are one; the later is replaced.
+#: Two atoms with a larger correlation are duplicates; the later one is replaced.
 DUPLICATE = 0.99
 
-#: Patches whose sums are taken together on one thread, and bands whose sums are added up in order
-#: before those of others: what one machine may do alone.
+#: Patches whose sums are computed together on one thread, and bands whose sums are added up in
+#: order first, which forms the unit of work of one machine.
 BAND, CHUNK_BANDS = 4096, 16
 
 Part = TypeVar("Part")
 
-#: How far K-SVD goes, in parts of the way to the least error with fixed codes.
+#: Step size of K-SVD, relative to the optimal step with fixed codes.
 OVERSHOOT = 1.5
 
 
 class Sums(NamedTuple):
-    """What the rules need to know of patches and their codes.
+    """The sums over patches and their codes that the rules need.
 
     Attributes
     ----------
@@ -66,7 +68,7 @@ class Sums(NamedTuple):
     count : int
         Patches.
     worst : (at most n_atoms, patch_dim) float32 ndarray
-        Those of the largest residuals, the worst first.
+        The patches with the largest residuals, the worst first.
     energies : (at most n_atoms,) float32 ndarray
         Of the residuals of `worst`.
     """
@@ -90,8 +92,8 @@ def summed_here(
 ) -> Sums:
     """The sums of patches, a (n_patches, patch_dim) float32 ndarray.
 
-    Bands of `step` patches are added up to chunks, in order, and chunks in pairs. What is added to
-    what depends on the number of patches alone, and neither on threads nor on machines.
+    Bands of `step` patches are added up to chunks, in order, and chunks in pairs. The order of
+    summation depends only on the number of patches, not on threads or machines.
 
     Parameters
     ----------
@@ -150,7 +152,7 @@ def _worst(energies: Floats, count: int) -> Integers:
 
 
 def pairwise(parts: Iterable[Part], add: Callable[[Part, Part], Part]) -> Part:
-    """Add parts up in pairs, then pairs of pairs: an order that only their number decides.
+    """Add parts up in pairs, then pairs of pairs, in an order that depends only on their number.
 
     Parameters
     ----------
@@ -159,7 +161,7 @@ def pairwise(parts: Iterable[Part], add: Callable[[Part, Part], Part]) -> Part:
     add : callable
         ``add(part, next part)``.
     """
-    # (how many pairings each is made of, total), of falling numbers
+    # (number of pairings in each, total), with falling numbers
     totals: list[tuple[int, Part]] = []
     for part in parts:
         level = 0
@@ -189,9 +191,9 @@ def updated(
         Of patches that were coded over `dictionary`.
     method : {"ksvd", "mod", "online"}
     memory : list, optional
-        What ``"online"`` knows of the patches before these, changed in place; empty at first.
+        Sums of ``"online"`` over the patches before these, changed in place; empty at first.
     nonnegative : bool
-        Atoms have no negative samples; for ``"ksvd"``, which then takes them one after the other.
+        Atoms have no negative samples; for ``"ksvd"``, which then updates them one by one.
 
     Returns
     -------
@@ -216,18 +218,18 @@ def updated(
 def _ksvd(gram: Floats, slope: Floats) -> Floats:
     curvature = np.diag(gram)[:, None]
     step = np.divide(slope, curvature, out=np.zeros_like(slope), where=curvature > 0)
-    # along the step the error is a parabola
+    # the error is quadratic in the step size
     bend = np.sum(step * (gram @ step))
     return step * (OVERSHOOT * np.sum(step * slope) / bend if bend > 0 else 0)
 
 
 def _mod(gram: Floats, slope: Floats) -> Floats:
-    # atoms that no patch uses stay; those that are always used together share the step
+    # unused atoms stay as they are; atoms that are always used together share the step
     return np.linalg.lstsq(gram, slope, rcond=1e-7)[0]
 
 
 def _remember(memory: list[Floats], gram: Floats, slope: Floats, atoms: Floats) -> None:
-    """sum a^T a and sum a^T x over the batches, after a first guess that weighs as one batch."""
+    """sum a^T a and sum a^T x over the batches; the initial value weighs as one batch."""
     if not memory:
         guess = max(np.trace(gram) / len(gram), 1e-12)
         memory += [guess * np.eye(len(gram)), guess * atoms]
@@ -245,7 +247,7 @@ def _with_atoms(dictionary: Dictionary, atoms: Floats) -> Dictionary:
 def replaced(
     dictionary: Dictionary, uses: Integers, worst: Floats, nonnegative: bool = False
 ) -> tuple[Dictionary, int]:
-    """Replace unused and duplicate atoms by the patches that are approximated worst.
+    """Replace unused and duplicate atoms by the worst approximated patches.
 
     Parameters
     ----------
@@ -255,7 +257,7 @@ def replaced(
     worst : (n, patch_dim) float32 ndarray
         As in `Sums`.
     nonnegative : bool
-        Leave out what is negative of the patches.
+        Set negative samples of the patches to 0.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Sparse coding of patches over a dictionary: the one door to its kernels."""
+"""Sparse coding of patches over a dictionary: the only interface to its kernels."""
 
 from typing import Literal, NamedTuple
 
@@ -13,12 +13,12 @@ from restore.kernels import shrinkage
 from restore.sparse.dictionary import Dictionary
 from restore.typing import Floats, Integers
 
-#: Patches coded in one call of the kernel: many more than threads, so that all end together.
+#: Patches coded in one call of the kernel: small, so that there are many more calls than threads.
 BAND = 4096
 
 
 class Codes(NamedTuple):
-    """Sparse codes, one padded row a patch.
+    """Sparse codes, one padded row per patch.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ def code(
     nonnegative: bool = False,
     pool: Pool | None = None,
 ) -> Codes:
-    """Approximate each patch by few atoms (orthogonal matching pursuit).
+    """Approximate each patch by a few atoms (orthogonal matching pursuit).
 
     Atoms are added until the residual energy is at most `tolerance` or `sparsity` atoms
     are used, whichever comes first.
@@ -63,13 +63,13 @@ def code(
         Centred patches, if the dictionary is one of centred patches.
     dictionary : Dictionary
     sparsity : int, optional
-        Most atoms a patch may use; `patch_dim` by default.
+        Maximum number of atoms per patch; `patch_dim` by default.
     tolerance : float or (n_patches,) array_like
         Residual energy (sum of squares) at which to stop.
     rule : {"ormp", "omp"}
-        How the next atom is chosen: by the residual it leaves, or by its correlation.
+        How the next atom is chosen: by the resulting residual, or by its correlation.
     nonnegative : bool
-        Take no atom away: coefficients are above 0, and atoms are chosen by their correlation.
+        Use only positive coefficients; atoms are chosen by their correlation.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -85,7 +85,7 @@ def code(
     See Also
     --------
     code_l1 : By an l1 penalty.
-    reconstruct : The patches that codes stand for.
+    reconstruct : Reconstruct patches from codes.
 
     References
     ----------
@@ -142,7 +142,7 @@ def code_l1(
     nonnegative: bool = False,
     pool: Pool | None = None,
 ) -> Codes:
-    """Approximate each patch x by a D of small ``|x - a D|^2 / 2 + penalty |a|_1``.
+    """Approximate each patch x by a D, minimising ``|x - a D|^2 / 2 + penalty |a|_1``.
 
     Basis pursuit denoising, or the lasso. Iterated until no coefficient changes by more than
     a hundred thousandth of the largest.
@@ -156,14 +156,14 @@ def code_l1(
     iterations : int
         At most.
     nonnegative : bool
-        Coefficients are above 0.
+        Use only positive coefficients.
     pool
         As in `code`.
 
     Returns
     -------
     Codes
-        As wide as the fullest; atoms in ascending order.
+        As wide as the code with most atoms; atoms in ascending order.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _checked(values: ArrayLike, dictionary: Dictionary) -> NDArray[np.float32]:
 
 
 def reconstruct(codes: Codes, dictionary: Dictionary) -> NDArray[np.float32]:
-    """The patches that `codes` stand for.
+    """Reconstruct patches from `codes`.
 
     Parameters
     ----------
@@ -253,11 +253,10 @@ def reconstruct(codes: Codes, dictionary: Dictionary) -> NDArray[np.float32]:
 
 
 def noise_energy(patch_dim: int, sigma: float) -> float:
-    """Residual energy at which a patch holds nothing but noise.
+    """Residual energy of a patch that holds only noise.
 
     The energy of `patch_dim` samples of white noise is ``patch_dim * sigma**2`` on
     average; the gain of 1.1 on its root for 64 samples (Elad & Aharon's 1.15 for
-    uncentred patches) narrows as the spread of the energy does, with the root of
-    `patch_dim`.
+    uncentred patches) falls with the relative spread of the energy, by the root of `patch_dim`.
     """
     return patch_dim * ((1 + 0.8 / np.sqrt(patch_dim)) * sigma) ** 2

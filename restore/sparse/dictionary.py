@@ -1,7 +1,7 @@
-"""Dictionaries: unit-norm atoms, their patch shape, and where they come from.
+"""Dictionaries: unit-norm atoms, their patch shape, and their provenance.
 
-Throughout the package an atom is a *row* and a patch is a *row*: the literature's
-D (patch_dim x n_atoms) and X are the transposes of ours.
+Throughout the package an atom is a *row* and a patch is a *row*: the literature's D (patch_dim x
+n_atoms) and X are the transposes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Dictionary:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        # a copy: it is frozen below, and the caller's array must not be
+        # a copy, since it is frozen below and the caller's array must not be
         atoms = np.array(self.atoms, dtype=np.float32, order="C")
         patch_shape = tuple(int(side) for side in self.patch_shape)
         if atoms.ndim != 2 or 0 in atoms.shape:
@@ -102,7 +102,7 @@ class Dictionary:
 
     @property
     def uses(self) -> list[int] | None:
-        """list of int: how many patches used each atom in learning; None where it is not said."""
+        """list of int: number of patches that used each atom in learning; None if not recorded."""
         uses = self.provenance.get("uses")
         if not isinstance(uses, list) or len(uses) != self.n_atoms:
             return None
@@ -110,7 +110,7 @@ class Dictionary:
 
     @property
     def errors(self) -> list[float] | None:
-        """list of float: RMSE in 8-bit levels after each turn of learning; None if not said."""
+        """list of float: RMSE in 8-bit levels by iteration of learning; None if not recorded."""
         errors = self.provenance.get("rmse_by_turn")
         if not isinstance(errors, list) or not all(type(error) is float for error in errors):
             return None
@@ -129,8 +129,8 @@ class Dictionary:
         return mosaic(self.atoms, self.patch_shape, order)
 
     def _repr_png_(self) -> bytes:
-        """The atoms, where a notebook shows the dictionary."""
-        import imagecodecs  # slow to import, and seldom needed
+        """The atoms as a picture, for notebooks."""
+        import imagecodecs  # slow to import, and rarely needed
 
         return bytes(imagecodecs.png_encode(np.rint(255 * self.drawn()).astype(np.uint8)))
 
@@ -185,18 +185,18 @@ class Dictionary:
 #: Dictionaries that come with the package, learned from photos by `make dictionaries`.
 PACKAGED = ("grey", "colour")
 
-#: Most samples of a patch of a dictionary that is read from a file: 64 x 64, with three channels.
+#: Maximum patch size of a dictionary read from a file: 64 x 64, with three channels.
 MOST_SAMPLES = 3 << 12
 
 
 def load_for(dictionary: Dictionary | File, channels: int) -> Dictionary:
-    """A dictionary for pictures of so many channels.
+    """A dictionary for pictures with this number of channels.
 
     Parameters
     ----------
     dictionary : Dictionary, str, path or binary file object
-        What `Dictionary.load` takes, or ``"learn"``: the packaged dictionary that learning on
-        a picture starts from.
+        As for `Dictionary.load`, or ``"learn"``: the packaged dictionary from which learning on a
+        picture starts.
     channels : int
 
     Returns
@@ -229,7 +229,7 @@ def mosaic(atoms: Array, patch_shape: tuple[int, ...], order: Integers | None = 
     atoms : (n_atoms, patch_dim) ndarray
     patch_shape : (height, width, channels)
     order : (n_atoms,) int ndarray, optional
-        Which comes first, left to right and row by row.
+        Order of the atoms, left to right and row by row.
 
     Returns
     -------
@@ -256,14 +256,14 @@ def mosaic(atoms: Array, patch_shape: tuple[int, ...], order: Integers | None = 
 
 
 def overcomplete_dct(n_atoms: int, patch_shape: tuple[int, ...]) -> Dictionary:
-    """Atoms of an overcomplete discrete cosine transform, the classic start of learning.
+    """Atoms of an overcomplete discrete cosine transform, the classic initial dictionary.
 
     Parameters
     ----------
     n_atoms : int
-        Rounded up to the square that a separable transform needs, then cut by frequency;
-        with three channels the frequencies are shared out over three orthonormal
-        mixtures of the channels, half of them to the grey one.
+        A separable transform of the next square number of atoms is computed, and its lowest
+        frequencies are kept; with three channels they are distributed over three orthonormal
+        mixtures of the channels, half of them on the grey one.
     patch_shape : (height, width, channels)
 
     Returns

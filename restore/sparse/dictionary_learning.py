@@ -1,6 +1,6 @@
-"""Learning a dictionary from patches: sparse coding and atom updates in turns.
+"""Learning a dictionary from patches, alternating sparse coding and atom updates.
 
-`restore.sparse.atom_updates` has the equations of the updates. With one atom a patch
+`restore.sparse.atom_updates` has the equations of the updates. With one atom per patch
 (``sparsity=1``) any of them learns a gain-shape vector quantiser.
 """
 
@@ -22,23 +22,23 @@ from restore.sparse.coding import Codes
 from restore.sparse.dictionary import Dictionary, overcomplete_dct
 from restore.typing import Flags, Floats
 
-#: Patches between two updates of the rules that do not wait for the end of a turn, and on a thread.
+#: Patches between two updates of online learning, and patches per thread.
 BATCH, BATCH_BAND = 2048, 512
 
 
 class Rules(NamedTuple):
-    """How a dictionary is learned; see the module.
+    """The rules by which a dictionary is learned.
 
     Attributes
     ----------
     method : {"ksvd", "mod", "online"}
         How atoms are updated.
     coder : {"ormp", "omp", "fista"}
-        How patches are coded; the last with the l1 penalty that the tolerance stands for, see
+        How patches are coded; the last with the l1 penalty that corresponds to the tolerance, see
         `l1_penalty`.
     nonnegative : bool
-        Neither atoms nor coefficients are below 0: atoms are parts that patches, which are not
-        centred then, are put together from. For the method ``"ksvd"``.
+        Atoms and coefficients are not negative: patches, which are then not centred, are sums of
+        atoms as their parts. For the method ``"ksvd"``.
 
     References
     ----------
@@ -62,7 +62,7 @@ BY_KSVD = Rules()
 
 
 class Iteration(NamedTuple):
-    """What one turn of learning gave.
+    """The result of one iteration of learning.
 
     Attributes
     ----------
@@ -70,7 +70,7 @@ class Iteration(NamedTuple):
     rmse : float
         Root mean square error of the patches' approximation, in the patches' unit.
     sparsity : float
-        Mean number of atoms a patch uses.
+        Mean number of atoms per patch.
     replaced : int
         Unused or duplicate atoms that were replaced by badly approximated patches.
     uses : (n_atoms,) int64 ndarray
@@ -97,7 +97,7 @@ def learn_dictionary(
     seed: int = 0,
     pool: Pool | None = None,
 ) -> Dictionary:
-    """Learn a dictionary in which the patches have sparse codes.
+    """Learn a dictionary over which the patches have sparse codes.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def learn_dictionary(
     rules : Rules
         How atoms are updated and patches coded.
     start : {"dct", "data"} or Dictionary
-        First atoms: an overcomplete cosine transform, patches drawn at random, or another
+        Initial atoms: an overcomplete cosine transform, patches drawn at random, or another
         dictionary (cut, or filled up with patches, to `n_atoms`).
     iterations : int
     seed : int
@@ -153,7 +153,7 @@ def learn_dictionary(
     learned = first
     for done, turn in enumerate(turns, start=1):
         learned = turn.dictionary
-        if rules.method == "online":  # others tell how far they are within a turn
+        if rules.method == "online":  # the other methods report progress within an iteration
             bands.tell(pool, "learning", done, iterations)
     return learned
 
@@ -177,10 +177,10 @@ def learn_on(
     ----------
     image : (height, width, channels) float32 ndarray
     start : Dictionary
-        Where the picture has fewer patches than atoms, nothing is learned beyond it.
+        If the picture has fewer patches than atoms, it is returned unchanged.
     tolerance : float
-        Residual energy of a patch at which it needs no more atoms. Patches of less teach nothing:
-        their codes are empty.
+        Residual energy of a patch at which it needs no more atoms. Patches with less energy have
+        empty codes and do not contribute.
     n_atoms : int, optional
         As many as `start` has by default.
     known : (height, width) bool ndarray, optional
@@ -188,7 +188,7 @@ def learn_on(
     sparsity : int, optional
         Most atoms a patch may use; a quarter of its samples by default.
     count : int
-        At most so many patches are drawn.
+        Maximum number of patches to draw.
     iterations, seed, pool
         As in `learn_dictionary`.
 
@@ -215,7 +215,7 @@ def first_dictionary(
     start: str | Dictionary = "dct",
     seed: int = 0,
 ) -> Dictionary:
-    """The atoms that learning starts from; parameters as in `learn_dictionary`."""
+    """The initial atoms; parameters as in `learn_dictionary`."""
     if len(patch_shape) != 3 or min(patch_shape) < 1 or patch_shape[2] not in (1, 3):
         raise ValueError(f"expected a patch shape (height, width, 1 or 3), got {patch_shape}")
     if patches.ndim != 2 or patches.shape[1] != np.prod(patch_shape):
@@ -254,12 +254,12 @@ def iterate(
     *,
     rules: Rules = BY_KSVD,
 ) -> Iterator[Iteration]:
-    """The turns of learning, one at a time; parameters as in `learn_dictionary`.
+    """The iterations of learning, one at a time; parameters as in `learn_dictionary`.
 
     Yields
     ------
     Iteration
-        Its dictionary continues the iteration where another run leaves off.
+        Another run can continue from its dictionary.
     """
     if len(patches) < dictionary.n_atoms:
         raise ValueError(f"{len(patches)} patches are too few for {dictionary.n_atoms} atoms")
@@ -273,7 +273,7 @@ def iterate(
 
 
 def batches(patches: Floats, method: str) -> Iterable[Floats]:
-    """Cut `patches` into what `method` learns from between two updates of the atoms."""
+    """Split `patches` into batches, one for each update of the atoms by `method`."""
     size = BATCH if method == "online" else len(patches)
     return (patches[batch] for batch in bands.slices(len(patches), size))
 
@@ -288,7 +288,7 @@ def learn_turn(
     rules: Rules = BY_KSVD,
     summed: Callable[..., Sums] | None = None,
 ) -> Iteration:
-    """One turn over all patches.
+    """One iteration over all patches.
 
     Parameters
     ----------
@@ -337,12 +337,12 @@ def learn_turn(
 
 
 def without_negative(dictionary: Dictionary) -> Dictionary:
-    """The dictionary without the negative samples of its atoms, which have unit length again.
+    """Set the negative samples of the atoms to 0 and rescale the atoms to unit length.
 
     Raises
     ------
     ValueError
-        If an atom has no others.
+        If an atom has no positive samples.
     """
     atoms = np.maximum(dictionary.atoms, 0)
     lengths = np.linalg.norm(atoms, axis=1, keepdims=True)

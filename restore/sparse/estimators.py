@@ -1,9 +1,9 @@
-"""Dictionary learning as estimators of scikit-learn, which must be installed for them alone.
+"""Dictionary learning as estimators of scikit-learn, which is needed only for this module.
 
     X ~ A D,   A sparse,   D = components_,
 
-a signal a row, of any length. A sample that is NaN is unknown: codes are found from the known
-samples of a signal alone, and `inverse_transform` then tells the unknown ones.
+one signal per row, of any length. NaN marks an unknown sample: codes are found from the known
+samples of a signal alone, and `inverse_transform` then predicts the unknown ones.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FORGETTING = 10
 
 
 class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """What the estimators share: all but how the atoms are learned."""
+    """Everything that the estimators share, except how the atoms are learned."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return full
 
     def inverse_transform(self, X: ArrayLike) -> Floats:
-        """The signals, all samples of them, that codes stand for.
+        """Reconstruct all samples of signals from their codes.
 
         Parameters
         ----------
@@ -140,7 +140,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
     def _signals(self, X: ArrayLike, reset: bool) -> tuple[Floats, float]:
         """(float32 signals, what they were divided by).
 
-        A power of two, by which dividing is exact, so that their squares are within float32.
+        The divisor is a power of two, so that division is exact, and keeps squares within float32.
         """
         X = validate_data(
             self, X, dtype=[np.float64, np.float32], ensure_all_finite="allow-nan", reset=reset
@@ -150,7 +150,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return np.ascontiguousarray(X / scale, np.float32), scale
 
     def _stop(self, scale: float) -> tuple[int, float]:
-        """Where coding stops: (most atoms, residual energy) for signals divided by `scale`."""
+        """Stopping rule: (maximum of atoms, residual energy) for signals divided by `scale`."""
         sparsity, tol = self.n_nonzero_coefs, self.tol
         if sparsity is not None and sparsity < 1:
             raise ValueError(f"n_nonzero_coefs={sparsity}: a signal needs at least one atom")
@@ -176,7 +176,7 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
         return codes
 
     def _first(self, signals: Floats) -> Dictionary:
-        """The atoms to start from: those given, else signals drawn at random."""
+        """The initial atoms: those given, else signals drawn at random."""
         n_features = signals.shape[1]
         if self.dict_init is not None:
             atoms = np.asarray(self.dict_init, np.float64)
@@ -215,26 +215,27 @@ class _DictionaryEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Ba
 class KSVD(_DictionaryEstimator):  # numpydoc ignore=PR02
     """Dictionary learning by K-SVD.
 
-    All signals are coded by orthogonal matching pursuit, then all atoms are updated, in turns.
-    Where samples are unknown, atoms are updated one after the other from the known ones.
+    Alternates two steps: all signals are coded by orthogonal matching pursuit, then all atoms are
+    updated. If samples are unknown, atoms are updated one by one from the known ones.
 
     Parameters
     ----------
     n_components : int, optional
-        Atoms; as many as a signal has samples by default.
+        Number of atoms; by default the number of samples of a signal.
     n_nonzero_coefs : int, optional
-        Most atoms a signal may use; a tenth of its samples by default, where `tol` is not given.
+        Maximum number of atoms per signal; if `tol` is not given, a tenth of its samples by
+        default.
     tol : float, optional
-        Residual energy (sum of squares) of a signal at which it needs no more atoms; of a signal
-        with unknown samples, the share of it that falls to the known ones.
+        Residual energy (sum of squares) of a signal at which it needs no more atoms; for a signal
+        with unknown samples it is reduced to the share of known ones.
     max_iter : int
         Turns.
     dict_init : (n_components, n_features) array_like, optional
-        First atoms, brought to unit length; signals drawn at random by default.
+        Initial atoms, rescaled to unit length; signals drawn at random by default.
     n_jobs : int, optional
         Threads; 1 by default, -1 for all processors. The result is the same for any number.
     random_state : int, numpy.random.RandomState or None
-        For drawing the first atoms.
+        For drawing the initial atoms.
 
     Attributes
     ----------
@@ -252,9 +253,9 @@ class KSVD(_DictionaryEstimator):  # numpydoc ignore=PR02
 
     Notes
     -----
-    Minimises ``|X - A D|^2`` over the known samples, with at most `n_nonzero_coefs` atoms a
-    signal. Signals are not centred; take their means out, or give a constant atom, where they are
-    far from zero. The arithmetic is of single precision.
+    Minimises ``|X - A D|^2`` over the known samples, with at most `n_nonzero_coefs` atoms per
+    signal. Signals are not centred; if their means are far from zero, subtract them, or give a
+    constant atom. Computation is in single precision.
 
     References
     ----------
@@ -294,16 +295,16 @@ class KSVD(_DictionaryEstimator):  # numpydoc ignore=PR02
 class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
     """Dictionary learning from batches of signals.
 
-    The atoms are updated after every batch, from sums over the batches so far, of which the latest
-    weigh most. Unknown samples are
-    taken for what the atoms of the time tell.
+    The atoms are updated after every batch, from weighted sums over the batches so far, the latest
+    with the largest weight. Unknown samples are replaced by their prediction from the current
+    atoms.
 
     Parameters
     ----------
     n_components, n_nonzero_coefs, tol
         As for `KSVD`.
     max_iter : int
-        How often `fit` goes over all signals.
+        Number of passes of `fit` over all signals.
     dict_init, n_jobs, random_state
         As for `KSVD`.
 
@@ -312,7 +313,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
     components_ : (n_components, n_features) float64 ndarray
         Atoms, of unit length; the largest component of each is positive.
     n_iter_ : int
-        Times that `fit` went over its signals, or batches that `partial_fit` was given.
+        Number of passes of `fit` over its signals, or of batches given to `partial_fit`.
     n_features_in_ : int
         Samples of a signal.
 
@@ -323,7 +324,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
     Notes
     -----
     `fit` takes batches of 2,048 signals, in the order in which they are given, and at the end of
-    each turn replaces atoms that no signal uses. `partial_fit` replaces none.
+    each pass replaces unused atoms. `partial_fit` replaces none.
 
     References
     ----------
@@ -367,7 +368,9 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
         if not begun or self._memory is None:
             self._memory, self._unit, self._batches = [], scale, 0
         sums = self._sums(signals, dictionary, self._stop(scale))
-        squared = (scale / self._unit) ** 2  # batches that were divided by others weigh alike
+        squared = (
+            scale / self._unit
+        ) ** 2  # undo the scaling of the batch, so that all batches have equal weight
         sums = sums._replace(gram=sums.gram * squared, slope=sums.slope * squared)
         self._batches += 1
         for sum_before in self._memory:
@@ -379,7 +382,7 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
 
     def fit(self, X: ArrayLike, y: None = None) -> Self:
         super().fit(X, y)
-        self._memory = None  # partial_fit goes on from these atoms
+        self._memory = None  # partial_fit continues from these atoms
         return self
 
     fit.__doc__ = _DictionaryEstimator.fit.__doc__
@@ -413,5 +416,5 @@ class OnlineDictionaryLearning(_DictionaryEstimator):  # numpydoc ignore=PR02
 
 
 def _float_type(values: Any) -> type[np.floating[Any]]:
-    """What is computed from these: float32 where they are, else float64."""
+    """The type of the results: float32 for float32 input, else float64."""
     return np.float32 if getattr(values, "dtype", None) == np.float32 else np.float64

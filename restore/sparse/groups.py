@@ -1,8 +1,7 @@
 """Restoring an image group by group: similar patches share their atoms.
 
-The path is the same as for single patches, extract, code, aggregate, except that what is
-extracted is a group of patches that look alike, and what it is coded with are atoms
-learned on the group itself (`restore.kernels.groups` says how).
+The steps are the same as for single patches, extract, code, aggregate, but each group of similar
+patches is extracted together and coded over atoms learned on that group (`restore.kernels.groups`).
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from restore.kernels import similar
 from restore.sparse import overlap, patches
 from restore.typing import Floats, Integers
 
-#: Rows of reference patches per band, and bands that a small picture is cut into nevertheless:
-#: many more than threads, so that all end together.
+#: Rows of reference patches per band, and the minimum number of bands for a small picture: many
+#: more than threads, to balance their load.
 BAND_ROWS, BANDS = 8, 40
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """Which patches make a group."""
+    """How groups of patches are formed."""
 
     side: int = 6
     """Rows and columns of a patch."""
@@ -37,7 +36,7 @@ class Grouping:
     """Pixels between reference patches."""
 
     def fit(self, shape: tuple[int, ...]) -> Grouping:
-        """The same with groups no larger than a corner of a plane of `shape` can give."""
+        """The same with groups that have enough patches at a corner of a plane of `shape`."""
         across = [min(n - self.side, self.reach) + 1 for n in shape]
         return Grouping(self.side, min(self.size, across[0] * across[1]), self.reach, self.stride)
 
@@ -79,7 +78,7 @@ def code(
     threshold: float = 1.0,
     pool: Pool | None = None,
 ) -> Floats:
-    """Code groups of patches over atoms learned on each, and average what overlaps.
+    """Code groups of patches over atoms learned on each, and average the overlapping patches.
 
     Parameters
     ----------
@@ -91,10 +90,10 @@ def code(
     side : int
         Rows and columns of a patch.
     pilot : (height, width) float32 ndarray, optional
-        An estimate that shows the atoms. Without it they are learned on `plane` itself.
+        An estimate to learn the atoms on. Without it they are learned on `plane` itself.
     threshold : float
-        Without `pilot`: variance above which an atom is the picture's, as a multiple of
-        the noise's.
+        Without `pilot`: variance above which an atom counts as signal, as a multiple of the noise
+        variance.
 
     Returns
     -------

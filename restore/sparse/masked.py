@@ -1,7 +1,7 @@
-"""Patches of which some samples are unknown: their codes, and dictionaries learned on them.
+"""Coding and dictionary learning for patches with unknown samples.
 
-An unknown sample is NaN. Codes are found from the known samples alone, and the atoms then tell
-the unknown ones.
+NaN marks an unknown sample. Codes are found from the known samples alone, and the atoms then
+predict the unknown ones.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ from restore.sparse.dictionary import Dictionary
 #: Patches coded in one call of the kernel.
 BAND = 2048
 
-#: Turns of alternating least squares for each atom (Mairal, Elad & Sapiro 2008, section IV-B).
+#: Iterations of alternating least squares for each atom (Mairal, Elad & Sapiro 2008, section IV-B).
 ROUNDS = 3
 
 
@@ -38,7 +38,7 @@ def code(
         NaN where unknown; not centred.
     dictionary : Dictionary
     sparsity : int, optional
-        Most atoms a patch may use; half of `patch_dim` by default.
+        Maximum number of atoms per patch; half of `patch_dim` by default.
     tolerance : float
         Residual energy per known sample at which to stop.
     constants : bool
@@ -90,7 +90,7 @@ def code(
 def reconstruct(
     codes: coding.Codes, means: NDArray[np.float32], dictionary: Dictionary
 ) -> NDArray[np.float32]:
-    """The patches, all samples of them, that `codes` and constants stand for.
+    """Reconstruct all samples of patches from `codes` and constants.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def learn(
 ) -> Dictionary:
     """Fit a dictionary to patches of which some samples are unknown, by masked K-SVD.
 
-    Atoms that no patch uses stay as they are.
+    Unused atoms stay as they are.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""What was measured of a picture: y = A x + n, with A a linear map and its adjoint.
+"""Measurement operators: y = A x + n, with a linear map A and its adjoint.
 
-Each map has ``forward``, which measures a picture, and ``adjoint``, which puts measurements back
-where they came from: <A x, y> = <x, A' y> for every picture x and all measurements y.
+Each map has ``forward``, which measures a picture, and ``adjoint``, which maps measurements back to
+a picture: <A x, y> = <x, A' y> for every picture x and all measurements y.
 """
 
 import functools
@@ -17,7 +17,7 @@ from restore.typing import Array, Flags, Floats, Spectra
 
 
 class Operator(Protocol):
-    """A linear map of pictures, and its adjoint; perhaps with a ``precondition``."""
+    """A linear map of pictures, and its adjoint; optionally with ``precondition``."""
 
     def forward(self, image: Array, /) -> Array:
         """Measure a picture."""
@@ -32,7 +32,7 @@ class Vectors(Protocol):
     shape: tuple[int, int]
 
     def matvec(self, x: Array, /) -> Array:
-        """Measure a picture of which the samples are one row."""
+        """Measure a picture whose samples are one vector."""
 
     def rmatvec(self, x: Array, /) -> Array:
         """Put measurements back where they came from."""
@@ -66,7 +66,7 @@ class Mask:
         return np.where(known, image, np.float32(0))
 
     def adjoint(self, measured: Floats) -> Floats:
-        """The same map: zeros where the picture is unknown."""
+        """The same map: zeros at the unknown samples."""
         return self.forward(measured)
 
 
@@ -77,25 +77,25 @@ class Mosaic:
     Attributes
     ----------
     pattern : str
-        Colours of the top-left samples, row by row, as far as the pattern repeats: ``"RGGB"``.
+        Colours of the repeating pattern, row by row from the top-left sample: ``"RGGB"``.
     """
 
     pattern: str
 
     @property
     def sites(self) -> list[tuple[int, tuple[int, int]]]:
-        """(channel, (row, column)) of each of the top-left samples."""
+        """(channel, (row, column)) of each sample of the repeating pattern."""
         side = self.period
         return [("RGB".index(letter), divmod(k, side)) for k, letter in enumerate(self.pattern)]
 
     @property
     def period(self) -> int:
-        """Rows, and columns, after which the pattern repeats."""
+        """Number of rows and columns after which the pattern repeats."""
         return math.isqrt(len(self.pattern))
 
     @property
     def places(self) -> list[tuple[slice, slice]]:
-        """For each of the top-left samples the rows and columns of all like it, as slices."""
+        """For each sample of the pattern the rows and columns of its repetitions, as slices."""
         return [np.s_[row :: self.period, column :: self.period] for _, (row, column) in self.sites]
 
     def forward(self, image: Array) -> Array:
@@ -119,7 +119,7 @@ class Mosaic:
 
 @dataclass(frozen=True, eq=False)
 class Blur:
-    """Weighted sums of the samples around; only those that lie wholly in the picture.
+    """Convolution with a kernel; only its valid part, where the kernel lies wholly in the picture.
 
     Attributes
     ----------
@@ -144,7 +144,7 @@ class Blur:
         return spread[: self.shape[0], : self.shape[1]]
 
     def precondition(self, residual: Floats, weight: float) -> Floats:
-        """(A' A + weight)^-1, as if the picture went on periodically."""
+        """(A' A + weight)^-1, assuming a periodic picture."""
         inverse = 1 / (np.square(np.abs(self._transfer)) + weight)
         return self._filtered(residual, inverse)[: self.shape[0], : self.shape[1]]
 
@@ -170,7 +170,7 @@ class Blur:
 
 @dataclass(frozen=True)
 class Decimation:
-    """Blur, and every so many samples: how a picture of some size becomes a smaller one.
+    """Blur and subsampling: how a picture is reduced to a smaller size.
 
     Attributes
     ----------
@@ -178,7 +178,7 @@ class Decimation:
     kernel : callable
         Weights by distance in small samples.
     radius : float
-        Distance from which on they are zero.
+        Distance beyond which they are zero.
     """
 
     large: tuple
@@ -222,7 +222,7 @@ class Fourier:
     mask : (height, width) bool ndarray
         True where the unitary transform is measured; frequency 0 is at the corner.
     real : bool
-        Whether the picture is known to be real.
+        Whether the picture is known to be real-valued.
     """
 
     mask: np.ndarray
@@ -235,7 +235,7 @@ class Fourier:
         return fft.fft2(image, norm="ortho")[self.mask]
 
     def adjoint(self, measured: Spectra) -> Array:
-        """The picture whose other samples are 0: zero filling."""
+        """The picture with the other samples set to 0 (zero filling)."""
         from scipy import fft
 
         spectrum = np.zeros(self.mask.shape, measured.dtype)
@@ -261,7 +261,7 @@ class Blocks:
 
     @property
     def side(self) -> int:
-        """Rows, and columns, of a block."""
+        """Number of rows, and of columns, of a block."""
         return math.isqrt(self.matrix.shape[1])
 
     @property
@@ -277,7 +277,7 @@ class Blocks:
         return blocks.transpose(0, 2, 1, 3).reshape(down * across, -1) @ self.matrix.T
 
     def adjoint(self, measured: Floats) -> Floats:
-        """Every projection spread over its block."""
+        """The adjoint projections, block by block."""
         down, across = self.counts
         blocks = (measured @ self.matrix).reshape(down, across, self.side, self.side)
         image = blocks.transpose(0, 2, 1, 3).reshape(down * self.side, across * self.side)
@@ -286,12 +286,12 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What an operator measures, but for the measurements that are left out and count as 0.
+    """An operator with some measurements left out, which count as 0.
 
     Attributes
     ----------
     operator
-        With ``forward`` and ``adjoint``, and perhaps ``precondition``.
+        With ``forward`` and ``adjoint``, and optionally ``precondition``.
     known : bool ndarray
         True where a measurement counts; of the shape of the measurements.
     """
@@ -304,10 +304,10 @@ class Observed:
         return np.where(self.known, self.operator.forward(image), np.float32(0))
 
     def adjoint(self, measured: Array) -> Array:
-        """Those that count, spread as `operator` does."""
+        """The adjoint of `operator` on the measurements that count."""
         return self.operator.adjoint(np.where(self.known, measured, np.float32(0)))
 
     def precondition(self, residual: Array, weight: float) -> Array:
-        """As if nothing were left out."""
+        """The preconditioner of `operator`, ignoring what is left out."""
         precondition = getattr(self.operator, "precondition", lambda residual, weight: residual)
         return precondition(residual, weight)

@@ -1,8 +1,8 @@
 """The one path from an image to a restored one: extract, estimate, aggregate.
 
-The image is cut into bands of patch rows. A band is read, estimated and put together
-on its own, so no more than a few bands of patches exist at a time; the bands' sums are
-added in order, so the result does not depend on the number of threads.
+The image is cut into bands of patch rows. Each band is extracted, estimated and aggregated on its
+own, so only a few bands of patches exist at a time; the bands' sums are added in order, so the
+result does not depend on the number of threads.
 """
 
 import functools
@@ -68,12 +68,12 @@ def restore_image(
         Smaller than a patch is padded by mirroring.
     patch_shape : (height, width, channels)
     estimate : callable
-        ``estimate(patches) -> estimates``: patches of shape (n, patch_dim) in, theirs to
-        overwrite, as many out. Runs on several threads at once.
+        ``estimate(patches) -> estimates``: both of shape (n, patch_dim); the input may be
+        overwritten. Runs on several threads at once.
     stride : int
         Samples between neighbouring patches.
     weigh : callable, optional
-        ``weigh(patches) -> weights``: of the estimates, from the patches before; 1 by default.
+        ``weigh(patches) -> weights`` of the estimates, called before `estimate`; 1 by default.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -144,7 +144,7 @@ def by_dictionary(
     stride: int = 1,
     pool: Pool | None = None,
 ) -> Floats:
-    """Code every patch with the fewest atoms that come as close as the noise level says.
+    """Code every patch with the fewest atoms that approximate it to within the noise level.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def by_dictionary(
     dictionary : Dictionary or str
         Or the name of a packaged one, or a file.
     sparsity : int, optional
-        Most atoms a patch may use; half its samples by default.
+        Maximum number of atoms per patch; half its samples by default.
     stride : int
         Samples between neighbouring patches, at most the patch size.
     pool : Pool, optional

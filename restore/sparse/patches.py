@@ -1,4 +1,4 @@
-"""Patches of an image: where they lie, cut out, centred, and put back together."""
+"""Patches of an image: their positions, extraction, centring and aggregation."""
 
 from typing import TypeVar
 
@@ -33,7 +33,7 @@ def positions(length: int, size: int, stride: int = 1) -> Integers:
 def extract(
     image: Floats, patch_shape: tuple[int, ...], rows: Integers, columns: Integers
 ) -> Floats:
-    """Cut the patches whose top left corners are `rows` x `columns`.
+    """Extract the patches whose top left corners are `rows` x `columns`.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def sample(
     seed: int | np.random.Generator = 0,
     known: Flags | None = None,
 ) -> Floats:
-    """Draw patches at random places, all places where there are no more than `count`.
+    """Draw patches at random positions, or take all if there are no more than `count`.
 
     Parameters
     ----------
@@ -134,5 +134,5 @@ def pad(image: NDArray[Kind], patch_shape: tuple[int, ...]) -> NDArray[Kind]:
     """Mirror an image smaller than a patch at its bottom and right edge, up to a patch."""
     missing = [max(0, size - n) for size, n in zip(patch_shape[:2], image.shape, strict=False)]
     if not any(missing):
-        return image  # not a copy: a large picture is a large part of the memory
+        return image  # not a copy, to save memory on large pictures
     return np.pad(image, [(0, missing[0]), (0, missing[1]), (0, 0)], mode="symmetric")

@@ -1,4 +1,4 @@
-"""What pictures are like, as a step that removes noise of some level: the priors of `solve`."""
+"""The priors of `solve`: models of pictures, as denoising steps for a noise level."""
 
 from collections.abc import Callable
 
@@ -9,13 +9,13 @@ from restore.sparse import coding, dictionary_learning, overlap, white
 from restore.sparse.dictionary import Dictionary, load_for
 from restore.typing import Floats
 
-#: Takes noise of a standard deviation out of a (height, width, channels) picture.
+#: Removes noise of a standard deviation from a (height, width, channels) picture.
 Prior = Callable[[Floats, float], Floats]
 
-#: Passes with feedback of groups, in each of the turns that have them.
+#: Passes with feedback of groups, in each turn that uses groups.
 PASSES = 2
 
-#: Turns of learning, in each of the turns, and samples between neighbouring patches.
+#: Iterations of learning in each turn, and stride of the patches.
 ITERATIONS, STRIDE = 2, 2
 
 
@@ -27,7 +27,7 @@ def prior(kind: str | Dictionary | Prior, middle: float, pool: Pool) -> Prior:
     kind : {"groups", "learn"}, str, Dictionary or callable
         As for `restore.sparse.solve.solve`.
     middle : float
-        Level of noise above which an estimate is rough, and need not be more.
+        Noise level above which a cheap, rough estimate is enough.
     pool : Pool
 
     Returns

@@ -1,9 +1,9 @@
-"""Learned sparse coding from coarse to fine: the quick way to take white noise out.
+"""Learned sparse coding from coarse to fine: the fast method to remove white noise.
 
-A picture at half its size has half the noise, and patches there see four times the
-surroundings. So the picture is restored there first, by the same rule, and what comes of it,
-enlarged, is the estimate that a learned coder (`restore.sparse.unrolled`) corrects. One coder
-serves all scales: it is told the level, and photographs look alike at any scale.
+A picture at half its size has half the noise, and patches there cover four times the area. So the
+reduced picture is restored first, recursively, and the result, enlarged, is the estimate that a
+learned coder (`restore.sparse.unrolled`) corrects. One coder serves all scales: the noise level is
+an input, and the statistics of photographs hardly depend on scale.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from restore.sparse import unrolled
 from restore.sparse.unrolled import Coder
 from restore.typing import Floats
 
-#: Scales, each half the size of the one before, and samples between neighbouring patches.
+#: Number of scales, each half the size of the one before, and stride of the patches.
 SCALES, STRIDE = 3, 4
 
 #: Weakest and strongest noise, in [0, 1], that the weights were learned at.
@@ -26,7 +26,7 @@ WEAKEST, STRONGEST = 3 / 255, 75 / 255
 
 
 def restore_planes(noisy: Floats, sigma: float, coder: Coder, pool: Pool | None = None) -> Floats:
-    """Take white noise out of planes.
+    """Remove white noise from planes.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def restore_planes(noisy: Floats, sigma: float, coder: Coder, pool: Pool | None 
 
 def _restored(noisy: Floats, sigma: float, coder: Coder, scales: int, pool: Pool | None) -> Floats:
     channels, height, width = noisy.shape
-    # mirrored, so that every pixel has as many estimates, and to where the last patch ends
+    # mirrored to the end of the last patch, so that every pixel has equally many estimates
     border = coder.side - STRIDE
     ends = [(border, border + -side % STRIDE) for side in (height, width)]
     if scales == 1:
@@ -72,7 +72,7 @@ def _restored(noisy: Floats, sigma: float, coder: Coder, scales: int, pool: Pool
     else:
         even = np.pad(noisy, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
         half = _resized(even, 0.5, pool, kernel=_box, radius=0.5)
-        # a third of the whole work at most: progress is told of the rest
+        # at most a third of the work: only the rest reports progress
         half = _restored(half, sigma / 2, coder, scales - 1, Pool(pool.threads) if pool else None)
         estimate = _resized(half, 2, pool, kernel=_triangle, radius=1.0)[:, :height, :width]
     noisy, estimate = (np.pad(planes, ((0, 0), *ends), "reflect") for planes in (noisy, estimate))

@@ -1,9 +1,9 @@
-"""A picture from its measurements y = A x + n: steps of the data and of the prior in turns.
+"""A picture from its measurements y = A x + n, by alternating data and prior steps.
 
-The data's step makes the estimate fit the measurements; the prior's step makes its patches sparse.
-`solve` is for any A and any noise: half-quadratic splitting, whose prior removes noise of a level
-that falls from turn to turn. `coded_in_turns` codes every patch over one dictionary, with a
-tolerance that falls likewise, and serves measurements without noise, which `fitted` meets exactly.
+The data step makes the estimate fit the measurements; the prior step makes its patches sparse.
+`solve` is for any A and any noise: half-quadratic splitting, whose prior step removes noise of a
+level that falls from turn to turn. `coded_in_turns` codes every patch over one dictionary, with a
+falling tolerance, and is for measurements without noise, which `fitted` meets exactly.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from restore.sparse.operators import Operator, Vectors
 
 
-#: Level of noise that the prior removes in the first turn, and the least in the last.
+#: Noise level that the prior removes in the first turn, and the least one in the last.
 FIRST, LAST = 49 / 255, 1 / 255
 
 #: Turns by default.
 TURNS = 8
 
-#: Weight of the prior, relative to the measurements' at equal levels of noise.
+#: Weight of the prior, relative to that of the measurements at equal noise levels.
 WEIGHT = 0.23
 
-#: Least noise of measurements, in parts of a picture's range: that of rounding to 8 bits.
+#: Least noise of measurements, relative to a picture's range: that of rounding to 8 bits.
 LEAST = 0.3 / 255
 
-#: An estimate whose residual is this share of the noise fits too well: there is no further turn.
+#: Iteration stops when the residual falls below this share of the noise, which is overfitting.
 DISCREPANCY = 0.85
 
-#: Iterations of conjugate gradients in a turn, at most, and the share of the energy of the
-#: residual at which they end.
+#: Maximum number of conjugate gradient iterations in a turn, and the share of the residual energy
+#: at which they stop.
 ITERATIONS, ENOUGH = 8, 1e-6
 
 #: Steps of the power method that estimates the norm of A.
@@ -51,7 +51,7 @@ POWER_STEPS = 8
 
 
 class Turn(NamedTuple):
-    """What is told of one turn of `solve`."""
+    """The statistics of one turn of `solve`."""
 
     level: float
     """Standard deviation of the noise that the prior removed."""
@@ -82,26 +82,26 @@ def solve(
         A: an object with ``forward(image)`` and ``adjoint(measured)``, or with ``matvec`` and
         ``rmatvec`` on vectors, as `scipy.sparse.linalg.LinearOperator` has. The picture is
         (height, width) or (height, width, channels) with 1 or 3 channels, nominally in
-        [0, 1]; it is complex where the adjoint is. One that has ``precondition(residual, weight)``,
+        [0, 1]; it is complex if the adjoint is. One that has ``precondition(residual, weight)``,
         about (A' A + weight)^-1, is solved in fewer iterations.
     prior : {"groups", "learn", "grey", "colour"}, str, Dictionary or callable
-        What pictures are like: ``"groups"`` of similar patches, corrected by a learned coder, as
-        `restore.denoise` has them; patches that are sparse over a dictionary, given by a packaged
-        name, a file or itself, or one that is learned on the picture as it emerges (``"learn"``);
-        or any function ``prior(image, sigma)`` that removes noise of standard deviation sigma from
-        a (height, width, channels) float32 ndarray.
+        The model of pictures: ``"groups"`` of similar patches, corrected by a learned coder, as in
+        `restore.denoise`; patches that are sparse over a dictionary, given as a packaged name, a
+        file or a Dictionary, or learned on the picture during the reconstruction (``"learn"``); or
+        any function ``prior(image, sigma)`` that removes noise of standard deviation sigma from a
+        (height, width, channels) float32 ndarray.
     sigma : float
         Standard deviation of the noise of each measurement, of both parts of complex ones.
     shape : tuple of int, optional
-        Of the picture; needed where the operator works on vectors.
+        Of the picture; required if the operator works on vectors.
     start : ndarray, optional
-        First estimate; a picture of one brightness by default.
+        First estimate; a constant picture by default.
     levels : tuple of float
-        Of the noise that the prior removes, in the first turn and the least in the last, which
-        otherwise is `sigma`; between the two perhaps that below which groups of patches are
-        looked at, by default their geometric mean.
+        Noise levels that the prior removes: that of the first turn, and the least one of the last,
+        which is otherwise `sigma`; optionally between the two the level below which groups of
+        patches are used, by default their geometric mean.
     turns : int
-        At most. There is no further one once the residual is less than the noise.
+        Maximum number of turns. Iteration stops when the residual is less than the noise.
     each_turn : callable, optional
         Called with a `Turn` after each one.
     pool : Pool, optional
@@ -121,7 +121,7 @@ def solve(
 
     See Also
     --------
-    deblur : Takes a known blur away.
+    deblur : Removes a known blur.
 
     Notes
     -----
@@ -138,7 +138,8 @@ def solve(
     "Plug-and-play image restoration with deep denoiser prior", IEEE TPAMI 44(10), 2021,
     :doi:`10.1109/TPAMI.2021.3088914`, for the levels; Ravishankar & Bresler, "MR image
     reconstruction from highly undersampled k-space data by dictionary learning", IEEE TMI 30(5),
-    2011, :doi:`10.1109/TMI.2010.2090538`, for a dictionary that is learned meanwhile.
+    2011, :doi:`10.1109/TMI.2010.2090538`, for a dictionary that is learned during the
+    reconstruction.
 
     Examples
     --------
@@ -199,8 +200,8 @@ def data_step(
 
         argmin |y - A x|^2 + weight |x - z|^2
 
-    By conjugate gradients that begin at z, so that what is not measured stays as it is there,
-    however small the weight.
+    By conjugate gradients starting from z, so that unmeasured components stay as in z for any
+    weight.
 
     Parameters
     ----------
@@ -242,7 +243,7 @@ def data_step(
 
 
 class _Pictures:
-    """An operator of any kind as one on (height, width, channels) float32 or complex64 pictures."""
+    """Wraps any operator as one on (height, width, channels) float32 or complex64 pictures."""
 
     def __init__(self, operator: Any, measured: Array, shape: tuple[int, ...] | None) -> None:
         vectors = hasattr(operator, "matvec") and hasattr(operator, "rmatvec")
@@ -292,7 +293,7 @@ class _Pictures:
             return self.picture(self._adjoint(values))
 
     def own(self, image: Array) -> Array:
-        """A picture with the axes that the operator knows."""
+        """A picture with the axes that the operator expects."""
         return image.reshape(self.shape)
 
     def picture(self, image: Array) -> Array:
@@ -303,7 +304,7 @@ class _Pictures:
         return image[..., None] if image.ndim == 2 else image
 
     def constant(self, measured: Array) -> Array:
-        """The picture of one brightness that fits the measurements best."""
+        """The constant picture that fits the measurements best."""
         white = self.picture(np.ones(self.shape, self.type))
         seen = self.forward(white)
         energy = _inner(seen, seen)
@@ -325,7 +326,7 @@ def _checked(measured: ArrayLike) -> Array:
 
 
 def _denoised(image: Array, parts: list[Prior], level: float) -> Array:
-    """The prior's step, for the real and for the imaginary part where there are both."""
+    """The prior step, applied to the real and imaginary parts separately."""
     if len(parts) == 1:
         return parts[0](image, level)
     real, imaginary = (
@@ -336,7 +337,7 @@ def _denoised(image: Array, parts: list[Prior], level: float) -> Array:
 
 
 def _norm(operator: _Pictures) -> float:
-    """The largest gain of an operator, from below."""
+    """A lower bound of the norm of an operator."""
     random = np.random.default_rng(0)
     image = operator.picture(random.standard_normal(operator.shape))
     for _ in range(POWER_STEPS):
@@ -372,7 +373,7 @@ def coded_in_turns(
         is given.
     dictionary : Dictionary
     tolerances : sequence of float
-        Root mean square of what is left of a patch, turn by turn.
+        Residual of a patch, root mean square, turn by turn.
     stride : int
         Samples between neighbouring patches; at most the side of a patch is taken.
     pool : Pool, optional
@@ -381,7 +382,7 @@ def coded_in_turns(
     Returns
     -------
     (height, width, channels) float32 ndarray
-        After the prior's last step: where there is no noise, `fitted` is the rest.
+        After the last prior step; without noise, apply `fitted` to it.
 
     References
     ----------
@@ -406,7 +407,7 @@ def coded_in_turns(
 def fitted(image: Array, operator: Operator, measured: Array, iterations: int = 4) -> Array:
     """The nearest picture that fits the measurements: x + A' (A A')^-1 (y - A x).
 
-    By conjugate gradients, which end in one iteration where A A' = I.
+    By conjugate gradients, which need one iteration if A A' = I.
 
     Parameters
     ----------

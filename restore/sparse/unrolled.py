@@ -1,9 +1,9 @@
 """Sparse coding in a fixed number of learned steps, to correct an estimate of a picture.
 
-The path is the usual one, extract, code, aggregate. What is extracted is a patch of what was
-observed beside the same patch of the estimates that are there already; it is coded by a few
-steps of shrinkage whose matrices and thresholds were learned end to end; and the atoms say
-what the estimate lacks. `training/unrolled.py` learns the weights.
+The steps are extract, code, aggregate. The input is a patch of the observed picture together with
+the same patch of the current estimates; it is coded by a few steps of shrinkage whose matrices and
+thresholds were learned end to end; and the codes over the atoms D give the correction of the
+estimate. `training/unrolled.py` learns the weights.
 """
 
 from __future__ import annotations
@@ -32,19 +32,20 @@ STRIDE = 2
 #: Weakest and strongest noise, in [0, 1], that the weights were learned at.
 LEARNED_SIGMAS = (5 / 255, 75 / 255)
 
-#: What becomes 1 inside: a level of noise in the middle.
+#: The noise level that is scaled to 1: a medium one.
 UNIT = 25 / 255
 
-#: Of the kinds of input, which is the estimate that is to be corrected, or the last one where
-#: there are fewer: it is centred at grey.
+#: Index of the kind of input that is the estimate to be corrected (or the last, if there are
+#: fewer): it is centred at grey.
 ESTIMATE = 2
 
 KIND = "unrolled coder"
 
-#: Largest weight in a file, and the least of its window; several times what is shipped.
+#: Largest weight in a file, and the least of its window; several times those of the packaged
+#: coders.
 LARGEST, LEAST_WEIGHT = 64.0, 1e-3
 
-#: What the file holds: the permitted types and the axes of each array.
+#: The permitted types and the axes of each array of a file.
 ARRAYS = {
     "analysis": ("ef", 4),
     "steps": ("ef", 3),
@@ -55,7 +56,7 @@ ARRAYS = {
 }
 
 
-#: What a coder is shown of some rows of a picture, the planes of one kind after the other.
+#: The inputs of a coder for some rows of a picture, kind by kind.
 Kinds = Callable[[slice], Sequence[Floats]]
 
 
@@ -66,17 +67,17 @@ class Coder:
     Attributes
     ----------
     analysis : (2, n_kinds * channels, side * side, n_atoms) float32 ndarray
-        C = analysis[0] + s analysis[1], what codes are begun with.
+        C = analysis[0] + s analysis[1], which gives the initial codes.
     steps : (n_steps, n_atoms, n_atoms) float32 ndarray
         W, one for each step.
     gains : (n_steps, n_atoms) float32 ndarray
-        g, how much of the beginning is put back before each step.
+        g, how much of the initial codes is added before each step.
     thresholds : (n_steps + 1, 2, n_atoms) float32 ndarray
         t = max(thresholds[:, 0] + s thresholds[:, 1], 0).
     synthesis : (n_atoms, side, side, channels) float32 ndarray
         D, the atoms, times the window.
     window : (side, side) float32 ndarray
-        w, what an estimate of a pixel weighs by its place in the patch.
+        w, the weight of an estimate by the pixel's position in the patch.
     provenance : dict
 
     Raises
@@ -171,10 +172,10 @@ def correct(
     Parameters
     ----------
     estimate : (channels, height, width) float32 ndarray
-        No smaller than a patch, along the axes that the coder was taught with.
+        No smaller than a patch, in the colour axes that the coder was learned on.
     kinds : function of a slice
         The `coder.n_kinds` inputs, each (channels, rows, width), for a slice of rows:
-        differences of what was observed and of other estimates from `estimate`; number
+        differences of the observed picture and of other estimates from `estimate`; number
         `ESTIMATE`, or the last, is the estimate itself.
     sigma : float
         Standard deviation of the noise, in the unit of [0, 1] images.
@@ -182,7 +183,7 @@ def correct(
     stride : int
         Pixels between neighbouring patches.
     learned : tuple of float
-        Weakest and strongest noise that the coder was taught with.
+        Weakest and strongest noise that the coder was learned at.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -203,8 +204,8 @@ def correct(
     Gregor & LeCun, "Learning fast approximations of sparse coding", ICML 2010, for the steps;
     Scetbon, Elad & Milanfar, "Deep K-SVD denoising", IEEE TIP 30, 2021, for learning them
     with the average over the patches; Lecouat, Ponce & Mairal, "Fully trainable and
-    interpretable non-local sparse models for image restoration", ECCV 2020, for doing so on
-    top of patches that look alike.
+    interpretable non-local sparse models for image restoration", ECCV 2020, for doing so on top of
+    groups of similar patches.
     """
     channels, height, width = estimate.shape
     side = coder.side
@@ -240,7 +241,7 @@ def coding_at(
     *,
     learned: tuple[float, float] = LEARNED_SIGMAS,
 ) -> tuple[Callable[[Integers], Iterator[tuple[slice, Floats]]], Number]:
-    """How patches are coded at a level of noise.
+    """The coder for patches at a noise level.
 
     Parameters
     ----------
@@ -257,10 +258,11 @@ def coding_at(
         ``code(rows)``, of the top corners of rows of patches, yields (block, codes): a slice of
         these patches, and their z, (n, n_atoms) float32, overwritten by the next.
     scale : float32
-        What D z is to be divided by.
+        Divisor of D z.
     """
-    # Noise stronger than the weights know is scaled to noise that they do, picture and all; of
-    # what they take for the weakest they know, a share is that much weaker.
+    # If the noise is stronger than any in learning, picture and noise are scaled down to the
+    # strongest; if it is weaker, the coder runs at the weakest level and its correction is scaled
+    # down.
     level = np.clip(sigma, *learned)
     scale = np.float32(min(1, level / sigma) / UNIT)
     weights = _at(coder, np.float32(level / UNIT))
@@ -283,14 +285,14 @@ def coding_at(
 def mean_and_kinds(
     noisy: Floats, found: Iterable[tuple[Floats, Floats, Floats]]
 ) -> tuple[Floats, Kinds]:
-    """The mean of the last two estimates, and what else the learned coder is shown.
+    """The mean of the last two estimates, and the other inputs of the learned coder.
 
     Parameters
     ----------
     noisy : (channels, height, width) float32 ndarray
     found : iterable
         Plane by plane (first, last, filtered), the estimates of it: (height, width) float32
-        ndarrays. Of a plane that is done only differences are kept, in half precision.
+        ndarrays. For finished planes only differences are kept, in half precision.
 
     Returns
     -------
@@ -312,10 +314,11 @@ def mean_and_kinds(
 
 
 def _at(coder: Coder, level: Number) -> tuple[Floats, Floats, Floats]:
-    """What coding takes at a level: the analysis matrix, and of each step the gains and thresholds.
+    """The parameters of coding at a level: the analysis matrix, and gains and thresholds of each
+    step.
 
-    The matrix is (inputs of a patch in the order y, x, input; n_atoms). The beginning is the
-    step before the first: of no codes, with gains of 1.
+    The matrix is (inputs of a patch in the order y, x, input; n_atoms). The initial codes count as
+    a step before the first, from zero codes and with gains of 1.
     """
     matrix = coder.analysis[0] + level * coder.analysis[1]
     matrix = np.ascontiguousarray(matrix.transpose(1, 0, 2)).reshape(-1, matrix.shape[2])

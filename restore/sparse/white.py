@@ -15,14 +15,15 @@ from restore.sparse import patches as patching
 from restore.sparse.unrolled import Kinds
 from restore.typing import Floats, Number
 
-#: The groups that a picture is restored from. The weights were learned a pixel farther apart.
+#: The groups that a picture is restored from. The weights were learned with a stride one pixel
+#: larger.
 GROUPING = groups.Grouping(side=8, size=50, stride=7)
 
-#: Share of what was taken out of the picture that every further pass looks at again.
+#: Share of the residual that is fed back in every further pass.
 FEEDBACK = 0.07
 
-#: Energy that makes an atom the picture's, in variances of the noise: in the first pass, and
-#: in the others, in which most of the noise is gone.
+#: Energy above which an atom counts as signal, in variances of the noise: in the first pass, and in
+#: the others, in which most of the noise is gone.
 FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 
 #: Passes with feedback.
@@ -38,7 +39,7 @@ def by_groups(
     guide: Floats | None = None,
     passes: int = PASSES,
 ) -> Floats:
-    """Every plane of decorrelated colours by its groups, all then corrected.
+    """Estimate every plane of decorrelated colours by its groups, then correct all planes.
 
     Parameters
     ----------
@@ -46,11 +47,11 @@ def by_groups(
     sigmas : (1,) or (channels,) ndarray
         Standard deviations of the noise.
     colour : float
-        Take the noise of the colour differences for so many times as strong.
+        Assume this many times as much noise in the colour differences.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
     guide : (height, width, channels) float32 ndarray, optional
-        An estimate that shows which patches are similar, instead of the quick one.
+        An estimate to find similar patches on, instead of the quick one.
     passes : int
         With feedback.
 
@@ -75,13 +76,13 @@ def by_groups(
 def by_scales(image: Floats, sigma: float, pool: Pool | None = None) -> Floats:
     """The quick estimate alone, a tenth of the work of `by_groups`.
 
-    Parameters and what comes back are the same, for noise of one standard deviation.
+    Parameters and results are the same, for noise of one standard deviation.
     """
     return from_planes(_quick(to_planes(image), sigma, pool))
 
 
 def _quick(planes: Floats, sigma: float, pool: Pool | None) -> Floats:
-    """From coarse to fine; noise weaker than that coder knows by patches over one dictionary."""
+    """From coarse to fine, or for noise weaker than in its learning, over one dictionary."""
     if sigma >= scales.WEAKEST:
         coder = unrolled.packaged("fast-grey" if len(planes) == 1 else "fast-colour")
         return scales.restore_planes(planes, sigma, coder, pool)
@@ -100,7 +101,7 @@ def coder_inputs(
     guide: Floats | None = None,
     passes: int = PASSES,
 ) -> tuple[Floats, Kinds]:
-    """What the learned coder corrects and is shown: the first two arguments of `unrolled.correct`.
+    """The inputs of the learned coder: the first two arguments of `unrolled.correct`.
 
     Parameters
     ----------
@@ -109,7 +110,7 @@ def coder_inputs(
     sigma : float
         Standard deviation of the noise.
     variances : (channels,) float32 ndarray
-        What each plane is taken to have of it.
+        Noise variance assumed in each plane.
     pool, guide, passes
         As in `by_groups`; the guide is one plane.
     """
@@ -133,31 +134,31 @@ def group_estimates(
     *,
     passes: int = PASSES,
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
-    """Plane by plane, coded in the same groups.
+    """Estimates by groups, plane by plane, with the same groups.
 
-    The first pass learns the atoms of a group on its noisy patches. Each further pass does
-    so on the estimate x with a share of what was taken out of y put back,
+    The first pass learns the atoms of a group on its noisy patches. Each further pass does so on
+    the estimate x with a share of the residual y - x added back,
 
         z = x + f (y - x),
 
-    whose noise is what is missing from that of y - z. The last pass takes x for the picture
-    and filters y accordingly. The mean of the last two is better than either: the one is
-    flatter where nothing is, the other truer where something is.
+    whose noise is what y - z lacks of that of y. The last pass uses x as the prior and filters y
+    accordingly (Wiener filter). The mean of the last two is better than either: the one is smoother
+    in flat areas, the other more accurate at detail.
 
     Parameters
     ----------
     noisy : (channels, height, width) float32 ndarray
     variances : (channels,) float32 ndarray
     guide : (height, width) float32 ndarray
-        Shows which patches are similar.
+        Similar patches are found on it.
     passes : int
         With feedback.
 
     Yields
     ------
     first, last, filtered : (height, width) float32 ndarray
-        What the first pass makes of a plane, those with feedback, and the filter. Nothing of
-        a plane is looked at after it has been yielded.
+        The estimates of a plane by the first pass, by the passes with feedback, and by the filter.
+        They may be overwritten once yielded.
     """
     places = groups.find(guide, GROUPING, pool=pool)
     code = functools.partial(groups.code, places=places, side=GROUPING.side, pool=pool)
@@ -166,7 +167,7 @@ def group_estimates(
         first = estimate = code(plane, level, threshold=FIRST_THRESHOLD)
         for _ in range(passes):
             _put_back(plane, estimate, variance, mixed, level, pool)
-            del estimate  # of large pictures there is no room for two
+            del estimate  # saves memory on large pictures
             estimate = code(mixed, level, threshold=NEXT_THRESHOLD)
         del mixed
         level[:] = variance
@@ -181,7 +182,7 @@ def _put_back(
     left: Floats,
     pool: Pool | None,
 ) -> None:
-    """Write the estimate with a share of what was taken out, and the variance of its noise."""
+    """Write the estimate with a share of the residual, and the variance of its noise."""
 
     def put_back(rows: slice) -> None:
         taken = plane[rows] - estimate[rows]

@@ -1,1 +1,1 @@
-"""One folder a task: what was measured, which atoms, when to stop. They import no sibling."""
+"""One folder per task: what was measured, which atoms, when to stop. Tasks import no other task."""

@@ -1,4 +1,4 @@
-"""Taking a known blur away: y = k * x + n, where what lies beyond the frame is unknown, too."""
+"""Deblurring with a known kernel: y = k * x + n, with unknown content beyond the frame."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["deblur"]
 
-#: Samples of at least this much are white: what was brighter was cut off.
+#: Samples of at least this level are white: anything brighter was clipped.
 SATURATED = 1 - 0.5 / 255
 
-#: Cut-off samples that make a picture one of saturated places.
+#: Number of clipped samples from which a picture counts as saturated.
 FEWEST = 4
 
 
@@ -51,14 +51,15 @@ def deblur(
     image : (height, width) or (height, width, 1 or 3) array_like
         scikit-image's conventions: unsigned integers span their whole range, floats may have any
         (`restore.imaging.arrays.working`). Samples that are NaN, infinite or huge are left out and
-        come back as they were; of white ones it is only taken that they are bright.
+        come back as they were; white samples only constrain the result to be bright.
     kernel : (rows, columns) array_like
-        How a point looks, on odd sides with its middle in the middle; 0 and more, of any sum.
+        The blur kernel (point spread function), with odd sides and centred; not negative, of any
+        sum.
     sigma : float, optional
         Standard deviation of noise in the unit of the image, of integers in that of [0, 1];
         estimated where it is not given.
     strength : float
-        Take the noise for so many times as strong: smoother above 1, sharper below.
+        Assume this many times as much noise: above 1 the result is smoother, below 1 sharper.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
         Instead of groups of similar patches, patches that are sparse over this dictionary, as
         `restore.solve` takes it.
@@ -86,10 +87,10 @@ def deblur(
 
     Notes
     -----
-    The picture goes on beyond its frame: what is solved for is larger by the kernel, and only what
-    lies in the frame was measured. Detail at frequencies that the kernel would have erased, as
-    of a picture that was never blurred, is taken for noise, and a `PictureWarning` says so: it
-    would become a maze otherwise.
+    The scene continues beyond the frame: the unknown picture is larger by the kernel, and only the
+    samples in the frame were measured. Detail at frequencies that the kernel would have erased, as
+    in a picture that was never blurred, is treated as noise, with a `PictureWarning`: deblurring
+    would amplify it into a maze pattern.
 
     References
     ----------
@@ -174,6 +175,6 @@ def white_noise(image: ArrayLike, pool: Pool | None = None) -> Floats:
 
 
 def measured_well(image: Floats) -> Flags:
-    """(height, width, channels) bool: False where a [0, 1] picture was cut off at white."""
+    """(height, width, channels) bool: False where a [0, 1] picture was clipped at white."""
     cut_off = image >= SATURATED
     return ~cut_off if cut_off.sum() >= FEWEST else np.ones_like(cut_off)

@@ -1,4 +1,4 @@
-"""Kernels of blur: how a point looks, of a lens, a motion or a file."""
+"""Blur kernels of a lens, of motion, or from a file."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from restore.typing import Array, Floats
 #: Largest side of a kernel.
 LARGEST = 255
 
-#: Standard deviations after which a Gaussian ends.
+#: Standard deviations after which a Gaussian is cut off.
 REACH = 4
 
-#: Points in which a pixel of a disc is divided along each axis, and those of a line per pixel.
+#: Sample points per axis in each pixel of a disc, and per pixel of a line.
 FINE, STEPS = 16, 64
 
 
@@ -23,9 +23,9 @@ def gaussian(sigma: float) -> Floats:
 
 
 def defocus(radius: float) -> Floats:
-    """A disc, the picture of a point by a lens out of focus: (side, side) float32, of sum 1.
+    """A disc, the kernel of a defocused lens: (side, side) float32, of sum 1.
 
-    Every pixel has the share of its area that lies in the disc.
+    Every pixel is weighted by the share of its area that lies in the disc.
     """
     reach = _reach(radius, f"a disc of {radius:g} pixels")
     places = np.arange(-reach * FINE, (reach + 1) * FINE) / FINE + 0.5 / FINE - 0.5
@@ -35,7 +35,7 @@ def defocus(radius: float) -> Floats:
 
 
 def motion(length: float, angle: float) -> Floats:
-    """A straight line, of an even movement: (rows, columns) float32, of sum 1.
+    """A straight line, the kernel of uniform motion: (rows, columns) float32, of sum 1.
 
     Parameters
     ----------
@@ -59,17 +59,17 @@ def motion(length: float, angle: float) -> Floats:
 
 
 def of_picture(samples: Array) -> Floats:
-    """The kernel that a picture of a point shows.
+    """The kernel in a picture of a point.
 
     Parameters
     ----------
     samples : (height, width) or (height, width, channels) ndarray
-        Levels of 0 and more; sides are odd, with the point in the middle, or are made so.
+        Levels, not negative; sides are made odd, with the point in the middle.
 
     Returns
     -------
     (rows, columns) float32 ndarray
-        Of sum 1, without empty borders, its middle in the middle.
+        Of sum 1, centred, without empty borders.
 
     Raises
     ------
@@ -91,14 +91,14 @@ def of_picture(samples: Array) -> Floats:
 
 
 def _reach(distance: float, words: str) -> int:
-    """Pixels beside the middle one that something as wide touches."""
+    """Number of pixels on each side of the middle one that something of this width touches."""
     if not 0 <= distance <= LARGEST // 2:
         raise ValueError(f"{words} is not between 0 and {LARGEST // 2}, the largest kernel")
     return int(np.ceil(distance))
 
 
 def _trimmed(kernel: Floats) -> Floats:
-    """Without the outer rows and columns that are empty on both sides."""
+    """The kernel without the outer rows and columns that are empty on both sides."""
     rows, columns = (np.flatnonzero(kernel.any(axis=axis)) for axis in (1, 0))
     cut = [min(used[0], n - 1 - used[-1]) for used, n in zip((rows, columns), kernel.shape)]
     return kernel[cut[0] : kernel.shape[0] - cut[0], cut[1] : kernel.shape[1] - cut[1]]

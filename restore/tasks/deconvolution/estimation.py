@@ -1,7 +1,7 @@
-"""How wide a blur is, found in the blurred picture itself, and whether a told one can be.
+"""Estimating the width of a blur from the picture, and testing whether a given one is possible.
 
-Photographs have a power spectrum of about C f^-b at frequency f. A blur multiplies it by the
-square of its own, and noise adds a constant.
+Photographs have a power spectrum of about C f^-b at frequency f. A blur multiplies it by its
+squared transfer function, and noise adds a constant.
 """
 
 import numpy as np
@@ -11,34 +11,35 @@ from restore.imaging.colour import luminance
 from restore.tasks.deconvolution import blurs
 from restore.typing import Array, Flags, Floats
 
-#: Side of the windows that spectra are taken of, samples between them, and the share of them,
-#: those with most contrast, that count.
+#: Side of the windows for spectra, the stride between them, and the share of them, those with most
+#: contrast, that is used.
 SIDE, STRIDE, SHARE = 64, 32, 0.4
 
-#: Exponents b that photographs have, and how far one may be from the usual one at the cost of an
-#: error of the fit of one.
+#: Range of exponents b of photographs, and the deviation from the usual one that costs as much as a
+#: fit error of one.
 EXPONENTS, USUAL, SPREAD = np.linspace(1.4, 3.2, 19), 2.3, 0.35
 
-#: Widths that are tried: standard deviations of Gaussians, radii of discs.
+#: Candidate widths: standard deviations of Gaussians, radii of discs.
 SIGMAS, RADII = np.geomspace(0.4, 6, 40), np.geomspace(0.8, 12, 60)
 
-#: Standard deviation of the logarithm of the power of one frequency, beside the model.
+#: Standard deviation of the logarithm of the power at one frequency from the model.
 MISFIT = 0.15
 
-#: Powers of a blur at frequencies that it keeps and that it erases; so many of each are needed.
+#: Power of a blur above which it keeps a frequency, and below which it erases one; number of each
+#: that is needed.
 KEPT, ERASED, FEWEST = 0.3, 0.03, 8
 
-#: How many times the expected power may be left at erased frequencies: photographs differ from
-#: the law by up to 4. The noise that is then taken for more, in standard deviations of what is
-#: left; it lies at few frequencies.
+#: Factor by which the power at erased frequencies may exceed the expected one: photographs differ
+#: from the law by up to 4. The noise level assumed beyond that, in standard deviations of the
+#: excess, which lies at few frequencies.
 ALLOWED, MORE = 6.0, 2.0
 
-#: Pixels over which windows fade to 0 where samples are not known.
+#: Pixels over which windows fade to 0 near unknown samples.
 FADE = 12
 
 
 def estimate(image: Floats, sigma: float) -> tuple[str, float]:
-    """The Gaussian or the disc that a picture is blurred by.
+    """Estimate the Gaussian or the disc that a picture is blurred by.
 
     Parameters
     ----------
@@ -83,11 +84,12 @@ def estimate(image: Floats, sigma: float) -> tuple[str, float]:
 
 
 def unexplained(plane: Floats, kernel: Array, sigma: float, known: Flags) -> float:
-    """The noise that stands for detail which a blur would have erased, where there is such.
+    """Noise level equivalent to detail that the blur would have erased.
 
     With K the blur's transfer, C f^-b fitted to the power where |K|^2 is large, and n the noise,
     the picture's power P at the frequencies that K erases is expected to be |K|^2 C f^-b + n. A
-    picture that is sharper than it is told to be has more there, and deblurring would multiply it.
+    picture that is sharper than the blur allows has more power there, and deblurring would amplify
+    it.
 
     Parameters
     ----------
@@ -96,12 +98,12 @@ def unexplained(plane: Floats, kernel: Array, sigma: float, known: Flags) -> flo
     sigma : float
         Standard deviation of the noise of the plane.
     known : (height, width) bool ndarray
-        What lies near others is not looked at.
+        Windows near unknown samples are not used.
 
     Returns
     -------
     float
-        A standard deviation; 0 where the blur may be right, and where that cannot be seen.
+        A standard deviation; 0 if the blur may be right, or if that cannot be determined.
     """
     beyond = [(0, max(0, SIDE - n)) for n in plane.shape]
     padded = np.pad(plane, beyond, mode="symmetric")
@@ -109,13 +111,13 @@ def unexplained(plane: Floats, kernel: Array, sigma: float, known: Flags) -> flo
     if power is None:
         return 0.0
     noise = max(sigma, 0.3 / 255) ** 2
-    # of a kernel that is larger than the plane of frequencies, what it has at these
+    # a kernel larger than the plane of frequencies is evaluated at these
     tiles = np.pad(kernel, [(0, -n % SIDE) for n in kernel.shape])
     tiles = tiles.reshape(len(tiles) // SIDE, SIDE, -1, SIDE).sum(axis=(0, 2))
     transfer = np.abs(np.fft.fft2(tiles)) ** 2
     distance = _distance()
     seen = distance >= 2.5 / SIDE
-    # a window shows each frequency along with its neighbours
+    # a window mixes each frequency with its neighbours
     around = _smeared(transfer)
     kept, erased = seen & (around > KEPT), seen & (around < ERASED)
     if min(kept.sum(), erased.sum()) < FEWEST:
@@ -133,14 +135,14 @@ def unexplained(plane: Floats, kernel: Array, sigma: float, known: Flags) -> flo
 
 
 def spectrum(plane: Floats) -> tuple[Floats, Floats]:
-    """The mean power of a plane's windows by frequency; of white noise it is its variance."""
+    """The mean power of a plane's windows by frequency; for white noise this is its variance."""
     power = _power(plane)
     assert power is not None  # all is known
     return _rings(power)
 
 
 def _power(plane: Floats, known: Flags | None = None) -> Floats | None:
-    """The mean power (`SIDE`, `SIDE`) of windows with most contrast; None where none is known.
+    """The mean power (`SIDE`, `SIDE`) of windows with most contrast; None if none is known.
 
     The windows fade to 0 towards samples that are not known.
     """
@@ -176,9 +178,9 @@ def radial(kernel: Floats) -> Floats:
 
 
 def misfit(frequencies: Floats, power: Floats, blur: Floats, noise: float) -> float:
-    """How far the power is from that of a blurred photograph with noise, at its best."""
+    """The distance of the power from the best fit of a blurred photograph with noise."""
     shapes = blur * frequencies ** -EXPONENTS[:, None]
-    # the level is the median one that single frequencies ask for, where there is more than noise
+    # the level is the median over the frequencies at which there is more than noise
     signal = np.maximum(power - noise, 1e-3 * noise)
     told = power > 2 * noise
     if not told.any():
@@ -191,20 +193,20 @@ def misfit(frequencies: Floats, power: Floats, blur: Floats, noise: float) -> fl
 
 
 def _distance() -> Floats:
-    """The frequency at each place of a plane of frequencies, in cycles per pixel."""
+    """The radial frequency at each point of a plane of frequencies, in cycles per pixel."""
     across = np.fft.fftfreq(SIDE)
     return np.hypot(across[:, None], across)
 
 
 def _smeared(plane: Floats) -> Floats:
-    """A plane of power as a Hann window shows it."""
+    """A plane of power, smoothed like by a Hann window."""
     for axis in (0, 1):
         plane = ndimage.convolve1d(plane, np.array([1, 4, 1]) / 6, axis=axis, mode="wrap")
     return plane
 
 
 def _rings(plane: Floats) -> tuple[Floats, Floats]:
-    """Means over rings of a plane of frequencies, without the lowest; and their frequencies."""
+    """Means over rings of a plane of frequencies, without the lowest, and their frequencies."""
     distance = _distance()
     ring = np.rint(distance * SIDE).astype(int)
     inner = (ring >= 2) & (ring <= SIDE // 2)

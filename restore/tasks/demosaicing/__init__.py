@@ -2,11 +2,11 @@
 
 A camera measures one colour at every sample, through a filter of red, green or blue. The
 two missing ones are first estimated along edges, not across them. Learned stages then
-correct the estimate: at every sample a linear map of the mosaic and of the estimates around
-it, chosen by how the colours go together there. Groups of similar patches, each taken for a
-Gaussian, then tell the hidden colours of every patch from its measured ones, and learned sparse
-coding corrects what these make. The measured samples are returned as they came, unless they are
-noisy: then they, too, are what the groups make of them.
+correct the estimate: at every sample a linear map of the mosaic and of the estimates around it,
+chosen by the local relation of the colours. Groups of similar patches, each modelled as a Gaussian,
+then predict the hidden colours of every patch from its measured ones, and learned sparse coding
+corrects the result. The measured samples are returned unchanged, unless they are noisy: then they,
+too, are estimated by the groups.
 """
 
 import functools
@@ -52,16 +52,16 @@ __all__ = [
     "sampled",
 ]
 
-#: Samples from one group of similar patches to the next; 0: there are none.
+#: Stride in samples between groups of similar patches; 0: no groups.
 QUALITIES = {"fast": 0, "balanced": 4, "best": 2}
 
-#: What is doubted of the coder's result, by groups of it: see `restore.tasks.demosaicing.grouping`.
+#: Uncertainty of the coder's result, as groups take it: see `restore.tasks.demosaicing.grouping`.
 AGAIN = 5.0
 
-#: The noise at which the stages for noisy mosaics were learned.
+#: The noise level at which the stages for noisy mosaics were learned.
 LEARNED_SIGMA = 10 / 255
 
-#: Variance of the rounding of samples, and a bit more, where there is no noise.
+#: Variance of the rounding of samples, and a bit more, used if there is no noise.
 ROUNDED = (0.7 / 255) ** 2
 
 #: Rows of a band of work, and of a strip whose intermediate results are held in memory.
@@ -79,33 +79,33 @@ def demosaic(
     ----------
     mosaic : (height, width) or (height, width, 1) array_like
         One measured colour per sample, in scikit-image's conventions (unsigned integers
-        span their whole range, floats may have any). White-balanced and gamma-encoded mosaics
-        serve best, for such were learned from.
+        span their whole range, floats may have any). It should be white-balanced and gamma-encoded,
+        as were the pictures learned from.
     pattern : str
-        Colours of the top-left samples, row by row, as far as they repeat: ``"RGGB"`` and the
+        Colours of the repeating pattern, row by row from the top-left sample: ``"RGGB"`` and the
         other three patterns of Bayer, ``"xtrans"``, ``"quad"``, or any up to 8 x 8.
     sigma : float
         Standard deviation of the noise in the mosaic, in its unit, of integers in that of
-        [0, 1]: it is removed, from the measured colours, too.
+        [0, 1]: it is removed, also from the measured samples.
     quality : {"fast", "balanced", "best"}
         "fast" stops after the first learned stage and leaves out the groups of similar
-        patches and the coder; "best" takes four times as many groups, three times the work.
+        patches and the coder; "best" uses four times as many groups and takes three times as long.
     model : Model, optional
         Learned for mosaics without noise or, with a sigma, for noisy ones (`learn_demosaicing`
         with the noise of `LEARNED_SIGMA`); the packaged one by default.
     dictionary : {"learn", "colour"}, str or Dictionary, optional
         Instead of a model and of groups, code each patch on its own over this dictionary:
         ``"learn"`` fits the packaged one to the first estimate; otherwise a packaged name, a
-        file, or a dictionary. The quality is then the number of turns and the overlap.
+        file, or a dictionary. The quality then sets the number of iterations and the overlap.
     seed : int
-        Of the draw of patches to learn on.
+        Seed for drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width, 3) float32 ndarray
-        Red, green and blue. Without noise the measured samples are in it unchanged. The
+        Red, green and blue. Without noise the measured samples are unchanged. The
         estimated ones lie between the least and the greatest measured sample, so that
         clipped highlights stay clipped in all colours.
 
@@ -113,8 +113,8 @@ def demosaic(
     ------
     ValueError
         If the mosaic has three channels or NaN, infinite or huge samples, the pattern or the
-        quality is not one of those above, sigma is negative, the model was learned with noise
-        and there is none, or without and there is, or the dictionary is not of colour patches.
+        quality is not one of those above, sigma is negative, the model was learned with noise and
+        sigma is 0, or the other way round, or the dictionary is not of colour patches.
 
     References
     ----------
@@ -152,7 +152,7 @@ def demosaic(
         raise ValueError("give a model or a dictionary, not both")
     if model is not None and pattern not in BAYER:
         raise ValueError("models are for the patterns of Bayer: leave out the model")
-    # the coder knows the errors of the estimates by the packaged model
+    # the coder was learned on the errors of the packaged model
     shipped = model is None and not sigma
     if model is None:
         model = packaged("demosaic-noisy" if sigma else "demosaic")
@@ -182,10 +182,11 @@ def demosaic(
     top, left = BAYER[pattern]
 
     if sigma and atoms is None:
-        # one model for all levels of noise: it was learned at one, on pictures of any contrast
+        # one model serves all noise levels by scaling: it was learned at one, on pictures of any
+        # contrast
         scale, error = LEARNED_SIGMA / work.sigma(sigma), LEARNED_SIGMA**2
     else:
-        # what was learned was learned in [0, 1]
+        # models were learned on samples in [0, 1]
         scale, error = 1 / max(1, work.image.max()), ROUNDED
     scale = np.float32(scale)
     scaled = work.image[..., 0] * scale
@@ -211,7 +212,7 @@ def demosaic(
 
 
 def _in_range(colour: Floats, samples: Floats, pattern: str, sigma: float) -> Floats:
-    """Colours between the least and the greatest measured sample, with these where sure of them."""
+    """Clip colours to the range of the measured samples, and put these back if they are exact."""
     np.clip(colour, samples.min(), samples.max(), out=colour)
     if not sigma:
         _put_back(samples, Mosaic(pattern), colour)
@@ -222,7 +223,7 @@ def _of_any_pattern(
     mosaic: Floats, pattern: str, sigma: float, atoms: Dictionary | None, learn: bool, quality: str,
     seed: int, pool: Pool | None,
 ) -> Floats:  # fmt: skip
-    """The colours of a mosaic of another pattern than Bayer's."""
+    """The colours of a mosaic with a pattern other than Bayer's."""
     if not Mosaic(pattern).known(mosaic.shape).any(axis=(0, 1)).all():
         raise ValueError("the mosaic is smaller than its pattern, and lacks one of the colours")
     scale = np.float32(1 / max(1, mosaic.max()))
@@ -242,7 +243,7 @@ def estimates(
     mosaic: Floats, error: float, pattern: str, model: Model, quality: str = "balanced",
     pool: Pool | None = None,
 ) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
-    """The colours of a mosaic by one step after the other.
+    """The colours of a mosaic after each of the steps.
 
     Parameters
     ----------
@@ -252,7 +253,7 @@ def estimates(
         Variance of its noise, or of its rounding; not 0.
     pattern : str
     model : Model
-        Without noise, what is estimated holds the measured samples unchanged.
+        Without noise, the estimates hold the measured samples unchanged.
     quality : {"balanced", "best"}
     pool
         As in `demosaic`.
@@ -260,8 +261,8 @@ def estimates(
     Returns
     -------
     learned, early, before, last : (height, width, 3) float32 ndarrays
-        By all learned stages, by the first of them, and by the groups after the last round
-        but one and after the last.
+        By all learned stages, by the first of them, and by the groups after the last but one and
+        the last round.
     """
     sites = Mosaic(pattern).sites
     found = _estimate(mosaic, *BAYER[pattern], model.stages, pool)
@@ -280,7 +281,7 @@ def _completed_again(
     mosaic: Floats, error: float, pattern: str, learned: Floats, colour: Floats, quality: str,
     pool: Pool | None,
 ) -> Floats:  # fmt: skip
-    """One more round of groups, which are Gaussians of what the coder made."""
+    """One more round of groups, modelled as Gaussians of the coder's result."""
     operator = Mosaic(pattern)
     _, colour = completed(
         mosaic, error, operator.sites, colour, colour - learned, QUALITIES[quality], AGAIN, 1,
@@ -299,9 +300,9 @@ def _put_back(mosaic: Floats, operator: Mosaic, colour: Floats) -> None:
 def _corrected(found: list[Floats], top: int, left: int, pool: Pool | None) -> Floats:
     """The last two estimates, averaged and corrected by learned sparse coding.
 
-    From the first red sample on, as the coder was taught; what is before it stays. No colour
-    becomes another than the last by more than the steps before have changed one nearby.
-    The list is emptied on the way: of large pictures there is no room for so many.
+    Patches start at the first red sample, as in learning; samples before it are kept. No colour
+    changes by more than the previous steps have changed one nearby. The list is emptied on the way,
+    to save memory on large pictures.
     """
     coder = unrolled.packaged("demosaic-coder")
     colour = found[-1]
@@ -324,7 +325,7 @@ def _corrected(found: list[Floats], top: int, left: int, pool: Pool | None) -> F
 
 
 def sampled(picture: Array, pattern: str) -> Array:
-    """The mosaic (height, width) that a camera with this pattern measures of a picture."""
+    """The mosaic (height, width) that a camera with this pattern would measure."""
     return Mosaic(pattern).forward(picture)
 
 
@@ -339,12 +340,12 @@ def _estimate(
 ) -> Floats:
     """Colour of a mosaic whose red filter is at (top, left), strip by strip.
 
-    Three channels by all stages and, of more than one, three by the first alone.
+    Three channels by all stages and, if there are several, three by the first alone.
     """
     height, width = samples.shape
     around = margin(len(stages))
-    # Mirrored about the border samples, colours keep their phase: a red filter comes to
-    # lie at (0, 0) whatever the pattern, and what is computed has even sides.
+    # Mirroring about the border samples keeps the phase of the colours: for any pattern a red
+    # filter comes to lie at (0, 0), and the result has even sides.
     padded = np.pad(
         samples,
         (
@@ -366,14 +367,14 @@ def _estimate(
 
 
 def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats:
-    """Colour planes of a strip less its margin, one step after the other.
+    """Colour planes of a strip less its margin, step by step.
 
-    Those of the last step and, of more than one learned stage, those of the first stage.
+    Those of the last step and, if there are several learned stages, those of the first.
     """
     steps = 1 + len(stages)
 
     def step(function: Callable[[slice], Floats], by: int, number: int) -> Floats:
-        """The output of one step, put together from its bands as they come."""
+        """The output of one step, assembled from its bands as they arrive."""
         rows = mosaic.shape[0] - 2 * by
         cut = bands.slices(rows, BAND)
 
@@ -382,7 +383,7 @@ def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats
 
         together: Floats | None = None
         parts = bands.map_bands(run, cut, bands.part(pool, number, steps), "demosaicing")
-        for part, band in zip(parts, cut):  # to the end of the parts, which tell progress
+        for part, band in zip(parts, cut):  # run to the end, since the parts report progress
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
             together[..., band, :] = part
@@ -393,7 +394,7 @@ def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats
         stage: Stage, mosaic: Floats, first: Floats, estimate: Floats, fixed: Floats | None,
         rows: slice,
     ) -> Floats:  # fmt: skip
-        """The estimate of one stage, after the first one with the features to keep."""
+        """The estimate of one stage; after the first stage also the features to keep."""
         if fixed is None:
             inputs = wide_inputs(mosaic[rows], first[:, rows])
             found = corrected(stage, inputs, WIDE_MARGIN)
@@ -424,9 +425,9 @@ def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats
 
 
 def _thin(samples: Floats, top: int, left: int) -> Floats:
-    """Colour of a picture one sample wide or high: each colour interpolated along it.
+    """Colour of a picture one sample wide or high: each colour is interpolated along it.
 
-    A colour that is not measured at all takes the mean of those that are.
+    A colour that is not measured at all becomes the mean of those that are.
     """
     line = samples.ravel()
     across = samples.shape[0] == 1

@@ -1,9 +1,9 @@
-"""From the mosaic of a camera raw file to a picture: levels, white balance, colours, a curve.
+"""From the mosaic of a camera raw file to a picture: levels, white balance, colours, tone curve.
 
-Noise is taken out where it is white, in the mosaic, and together with demosaicing. That of
-a sensor grows with the light; a curve makes it the same everywhere, the mosaic is demosaiced for
-one level of noise, and the curve is taken back. Without noise to remove the mosaic is demosaiced
-as it would be encoded for a screen, since the models were learned from such pictures.
+Noise is removed in the mosaic, where it is white, together with demosaicing. The noise of a sensor
+grows with the light; a variance-stabilising curve makes it uniform, the mosaic is demosaiced for
+one noise level, and the curve is inverted. Without noise to remove the mosaic is demosaiced with
+gamma encoding, since the models were learned from such pictures.
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Full colour of a mosaic whose noise has one standard deviation.
+#: A function from a mosaic, with noise of one standard deviation, to full colour.
 Demosaic = Callable[[Floats, float], Floats]
 
-#: The least variance that counts as noise, in parts of white.
+#: The smallest variance that counts as noise, with white at 1.
 _LEAST = 1e-10
 
-#: Noise that grows less with the light, in parts of what it is in the dark, is the same everywhere.
+#: Noise that grows with the light by less than this, relative to that in the dark, counts as
+#: uniform.
 _CURVED = 1e-3
 
 
 def _light(measured: Floats, places: Iterable[Any], camera: Camera) -> Floats:
-    """What was measured from 0, black, to 1, white; each place has its own black."""
+    """The measurements scaled from black at 0, for each place of the pattern, to white at 1."""
     light = np.array(measured, np.float32)
     for (_, place), black in zip(places, camera.black):
         light[place] = (light[place] - np.float32(black)) / np.float32(camera.white - black)
@@ -56,24 +57,24 @@ def develop(
     Parameters
     ----------
     measured : (height, width) or (height, width, 3) float32 ndarray
-        The mosaic as the sensor saw it, or the colours that were made of it, in parts of the
-        highest level that its file can store.
+        The mosaic as measured, or colours already made from it, as a share of the highest level
+        that the file can store.
     pattern : str or None
         None for colours.
     camera : Camera
-        Its `space`, `linear` and `balanced` say what is wanted.
+        Its `space`, `linear` and `balanced` select the output.
     demosaic : callable
         From a mosaic in [0, 1] and the sigma of its noise to colours.
     sigma : float or "auto"
-        Noise of the light in parts of white, to be removed; ``"auto"``: as the file says, or as
-        it is estimated.
+        Noise level to remove, in linear light with white at 1; ``"auto"``: from the file, or
+        estimated.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     colours : (height, width, 3) float32 ndarray
-        Not turned yet.
+        Not rotated yet.
     noise : (gain, sigma) floats
         The variance ``gain * light + sigma**2`` that was removed.
 
@@ -95,14 +96,15 @@ def develop(
     if sigma == "auto" and pattern is not None:
         found = levels.profiled(camera.noise) or levels.estimated(light, pattern, pool=pool)
     gains = np.array(camera.relative_gains, np.float32)
-    # balanced colours are clipped where one of them is full: highlights have no fringes
+    # balanced colours are clipped where one of them is saturated: highlights get no fringes
     most = np.float32(1 if camera.balanced else gains.max())
     weights = [float(gains["RGB".index(letter)] / most) for letter, _ in places]
     for (_, place), weight in zip(places, weights):
         light[place] *= np.float32(weight)
     np.minimum(light, 1, out=light)
     if pattern is not None:
-        # colours have noise of different strengths then: one curve, that of their average
+        # the colours then have noise of different strengths; one curve, for their average, serves
+        # all
         gain = found[0] * sum(weights) / len(weights)
         dark = found[1] * math.sqrt(sum(weight**2 for weight in weights) / len(weights))
         light = _demosaiced(light, gain, dark, demosaic)
@@ -117,7 +119,7 @@ def _demosaiced(light: Floats, gain: float, dark: float, demosaic: Demosaic) -> 
 
 
 def stabilised(mosaic: Floats, gain: float, sigma: float, demosaic: Demosaic) -> Floats:
-    """The colours of a mosaic, demosaiced where its noise is the same in bright and dark.
+    """The colours of a mosaic, demosaiced on a scale on which its noise is uniform.
 
     Parameters
     ----------
@@ -139,7 +141,7 @@ def stabilised(mosaic: Floats, gain: float, sigma: float, demosaic: Demosaic) ->
 
 
 def _rendered(colours: Floats, gains: Floats, camera: Camera) -> Floats:
-    """A camera's balanced linear colours in the space that is wanted."""
+    """A camera's balanced linear colours in the requested colour space."""
     if not camera.balanced:
         return np.clip(colours / gains, 0, 1)
     if camera.space != "camera":
@@ -157,7 +159,7 @@ def _rendered(colours: Floats, gains: Floats, camera: Camera) -> Floats:
 def levelled(
     mosaic: Floats, pattern: str, black: float, white: float, gains: Sequence[float]
 ) -> Floats:
-    """A mosaic with black at 0, white at 1 and its colours multiplied, clipped at both ends.
+    """A mosaic with black at 0, white at 1 and gains applied, clipped at both ends.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Full colour by a dictionary of colour patches: codes, and the measured samples, in turns."""
+"""Full colour by a dictionary of colour patches, alternating with the measured samples."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Turns and samples between patches, by quality.
+#: Iterations and stride of the patches, by quality.
 QUALITIES = {"fast": (3, 4), "balanced": (6, 3), "best": (8, 2)}
 
-#: What is left of a patch, root mean square, in the first and in the last turn.
+#: Residual of a patch, root mean square, in the first and in the last iteration.
 FIRST, LAST = 2 / 255, 0.25 / 255
 
-#: What is left of a patch while learning.
+#: Residual of a patch, root mean square, while learning.
 LEARNING = 2 / 255
 
-#: Weight of the differences of colours, in parts of their detail by that of the light; and the
-#: size of that detail, as a Gaussian's standard deviation.
+#: Weight of the colour differences, per ratio of their detail to that of the luminance; and the
+#: scale of that detail, as a Gaussian's standard deviation.
 WEIGHT, DETAIL = 3.0, 1.5
 
 
@@ -45,9 +45,9 @@ def by_dictionary(
 ) -> Floats:
     """Correct a first estimate of the colours of a mosaic by the sparse codes of its patches.
 
-    Patches are coded in light and differences of colours. Where a picture has little detail in
-    its colours, which its first estimate tells, the differences weigh little: the atoms are then
-    chosen by the light, and bring the colours that go with it.
+    Patches are coded as luminance and colour differences. If the first estimate has little detail
+    in its colours, the differences get a small weight: the atoms are then chosen by the luminance,
+    and bring the matching colours.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ def by_dictionary(
         Fit the dictionary to the patches of the first estimate first.
     quality : {"fast", "balanced", "best"}
     seed : int
-        Of the draw of patches to learn on.
+        Seed for drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width, 3) float32 ndarray
-        Without noise, measured samples are to be put back into it.
+        Without noise, the caller puts the measured samples back.
     """
     operator = Mosaic(pattern)
     turns, stride = QUALITIES[quality]
@@ -95,20 +95,20 @@ def by_dictionary(
 
 
 def _mapped(colours: Floats, matrix: Floats) -> Floats:
-    """Every colour times the matrix."""
+    """Every colour multiplied by the matrix."""
     # einsum rather than a matrix product: the same to the bit for any number of BLAS threads
     return np.einsum("kc,...c->...k", matrix.astype(np.float32), colours, order="C")
 
 
 def _seen(dictionary: Dictionary, axes: Floats) -> Dictionary:
-    """The dictionary with its atoms along other axes of colour."""
+    """The dictionary with its atoms in other axes of colour space."""
     colours = dictionary.atoms.reshape(dictionary.n_atoms, -1, 3)
     atoms = _mapped(colours, axes).reshape(dictionary.atoms.shape)
     return Dictionary(atoms / np.linalg.norm(atoms, axis=1, keepdims=True), dictionary.patch_shape)
 
 
 def _weights(colour: Floats) -> Floats:
-    """(3,) float32: of the light, 1, and of the two differences of colours."""
+    """(3,) float32: weight 1 for the luminance, and those of the two colour differences."""
     planes = _mapped(colour, AXES[3])
     detail = planes - ndimage.gaussian_filter(planes, (DETAIL, DETAIL, 0))
     light, *differences = np.sqrt(np.mean(np.square(detail, dtype=np.float64), axis=(0, 1)))

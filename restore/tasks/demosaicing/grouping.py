@@ -1,8 +1,8 @@
-"""What groups of similar patches know about a mosaic.
+"""Demosaicing by groups of similar patches.
 
-The learned stages see a few samples around; similar patches from further away know more.
-Where one of them hides a colour, others show it. Each group is taken for a Gaussian, and asked
-for the colours of its patches given the samples that were measured.
+The learned stages use a few samples around each; similar patches from further away add information.
+Where one of them hides a colour, others show it. Each group is modelled as a Gaussian, and gives
+the expected colours of its patches given the measured samples.
 """
 
 import math
@@ -17,18 +17,18 @@ from restore.kernels import completion as kernels
 from restore.sparse import groups, overlap
 from restore.typing import Floats, Integers
 
-#: Sides of a patch, patches in a group, and pixels around in which they are looked for.
+#: Side of a patch, patches in a group, and the radius in pixels in which they are searched.
 SIDE, SIZE, REACH = 4, 60, 20
 
-#: Variance of the error of the learned stages' estimate: so many times the mean square, in
-#: windows of that side, of what the later stages changed, and a share of that of the mosaic.
-#: The first is six times what fits pictures best, since the Gaussians hold the errors, too.
+#: Variance of the error of the learned stages' estimate: this factor times the mean square, in
+#: windows of that side, of the change by the later stages, and a share of that of the mosaic. The
+#: factor is six times the one that fits pictures best, since the Gaussians include the errors, too.
 DOUBT, DOUBT_SIDE, LEAST_DOUBT = 60.0, 7, 0.5
 
-#: Share of it that a Gaussian is taken not to hold.
+#: Share of it that a Gaussian is assumed not to include.
 PRIOR = 0.03
 
-#: In each, the groups are Gaussians of the estimate of the one before.
+#: Rounds; in each, the Gaussians are those of the estimate of the round before.
 ROUNDS = 3
 
 
@@ -44,7 +44,7 @@ def completed(
     *,
     pool: Pool | None = None,
 ) -> tuple[Floats, Floats]:
-    """The colours of a mosaic from those of similar patches, after the last two rounds.
+    """The colours of a mosaic by groups of similar patches, after each of the last two rounds.
 
     Parameters
     ----------
@@ -52,15 +52,15 @@ def completed(
     error : float
         Variance of its noise, or of its rounding; not 0.
     sites : list of (channel, (row, column))
-        Of the top-left samples, as far as the pattern repeats.
+        Of the samples of the repeating pattern.
     colour : (height, width, 3) float32 ndarray
         Its colours by learned stages.
     change : (height, width, 3) float32 ndarray
-        What the stages after the first have added to it: large where it is uncertain.
+        The change by the stages after the first: large where the estimate is uncertain.
     stride : int
         Pixels between the patches that the groups are found for.
     doubt : float
-        How far that is to be doubted: see `DOUBT`.
+        Factor of the uncertainty: see `DOUBT`.
     rounds : int
     pool
         As in `demosaic`.
@@ -68,7 +68,7 @@ def completed(
     Returns
     -------
     before, last : (height, width, 3) float32 ndarrays
-        `colour` where the picture is smaller than a patch.
+        `colour` if the picture is smaller than a patch.
     """
     if min(mosaic.shape) < SIDE:
         return colour, colour

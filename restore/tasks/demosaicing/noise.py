@@ -1,4 +1,4 @@
-"""The noise of a mosaic: from what the camera says of it, or from the planes of its colours."""
+"""The noise of a mosaic: from the file's noise profile, or estimated on its colour planes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Of the planes' levels this percentile is taken: texture adds to some, and takes from none.
+#: This percentile of the planes' levels is used: texture raises some, and lowers none.
 _LOW = 25
 
 
@@ -30,8 +30,8 @@ def profiled(profile: tuple[float, float] | None) -> tuple[float, float] | None:
 def estimated(mosaic: Floats, pattern: str, *, pool: Pool | None = None) -> tuple[float, float]:
     """The gain and the sigma of the noise of a mosaic, whose variance is ``gain x + sigma**2``.
 
-    Every place of the pattern is a picture of its own, smaller, in which the noise is as white
-    as in the mosaic, and texture is coarser to it.
+    The samples at each place of the pattern form a smaller picture, in which the noise is as white
+    as in the mosaic, but texture is less smooth.
 
     Parameters
     ----------
@@ -43,13 +43,13 @@ def estimated(mosaic: Floats, pattern: str, *, pool: Pool | None = None) -> tupl
     Returns
     -------
     gain, sigma : float
-        The first is 0 where the noise does not grow with the light, and both in mosaics that are
-        smaller than their pattern.
+        The gain is 0 if the noise does not grow with the light; both are 0 for mosaics smaller than
+        their pattern.
     """
     if min(mosaic.shape) < Mosaic(pattern).period:
         return 0.0, 0.0
     parts = [np.ascontiguousarray(mosaic[place])[..., None] for place in Mosaic(pattern).places]
-    # photons are the same for all colours, and brightness more various in all of them together
+    # the gain is the same for all colours, and all together cover more levels of brightness
     height, width = (min(part.shape[axis] for part in parts) for axis in (0, 1))
     together = np.concatenate([part[:height, :width] for part in parts])
     photons = estimate_photon_noise(together, pool=pool)

@@ -1,11 +1,10 @@
 """Mosaics of any pattern that repeats: their names, and their colours without a learned model.
 
-Learned stages know the pattern of Bayer alone. Groups of similar patches, each a Gaussian, do
-not care which colours were measured where; all that they need is an estimate to begin with, and
-to know where it is uncertain. The first one here takes each colour for a local straight line of
-the light, fitted where it was measured, as residual interpolation does. A dictionary makes the
-second of it. From then on groups improve on groups: what one pass has changed tells the next where
-to doubt.
+Learned stages exist for the Bayer pattern alone. Groups of similar patches, each modelled as a
+Gaussian, work for any arrangement of the colours; they only need an initial estimate and its
+uncertainty. The first estimate here models each colour as a local linear function of the luminance,
+fitted where the colour was measured, as residual interpolation does. A dictionary makes the second
+one. The following passes use groups: the change by one pass is the uncertainty for the next.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Row and column of the red filter in the top-left 2 x 2 samples, by the pattern of Bayer.
+#: Row and column of the red filter in the top-left 2 x 2 samples, by Bayer pattern.
 BAYER = {"RGGB": (0, 0), "BGGR": (1, 1), "GRBG": (0, 1), "GBRG": (1, 0)}
 
 #: Other patterns by name.
@@ -38,16 +37,16 @@ NAMES = {
 #: The longest side of a pattern.
 LONGEST = 8
 
-#: Turns of the first estimate, the sizes (standard deviations of Gaussians) at which colours are
-#: interpolated and lines are fitted, and the variance below which there is no line to see.
+#: Iterations of the first estimate, the scales (standard deviations of Gaussians) at which colours
+#: are interpolated and lines are fitted, and the variance below which no line can be fitted.
 TURNS, NEAR, WINDOW, FLAT = 8, 1.0, 2.5, 1e-5
 
-#: What is doubted of the estimate that a pass of groups begins with: see `completed`.
+#: Uncertainty of the estimate that a pass of groups starts from: see `completed`.
 DOUBTS = (60.0, 20.0, 20.0)
 
 
 def named(pattern: str) -> str:
-    """The colours of a pattern, row by row, as far as it repeats.
+    """The colours of a repeating pattern, row by row.
 
     Parameters
     ----------
@@ -65,7 +64,7 @@ def named(pattern: str) -> str:
         raise ValueError(
             f"{pattern!r} has white samples, which are not supported: only red, green and blue are"
         )
-    other = side == 2 and letters not in BAYER  # more likely meant otherwise than a rare sensor
+    other = side == 2 and letters not in BAYER  # more likely a mistake than a rare sensor
     if side**2 != len(letters) or side > LONGEST or set(letters) != set("RGB") or other:
         raise ValueError(
             f"unknown pattern {pattern!r}: expected RGGB, BGGR, GRBG or GBRG, the colours of the "
@@ -86,11 +85,11 @@ def moved(pattern: str, x: int, y: int) -> str:
 
 
 def first_estimate(mosaic: Floats, pattern: str) -> Floats:
-    """Colours of a mosaic of any pattern, by lines over the light.
+    """Colours of a mosaic of any pattern, by local linear fits to the luminance.
 
-    Around every sample each colour c is taken for ``a L + b`` of the light L, the mean of the
+    Around every sample each colour c is modelled as ``a L + b`` of the luminance L, the mean of the
     colours so far, with a and b fitted by weighted least squares to the samples at which c was
-    measured; what is left of these is interpolated and added.
+    measured; their residuals are interpolated and added.
 
     Parameters
     ----------

@@ -1,8 +1,8 @@
 """The steps from a mosaic to full colour, each from one strip to a smaller one.
 
-All strips begin with a sample under a red filter of the pattern RGGB. A step needs some
-samples around those that it estimates, its margin; what comes out is smaller by that much
-on all sides. Estimates hold only the two colours that were not measured at a sample
+All strips begin with a sample under a red filter of the pattern RGGB. A step needs a margin of
+samples around those that it estimates; its result is smaller by that much on all sides. Estimates
+hold only the two colours that were not measured at a sample
 (`restore.kernels.regression.missing_colours`).
 """
 
@@ -21,7 +21,7 @@ from restore.typing import File, Floats, Integers
 #: Samples around a strip that the first estimates need.
 FIRST_MARGIN = 36
 
-#: The same for the first learned stage, which sees its surroundings, and for later ones.
+#: The same for the first learned stage, which also uses local means, and for later ones.
 WIDE_MARGIN = 20
 NARROW_MARGIN = 8
 
@@ -99,7 +99,7 @@ def first_estimates(mosaic: Floats) -> Floats:
 
 
 def wide_inputs(mosaic: Floats, first: Floats) -> Inputs:
-    """What the first learned stage looks at: planes, local means, features.
+    """Inputs of the first learned stage: planes, local means, features.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def wide_inputs(mosaic: Floats, first: Floats) -> Inputs:
 
 
 def narrow_inputs(estimate: Floats, first: Floats, fixed: Floats, noisy: Floats | None) -> Inputs:
-    """What the later stages look at.
+    """Inputs of the later stages.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ def corrected(stage: Stage, inputs: Inputs, by: int) -> Floats:
 
 
 def input_roles(radii: Integers, kind: int) -> Integers:
-    """Of each input its colour: 0 the row's, 1 green, 2 the other one."""
+    """The colour of each input: 0 the row's, 1 green, 2 the other one."""
     roles = []
     for plane, radius in enumerate(radii):
         offsets = np.arange(-radius, radius + 1)
@@ -209,8 +209,8 @@ def with_means(weights: Floats, nodes: Floats, radii: Integers) -> Floats:
 
 KIND = "demosaicing model"
 
-#: What a file may hold: stages, nodes of one, and values of the weights; several times what is
-#: shipped.
+#: Limits for files: stages, nodes of one, and values of the weights; several times those of the
+#: packaged models.
 MOST_STAGES, MOST_NODES, LARGEST = 8, 1 << 16, 64.0
 
 _LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": ("il", 2)}
@@ -218,7 +218,7 @@ _LAYOUT = {"radii": ("h", 2), "nodes": ("f", 2), "weights": ("e", 1), "counts": 
 
 @dataclass(frozen=True)
 class Model:
-    """What is learned for mosaics of one kind.
+    """What was learned for one kind of mosaics.
 
     Attributes
     ----------
@@ -232,7 +232,7 @@ class Model:
 
     @property
     def noisy(self) -> bool:
-        """Whether it was learned for noisy mosaics: it gives the measured colours, too."""
+        """Whether it was learned for noisy mosaics, and so estimates the measured colours, too."""
         return any(stage.weights.shape[1] == 3 for stage in self.stages)
 
     def save(self, file: File) -> None:
@@ -270,7 +270,7 @@ class Model:
 
 
 def _unpacked(radii: Integers, nodes: Floats, weights: Floats, counts: Integers) -> list[Stage]:
-    """The stages of the arrays of a file, which are checked."""
+    """The stages in the arrays of a file, checked."""
     widths = radii.shape[1], nodes.shape[1], counts.shape[1]
     if widths != (len(NOISY_RADII), 3, 3) or len(radii) != len(counts):
         raise ValueError("its parts do not fit each other")
@@ -301,7 +301,7 @@ def _unpacked(radii: Integers, nodes: Floats, weights: Floats, counts: Integers)
 
 
 def _check_trees(nodes: Floats, leaves: int) -> None:
-    """Refuse trees that lead out of their arrays or round in circles, or have no whole numbers."""
+    """Refuse trees with indices out of range, cycles, or values that are no whole numbers."""
     feature, threshold, child = nodes.T
     number = np.arange(len(nodes))
     leaf = feature == -1

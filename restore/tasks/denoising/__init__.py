@@ -1,12 +1,12 @@
-"""Removing noise: patches that look alike share the atoms they are coded with.
+"""Denoising: similar patches share the atoms they are coded with.
 
-By default similar patches are gathered in groups, each group is coded over atoms learned on
-itself (`restore.sparse.groups`), and what comes of it is corrected by a coder whose steps were
-learned (`restore.sparse.unrolled`). What the noise is like is looked for first
-(`restore.imaging.noise`): white noise, photons, the coarse noise of cameras and the error of JPEG
-are each met in their own way. The fast setting is a learned coder alone, from coarse to fine
-(`restore.sparse.scales`). The classic way, every patch on its own over one dictionary for the
-whole picture, serves where a dictionary is given.
+By default similar patches are collected in groups, each group is coded over atoms learned on it
+(`restore.sparse.groups`), and the estimate is corrected by a learned, unrolled coder
+(`restore.sparse.unrolled`). The kind of noise is detected first (`restore.imaging.noise`): white
+noise, photon noise, the coarse noise of cameras and JPEG artefacts are each treated differently.
+The fast setting is a learned coder alone, from coarse to fine (`restore.sparse.scales`). The
+classic method, which codes every patch on its own over one dictionary for the whole picture, is
+used if a dictionary is given.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: A learned coder from coarse to fine; groups, with what comes of them corrected.
+#: A learned coder from coarse to fine; groups, with their estimate corrected.
 QUALITIES = ("fast", "balanced")
 
-#: Noise of more than this, on the scale that is worked on, leaves nothing to restore.
+#: Noise above this level, on the working scale, leaves nothing to restore.
 LARGEST_SIGMA = 1.0
 
 
@@ -68,26 +68,26 @@ def denoise(
         samples are left out and come back as they were.
     sigma : float or sequence of float, optional
         Standard deviation of white noise in the unit of the image, of integers in that of [0, 1],
-        one for all channels or one for each. 0 returns the image. Where it is not given, the
-        noise is looked for.
+        one for all channels or one for each. 0 returns the image. By default the noise is
+        estimated.
     quality : {"fast", "balanced"}
-        ``"fast"``: learned sparse coding from coarse to fine; of noise below three levels of 255,
-        each patch on its own over a packaged dictionary. ``"balanced"``: groups of patches that
-        look alike in that estimate, over atoms of their own, corrected by learned sparse
-        coding; takes about 15 times as long.
+        ``"fast"``: learned sparse coding from coarse to fine; for noise below three levels of 255,
+        each patch on its own over a packaged dictionary. ``"balanced"``: groups of patches that are
+        similar in that estimate, coded over their own atoms and corrected by learned sparse coding;
+        takes about 15 times as long.
     noise : {"auto", "white", "photon", "camera"}, PhotonNoise or Noise
-        What to look for, or what there is: `restore.imaging.noise.estimate_noise`. A
-        PhotonNoise is noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x,
-        in the unit of the image.
+        The kind of noise to estimate, or the noise itself: `restore.imaging.noise.estimate_noise`.
+        A PhotonNoise is noise of variance ``gain * (x - pedestal) + sigma**2`` at brightness x, in
+        the unit of the image.
     coding : Coding, optional
-        What the JPEG file that the image was read from said.
+        The quantisation of the JPEG file that the image was read from.
     strength : float
-        Take the noise for so many times as strong.
+        Assume this many times as much noise.
     chroma_strength : float
-        Take the noise of the colours, beside that of the light, for so many times as strong.
+        Assume this many times as much noise in the colours, on top of `strength`.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
         Code each patch on its own over this dictionary instead: ``"learn"`` starts from the
-        packaged one and fits it to this very picture by K-SVD; otherwise a packaged name,
+        packaged one and fits it to this picture by K-SVD; otherwise a packaged name,
         a file, or a dictionary.
     settings : Classic, optional
         How to code over one dictionary; for `dictionary`.
@@ -173,7 +173,7 @@ def _noise(
     unit: float,
     pool: Pool | None,
 ) -> Noise:
-    """The noise that was told or is found, in the unit of the image."""
+    """The noise that was given or is estimated, in the unit of the image."""
     channels = image.shape[2]
     if sigma is not None:
         if noise not in ("auto", "white"):
@@ -213,7 +213,7 @@ def _told(sigma: ArrayLike, channels: int, unit: float) -> Floats:
 
 
 def _bounded(sigmas: Floats) -> Floats:
-    """Levels that leave something to restore, with a warning where there are none."""
+    """Noise levels limited to what leaves something to restore, with a warning if one was above."""
     if sigmas.max() > LARGEST_SIGMA:
         warnings.warn(
             "the noise seems to be as strong as the picture itself: little of it will be left, and "
@@ -232,7 +232,7 @@ def _mapped(
     chroma_strength: float,
     pool: Pool | None,
 ) -> Floats:
-    """Noise by brightness, and the error of JPEG beside it."""
+    """Noise by brightness, plus the error of JPEG."""
     if noise.kind == "jpeg" or noise.brightness is None or noise.levels is None:
         return artefacts.dejpeg(image, coding, pool=pool)[0]
     height, width, channels = image.shape
@@ -244,7 +244,7 @@ def _mapped(
         variances += coding.error(planes, pool=pool)
     variances *= np.float32(strength**2)
     variances[1:] *= np.float32(chroma_strength**2)
-    if channels == 1:  # as a colour picture without colours
+    if channels == 1:  # treated as a colour picture without colours
         planes, variances = (
             np.concatenate([np.float32(scale) * part, np.zeros((2, *part.shape[1:]), np.float32)])
             for scale, part in ((jpeg.WEIGHTS[0], planes), (jpeg.WEIGHTS[0] ** 2, variances))
@@ -256,14 +256,14 @@ def _mapped(
 
 
 def _stabilised(image: Floats, photons: PhotonNoise) -> tuple[Floats, Floats]:
-    """The image on a scale on which its noise is white, white staying 1, and its sigma there."""
+    """The image on a scale on which its noise is white, white staying 1, and its sigma."""
     gain, sigma, pedestal = photons
     scale = stabilise(np.ones(1, np.float32), gain, sigma)
     return stabilise(image - np.float32(pedestal), gain, sigma) / scale, 1 / scale
 
 
 def _unstabilised(restored: Floats, photons: PhotonNoise) -> Floats:
-    """A restored image brought back from `_stabilised`."""
+    """Undo the scale of `_stabilised` for a restored image."""
     gain, sigma, pedestal = photons
     scale = stabilise(np.ones(1, np.float32), gain, sigma)
     return unstabilise(scale * restored, gain, sigma) + np.float32(pedestal)
@@ -278,7 +278,7 @@ def put_back(noisy: Floats, restored: Floats, blend: float = 0.0, grain: float =
     blend : float
         Share of the noisy picture, 0 to 1.
     grain : float
-        Share of what was taken out of the brightness, 0 to 1.
+        Share of what was removed from the luminance, 0 to 1.
 
     Returns
     -------

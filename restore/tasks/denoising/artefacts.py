@@ -1,9 +1,9 @@
-"""Removing the artefacts of JPEG: blocks, ringing, stains of colour.
+"""Removing JPEG artefacts: blocking, ringing, colour stains.
 
-The file's tables say how wrong the decoded picture is from place to place, and between what
-bounds the coefficients of the true one lie (`restore.imaging.jpeg`). Groups of similar patches are
-coded over that error as over noise, a coder taught on JPEG pictures corrects the result, and
-both are brought back into the bounds.
+The file's quantisation tables give the expected error of the decoded picture at each place, and
+bounds on the true coefficients (`restore.imaging.jpeg`). Groups of similar patches are coded with
+that error as the noise, a coder learned on JPEG pictures corrects the result, and both results are
+projected into the bounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Error, as a standard deviation of samples in [0, 1], that cannot be seen.
+#: Error, as a standard deviation of samples in [0, 1], that is invisible.
 UNSEEN = 0.3 / 255
 
 
@@ -39,11 +39,11 @@ class Artefacts:
     coding : Coding
         Its tables and sampling.
     place : (int, int)
-        Row and column where the first of its blocks begins.
+        Row and column of the corner of its first block.
     sigma : float
-        Root of the mean squared error that is expected, in [0, 1].
+        Expected root mean squared error, in [0, 1].
     quality : int or None
-        Where the coding was found in the picture itself.
+        If the coding was estimated from the picture.
     """
 
     coding: jpeg.Coding
@@ -67,9 +67,9 @@ def dejpeg(
     image : (height, width) or (height, width, 1 or 3) array_like
         As it was decoded. Integers span their whole range, floats are in [0, 1].
     coding : Coding or Artefacts, optional
-        What the file said, or what is `known`; otherwise it is found in the picture.
+        What the file says, or the result of `known`; estimated from the picture by default.
     quality_was : int, optional
-        Quality, 1 to 100, of the JPEG file that the picture was once, where neither is known.
+        Quality, 1 to 100, at which the picture was once saved, if the coding is not known.
     model : Coder, optional
         Instead of the packaged coder.
     pool : Pool, optional
@@ -80,7 +80,7 @@ def dejpeg(
     restored : float32 ndarray of the shape of `image`
         In [0, 1]; not clipped.
     artefacts : Artefacts
-        What was known and found.
+        What is known or was estimated.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def dejpeg(
     `restore.imaging.jpeg` for what is known; `restore.kernels.groups` and
     `restore.sparse.unrolled` for the two steps. Zhang, Xiong, Fan, Ma & Gao, "CONCOLOR:
     constrained non-convex low-rank model for image deblocking", IEEE TIP 25(3), 2016 (groups with
-    an estimate of the error and the bounds).
+    an estimate of the error, and the bounds).
     """
     array = np.asarray(image)
     samples = as_image(array)
@@ -123,7 +123,7 @@ def known(
 
 
 def _known(planes: Floats, coding: Coding | None, quality_was: int | None) -> Artefacts:
-    """The coding that is given or found."""
+    """The coding that is given or estimated."""
     if coding is not None:
         return Artefacts(coding)
     found = jpeg.history(planes)

@@ -1,4 +1,4 @@
-"""The classic way: every patch on its own, over one dictionary for the whole picture."""
+"""The classic method: every patch on its own, over one dictionary for the whole picture."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from restore.typing import Flags, Floats
 
 
-#: Patches that a dictionary is learned on.
+#: Number of patches that a dictionary is learned on.
 LEARNING_PATCHES = 30_000
 
 
@@ -24,15 +24,15 @@ class Classic:
     Attributes
     ----------
     n_atoms, patch_size : int or None
-        Of a dictionary that is learned here, other than the packaged one's 256 atoms of 8x8.
+        Of a dictionary that is learned here, if other than the packaged one's 256 atoms of 8x8.
     sparsity : int or None
         Most atoms a patch may use; half its samples by default.
     iterations : int
-        Turns of learning.
+        Iterations of learning.
     stride : int or None
         Samples between neighbouring patches, at most the patch size; 1 by default.
     seed : int
-        Of the draw of patches to learn on.
+        Seed for drawing the patches to learn on.
     """
 
     n_atoms: int | None = None

@@ -1,9 +1,9 @@
 """Noise whose strength differs from place to place: that of JPEG files and of cameras.
 
-The noise is given as a map of its variance. Groups of similar patches are coded twice, first
-over atoms that they show themselves, then over those that the first estimate shows; where a
-file bounds the picture, each estimate is brought back into these bounds. A learned coder, which
-sees the map beside the estimates, corrects the last one.
+The noise is given as a map of its variance. Groups of similar patches are coded twice, first over
+atoms learned on the noisy patches, then over those learned on the first estimate; if a file bounds
+the picture, each estimate is projected into these bounds. A learned coder, with the map and the
+estimates as inputs, corrects the last one.
 """
 
 from __future__ import annotations
@@ -22,28 +22,29 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: The groups that a picture is restored from. The weights were learned a pixel closer together.
+#: The groups that a picture is restored from. The weights were learned with a stride one pixel
+#: smaller.
 GROUPING = groups.Grouping(side=8, size=50, stride=6)
 
-#: Variance that the noise of JPEG and of cameras has for a group of patches, in variances of a
-#: sample: it is not white, and stronger where a patch has its largest atoms. For the first
-#: coding, which finds atoms, and for the second, which has them.
+#: Variance of JPEG and camera noise in a group of patches, in variances of a sample: it is not
+#: white, but stronger along the largest atoms of a patch. For the first coding, which learns atoms
+#: from it, and for the second, which already has them.
 FIRST, SECOND = 2.2, 1.1
 
-#: Variance that serves against the noise of cameras, in that which is told of it: what is left does
-#: more harm than what is taken of texture.
+#: Factor on the variance of camera noise that gives the best results: remaining noise does more
+#: harm than lost texture.
 SERVES = np.float32(2)
 
-#: Share of the variance that the coder leaves.
+#: Share of the variance that remains after the coder.
 LEFT = np.float32(0.2)
 
-#: Energy that makes an atom the picture's, in these variances.
+#: Energy above which an atom counts as signal, in these variances.
 THRESHOLD = 2.4
 
-#: Variance below which noise cannot be seen, and is not taken out.
+#: Variance below which noise is invisible, and is not removed.
 LEAST = (0.03 / 255) ** 2
 
-#: Noise, as a standard deviation of samples in [0, 1], that the coders were taught with.
+#: Noise, as a standard deviation of samples in [0, 1], at which the coders were learned.
 LEARNED = (1 / 255, 50 / 255)
 
 
@@ -60,12 +61,12 @@ def restore_mapped(
     Parameters
     ----------
     noisy : (channels, height, width) float32 ndarray
-        Along axes on the scale of orthonormal ones; groups are found on the first.
+        In colour axes scaled like orthonormal ones; groups are found on the first plane.
     variances : (channels, height, width) float32 ndarray
-        Of the noise, all above 0.
+        Of the noise, all positive.
     coder : Coder
     project : function, optional
-        Brings planes back to where the picture is known to be.
+        Projects planes into the known bounds of the picture.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -79,10 +80,11 @@ def restore_mapped(
 
 
 def smoothed(planes: Floats, variances: Floats, *, pool: Pool | None = None) -> Floats:
-    """Code restored planes once more over atoms that their groups share, as if little were left.
+    """Code restored planes once more over atoms that their groups share, for a small remaining
+    noise.
 
-    The coder sees one patch at a time; what it left of the noise differs between patches that
-    look alike. Parameters and what comes back are as in `restore_mapped`.
+    The coder works on one patch at a time; the noise that it leaves differs between similar
+    patches. Parameters and results are as in `restore_mapped`.
     """
     places = groups.find(planes[0], GROUPING, pool=pool)
     return np.stack(
@@ -102,7 +104,7 @@ def coder_inputs(
     project: Callable[[Floats], Floats] | None = None,
     pool: Pool | None = None,
 ) -> tuple[Floats, Kinds, Number]:
-    """What the coder corrects and is shown: the first three arguments of `unrolled.correct`."""
+    """The inputs of the coder: the first three arguments of `unrolled.correct`."""
     project = project or (lambda planes: planes)
     find = functools.partial(groups.find, grouping=GROUPING, pool=pool)
     code = functools.partial(groups.code, side=GROUPING.side, pool=pool)

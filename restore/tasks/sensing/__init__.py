@@ -1,4 +1,4 @@
-"""Pictures from few measurements: samples of the Fourier transform, projections of blocks."""
+"""Compressed sensing: pictures from few Fourier samples or projections of blocks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Level of noise that the prior removes in the first turn, below which it looks at groups, and, at
-#: least, in the last turn; the same for patches over one dictionary; and turns.
+#: Noise level that the prior removes in the first iteration, the level below which it uses groups,
+#: and the least level in the last iteration; the same for patches over one dictionary; and the
+#: number of iterations.
 LEVELS, CODED, TURNS = (100 / 255, 17 / 255, 1 / 255), (100 / 255, 3 / 255), 80
 
-#: Side of the blocks that are projected, and lines of low frequencies that random masks keep.
+#: Side of the projected blocks, and the extent of the low frequencies that random masks always
+#: keep.
 SIDE, CENTRE = 33, 0.04
 
 KINDS = ("radial", "random-fourier", "blocks")
@@ -43,8 +45,8 @@ def sense(
     operator : Fourier or Blocks
     sigma : float
     dictionary : {"learn", "grey"}, str or Dictionary, optional
-        Instead of groups of similar patches. With ``"learn"`` it is learned on the picture as it
-        emerges.
+        Instead of groups of similar patches. ``"learn"`` learns it on the picture while it is
+        reconstructed.
     each_turn : callable, optional
     pool : Pool, optional
 
@@ -59,7 +61,7 @@ def sense(
 
 
 def simulated(kind: str, share: float, shape: tuple[int, int], seed: int = 0) -> Fourier | Blocks:
-    """The operator that takes a share of measurements of a real picture.
+    """The operator that measures a share of a real-valued picture.
 
     Parameters
     ----------
@@ -96,13 +98,15 @@ def simulated(kind: str, share: float, shape: tuple[int, int], seed: int = 0) ->
 
 
 def radial(shape: tuple[int, int], share: float) -> Flags:
-    """(height, width) bool: lines through frequency 0, at the corner, up to a share of all."""
+    """(height, width) bool: lines through frequency 0, at the corner; they cover a share."""
     mask = np.zeros(shape, bool)
     reach = np.hypot(*shape) / 2
     along = np.linspace(-reach, reach, 4 * int(reach) + 1)
     number = 0
     while mask.mean() < share:
-        angle = np.pi * number * (np.sqrt(5) - 1) / 2  # the golden angle fills evenly
+        angle = (
+            np.pi * number * (np.sqrt(5) - 1) / 2
+        )  # multiples of the golden angle cover the plane evenly
         rows, columns = (np.rint(along * f(angle)).astype(int) for f in (np.sin, np.cos))
         inside = (np.abs(2 * rows) <= shape[0]) & (np.abs(2 * columns) <= shape[1])
         mask[rows[inside] % shape[0], columns[inside] % shape[1]] = True

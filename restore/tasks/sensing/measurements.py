@@ -1,4 +1,4 @@
-"""Measurements as files of numpy hold them; every number is checked before it is used."""
+"""Measurements in numpy files; every number is checked before it is used."""
 
 import io
 import zipfile
@@ -40,16 +40,16 @@ def fourier(arrays: Mapping[str, Array], mask: Array | None) -> tuple[Array, Fou
     arrays : dict
         Of `arrays_of`: one array, or one called ``"kspace"``: (height, width), complex.
     mask : (height, width) bool ndarray or None
-        Where it was measured; by default where it is not 0. Frequency 0 lies where the plane has
-        it: in the middle or at the corner, whichever is stronger.
+        Where it was measured; by default where it is not 0. Frequency 0 is taken to be in the
+        middle or at the corner, whichever is stronger.
 
     Returns
     -------
     measured : (n_measured,) complex64 ndarray
-        On a scale on which the brightest place of zero filling is 1.
+        Scaled so that the brightest sample of the zero-filled reconstruction is 1.
     operator : Fourier
     scale : float
-        What that 1 is.
+        The value that became 1.
     centred : bool
         Whether frequency 0 was in the middle.
     """

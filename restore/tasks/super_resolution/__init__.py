@@ -1,4 +1,4 @@
-"""Super-resolution: detail predicted from learned pairs of small and large patches."""
+"""Super-resolution: detail predicted by maps learned from pairs of small and large patches."""
 
 import operator
 
@@ -38,9 +38,9 @@ def super_resolve(
     """Enlarge an image with the detail that similar patches of photos have.
 
     The luminance is enlarged by a cascade of anchored regressions, the colour by cubic
-    interpolation; shrinking the result gives the image back. The packaged cascades enlarge what
-    was made small by bicubic interpolation: an image that became small in another way, or was
-    sharpened since, is brought there first by a filter.
+    interpolation; shrinking the result gives the image back. The packaged cascades are for images
+    made small by bicubic interpolation: a filter first corrects an image that was made small in
+    another way, or sharpened afterwards.
 
     Parameters
     ----------
@@ -53,23 +53,22 @@ def super_resolve(
     size : (height, width), optional
         Exact size of the result, at least that of the image.
     degradation : str or (7, 7) ndarray
-        How the image became small, or the filter that makes up for it. ``"auto"``: as it looks like
-        (`restore.tasks.super_resolution.history`), or as a `model` that is given assumes;
-        ``"bicubic"``; ``"area"``: the
-        mean of the pixels that one covers; ``"gaussian:S"``: under a blur of S large pixels'
-        standard deviation; ``"sharpened:A"``: by area and sharpened since, A being 0.5 for 50 %;
-        ``"nearest"``: one pixel of several was kept.
+        How the image was made small, or the filter that corrects for it. ``"auto"``: estimated from
+        the image (`restore.tasks.super_resolution.history`), or as a given `model` assumes;
+        ``"bicubic"``; ``"area"``: the mean of the pixels that one covers; ``"gaussian:S"``: with a
+        blur of standard deviation S large pixels; ``"sharpened:A"``: by area and then sharpened,
+        where A = 0.5 is 50 %; ``"nearest"``: one pixel of several was kept.
     model : Cascade, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
         How many stages of a cascade are run: one, three or all.
-        With a dictionary: the number of turns and the overlap of the patches.
+        With a dictionary: the number of iterations and the overlap of the patches.
     dictionary : {"learn", "grey"}, str or Dictionary, optional
         Instead of a cascade, code each patch of the luminance on its own over this dictionary:
         ``"learn"`` fits the packaged one to the patches of `image`; otherwise a packaged name, a
         file, or a dictionary.
     seed : int
-        Of the draw of patches to learn on.
+        Seed for drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -184,7 +183,7 @@ def _enlarge(image: Floats, model: Cascade, quality: str, pool: Pool | None) -> 
 
 
 def _add_change(image: Floats, before: Floats, after: Floats, pool: Pool | None) -> None:
-    """Add to every channel what a plane has gained."""
+    """Add the change of a plane to every channel."""
 
     def add(band: slice) -> None:
         image[band] += (after[band] - before[band])[..., None]

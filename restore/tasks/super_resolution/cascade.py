@@ -1,9 +1,9 @@
 """A cascade of anchored regressions: how a luminance plane gains detail, stage by stage.
 
-Each stage looks at windows of the small plane, or of the enlargement so far, turns each
-into one pose, finds its two nearest anchors, and adds the patch of missing detail that
-their regressions predict. Overlapping patches are averaged. After each stage the
-enlargement is corrected until shrinking it gives the small plane back.
+Each stage takes windows of the small plane, or of the enlargement so far, normalises the
+orientation of each, finds its two nearest anchors, and adds the patch of missing detail that their
+regressions predict. Overlapping patches are averaged. After each stage the enlargement is corrected
+until shrinking it gives the small plane back.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from restore.typing import Array, File, Floats, Integers
 #: Scales that come with the package.
 SCALES = (2, 3, 4)
 
-#: Added to a window's norm before dividing by it: below 8-bit levels there is no direction.
+#: Added to a window's norm before dividing by it: below 8-bit levels the direction is only noise.
 FLOOR = 1e-5
 
-#: How soon the nearest anchor alone decides: `two_best_columns`.
+#: How quickly the weight moves to the nearest anchor alone: `two_best_columns`.
 SHARPNESS = 20.0
 
 #: Kinds of file: a model, and one that is still being learned.
@@ -44,8 +44,8 @@ KIND, UNFINISHED = "super-resolution model", "checkpoint of a super-resolution m
 #: Stages in a file of the second kind for each stage learned: itself, and one per fold.
 COPIES = 5
 
-#: What a file may hold: stages, each with its folds where it is still being learned, anchors of a
-#: stage, sides of windows and patches, and values of the maps; several times what is shipped.
+#: Limits for files: stages, each with its folds while it is being learned, anchors of a stage,
+#: sides of windows and patches, and values of the maps; several times those of the packaged models.
 MOST_STAGES, MOST_ANCHORS, LONGEST, LARGEST = 16 * COPIES, 1 << 14, 32, 1e4
 
 #: Windows per band, and rows of a band compared with the anchors at a time.
@@ -66,7 +66,7 @@ class Stage:
     patch : int
         Side of the patches; the scale plus an even number.
     moments : (3, side**2) float32 ndarray
-        What the pose of a window depends on, see `turned_windows`.
+        Moments that determine the orientation of a window, see `turned_windows`.
     sorting : (n_sorting, side**2) float32 ndarray
         Maps a window to what is compared with the anchors.
     anchors : (n_anchors, n_sorting) float32 ndarray
@@ -74,7 +74,7 @@ class Stage:
         Maps a window to what the regressions start from.
     regressions : (n_anchors, n_features, patch**2) int8 ndarray
     steps : (n_anchors, patch**2) float32 ndarray
-        What one unit of `regressions` stands for.
+        The quantisation step of `regressions`.
     """
 
     step: int
@@ -116,7 +116,7 @@ class Cascade:
 
     @property
     def degradation(self) -> str:
-        """How pictures became small that this enlarges: see `degradation.kernel_of`."""
+        """How the pictures that this enlarges were made small: see `degradation.kernel_of`."""
         return self.provenance.get("degradation", "bicubic")
 
     def save(self, file: File) -> None:
@@ -312,7 +312,7 @@ def nearest_of(compared: Floats, scorers: Floats) -> tuple[Integers, Floats]:
     -------
     nearest : (n_rows, 2) int32 array
     shares : (n_rows,) float32 array
-        How much the nearer of the two counts.
+        Weight of the nearer of the two.
     """
     nearest = np.empty((len(compared), 2), np.int32)
     shares = np.empty(len(compared), np.float32)
@@ -326,12 +326,12 @@ def nearest_of(compared: Floats, scorers: Floats) -> tuple[Integers, Floats]:
 
 
 def half(array: Floats) -> Floats:
-    """Rounded to what a file holds: float16."""
+    """Rounded to the precision of a file: float16."""
     return np.ascontiguousarray(array, dtype=np.float16).astype(np.float32)
 
 
 def principal(rows: Floats) -> tuple[Floats, Floats]:
-    """Energies and axes (columns) of the rows, the strongest first; no mean is taken out."""
+    """Energies and axes (columns) of the rows, the strongest first; no mean is subtracted."""
     energies, axes = np.linalg.eigh((rows.T @ rows / len(rows)).astype(np.float64))
     return np.maximum(energies[::-1], 0), axes[:, ::-1]
 
@@ -383,7 +383,7 @@ def refine(stage: Stage, small: Floats, large: Floats, pool: Pool | None = None)
     cut = bands_of(rows, columns)
     total = np.zeros((rows * scale + 2 * overhang, width), np.float32)
     details = bands.map_bands(detail_of, cut, pool, "adding detail")
-    for detail, band in zip(details, cut):  # to the end of the details, which tell progress
+    for detail, band in zip(details, cut):  # run to the end, since the details report progress
         total[band.start * scale : band.stop * scale + 2 * overhang] += detail
     inside = slice(overhang, overhang + rows * scale), slice(overhang, width - overhang)
     total = total[inside]

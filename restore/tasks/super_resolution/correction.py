@@ -1,10 +1,10 @@
-"""From one way of making pictures small to another: a filter for the small picture.
+"""A filter from one way of making pictures small to another.
 
-A cascade enlarges what was made small as its model assumes. A picture y that was sharpened since,
-or became small by area, under a wider blur or by dropping pixels, is brought there first: by the
+A cascade is learned for pictures made small in one way. A picture y that was sharpened afterwards,
+or made small by area means, with a wider blur or by dropping pixels, is corrected first, by the
 symmetric filter of 7 x 7 taps whose result is nearest, on average over photographs, to the small
-picture that the model assumes. Sharpening is undone, blur is sharpened, and what was folded
-down by dropping pixels is smoothed as far as it is weaker than the picture.
+picture that the model assumes. It undoes sharpening, sharpens blur, and smooths the aliasing of
+dropped pixels as far as it is weaker than the picture.
 """
 
 import functools
@@ -19,7 +19,7 @@ from restore.typing import Floats
 REACH = 3
 
 #: Correlation of neighbouring pixels of a large photograph, their variance, and the variance of
-#: what rounding to 8 bits adds to the small picture.
+#: rounding the small picture to 8 bits.
 CORRELATION, VARIANCE, ROUNDING = 0.95, 0.05, 1 / (12 * 255**2)
 
 #: Standard deviation, in small pixels, of the blur that sharpening subtracts.
@@ -30,7 +30,7 @@ _FREQUENCIES = 32
 
 
 def _offsets() -> Floats:
-    """(9, 7, 7): sums of a tap's eight likenesses minus as many times the middle one."""
+    """(9, 7, 7): sums of the eight mirror images of a tap minus as many times the middle tap."""
     found = []
     down, across = np.abs(np.mgrid[-REACH : REACH + 1, -REACH : REACH + 1])
     for far in range(1, REACH + 1):
@@ -42,28 +42,28 @@ def _offsets() -> Floats:
     return np.array(found)
 
 
-#: What a filter is made of beside the identity.
+#: Basis of the filters besides the identity.
 OFFSETS = _offsets()
 
 
 @functools.cache
 def correction(degradation: str, assumed: str, scale: int) -> Floats | None:
-    """The filter that makes of one small picture nearly the other.
+    """The filter that approximately turns one small picture into the other.
 
     Parameters
     ----------
     degradation : str
-        How the picture became small: as for `degradation.kernel_of`, or ``"sharpened:A"``, by area
-        and then sharpened by A times what a Gaussian blur takes away, or ``"nearest"``: of
-        `scale` x `scale` pixels one is left.
+        How the picture was made small: as for `degradation.kernel_of`, or ``"sharpened:A"``, by
+        area and then sharpened by A times the difference to its Gaussian blur, or ``"nearest"``:
+        one of `scale` x `scale` pixels is kept.
     assumed : str
-        How the model assumes that it became small: as for `degradation.kernel_of`.
+        How the model assumes that it was made small: as for `degradation.kernel_of`.
     scale : int
 
     Returns
     -------
     (7, 7) float64 ndarray or None
-        None where both are the same.
+        None if both are the same.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def correction(degradation: str, assumed: str, scale: int) -> Floats | None:
     -----
     The filter minimises E |g * y - b|^2, with y = S K x of the large picture x, b = S B x, S
     taking every `scale`-th pixel, and an isotropic autocorrelation of x that falls by `CORRELATION`
-    a pixel: the Wiener filter, as nearly as so many taps can be it.
+    per pixel: the Wiener filter restricted to this number of taps.
 
     References
     ----------
@@ -103,7 +103,7 @@ def correction(degradation: str, assumed: str, scale: int) -> Floats | None:
 
 
 def _response(degradation: str, scale: int) -> Floats:
-    """(side, side): what shrinking leaves of each frequency of the large picture."""
+    """(side, side): the response of shrinking at each frequency of the large picture."""
     side = _FREQUENCIES * scale
     frequencies = np.fft.fftfreq(side)
     name, _, amount = degradation.partition(":")

@@ -1,4 +1,4 @@
-"""How pictures become small: what enlarging has to undo."""
+"""How pictures are made small, which enlarging has to undo."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ _CUT = 4.0
 
 
 def kernel_of(degradation: str, scale: int) -> tuple[Callable[[Floats], Floats], float]:
-    """Weights with which shrinking sums up large pixels, and where they end.
+    """The weights of large pixels in shrinking, and their radius.
 
     Parameters
     ----------
     degradation : str
-        ``"bicubic"``: cubic convolution widened by the scale, as image programs shrink;
-        ``"area"``: the mean of scale x scale pixels, as larger pixels of a sensor see;
-        ``"gaussian:S"``: under a Gaussian of standard deviation S large pixels, as a lens.
+        ``"bicubic"``: cubic convolution widened by the scale, as in image programs; ``"area"``: the
+        mean of scale x scale pixels, like the larger pixels of a sensor; ``"gaussian:S"``: a
+        Gaussian of standard deviation S large pixels, like a lens.
     scale : int
 
     Returns
@@ -35,7 +35,7 @@ def kernel_of(degradation: str, scale: int) -> tuple[Callable[[Floats], Floats],
     kernel : callable
         Weights by distance in small pixels.
     radius : float
-        Distance from which on they are zero.
+        Distance beyond which they are zero.
 
     Raises
     ------

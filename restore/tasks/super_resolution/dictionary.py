@@ -1,4 +1,4 @@
-"""Enlarging by a dictionary: codes of patches, and the small picture, in turns."""
+"""Enlarging by a dictionary, alternating with the constraint by the small picture."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Turns and samples between patches, by quality.
+#: Iterations and stride of the patches, by quality.
 QUALITIES = {"fast": (8, 3), "balanced": (12, 2), "best": (16, 1)}
 
-#: What is left of a patch, root mean square, in the first and in the last turn.
+#: Residual of a patch, root mean square, in the first and in the last iteration.
 FIRST, LAST = 20 / 255, 2 / 255
 
-#: What is left of a patch while learning.
+#: Residual of a patch, root mean square, while learning.
 LEARNING = 8 / 255
 
 
@@ -39,29 +39,29 @@ def by_dictionary(
 ) -> Floats:
     """Enlarge a picture whose patches are sparse over a dictionary.
 
-    The small picture is A x of the large one, x, and the large one is what its codes make: so the
-    atoms are seen as they look when made small, through A D. The filter of A is wider than
-    a patch, which no small patch shows alone. Hence all patches meet the measurements together,
-    by the picture that they make, in turns (`restore.sparse.solve`).
+    The small picture is A x, and the patches of the large one, x, are sparse over D. Coding small
+    patches over A D would need patches larger than the filter of A. Hence the constraint is applied
+    to the whole picture, alternating with the codes of its patches (`restore.sparse.solve`).
 
     Parameters
     ----------
     image : (h, w, channels) float32 ndarray
     size : (height, width)
     dictionary : Dictionary
-        Of grey patches: they are those of the luminance. Colour is interpolated.
+        Of grey patches, used for the luminance. Colour is interpolated.
     learn : bool
-        Fit the dictionary first to the patches of `image`, which are as sharp as those wished for.
+        First fit the dictionary to the patches of `image`, which are as sharp as the result should
+        be.
     quality : {"fast", "balanced", "best"}
     seed : int
-        Of the draw of patches to learn on.
+        Seed for drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width, channels) float32 ndarray
-        Made small again it is `image`.
+        Shrinking it gives `image`.
     """
     operator = Decimation(tuple(size), image.shape[:2])
     small = luminance(image, pool)[..., None]

@@ -1,9 +1,8 @@
-"""How a picture became small, read off the picture itself.
+"""Estimating how a picture was made small, from the picture.
 
-Every way of making pictures small leaves its mark on what neighbouring pixels have to do with each
-other: sharpening, blur, the folding of fine detail into coarse. They are measured where the picture
-has most in it; a network of two hidden layers, taught on photographs that were made small in all
-these ways, says how likely each is.
+Every way of making pictures small affects the statistics of neighbouring pixels: sharpening, blur,
+aliasing. They are measured where the picture has most detail; a network of two hidden layers,
+learned on photographs made small in all these ways, gives the probability of each.
 """
 
 import functools
@@ -16,23 +15,24 @@ from restore.imaging.network import Network
 from restore.tasks.super_resolution.correction import OFFSETS, REACH, correction
 from restore.typing import Floats
 
-#: The ways that are told apart, as for `correction`.
+#: The ways that are distinguished, as for `correction`.
 WAYS = (
     "bicubic", "area", "gaussian:0.8", "gaussian:1.2", "gaussian:1.8",
     "sharpened:0.25", "sharpened:0.5", "sharpened:1", "sharpened:1.7", "nearest",
 )  # fmt: skip
 
-#: Image programs interpolate: the first way is so many times as frequent as in learning.
+#: Prior: image programs interpolate, so the first way is this many times as frequent as in
+#: learning.
 _USUAL = 3.0
 
-#: Share of the pixels, those with most around them, that are measured; samples of a spectrum.
+#: Share of the pixels, those with most local detail, that are measured; samples of a spectrum.
 _SHARE, _LENGTH = 0.3, 16
 
-#: Energy that counts as none, in [0, 1] samples squared: that of rounding.
+#: Energy that counts as zero, in squared samples of [0, 1]: that of rounding.
 _NONE = 1 / (12 * 255**2)
 
-#: Pictures with a shorter side have too few pixels to tell; of larger ones so many rows and columns
-#: in the middle are measured, which takes the same memory for all.
+#: Pictures with a shorter side have too few pixels for an estimate; of larger ones this many rows
+#: and columns in the middle are measured, which bounds the memory.
 _LEAST, _MOST = 72, 768
 
 KIND = "history of small pictures"
@@ -47,7 +47,7 @@ def packaged() -> Network:
 def likely_correction(
     plane: Floats, scale: int, network: Network | None = None
 ) -> tuple[Floats | None, dict[str, float]]:
-    """The filter that is best on average over how a picture may have become small.
+    """The filter that is best on average over how a picture may have been made small.
 
     Parameters
     ----------
@@ -61,15 +61,16 @@ def likely_correction(
     Returns
     -------
     kernel : (7, 7) float64 ndarray or None
-        None where there is likely nothing to correct, or the picture is too small to tell.
+        None if there is probably nothing to correct, or the picture is too small for an estimate.
     chances : dict
-        How likely each of `WAYS` is.
+        The probability of each of `WAYS`.
 
     Notes
     -----
-    With g_w the Wiener filter for way w (`correction`) and P(w) its chance, the filter of least
-    mean squared error over the ways is sum_w P(w) g_w. A picture that looks blurred may be soft in
-    itself, and sharpening that does more harm than leaving a blur: for blurs g_w is the identity.
+    With g_w the Wiener filter for way w (`correction`) and P(w) its probability, the filter of
+    least mean squared error over the ways is sum_w P(w) g_w. A picture that looks blurred may be
+    soft in itself, and sharpening that does more harm than leaving a blur: for blurs g_w is the
+    identity.
     """
     if min(plane.shape) < _LEAST:
         return None, {}
@@ -90,7 +91,7 @@ def likely_correction(
 
 
 def features(plane: Floats, scale: int) -> Floats:
-    """What the network looks at: (n_features,) float32."""
+    """Inputs of the network: (n_features,) float32."""
     middle = tuple(
         slice(max(0, n - _MOST) // 2, max(0, n - _MOST) // 2 + _MOST) for n in plane.shape
     )
@@ -106,13 +107,14 @@ def features(plane: Floats, scale: int) -> Floats:
 
 
 def _predicted(plane: Floats, busy: Floats) -> Floats:
-    """Coefficients with which a pixel follows from those around it, alike by symmetry; the error.
+    """Symmetric coefficients that predict a pixel from those around it, and the error.
 
-    The least squares of x = sum_k a_k (mean of the pixels at places k), over the busy pixels.
+    The least squares of x = sum_k a_k (mean of the pixels at places k), over the pixels with
+    detail.
     """
     views = np.lib.stride_tricks.sliding_window_view(plane, (2 * REACH + 1, 2 * REACH + 1))[busy]
-    sums = np.tensordot(views, OFFSETS, ((1, 2), (1, 2)))  # each of what is around, less x
-    # all but one: that they sum up to 1 makes the last one follow
+    sums = np.tensordot(views, OFFSETS, ((1, 2), (1, 2)))  # each neighbour, less x
+    # all but one: the last follows, since they sum to 1
     middle = sums[:, :1] / -OFFSETS[0, REACH, REACH]
     others = sums[:, 1:] / -OFFSETS[1:, REACH, REACH] - middle
     normal = others.T @ others + 1e-9 * len(others) * np.eye(others.shape[1])
@@ -122,7 +124,7 @@ def _predicted(plane: Floats, busy: Floats) -> Floats:
 
 
 def _differences(plane: Floats, busy: Floats) -> Floats:
-    """Mean squares of differences of rising order, each against the one before."""
+    """Mean squares of differences of rising order, each relative to the one before."""
     inner, energies = np.s_[REACH:-REACH, REACH:-REACH], []
     powers, kurtoses = [plane, plane], []
     for _ in range(4):
