@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     default=8,
     show_default=True,
     metavar="N",
-    help="Turns of learning.",
+    help="Iterations of learning.",
 )
 @click.option(
     "--stride",

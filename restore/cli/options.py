@@ -177,7 +177,7 @@ def _show_all(context: click.Context, _: click.Parameter, asked: bool) -> None:
 _flag = functools.partial(click.option, is_flag=True)
 
 _PICTURES = [
-    _flag("-r", "--recursive", help="Go down into folders, and keep their tree."),
+    _flag("-r", "--recursive", help="Search folders recursively, and keep their tree."),
     _flag("--overwrite", help="Replace outputs that exist. [default: that file fails]"),
     _flag("--skip-existing", help="Skip inputs whose output exists: continue an interrupted run."),
     click.option(

@@ -59,8 +59,7 @@ _MODELS = {
     type=click.IntRange(min=1),
     metavar="N",
     help="Maximum number of atoms per patch; 1 is vector quantisation. [default: 10, in colour "
-    "16; as many as"
-    "the patch has samples with --sigma]",
+    "16; as many as the patch has samples with --sigma]",
 )
 @click.option(
     "--sigma",
@@ -95,7 +94,7 @@ _MODELS = {
     default=20,
     show_default=True,
     metavar="N",
-    help="Turns of learning.",
+    help="Iterations of learning.",
 )
 @click.option(
     "--patches",

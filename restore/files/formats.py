@@ -140,7 +140,7 @@ _FOREIGN = [
 
 
 def format_of_name(path: AnyPath) -> str | None:
-    """The format to write that the extension of `path` stands for, or None."""
+    """The format to write for the extension of `path`, or None."""
     return EXTENSIONS.get(PurePath(path).suffix.lower())
 
 

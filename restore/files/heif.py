@@ -1,6 +1,6 @@
 """AVIF, by libavif, and HEIC, by libheif where pillow-heif is installed.
 
-What the box ``irot`` and ``imir`` say is the orientation; EXIF's is then only a note.
+The boxes ``irot`` and ``imir`` define the orientation; that of EXIF is then ignored.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _ORIENTATIONS: dict[tuple[int, int | None], int] = {
     **{(0, 1): 2, (1, 1): 7, (2, 1): 4, (3, 1): 5},
 }
 
-#: what makes items of a file known as the map from a picture to its HDR version
+#: type of the items that map a picture to its HDR version (gain maps)
 _GAIN_MAPS = (b"tmap", b"hdrgainmap")
 
 
@@ -88,21 +88,21 @@ def read_heic(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Pic
         depth="8" if stored.dtype == np.uint8 else "16",
         alpha=opened.mode.startswith("RGBA"),
         top=255 if stored.dtype == np.uint8 else (2**bits - 1) << (16 - bits),
-        orientation=1,  # libheif has turned it
+        orientation=1,  # libheif has rotated it already
     )
     metadata = picture.metadata.replace(orientation=_orientation(found))
     yield picture.replace(metadata=metadata)
 
 
 def _declared(found: Items, max_pixels: int) -> tuple[int, int, int]:
-    """Width, height and bits of the main picture; a PictureError where they are too much."""
+    """Width, height and bits of the main picture; a PictureError if they are too large."""
     sizes, depths = found.property(b"ispe"), found.property(b"pixi")
     if not sizes or len(sizes[0]) < 12:
         raise PictureError("the picture is damaged: it does not say how large it is")
     width, height = (int.from_bytes(sizes[0][at : at + 4], "big") for at in (4, 8))
     check_size(width, height, max_pixels)
     bits = depths[0][5] if depths and len(depths[0]) > 5 else 0
-    # of a picture in tiles it is these that have a decoder's configuration
+    # for a picture in tiles, the tiles have the decoder configuration
     own = found.property(b"av1C")
     parts = [part for parts in found.properties.values() for part in parts]
     for configuration in own or [content for kind, content in parts if kind == b"av1C"]:
@@ -156,7 +156,7 @@ def encode_avif(stored: Array, picture: Picture) -> bytes:
     encoded = imagecodecs.avif_encode(stored, level=100, speed=8, bitspersample=bits, numthreads=1)
     data = bytes(encoded)
     if not metadata.icc:
-        # what the box says of the colours holds, whatever the stream in it says
+        # the colours in the box take precedence over those in the stream
         start = data.index(b"colrnclx") + 8
         told = b"".join(part.to_bytes(2, "big") for part in meta.cicp_of(metadata) or (1, 13))
         data = data[:start] + told + data[start + 4 :]

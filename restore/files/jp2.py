@@ -26,10 +26,10 @@ _SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
 _EXIF = b"JpgTiffExif->JP2"
 _XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 
-#: Tiles of one picture; each takes memory of its own.
+#: Maximum number of tiles of one picture; each takes memory.
 _MOST_TILES = 65_535
 
-#: colours that a file tells by number: sRGB and grey
+#: enumerated colour spaces: sRGB and grey
 _SRGB, _GREY = 16, 17
 
 
@@ -68,7 +68,7 @@ def read_jp2(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Pict
 
 
 def _tolerant_boxes(data: bytes) -> list[tuple[bytes, int, int]]:
-    """The boxes of a file, the last as long as there is something of it."""
+    """The boxes of a file; the last may be truncated."""
     try:
         return boxes(data)
     except PictureError:

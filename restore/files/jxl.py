@@ -1,4 +1,4 @@
-"""JPEG XL by libjxl: the header read here, since the decoder tells nothing but samples.
+"""JPEG XL by libjxl: the header is parsed here, since the decoder returns only samples.
 
 References
 ----------
@@ -57,7 +57,7 @@ class _Bits:
         return self.bits(count) + offset
 
     def name(self) -> int:
-        """A number that stands for a word of a list."""
+        """A number that encodes an item of a list."""
         return self.choice((0, 0), (0, 1), (4, 2), (6, 18))
 
 
@@ -125,7 +125,7 @@ def _colours(read: _Bits) -> tuple[bool, tuple[int, int] | None, int | None]:
 
 
 def _header(stream: bytes) -> dict[str, Any]:
-    """What a codestream says of itself: a dict."""
+    """The header of a codestream: a dict."""
     read = _Bits(stream[2:])
     found = {"orientation": 1, "bits": 8, "float": False, "alpha": [], "grey": False, "cicp": None}
     found["size"] = _size(read)
@@ -148,7 +148,7 @@ def _header(stream: bytes) -> dict[str, Any]:
 
 
 def _codestream(data: bytes, found: list[tuple[bytes, int, int]]) -> bytes:
-    """What is decoded: the file itself, or what some of its boxes hold."""
+    """The codestream: the file itself, or the content of some of its boxes."""
     if found:
         parts = [data[start:stop] for kind, start, stop in found if kind == b"jxlc"]
         parts += [data[start + 4 : stop] for kind, start, stop in found if kind == b"jxlp"]
@@ -222,9 +222,10 @@ def _fields(data: bytes, found: list[tuple[bytes, int, int]]) -> dict[str, Any]:
 
 
 def _in_srgb(data: bytes | bytearray) -> bytes:
-    """A file that says that it is in sRGB: imagecodecs says of more than 8 bits that it is linear.
+    """Mark a file as sRGB: imagecodecs marks files of more than 8 bits as linear.
 
-    The four bits of one name become those of the other, at the place where a reader finds them.
+    The four bits of one value are replaced by those of the other, at the position where a reader
+    finds them.
     """
     data = bytes(data)
     start = next(start for kind, start, _ in boxes(data) if kind == b"jxlc")
@@ -243,7 +244,7 @@ def encode_jxl(stored: Array, picture: Picture) -> bytes:
     """The bytes of a JPEG XL file, without loss, in sRGB."""
     import imagecodecs
 
-    # effort 3: of photographs a few percent more than the usual 7, in a tenth of its time
+    # effort 3: for photographs a few percent larger than with the usual 7, in a tenth of the time
     data = _in_srgb(
         imagecodecs.jpegxl_encode(stored, lossless=True, effort=3, usecontainer=True, numthreads=1)
     )

@@ -26,7 +26,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _XMP_KEYWORD = b"XML:com.adobe.xmp"
 _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 
-#: Bytes to which a colour profile or XMP may expand: a thousandth of them can declare as much.
+#: Maximum decompressed bytes of a colour profile or XMP: a thousandth of them can declare as much.
 METADATA_LIMIT = 2**24
 
 #: colour type -> channels, bits per sample
@@ -44,7 +44,7 @@ _PASSES = (
     *((2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)),
 )
 
-logging.getLogger("imagecodecs").setLevel(logging.CRITICAL)  # what libpng finds wrong
+logging.getLogger("imagecodecs").setLevel(logging.CRITICAL)  # errors of libpng
 
 
 def read_png(file: BinaryIO, page: int | None, max_pixels: int) -> Iterator[Picture]:
@@ -84,9 +84,9 @@ def _decoded(data: bytes, max_pixels: int) -> Picture:
 
 
 def _decoded_passes(chunks: list[Chunk], width: int, height: int, pixel_bits: int) -> Array:
-    """The samples of an interlaced picture, each pass decoded as a PNG of its own.
+    """The samples of an interlaced picture, each pass decoded as a separate PNG.
 
-    libpng prints a warning for each picture that it is to put together itself.
+    libpng prints a warning for each picture that it is to assemble itself.
     """
     import imagecodecs
 
@@ -151,7 +151,7 @@ def png_chunks(data: bytes) -> list[Chunk]:
 
 
 def _fields(chunks: list[Chunk]) -> dict[str, Any]:
-    """What the chunks of a PNG say: a dict of `Metadata` fields (EXIF and XMP as stored)."""
+    """The metadata in the chunks of a PNG: a dict of `Metadata` fields (EXIF and XMP as stored)."""
     kept = []
     fields: dict[str, Any] = {}
     for kind, content in chunks:
@@ -215,7 +215,7 @@ def with_png_chunks(data: bytes, metadata: Metadata) -> bytes:
 
 
 def bare_png(chunks: list[Chunk]) -> bytes:
-    """A PNG of nothing but its pixels: libpng prints what it thinks of the other chunks."""
+    """A PNG with only its pixels: libpng prints warnings about other chunks."""
     needed = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
     return PNG_SIGNATURE + _packed(chunk for chunk in chunks if chunk[0] in needed)
 

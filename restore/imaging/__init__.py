@@ -1,1 +1,1 @@
-"""Pictures as arrays: what has nothing to do with patches."""
+"""Pictures as arrays: everything that does not involve patches."""

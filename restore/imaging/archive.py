@@ -1,9 +1,9 @@
-"""Learned data on disk: an ``.npz`` of plain arrays with a provenance, read with suspicion.
+"""Learned data on disk: an ``.npz`` of plain arrays with a provenance, not trusted when read.
 
 Nothing is unpickled, and names, types and sizes are checked against what the kind of
-file may hold before anything is allocated, since a tiny file can declare a huge array. Whoever
-loads a kind of file checks its values before a kernel sees them: `check_range` and
-`check_expansion` serve all.
+file may hold before anything is allocated, since a tiny file can declare a huge array. The loader
+of each kind of file checks its values before a kernel uses them, with `check_range` and
+`check_expansion`.
 """
 
 import contextlib
@@ -21,19 +21,19 @@ import numpy as np
 
 from restore.typing import Array, File
 
-#: Version of the layout described here, raised when a reader of the old would fail.
+#: Version of the layout described here, raised when older readers would fail.
 VERSION = 1
 
-#: Most bytes that all arrays of one file may hold, unpacked; and of small files: a fixed number
-#: and so many for each byte of the file. What is learned hardly shrinks when it is packed.
+#: Maximum decompressed bytes of all arrays of one file; and for small files a fixed number plus a
+#: factor times the file size. Learned data is hardly compressible.
 LARGEST = 128 << 20
 LEAST_ALLOWED, EXPANSION = 8 << 20, 64
 
-#: Most bytes of a header.
+#: Maximum bytes of a header.
 LARGEST_HEADER = 4 << 20
 
-#: Most bytes that may be computed from a file when it is loaded: a fixed number, and so many for
-#: each byte of the file.
+#: Maximum bytes of derived data when a file is loaded: a fixed number plus a factor times the file
+#: size.
 LEAST_DERIVED, DERIVED = 64 << 20, 512
 
 _PACKAGED = Path(__file__).parents[1] / "data"
@@ -52,13 +52,13 @@ def packaged_path(name: str) -> Path:
 def write(
     file: File, kind: str, arrays: Mapping[str, Array], provenance: Mapping[str, Any]
 ) -> None:
-    """Write arrays and where they come from; the same content gives the same bytes.
+    """Write arrays and their provenance; the same content gives the same bytes.
 
     Parameters
     ----------
     file : path or binary file object
     kind : str
-        What the file holds, e.g. ``"dictionary"``; asked for again by `read`.
+        What the file holds, e.g. ``"dictionary"``; checked by `read`.
     arrays : dict of str to ndarray
     provenance : dict
         Anything that JSON holds: what it was learned from, settings, seed, versions.
@@ -130,7 +130,7 @@ def read(
 
 
 def read_header(file: File) -> tuple[str, dict[str, Any]]:
-    """What a file written by `write` says about itself.
+    """Read the header of a file written by `write`.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def read_header(file: File) -> tuple[str, dict[str, Any]]:
 
 @contextlib.contextmanager
 def usable(file: File, kind: str) -> Iterator[None]:
-    """A context for the checks of what `read` gave: their ValueErrors name the file."""
+    """A context for checks of the result of `read`: their ValueErrors name the file."""
     try:
         yield
     except ValueError as error:
@@ -159,7 +159,7 @@ def usable(file: File, kind: str) -> Iterator[None]:
 
 
 def freeze(record: Any, names: Iterable[str]) -> None:
-    """Make the weights of a frozen record finite float32 arrays in C order that nobody writes to.
+    """Convert the weights of a frozen record to finite, read-only float32 arrays in C order.
 
     Raises
     ------
@@ -180,7 +180,7 @@ def check_range(name: str, array: Array, least: float, most: float) -> None:
     Parameters
     ----------
     name : str
-        For the sentence: ``"weights"``.
+        For the message: ``"weights"``.
     array : ndarray
     least, most : float
 
@@ -193,12 +193,12 @@ def check_range(name: str, array: Array, least: float, most: float) -> None:
 
 
 def check_expansion(what: str, size: int, file: File) -> None:
-    """Refuse to compute from a small file what takes much memory.
+    """Refuse to compute large derived data from a small file.
 
     Parameters
     ----------
     what : str
-        For the sentence: ``"inner products of its atoms"``.
+        For the message: ``"inner products of its atoms"``.
     size : int
         Bytes that it would take.
     file : path or binary file object
@@ -212,7 +212,7 @@ def check_expansion(what: str, size: int, file: File) -> None:
 
 
 def _check_sizes(members: zipfile.ZipFile) -> None:
-    """Refuse a file that would take much memory when unpacked, by what it declares."""
+    """Refuse a file that declares too much memory when decompressed."""
     total = sum(info.file_size for info in members.infolist())
     packed = _size(members.fp)  # type: ignore[arg-type]  # it is open
     if total > min(LARGEST, LEAST_ALLOWED + EXPANSION * packed):
@@ -241,7 +241,7 @@ def _name(file: File) -> str | os.PathLike[str]:
 
 @contextlib.contextmanager
 def _sentences(file: File, what: str) -> Iterator[None]:
-    """Whatever is wrong with the file becomes a ValueError that names it."""
+    """Turn any error of the file into a ValueError that names it."""
     try:
         yield
     except (UnicodeDecodeError, json.JSONDecodeError):
@@ -250,14 +250,14 @@ def _sentences(file: File, what: str) -> Iterator[None]:
         raise ValueError(f"{_name(file)} is not a usable {what}: {error}") from None
     except OSError:
         raise
-    except Exception:  # the libraries that unpack raise anything, from zlib.error to IndexError
+    except Exception:  # the decompressors raise anything from zlib.error to IndexError
         raise ValueError(f"{_name(file)} is not a {what}, or is damaged") from None
 
 
 def _member(
     members: zipfile.ZipFile, name: str, characters: str, axes: int, most: int = LARGEST
 ) -> Array:
-    """One array of the archive, after a look at what it declares."""
+    """One array of the archive, after a check of its declared size."""
     try:
         info = members.getinfo(f"{name}.npy")
     except KeyError:

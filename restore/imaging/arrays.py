@@ -1,4 +1,4 @@
-"""The one door for arrays: what a picture is inside the package, and the scale it is worked on."""
+"""Input of arrays: the format of pictures inside the package, and the scale of the tasks."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def as_image(array: ArrayLike) -> Floats:
     if array.dtype == bool or array.dtype.kind == "f":
         return np.ascontiguousarray(array, dtype=np.float32)
     if array.dtype.kind == "u":
-        # up to 16 bits float32 holds both numbers: the quotient is the float32 nearest to it
+        # up to 16 bits float32 holds both numbers exactly, and the quotient is correctly rounded
         kind = np.float32 if array.dtype.itemsize <= 2 else np.float64
         quotient = np.divide(array, kind(np.iinfo(array.dtype).max), dtype=kind, order="C")
         return quotient.astype(np.float32, copy=False)
@@ -59,32 +59,32 @@ def as_image(array: ArrayLike) -> Floats:
 
 # The range that tasks work in -----------------------------------------------------------------
 
-#: What a picture reaches is the 99th percentile of the magnitudes, of those that are not so many
-#: times the median. Up to this it is taken for a picture in [0, 1] with noise beyond it.
+#: The range of a picture is the 99th percentile of the magnitudes that are below this multiple of
+#: the median. Up to this range it counts as a picture in [0, 1] with noise beyond it.
 _OUTLYING, _UNIT_RANGE = 64, 2.0
 
-#: White of floats that are counts of 8 or 16 bits, and how far below it, and above, such pictures
-#: may reach. What reaches elsewhere is its own unit.
+#: White of floats that are counts of 8 or 16 bits, and the range, relative to it, of such pictures.
+#: Any other range becomes the unit itself.
 _WHITES, _DARKEST = (255.0, 65535.0), 1 / 16
 
-#: Samples beyond it, in the working range and as they are, hold nothing of the picture: values
-#: that mark missing data, or overflow. float32 holds the squares of all others.
+#: Samples beyond this, scaled or not, are not part of the picture, but mark missing data or
+#: overflow. float32 holds the squares of all others.
 _HUGE, _HUGEST = 1e6, 1e18
 
-#: Samples that the percentile is taken of, about.
+#: Approximate number of samples for the percentile.
 _LOOKED_AT = 1 << 20
 
-#: Noise of less than this share of the range is next to nothing: a mistaken unit, perhaps.
+#: Noise below this share of the range is negligible: perhaps a wrong unit.
 _FAINT = 0.25 / 255
 
 
 class PictureWarning(UserWarning):
-    """Something about one picture that its owner should know; never fails it."""
+    """A warning about one picture; the picture does not fail."""
 
 
 @dataclass(frozen=True)
 class Working:
-    """An image on the scale that tasks work on: that of [0, 1], give or take.
+    """An image on the scale that tasks work on: approximately [0, 1].
 
     Attributes
     ----------
@@ -104,7 +104,7 @@ class Working:
         image = self.image if image is None else image
         if self.known.all():
             return image
-        from scipy import ndimage  # slow to import, and seldom needed
+        from scipy import ndimage  # slow to import, and rarely needed
 
         nearest = ndimage.distance_transform_edt(
             ~self.known, return_distances=False, return_indices=True
@@ -116,7 +116,7 @@ class Working:
     @overload
     def sigma(self, sigma: Floats) -> Floats: ...
     def sigma(self, sigma: Level) -> Level:
-        """A standard deviation in the unit of the image, on the scale that is worked on."""
+        """Convert a standard deviation from the unit of the image to the working scale."""
         if self.unit != 1 and 0 < np.max(sigma) < _FAINT * self.unit:
             level = float(np.max(sigma))
             warnings.warn(
@@ -128,7 +128,7 @@ class Working:
         return np.asarray(sigma) / self.unit if self.unit != 1 else sigma
 
     def back(self, result: Floats) -> Floats:
-        """A result on the scale of the image, in place.
+        """Convert a result to the scale of the image, in place.
 
         Raises
         ------
@@ -142,7 +142,7 @@ class Working:
 
 
 def check_finite(result: Floats) -> None:
-    """Refuse a result that holds NaN or infinity: it must not be taken for a picture."""
+    """Refuse a result that holds NaN or infinity, which is no picture."""
     bad = result.size - int(np.count_nonzero(np.isfinite(result)))
     if bad:
         raise ValueError(
@@ -154,17 +154,16 @@ def check_finite(result: Floats) -> None:
 def working(image: Floats, where: Flags | None = None) -> Working:
     """Bring an image to the scale that tasks work on.
 
-    Pictures within [0, 1], and a bit beyond, stay as they are. Floats that reach farther are
-    divided by the white of 8 or 16 bits where that is near, and else by what they reach
-    themselves, a few outliers left out: the same picture times 255 or 65535 then gives the
-    same result times that.
+    Pictures within about [0, 1] stay as they are. Floats with a larger range are divided by the
+    white of 8 or 16 bits if that is near their range, and otherwise by the range itself, without a
+    few outliers: a picture multiplied by 255 or 65535 gives the same result multiplied by that.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
         Of `as_image`.
     where : (height, width) bool ndarray, optional
-        Pixels that count; others may hold anything.
+        Pixels to use; others may hold anything.
 
     Returns
     -------
@@ -182,7 +181,7 @@ def working(image: Floats, where: Flags | None = None) -> Working:
 
 
 def _unit(image: Floats, where: Flags | None) -> float:
-    """What 1 is on the scale that is worked on: see `working`."""
+    """The value that becomes 1 on the working scale: see `working`."""
     step = max(1, int(np.sqrt(image.size / _LOOKED_AT)))
     seen = image[::step, ::step]
     sizes = np.abs(seen if where is None else seen[where[::step, ::step]])

@@ -1,8 +1,8 @@
 """The thread pool: one function mapped over bands of work, results in order.
 
-This is the only place where threads are started. Bands are cut by the data alone,
-never by the number of threads, and their results are handed back in order, so a
-result does not depend on how many threads computed it.
+This is the only place where threads are started. Bands depend only on the data, never on the number
+of threads, and their results are returned in order, so a result does not depend on the number of
+threads.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ from typing import Any, TypeVar
 Band = TypeVar("Band")
 Result = TypeVar("Result")
 
-#: Patches per band: enough to amortise a call, few enough to stay in the cache and
-#: to let Ctrl-C through within half a second.
+#: Patches per band: enough to amortise a call, few enough to stay in the cache and to react to
+#: Ctrl-C within half a second.
 BAND = 16384
 
-#: Samples per band of what is done pixel by pixel: its few passes stay in the cache.
+#: Samples per band of pixelwise work: its few passes stay in the cache.
 PIXELS = 1 << 17
 
-#: Executors that nobody uses, by their number of threads.
+#: Idle executors, by their number of threads.
 _idle: defaultdict[int, list[ThreadPoolExecutor]] = defaultdict(list)
 
 
 def usable_cpus() -> int:
-    """Processors this process may use: affinity and container quota counted."""
+    """Number of processors this process may use, by affinity and container quota."""
     import loky
 
     return loky.cpu_count()
 
 
 class _OneBlasThread:
-    """Keeps matrix products to the thread that asks for them while anybody is inside.
+    """Limits BLAS to one thread while any caller is inside the context.
 
-    The number of threads of a BLAS library belongs to the whole process. It is set when the
-    first comes in and given back when the last goes out, whatever the order in between. One
-    thread does both, since threadpoolctl ignores all but the thread that came first.
+    The number of threads of a BLAS library is global to the process. It is set when the first
+    caller enters and restored when the last one leaves, in any order. One thread does both, since
+    threadpoolctl ignores all but the thread that came first.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ one_blas_thread = _OneBlasThread()
 
 
 def _without_threads() -> None:
-    """Forget the threads that a forked process does not have."""
+    """Forget the threads, which a forked process does not have."""
     _idle.clear()
     one_blas_thread.__init__()  # type: ignore[misc]
 
@@ -86,7 +86,7 @@ def _limited() -> Any:
 
 @functools.cache
 def _blas() -> Any:
-    # what numba takes the kernels' products from; it must be there before asking what is loaded
+    # numba's matrix products use it; it must be loaded before asking what is loaded
     import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
@@ -95,15 +95,15 @@ def _blas() -> Any:
 
 @dataclass(frozen=True)
 class Pool:
-    """How to work: handed down from the caller to wherever bands are mapped.
+    """Number of threads and progress callback, passed down to wherever bands are processed.
 
     Attributes
     ----------
     threads : int, optional
         All usable processors by default. The results are the same for any number.
     progress : callable, optional
-        Called as ``progress(stage, done, total)`` on the caller's thread: a word for what is
-        being done, how many parts of it are done, and how many there are.
+        Called as ``progress(stage, done, total)`` on the caller's thread, with the name of the
+        stage, the number of parts done, and the total number.
 
     Raises
     ------
@@ -131,7 +131,7 @@ class Pool:
 
 
 def tell(pool: Pool | None, stage: str, done: int, total: int) -> None:
-    """Report progress, where somebody listens."""
+    """Report progress, if there is a callback."""
     if pool is not None and pool.progress:
         pool.progress(stage, done, total)
 
@@ -182,7 +182,7 @@ def map_bands(
         with one_blas_thread:
             return function(band)
 
-    if len(bands) == 1:  # as in what is itself done band by band: threads would cost more
+    if len(bands) == 1:  # too little work: threads would cost more
         yield limited(bands[0])
         told(1)
         return
@@ -213,7 +213,7 @@ def slices(count: int, size: int = BAND) -> list[slice]:
 
 @contextlib.contextmanager
 def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads that nobody else uses meanwhile: kept, since learning asks for them in thousands."""
+    """An executor for exclusive use; reused, since learning needs thousands."""
     try:
         executor = _idle[count].pop()
     except IndexError:
@@ -227,13 +227,13 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
 def for_each(
     function: Callable[[Band], object], bands: Iterable[Band], pool: Pool | None = None
 ) -> None:
-    """`map_bands` for a function that writes its results where they belong."""
+    """`map_bands` for a function that writes its results in place."""
     for _ in map_bands(function, bands, pool):
         pass
 
 
 def rows(shape: tuple[int, ...]) -> list[slice]:
-    """Slices of the rows of a picture, for what is done pixel by pixel.
+    """Slices of the rows of a picture, for pixelwise work.
 
     Parameters
     ----------

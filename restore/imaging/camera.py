@@ -1,4 +1,4 @@
-"""What a camera says of its mosaic, and the way from its colours to those of a screen."""
+"""Camera data of a mosaic, and conversion from camera colours to display colours."""
 
 from __future__ import annotations
 
@@ -30,30 +30,30 @@ SPACES = ("srgb", "prophoto", "camera")
 
 @dataclasses.dataclass(frozen=True)
 class Camera:
-    """What a raw file says of its mosaic, and what is to be made of it.
+    """Data of a raw file on its mosaic, and options for its development.
 
     Attributes
     ----------
     black : tuple of float
-        Levels of no light, one for each place of the pattern, in parts of the highest level
-        that the file can store.
+        Black levels, one for each place of the pattern, relative to the highest level that the file
+        can store.
     white : float
-        The level at which the sensor is full, likewise.
+        The saturation level of the sensor, likewise.
     gains : tuple of float
         White balance of red, green and blue.
     matrix : (3, 3) ndarray or None
-        XYZ, for D65, to the camera's red, green and blue; None where it is not known.
+        From XYZ, for D65, to the camera's red, green and blue; None if not known.
     noise : tuple of (float, float) or None
-        The slope and the offset of the variance of the noise over the brightness, from 0 for
-        black to 1 for white, before the gains; where the file has a profile of it.
+        The slope and the offset of the noise variance over the brightness, from 0 for black to 1
+        for white, before the gains; None if the file has no noise profile.
     orientation : int
-        As EXIF counts it; the mosaic is not turned.
+        As in EXIF; the mosaic is not rotated.
     space : {"srgb", "prophoto", "camera"}
-        The colours that are wanted.
+        The requested colour space.
     linear : bool
-        Whether they are wanted in proportion to the light, rather than encoded for a screen.
+        Whether the output is linear in the light instead of encoded for a screen.
     balanced : bool
-        Whether they are wanted with the gains, and clipped where one of them is full.
+        Whether the gains are applied to the output, with clipping where one colour is saturated.
     """
 
     black: tuple
@@ -72,7 +72,7 @@ class Camera:
 
     @property
     def relative_gains(self) -> tuple[float, ...]:
-        """The gains, the least of them as 1: what is full in all colours is white."""
+        """The gains with the smallest scaled to 1: full saturation is white."""
         return tuple(float(gain) / min(self.gains) for gain in self.gains)
 
 
@@ -82,7 +82,7 @@ def to_space(matrix: Array, space: str) -> Floats:
     Parameters
     ----------
     matrix : (3, 3) ndarray
-        XYZ for D65 to the camera's colours.
+        From XYZ for D65 to the camera's colours.
     space : {"srgb", "prophoto"}
 
     Returns
@@ -108,7 +108,7 @@ def to_space(matrix: Array, space: str) -> Floats:
 
 
 def of_camera_matrix(to_srgb: Array) -> Floats | None:
-    """XYZ for D65 to a camera's balanced colours, from these to linear sRGB; None if there is none.
+    """From XYZ for D65 to a camera's balanced colours, by the matrix to linear sRGB, or None.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def of_camera_matrix(to_srgb: Array) -> Floats | None:
 
 
 def encoded(light: Floats, space: str = "srgb") -> Floats:
-    """Light in [0, 1] as it is encoded for a screen: sRGB's curve, or a power of 1 / 1.8."""
+    """Encode light in [0, 1] for a screen: sRGB's curve, or a power of 1 / 1.8."""
     light = np.clip(light, 0, 1)
     if space == "prophoto":
         return np.power(light, np.float32(1 / 1.8))
@@ -129,7 +129,7 @@ def encoded(light: Floats, space: str = "srgb") -> Floats:
 
 
 def decoded(values: Floats) -> Floats:
-    """Light of samples encoded by sRGB's curve."""
+    """Decode samples from sRGB's curve to linear light."""
     values = np.clip(values, 0, 1)
     bright = np.power((values + np.float32(0.055)) / np.float32(1.055), np.float32(2.4))
     return np.where(values <= 0.04045, values / np.float32(12.92), bright)

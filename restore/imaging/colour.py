@@ -1,4 +1,4 @@
-"""Colours along the axes on which they hardly depend on each other, and the grey of a picture."""
+"""Decorrelated colour planes, and the luminance of a picture."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.typing import Floats
 
-#: By the number of channels, orthonormal, a row an axis: light and two differences of colours
+#: Orthonormal axes, one per row, by the number of channels: luminance and two colour differences
 #: (Ohta, Kanade & Sakai, "Color information for region segmentation", Computer Graphics and
 #: Image Processing 13, 1980: nearly the principal axes of natural pictures). Grey stays grey.
 AXES = {
@@ -16,7 +16,7 @@ AXES = {
     ),
 }
 
-#: What red, green and blue weigh in grey (ITU-R BT.601).
+#: Weights of red, green and blue in the luminance (ITU-R BT.601).
 GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -24,12 +24,12 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def to_planes(image: Floats) -> Floats:
-    """The decorrelated planes of an image, each on its own.
+    """The decorrelated planes of an image, each contiguous.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
-        Channels is 1 or 3. White noise of one level in all channels stays so in all planes.
+        Channels is 1 or 3. White noise of one level in all channels keeps that level in all planes.
 
     Returns
     -------
@@ -40,7 +40,7 @@ def to_planes(image: Floats) -> Floats:
 
 
 def from_planes(planes: Floats) -> Floats:
-    """The image that `planes` came from, up to rounding.
+    """The inverse of `to_planes`, up to rounding.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def from_planes(planes: Floats) -> Floats:
 
 
 def luminance(image: Floats, pool: Pool | None = None) -> Floats:
-    """The grey of an image.
+    """The luminance of an image.
 
     Parameters
     ----------

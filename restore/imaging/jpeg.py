@@ -1,10 +1,9 @@
-"""What a JPEG file says about its picture: how wrong it is, and where the truth must lie.
+"""JPEG quantisation: the expected error of a decoded picture, and bounds on the original.
 
-A JPEG file states its quantisation tables, and every cosine coefficient of the picture that was
-saved lies within half a step of the one that was stored. `Coding.project` brings an estimate
-back into these intervals. `Coding.error` estimates the error of the decoded picture from place
-to place: it quantises the decoded picture once more on shifted grids, with the same tables, and
-takes what that changes.
+A JPEG file states its quantisation tables, and every DCT coefficient of the original picture lies
+within half a step of the stored one. `Coding.project` projects an estimate into these intervals.
+`Coding.error` estimates the local error of the decoded picture by the change when it is quantised
+again on shifted grids with the same tables.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # whose parts are loaded by what uses them
+import scipy  # whose submodules are imported by their users
 from numpy.typing import ArrayLike
 
 from restore.imaging import bands
@@ -24,13 +23,13 @@ from restore.typing import Floats, Number
 #: Side of the blocks of JPEG.
 SIDE = 8
 
-#: Blocks whose coefficients are taken at a time.
+#: Blocks processed at a time.
 _BLOCKS = 4096
 
-#: Where the shifted grids begin.
+#: Offsets of the shifted grids.
 _SHIFTS = ((4, 4), (4, 0), (0, 4), (2, 6))
 
-#: The squared error of the decoded picture, in what quantising it once more changes. The mean
+#: The squared error of the decoded picture, relative to the change by quantising it again. The mean
 #: over photographs of qualities 10 to 90 is 1.0 to 1.35, with a spread of 15 %.
 _AGAIN = 1.3
 
@@ -39,8 +38,8 @@ FROM_RGB = np.array(
     [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]]
 )
 
-#: What an error of 1 in each of them makes of an error in RGB, as a root of the sum of squares:
-#: planes times it are on the scale of orthonormal ones.
+#: Norm of the error in RGB caused by an error of 1 in each of them: multiplied by it, planes are on
+#: the scale of orthonormal ones.
 WEIGHTS = np.linalg.norm(np.linalg.inv(FROM_RGB), axis=0)
 
 
@@ -76,7 +75,7 @@ class Coding:
             yield number, zero, steps, *(self.sampling if number else (1, 1))
 
     def decoded(self, image: Floats) -> Floats:
-        """An image as a file of this coding gives it back.
+        """Simulate saving and decoding an image with this coding.
 
         Parameters
         ----------
@@ -90,8 +89,8 @@ class Coding:
 
         References
         ----------
-        ITU-T T.81, annex A, for what a file keeps; colours that are stored at half the size
-        are enlarged linearly, as the decoders in use do.
+        ITU-T T.81, annex A, for the quantisation; subsampled chroma is enlarged linearly, as by
+        common decoders.
         """
         planes = to_planes(image)
         height, width = image.shape[:2]
@@ -107,12 +106,12 @@ class Coding:
         return np.rint(255 * np.clip(from_planes(planes), 0, 1)) / np.float32(255)
 
     def error(self, planes: Floats, *, pool: Pool | None = None) -> Floats:
-        """Expected squared error of a decoded picture, from place to place.
+        """Expected squared error of a decoded picture at each pixel.
 
         Parameters
         ----------
         planes : (channels, height, width) float32 ndarray
-            From `to_planes`, of the picture as it was decoded.
+            From `to_planes`, of the decoded picture.
         pool : Pool, optional
             Threads and progress. The result is the same for any number of threads.
 
@@ -136,16 +135,15 @@ class Coding:
         return errors
 
     def project(self, planes: Floats, decoded: Floats, *, pool: Pool | None = None) -> Floats:
-        """The picture nearest to `planes` whose coefficients lie where the file says.
+        """The picture nearest to `planes` whose coefficients lie in the intervals of the file.
 
         Parameters
         ----------
         planes : (channels, height, width) float32 ndarray
             An estimate of the picture.
         decoded : (channels, height, width) float32 ndarray
-            The picture as it was decoded. Its coefficients are rounded to whole steps, which
-            undoes the rounding and clipping of the decoder. Blocks that the border cuts are
-            not bounded.
+            The decoded picture. Its coefficients are rounded to whole steps, which undoes the
+            rounding and clipping of the decoder. Blocks cut by the border are not bounded.
         pool : Pool, optional
             Threads and progress. The result is the same for any number of threads.
 
@@ -185,20 +183,20 @@ def to_planes(image: Floats) -> Floats:
 
 
 def from_planes(planes: Floats) -> Floats:
-    """The image that `to_planes` makes these planes of, up to rounding."""
+    """The inverse of `to_planes`, up to rounding."""
     inverse = np.linalg.inv(axes(len(planes)).astype(float)).astype(np.float32)
     return np.einsum("ck,kij->ijc", inverse, planes, order="C")
 
 
 def axes(channels: int) -> Floats:
-    """The axes that `to_planes` goes along, a row a plane, by the number of channels."""
+    """The axes of `to_planes`, one row per plane, by the number of channels."""
     if channels == 1:
         return np.ones((1, 1), np.float32)
     return (WEIGHTS[:, None] * FROM_RGB).astype(np.float32)
 
 
 def _means(plane: Floats, down: int, across: int) -> Floats:
-    """Means of cells of so many rows and columns, by which the sides are divisible."""
+    """Means of cells of this many rows and columns, which divide the sides."""
     if (down, across) == (1, 1):
         return plane
     height, width = plane.shape
@@ -206,11 +204,11 @@ def _means(plane: Floats, down: int, across: int) -> Floats:
 
 
 def _stored(plane: Floats, down: int, across: int) -> Floats:
-    """The samples of a component as they were stored, from what the decoder made of them.
+    """The stored samples of a component, from the decoded ones.
 
-    The decoders in use enlarge by linear interpolation between the centres of the samples,
-    along one axis after the other. The mean of the two pixels of a sample is then (c[-1] +
-    6 c[0] + c[1]) / 8, which the cosine transform undoes exactly, mirrored borders included.
+    Common decoders enlarge by linear interpolation between the centres of the samples, along one
+    axis after the other. The mean of the two pixels of a sample is then (c[-1] + 6 c[0] + c[1]) /
+    8, which the cosine transform undoes exactly, mirrored borders included.
     """
     height, width = plane.shape
     plane = np.pad(plane, ((0, -height % down), (0, -width % across)), mode="edge")
@@ -226,7 +224,7 @@ def _stored(plane: Floats, down: int, across: int) -> Floats:
 
 
 def _enlarged(samples: Floats, down: int, across: int) -> Floats:
-    """The plane that a decoder makes of the samples of a component."""
+    """The plane that a decoder makes from the samples of a component."""
     for axis, side in enumerate((down, across)):
         if side == 2:
             before = np.take(samples, [0, *range(samples.shape[axis] - 1)], axis)
@@ -277,7 +275,7 @@ def _changed(plane: Floats, steps: Floats, shift: tuple[int, int], pool: Pool | 
 
 
 def _moved(estimate: Floats, stored: Floats, steps: Floats, pool: Pool | None) -> Floats:
-    """What brings the coefficients of `estimate` into the intervals of those of `stored`."""
+    """The change that brings coefficients of `estimate` into the intervals of `stored`."""
     moved = np.zeros_like(estimate)
     steps = steps.ravel()
 
@@ -305,7 +303,7 @@ def _block_rows(shape: tuple[int, ...]) -> list[slice]:
 
 
 def _spread(cells: Floats, sampling: Sequence[int], shape: tuple[int, ...]) -> Floats:
-    """Values of blocks as a plane, linear between the blocks' centres."""
+    """Values of blocks as a plane, by linear interpolation between the blocks' centres."""
     lines = []
     for count, side, length in zip(cells.shape, sampling, shape):
         place = (np.arange(length) + 0.5) / (SIDE * side) - 0.5
@@ -325,14 +323,14 @@ def _spread(cells: Floats, sampling: Sequence[int], shape: tuple[int, ...]) -> F
 
 # Pictures that were JPEG files before -----------------------------------------------------
 
-#: Coefficients that are looked at: those of the lowest frequencies u + v, but for the mean.
+#: Coefficients used: those of the lowest frequencies u + v, except the mean.
 _LOWEST = 6
 
-#: Blocks that are looked at, and coefficients that say something at least.
+#: Number of blocks used, and the least number of informative coefficients.
 _SAMPLE, _FEWEST = 4000, 60
 
-#: Mean of cos(2 pi c / step) over coefficients c from which a step is accepted: 1 where they
-#: are multiples of it, 0 where they are anything.
+#: Mean of cos(2 pi c / step) over coefficients c from which a step is accepted: 1 if they are
+#: multiples of it, 0 if they are arbitrary.
 _ACCEPTED = 0.6
 
 _LUMINANCE = (
@@ -366,10 +364,10 @@ def tables(quality: int, channels: int) -> tuple[tuple[int, ...], ...]:
 
 
 def history(planes: Floats) -> tuple[int, tuple[int, int], tuple[int, int]] | None:
-    """The last JPEG coding of a picture that is no JPEG file any more.
+    """Estimate the last JPEG coding of a picture that is no longer a JPEG file.
 
-    Coefficients of a picture that was coded are multiples of the steps, in blocks that begin at
-    one of 8x8 places: anywhere, where the picture was cropped since.
+    Coefficients of a coded picture are multiples of the steps, in blocks at one of 8x8 offsets: any
+    of them, if the picture was cropped afterwards.
 
     Parameters
     ----------
@@ -379,8 +377,8 @@ def history(planes: Floats) -> tuple[int, tuple[int, int], tuple[int, int]] | No
     Returns
     -------
     (quality, sampling, (row, column)) or None
-        Of `tables`; where the first whole block of all components begins; None where there is
-        no trace.
+        Quality of `tables`, sampling, and corner of the first whole block of all components; None
+        without any trace of JPEG.
 
     References
     ----------
@@ -411,13 +409,13 @@ def history(planes: Floats) -> tuple[int, tuple[int, int], tuple[int, int]] | No
             row, column = (p + SIDE * s for p, s in zip(place, shift))
             samples = _stored(scale * planes[1][row:, column:], *sampling)
             scores[sampling, (row, column)] = _score(_sample(samples), tables(quality, 3)[1])
-    # with hardly a coefficient left it is most likely what cameras and the web use
+    # with hardly any coefficients left, assume the usual setting of cameras and the web
     (sampling, place), _ = max(scores.items(), key=lambda item: max(item[1] or 0, _ACCEPTED))
     return quality, sampling, place
 
 
 def _sample(plane: Floats) -> Floats:
-    """Coefficients (blocks, 64) of some blocks of a plane whose first block is a whole one."""
+    """Coefficients (blocks, 64) of some blocks of a plane that begins with a whole block."""
     blocks = _blocks(plane)
     chosen = blocks[:: max(1, len(blocks) // _SAMPLE)]
     with bands.one_blas_thread:
@@ -425,7 +423,7 @@ def _sample(plane: Floats) -> Floats:
 
 
 def _score(coefficients: Floats, table: ArrayLike) -> float | None:
-    """Mean of cos(2 pi c / step) where c is not near 0; None where there are too few."""
+    """Mean of cos(2 pi c / step) over c not near 0; None if there are too few."""
     frequency = np.add.outer(np.arange(SIDE), np.arange(SIDE)).ravel()
     steps = np.array(table, np.float32)
     chosen = (frequency > 0) & (frequency <= _LOWEST) & (steps >= 3)
@@ -437,7 +435,7 @@ def _score(coefficients: Floats, table: ArrayLike) -> float | None:
 
 
 def _quality(coefficients: Floats, component: int) -> int | None:
-    """The quality whose steps the coefficients are multiples of, the lowest of equal ones."""
+    """The quality whose steps divide the coefficients, the lowest of equal ones."""
     scores = {}
     for quality in range(1, 96):
         score = _score(coefficients, tables(quality, 3)[component])

@@ -1,4 +1,4 @@
-"""How close a result is to its reference: PSNR and SSIM, as in the literature."""
+"""Quality measures against a reference: PSNR and SSIM, as in the literature."""
 
 import numpy as np
 
@@ -36,7 +36,7 @@ def ssim(reference: Array, result: Array) -> float:
     Returns
     -------
     float
-        1 for equal pictures; NaN where a side is shorter than the window of 11.
+        1 for equal pictures; NaN if a side is shorter than the window of 11.
     """
     from skimage.metrics import structural_similarity
 
@@ -57,7 +57,7 @@ def ssim(reference: Array, result: Array) -> float:
 
 
 def check_sizes(reference: Array, result: Array) -> None:
-    """Raise a ValueError with both sizes where they differ."""
+    """Raise a ValueError with both sizes if they differ."""
     if reference.shape != result.shape:
         words = [
             f"{width} x {height} with {channels} channel{'s' * (channels > 1)}"

@@ -1,4 +1,4 @@
-"""A small network of two hidden layers: what no formula tells, read off measured features."""
+"""A small network of two hidden layers, for estimates from measured features."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Network:
     ----------
     mean, scale : (n_features,) float32 ndarray
     first, second, last : (inputs + 1, outputs) float32 ndarray
-        A, B and C; the last row is what is added.
+        A, B and C; the last row is the bias.
     provenance : dict
     """
 
@@ -67,7 +67,7 @@ class Network:
         file : path or binary file object
         kind : str
         sizes : (int or None, int)
-            Features that the network must take, any number where None, and outputs.
+            Number of features that the network must take, any if None, and of outputs.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The noise level: estimated blindly, and made the same for bright and dark."""
+"""Blind estimation of the noise of a picture."""
 
 from __future__ import annotations
 
@@ -18,60 +18,61 @@ if TYPE_CHECKING:
     from restore.imaging.bands import Pool
 
 
-#: Noise that is so many times stronger at half the size than at full size, in the unit of white
-#: noise, may be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more;
-#: so do clean pictures. Beyond the second it is certainly not white.
+#: Ratio of the noise at half size to that at full size, relative to white noise, from which it may
+#: be coarser than the pixels. White noise gives 1, JPEG files of cameras 3 and more; so do clean
+#: pictures. Beyond the second value it is certainly not white.
 _COARSE, _COARSER = 1.5, 2.3
 
-#: Rows and columns below which a picture has too few blocks to tell coarse noise from texture.
+#: Side below which a picture has too few blocks to tell coarse noise from texture.
 _TOO_SMALL = 200
 
-#: Noise of at least this share of what the whole spectrum shows is white.
+#: Noise at high frequencies of at least this share of that of the whole spectrum is white.
 _WHITE = 0.75
 
 #: The energy of flat blocks at high frequencies differs from block to block. The standard
-#: deviation of its logarithm is 0.3 for white noise and much more for texture. Up to the first of
-#: these it is taken for noise, and not at all from the second on.
+#: deviation of its logarithm is 0.3 for white noise and much more for texture. Up to the first
+#: value it counts fully as noise, from the second on not at all.
 _WHITE_EVEN = (0.45, 0.6)
 
-#: The energy of white noise is the same at all frequencies. What there is more of it at the
-#: middle ones than at the high ones counts as so much of a spread.
+#: The energy of white noise is the same at all frequencies. An excess at the middle frequencies
+#: over the high ones counts as spread, with this factor.
 _TILT = 0.08
 
-#: Classes of brightness in which the variance is measured, most and least; blocks in a class
-#: at least; and the share of them, those with least picture in them, that count.
+#: Classes of brightness in which the variance is measured, maximum and minimum number; minimum
+#: number of blocks in a class; and the share of them, those with the least picture content, that is
+#: used.
 _CLASSES, _FEWEST_CLASSES, _CLASS_BLOCKS, _CLASS_SHARE = 24, 6, 1500, 0.1
 
-#: Photon noise is told from white by a variance at least so many times larger in the bright
-#: than in the dark, and by a line that misses the variances by at most this share, and by
-#: this share of what a constant misses.
+#: Photon noise is distinguished from white noise by a variance at least this many times larger in
+#: bright than in dark areas, and by a linear fit with at most this relative error, and with at most
+#: this share of the error of a constant fit.
 _CONTRAST, _MISFIT, _GAINED = 1.5, 0.2, 0.5
 
-#: The same for flat blocks at half the size, where the coarse noise of cameras differs by up to
-#: 0.5, more where JPEG cuts weak noise off.
+#: The same for flat blocks at half the size, where the spread of coarse camera noise is up to 0.5,
+#: and more if JPEG suppresses weak noise.
 _EVEN = (0.6, 0.95)
 
-#: Coarse noise that is weaker than the first of these may look as uneven as that, for images in
-#: [0, 1]. From the second on, JPEG leaves it as it is, and texture that is taken for it does
-#: the more harm: its spread counts as so many times larger.
+#: Coarse noise below the first of these levels may have that larger spread, for images in [0, 1].
+#: From the second on JPEG does not change it, and mistaking texture for it does more harm: its
+#: spread is multiplied by this factor.
 _STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
 
-#: Share of the classes of brightness that have to show coarse noise for it to be trusted:
-#: nothing below the first, all from the second on. A clear sky is not enough. And the share of
-#: a class's blocks that are looked at.
+#: Share of the classes of brightness that must show coarse noise: below the first the estimate is
+#: dropped, from the second on fully trusted. A clear sky is not enough. And the share of a class's
+#: blocks that is used.
 _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
 
-#: Coarse noise at half the size keeps its low frequencies only: so many times it was stronger; and
-#: so many times a sigma of white noise serves against it.
+#: Coarse noise at half size keeps only its low frequencies: factor by which it was stronger; and
+#: factor to the sigma of white noise that works best against it.
 _LOST, _SERVES = 1.3, 3
 
-#: Grain of a soft picture that a JPEG file of high quality kept looks like weak noise: up to the
-#: first of these levels it is left, from the second on all is taken out. And the mean step of
-#: brightness below which a file is of high quality: 90 and more.
+#: Grain of a soft picture in a JPEG file of high quality looks like weak noise: up to the first of
+#: these levels it is kept, from the second on all is removed. And the mean quantiser step of the
+#: luminance below which a file has high quality: 90 and more.
 _FAINT, _FINE = (3.5 / 255, 6 / 255), 12
 
-#: Kinds of noise, and the error of a JPEG file that is worth removing, as a standard deviation
-#: of samples in [0, 1]: quality 85 leaves about that.
+#: Kinds of noise, and the least error of a JPEG file worth removing, as a standard deviation of
+#: samples in [0, 1]: about that of quality 85.
 KINDS = ("none", "white", "photon", "camera", "jpeg")
 _JPEG_ERROR = 4 / 255
 
@@ -82,11 +83,11 @@ class PhotonNoise(NamedTuple):
     Attributes
     ----------
     gain : float
-        What one photon adds to a sample, in the unit of the image.
+        The level that one photon adds to a sample, in the unit of the image.
     sigma : float
         Standard deviation in the dark.
     pedestal : float
-        Brightness of no light at all.
+        Brightness without any light.
     """
 
     gain: float
@@ -107,10 +108,10 @@ class Noise(NamedTuple):
     photons : PhotonNoise or None
         For ``"photon"``.
     brightness : (n_classes,) ndarray or None
-        For ``"camera"``, where they are known: of each class, on the first plane of
+        For ``"camera"``, if known: of each class, on the first plane of
         `restore.imaging.jpeg.to_planes`.
     levels : (n_classes, channels) ndarray or None
-        For ``"camera"``, where they are known: standard deviation in each plane.
+        For ``"camera"``, if known: standard deviation in each plane.
     """
 
     kind: str
@@ -123,21 +124,21 @@ class Noise(NamedTuple):
 def estimate_noise(
     image: ArrayLike, coding: Coding | None = None, kind: str = "auto", *, pool: Pool | None = None
 ) -> Noise:
-    """What noise a picture has.
+    """Estimate the noise of a picture.
 
-    White noise is measured at high frequencies, where least picture is, and trusted as far as
-    the flattest blocks look alike. Photon noise is white noise whose variance follows the
-    brightness. Noise that is weaker at high frequencies than at middle ones has been through a
-    camera, or is texture: a network that was taught on both tells them apart
+    White noise is measured at high frequencies, where there is least picture content, and trusted
+    as far as the flattest blocks agree. Photon noise is white noise whose variance is linear in the
+    brightness. Noise that is weaker at high frequencies than at middle ones was processed by a
+    camera, or is texture: a network learned on both distinguishes them
     (`restore.imaging.noise_map`).
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
     coding : Coding, optional
-        What the JPEG file that it was read from said.
+        The quantisation of the JPEG file that it was read from.
     kind : {"auto", "white", "photon", "camera"}
-        Look for this kind only.
+        Estimate this kind only.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -148,8 +149,8 @@ def estimate_noise(
     Raises
     ------
     ValueError
-        If the image is not of the kind that is asked for: camera noise is looked for in
-        finite images in [0, 1].
+        If the image does not suit the kind: camera noise can be estimated only in finite images in
+        [0, 1].
     """
     work = working(as_image(image))
     channels = work.image.shape[2]
@@ -161,7 +162,7 @@ def estimate_noise(
     white, ratio, halves = _white(work.image, pool)
     if kind == "white":
         return Noise("white", work.unit * white)
-    # photons are told from a camera's noise, which follows the brightness as well, by being white
+    # photon noise is white, unlike a camera's noise, which depends on the brightness as well
     counted = kind == "auto" and not coding and white.any() and ratio < _COARSER
     counted = counted or kind == "photon"
     photons = estimate_photon_noise(image, pool=pool) if counted else None
@@ -185,7 +186,7 @@ def estimate_noise(
 
 
 def _white(image: Floats, pool: Pool | None) -> tuple[Floats, float, list[Blocks]]:
-    """White noise of each channel, how much stronger it is at half the size, the blocks there."""
+    """White noise of each channel, its ratio at half size, and the blocks there."""
     blocks = [Blocks(plane, pool) for plane in np.moveaxis(image, 2, 0)]
     sigmas = np.array([of_plane.sigma() for of_plane in blocks])
     white = sigmas * [_whiteness(of_plane) for of_plane in blocks]
@@ -202,12 +203,12 @@ def _white(image: Floats, pool: Pool | None) -> tuple[Floats, float, list[Blocks
 def _camera(
     image: Floats, coding: Coding | None, halves: list[Blocks], doubted: bool, pool: Pool | None
 ) -> Noise:
-    """Noise by brightness, or what JPEG left.
+    """Noise by brightness, or JPEG artefacts.
 
-    The network knows the noise of sensors; what a camera has smoothed shows at half the size, in
-    blocks of nearly the same energy (`_evenness`). Where it is the stronger it is told, and of a
-    picture that is no JPEG file without a map, as the white noise that serves against it. `doubted`
-    leaves weak noise where JPEG has hardly touched it.
+    The network estimates sensor noise; noise smoothed by a camera shows at half size, in blocks of
+    nearly the same energy (`_evenness`). If the latter is stronger it is returned; for a picture
+    that is no JPEG file without a map, as the equivalent white noise. `doubted` ignores weak noise
+    if JPEG has hardly changed it.
     """
     planes = jpeg.to_planes(image)
     brightness, levels = noise_map.noise_levels(planes, coding, pool=pool)
@@ -233,13 +234,13 @@ def _camera(
 
 
 def _in_channels(levels: Floats) -> Floats:
-    """Standard deviations in the planes of JPEG, as those in the channels."""
+    """Standard deviations in the channels, from those in the planes of JPEG."""
     mixing = jpeg.from_planes(np.eye(levels.shape[1], dtype=np.float32)[:, None])[0]
     return np.sqrt(np.square(mixing).T @ np.square(levels).mean(axis=0))
 
 
 def _whiteness(blocks: Blocks) -> float:
-    """How far the flattest blocks of a plane look like white noise and not texture, 0 to 1."""
+    """Degree to which the flattest blocks of a plane are white noise and not texture, 0 to 1."""
     squares = blocks.squares(blocks.flattest())
     high = squares[:, blocks.high]
     if not high.any():
@@ -249,7 +250,7 @@ def _whiteness(blocks: Blocks) -> float:
 
 
 def _evenness(blocks: Blocks) -> tuple[float, float]:
-    """Coarse noise in a plane at half the size: share of its classes that show it, its level.
+    """Coarse noise in a plane at half size: share of its classes that show it, and its level.
 
     The level is that of white noise at full size with the same variance at low frequencies.
     """
@@ -277,11 +278,11 @@ def _spread(squares: Floats) -> float:
 
 
 def estimate_photon_noise(image: ArrayLike, *, pool: Pool | None = None) -> PhotonNoise | None:
-    """The noise of few photons, where the picture's noise is of that kind.
+    """Estimate photon noise, if the picture's noise is of that kind.
 
-    The variance is measured among blocks of like brightness, on those with least picture in
-    them, and a line is drawn through the variances, above which the blocks with picture in
-    them lie.
+    The variance is measured over blocks of similar brightness, those with the least picture
+    content, and a line is fitted to the variances from below, since picture content only adds to
+    them.
 
     Parameters
     ----------
@@ -292,7 +293,7 @@ def estimate_photon_noise(image: ArrayLike, *, pool: Pool | None = None) -> Phot
     Returns
     -------
     PhotonNoise or None
-        None where the noise does not grow with the brightness as photons make it.
+        None if the noise does not grow with the brightness like photon noise.
 
     References
     ----------
@@ -318,7 +319,7 @@ def estimate_photon_noise(image: ArrayLike, *, pool: Pool | None = None) -> Phot
 
 
 def noise_curves(image: ArrayLike, *, pool: Pool | None = None) -> list[Floats]:
-    """Brightness and variance of what the flattest blocks show at high frequencies.
+    """Brightness and variance at high frequencies of the flattest blocks.
 
     Parameters
     ----------
@@ -348,7 +349,7 @@ def _noise_curves(work: Working, pool: Pool | None) -> list[Floats]:
 
 
 def _classes(blocks: Blocks, share: float) -> Iterator[Integers]:
-    """Places of the flattest usable blocks in each class of brightness, the darkest class first."""
+    """Indices of the flattest usable blocks by class of brightness, the darkest first."""
     order = np.argsort(blocks.means, kind="stable")
     order = order[np.isfinite(blocks.energies[order])]
     for members in np.array_split(order, max(1, min(_CLASSES, len(order) // _CLASS_BLOCKS))):
@@ -358,10 +359,10 @@ def _classes(blocks: Blocks, share: float) -> Iterator[Integers]:
 
 
 def _line(means: Floats, variances: Floats) -> tuple[float, float]:
-    """Slope and offset of the line through the variances, or rather below them.
+    """Slope and offset of a line fitted to the variances from below.
 
-    Least squares of the relative error, in which what lies above the line counts the less
-    the higher it lies: picture adds to the variance and never takes from it.
+    Least squares of the relative error, with smaller weights for points further above the line:
+    picture content only adds to the variance.
     """
     slope, offset = 0.0, float(np.median(variances))
     for _ in range(20):
@@ -376,7 +377,7 @@ def _line(means: Floats, variances: Floats) -> tuple[float, float]:
 def estimate_sigma(image: ArrayLike, *, pool: Pool | None = None) -> Floats:
     """Standard deviation of white noise in each channel of an image.
 
-    Every 8x8 block is taken to cosine frequencies. The blocks with the least energy in
+    Every 8x8 block is transformed by the DCT. The blocks with the least energy in
     the low ones are kept, and sigma^2 is the median over the high frequencies of their
     mean square.
 
@@ -390,7 +391,7 @@ def estimate_sigma(image: ArrayLike, *, pool: Pool | None = None) -> Floats:
     Returns
     -------
     (channels,) float64 ndarray
-        In the unit of the image, of integers in that of [0, 1]; 0 where no block is usable.
+        In the unit of the image, of integers in that of [0, 1]; 0 if no block is usable.
 
     References
     ----------

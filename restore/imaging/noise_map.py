@@ -1,10 +1,9 @@
-"""The strength of noise from place to place, as a small network reads it off a picture.
+"""Local noise level of camera noise, estimated by a small network.
 
-The noise of a camera has been through demosaicing, white balance, a tone curve, sharpening and
-JPEG: it is coarser than the pixels, stronger where the curve is steep, and no formula tells it
-from fine texture. What differs is measured on the flattest blocks of each class of brightness,
-frequency by frequency; a network of two hidden layers, taught on simulated cameras, says from that
-how strong the noise of the class is.
+Camera noise has passed demosaicing, white balance, a tone curve, sharpening and JPEG: it is coarser
+than the pixels, stronger where the curve is steep, and hard to tell from fine texture. Features are
+measured on the flattest blocks of each class of brightness, frequency by frequency; a network of
+two hidden layers, learned on simulated cameras, predicts the noise level of the class.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy  # whose parts are loaded by what uses them
+import scipy  # whose submodules are imported by their users
 
 from restore.imaging import archive, bands
 from restore.imaging.bands import Pool
@@ -24,29 +23,29 @@ if TYPE_CHECKING:
     from restore.imaging.jpeg import Coding
 
 
-#: Side of the blocks, most of them that are looked at, and the least distance between them.
+#: Side of the blocks, their maximum number, and the least distance between them.
 SIDE, _MOST, _STEP = 8, 60_000, 3
 
 #: Cosine frequencies u + v of each ring.
 _RINGS = ((1, 2), (3, 4), (5, 6), (7, 9), (10, 14))
 
-#: Classes of brightness, blocks that one has at least, and the shares of them, the flattest ones,
-#: that are measured.
+#: Number of classes of brightness, minimum number of blocks in each, and the shares of them, the
+#: flattest ones, that are measured.
 _CLASSES, _BLOCKS, _SHARES = 8, 150, (0.04, 0.2)
 
-#: What is measured in a class at one size, and which of it, at half the size, is the standard
-#: deviation of the logarithm of the energy, from block to block, at the higher frequencies. Noise
-#: has 0.3 to 0.5, texture more: up to the first of these it is taken for noise, and not at all
-#: from the second on. There are textures that the network does not know.
+#: Number of features of a class at one size, and the index of that which, at half size, is the
+#: standard deviation over blocks of the logarithm of the energy at the higher frequencies. Noise
+#: has 0.3 to 0.5, texture more: up to the first value it counts fully as noise, from the second on
+#: not at all. This guards against textures unknown to the network.
 _MEASURED = len(_SHARES) * 4 * len(_RINGS) + 3 * len(_RINGS) + 2
 _SPREAD = _MEASURED + 4 * len(_RINGS) + 3 * len(_RINGS) + 3
 _EVEN = (0.45, 0.6)
 
-#: Energy that counts as none, in [0, 1] samples squared.
+#: Energy that counts as zero, in squared samples of [0, 1].
 _NONE = (0.1 / 255) ** 2
 
-#: The weakest noise that the network was taught to tell, as a standard deviation: below it there
-#: is none.
+#: The weakest noise in the network's learning, as a standard deviation: anything below counts as no
+#: noise.
 WEAKEST = 0.4 / 255
 
 KIND = "noise map"
@@ -72,7 +71,7 @@ def noise_levels(
     planes : (channels, height, width) float32 ndarray
         From `restore.imaging.jpeg.to_planes`.
     coding : Coding, optional
-        What a JPEG file said.
+        The quantisation of the JPEG file.
     network : Network, optional
         The packaged one by default.
     pool : Pool, optional
@@ -83,12 +82,12 @@ def noise_levels(
     brightness : (n_classes,) float32 ndarray
         Mean of the first plane in each class, rising.
     levels : (n_classes, channels) float32 ndarray
-        Standard deviation of the noise in each plane; 0 where there is none.
+        Standard deviation of the noise in each plane; 0 if there is none.
     """
     features, brightness = measured(planes, coding, pool=pool)
     levels = np.exp((network or packaged())(features))[:, : len(planes)]
     levels *= np.interp(features[:, _SPREAD], _EVEN, (1, 0)).mean()
-    # neighbouring classes share their noise
+    # neighbouring classes have similar noise
     padded = np.pad(levels, ((1, 1), (0, 0)), mode="edge")
     levels = np.cbrt(padded[:-2] * padded[1:-1] * padded[2:])
     levels[levels < 1.5 * WEAKEST] = 0
@@ -110,7 +109,7 @@ def measured(
 ) -> tuple[Floats, Floats]:
     """Features (n_classes, n_features) of each class of brightness, and its brightness.
 
-    They are measured at full and at half size, where coarse noise shows.
+    They are measured at full size and at half size, at which coarse noise shows.
     """
     height, width = (max(n // 2, 1) for n in planes.shape[1:])
     even = np.pad(planes, [(0, 0), *((0, max(0, 2 - n)) for n in planes.shape[1:])], mode="edge")
@@ -132,20 +131,20 @@ def measured(
 
 
 def _features(energies: Floats, means: Floats) -> Floats:
-    """What is measured on the blocks of a class: energies (n, 3, rings) and means (n,)."""
+    """Features of the blocks of a class, from energies (n, 3, rings) and means (n,)."""
     flatness = np.argsort(energies[:, 0, :3].sum(axis=1), kind="stable")
     features = []
     for share in _SHARES:
         chosen = flatness[: max(8, int(share * len(means)))]
         features.append(np.log(energies[chosen].mean(axis=0) + _NONE).ravel())
-        # that of noise differs less from block to block than that of texture
+        # the energy of noise varies less from block to block than that of texture
         features.append(np.log(energies[chosen, 0] + _NONE).std(axis=0))
     features.append(np.log(np.median(energies, axis=0) + _NONE).ravel())
     return np.concatenate([*features, [means.mean(), means.std()]])
 
 
 def _file(coding: Coding | None) -> Floats:
-    """What a JPEG file's tables say, ring by ring; of no file, of steps of half a level."""
+    """Quantiser steps of a JPEG file, ring by ring; without a file, half a level."""
     steps = np.full((2, len(_RINGS)), 0.5)
     rings = _ring_numbers().reshape(SIDE, SIDE)
     for number, table in enumerate(coding.tables[:2] if coding else ()):
@@ -190,7 +189,7 @@ def _blocks(planes: Floats, step: int, pool: Pool | None) -> tuple[Floats, Float
             energies[band, :, channel] = (np.square(spectra) @ rings).reshape(*shape, len(_RINGS))
             if channel == 0:
                 means[band] = (spectra[:, 0] / SIDE).reshape(shape)
-                # black and white cut the noise off
+                # noise is clipped at black and white
                 top = np.float32(np.sqrt(channels))
                 clipped = (blocks < 0.004 * top) | (blocks > 0.996 * top)
                 usable[band] = (clipped.mean(axis=1) < 0.1).reshape(shape)

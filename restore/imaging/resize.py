@@ -29,11 +29,10 @@ def resize(
     kernel: Callable[[Floats], Floats] = cubic,
     radius: float = 2.0,
 ) -> Floats:
-    """Resample `image` to `height` x `width`, by cubic convolution if nothing else is asked for.
+    """Resample `image` to `height` x `width`, by cubic convolution by default.
 
-    When shrinking, the kernel is widened by the factor, which removes what the smaller
-    grid cannot hold. Same weights as Matlab's ``imresize``: a = -0.5, centres aligned,
-    mirrored borders.
+    When shrinking, the kernel is widened by the factor, as an antialiasing filter. Same weights as
+    Matlab's ``imresize``: a = -0.5, centres aligned, mirrored borders.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def resize(
     kernel : callable
         Weights by distance, in samples of the coarser of the two grids.
     radius : float
-        Distance from which on `kernel` is zero.
+        Distance beyond which `kernel` is zero.
 
     Returns
     -------
@@ -62,7 +61,7 @@ def resize(
     resized = np.empty((height, width, channels), np.float32)
 
     def resample(band: slice) -> None:
-        # The rows that this band needs, and no others: memory stays at one band.
+        # Only the rows that this band needs, so that memory is bounded by one band.
         needed = row_indices[band]
         first, last = needed.min(), needed.max() + 1
         size = band.stop - band.start
@@ -88,7 +87,7 @@ def resize(
 def taps(
     old: int, new: int, kernel: Callable[[Floats], Floats] = cubic, radius: float = 2.0
 ) -> tuple[Integers, Floats]:
-    """Which of `old` samples make each of `new` samples, and with what weights.
+    """Indices and weights of the `old` samples for each of the `new` samples.
 
     Parameters
     ----------

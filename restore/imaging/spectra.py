@@ -1,4 +1,4 @@
-"""The blocks of a plane in cosine frequencies, and of them those with the least picture."""
+"""DCT blocks of a plane, and the choice of those with the least picture content."""
 
 import numpy as np
 
@@ -9,31 +9,31 @@ from restore.typing import Floats, Integers
 #: Rows and columns of a block.
 SIDE = 8
 
-#: Cosine frequencies u + v below it tell how much picture a block holds; the rest is
-#: looked at for noise alone. The two are independent for white noise, so that choosing
-#: blocks by the former does not bias the latter.
+#: Frequencies u + v below this measure the picture content of a block; the others measure the
+#: noise. The two are independent for white noise, so that choosing blocks by the former does not
+#: bias the latter.
 _SPLIT = 9
 
-#: Cosine frequencies from here to `_SPLIT` are the middle ones.
+#: Frequencies from here to `_SPLIT` are the middle ones.
 _MIDDLE = 5
 
-#: Share of the blocks, those with least picture in them, that the noise is measured on.
+#: Share of the blocks, those with the least picture content, on which the noise is measured.
 _SHARE = 0.005
 
 _FEWEST, _MOST = 256, 250_000
 
-#: Blocks whose spectra are taken at a time.
+#: Blocks transformed at a time.
 _BATCH = 16_384
 
 
 class Blocks:
-    """The blocks of a plane, in cosine frequencies; some of them where there are more than `_MOST`.
+    """The DCT blocks of a plane, or a subset if there are more than `_MOST`.
 
     Attributes
     ----------
     energies : (n_blocks,) float32 ndarray
-        In the low frequencies; infinite for blocks that say nothing of the noise, because
-        a sensor's or a file's limits clip it, or because samples are missing.
+        In the low frequencies; infinite for unusable blocks, in which noise is clipped or samples
+        are missing.
     means : (n_blocks,) float32 ndarray
     """
 
@@ -72,13 +72,13 @@ class Blocks:
         bands.for_each(look, bands.slices(rows, max(1, _BATCH // columns)), pool)
 
     def flattest(self, share: float = _SHARE) -> Integers:
-        """Places of that share of the usable blocks that has the least energy, or of `_FEWEST`."""
+        """Indices of that share of the usable blocks with the least energy, at least `_FEWEST`."""
         usable = int(np.count_nonzero(np.isfinite(self.energies)))
         count = min(usable, max(_FEWEST, int(share * usable)))
         return np.argpartition(self.energies, max(count - 1, 0))[:count]
 
     def sigma(self) -> float:
-        """Standard deviation of white noise, from the flattest blocks; 0 where there are none."""
+        """Standard deviation of white noise, from the flattest blocks; 0 if there are none."""
         chosen = self.flattest()
         return float(np.sqrt(self.variance(chosen))) if len(chosen) else 0.0
 

@@ -1,4 +1,4 @@
-"""A scale on which the noise of photons is the same for bright and dark."""
+"""Variance stabilisation of photon noise."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from restore.typing import Floats
 
 
 def stabilise(image: Floats, gain: float, sigma: float) -> Floats:
-    """Give noise of variance ``gain * x + sigma**2`` at brightness x the variance 1.
+    """Transform noise of variance ``gain * x + sigma**2`` at brightness x to variance 1.
 
         f(y) = 2 / gain sqrt(gain y + 3/8 gain^2 + sigma^2)
 
@@ -14,7 +14,7 @@ def stabilise(image: Floats, gain: float, sigma: float) -> Floats:
     ----------
     image : float32 ndarray
     gain, sigma : float
-        In the unit of the image; `gain` is what one photon adds.
+        In the unit of the image; `gain` is the level that one photon adds.
 
     References
     ----------

@@ -1,9 +1,8 @@
-"""How far a restored picture may be from the true one, as a small network reads it off the picture.
+"""The expected error of a restored picture, estimated by a small network.
 
-What is looked at is how far a second, cheaper estimate of the same picture differs, how much
-happens around a pixel, what was taken out of it, how strong the noise is and how much was measured
-nearby. The network was taught on photographs that were damaged and restored, each task with an
-output of its own.
+Its inputs are the difference to a second, cheaper estimate, the local activity, the residual, the
+noise level and the local share of measured samples. The network was learned on photographs that
+were degraded and restored, and has one output per task.
 """
 
 import functools
@@ -21,15 +20,15 @@ from restore.typing import Floats
 #: The outputs of the network.
 TASKS = ("denoise", "inpaint", "demosaic", "deblur", "sense")
 
-#: Sides of the windows over which estimates are compared, activity is measured, the difference to
-#: what was observed is averaged, and measured samples are counted; and how far the largest reaches.
+#: Sides of the windows over which estimates are compared, activity is measured, the residual is
+#: averaged, and measured samples are counted; and the radius of the largest.
 DIFFERENCES, ACTIVITIES, AVERAGED, COUNTED = (1, 3, 7, 21), (3, 7), (5,), (3, 7, 21)
 REACH = 10
 
-#: Added to what a logarithm is taken of: less than what rounding to 8 bits does.
+#: Added before taking logarithms: less than the error of rounding to 8 bits.
 FLOOR = 0.2 / 255
 
-#: The least and the greatest error that is told.
+#: The range of the reported error.
 LEAST, GREATEST = 0.02 / 255, 1.0
 
 KIND, FEATURES = "uncertainty", 14
@@ -46,19 +45,19 @@ def estimate_error(
     observed: ArrayLike | None = None, known: ArrayLike | None = None,
     network: Network | None = None, pool: Pool | None = None,
 ) -> Floats:  # fmt: skip
-    """Tell how far a restored picture may be from the true one, sample by sample.
+    """Estimate the error of a restored picture, sample by sample.
 
     Parameters
     ----------
     task : {"denoise", "inpaint", "demosaic", "deblur", "sense"}
-        What the picture was restored by, in its default quality.
+        The task that the picture was restored by, in its default quality.
     restored : (height, width) or (height, width, 1 or 3) array_like
         With `restore.imaging.arrays.working`'s conventions.
     other : array_like of the shape of `restored`
-        The same by a cheaper way: ``quality="fast"`` for the first three, and the packaged
+        The result of a cheaper method: ``quality="fast"`` for the first three, and the packaged
         dictionary (``"grey"`` or ``"colour"``) for the other two.
     sigma : float or array_like that broadcasts to (height, width, channels)
-        Standard deviation of the noise of what was measured, in the unit of the picture.
+        Standard deviation of the noise of the measurements, in the unit of the picture.
     observed : array_like of the shape of `restored`, optional
         The noisy or the blurred picture, for ``"denoise"`` and ``"deblur"``.
     known : (height, width) or (height, width, channels) bool array_like or float, optional
@@ -72,8 +71,8 @@ def estimate_error(
     Returns
     -------
     float32 ndarray of the shape of `restored`
-        About 68 % of all errors are smaller than what it says, and 95 % than twice that. It is 0
-        where a sample was measured without noise, and where it is NaN, infinite or huge.
+        Meant to exceed about 68 % of all errors, and twice the value 95 %. 0 at samples that were
+        measured without noise, and at those that are NaN, infinite or huge.
 
     Raises
     ------
@@ -137,7 +136,7 @@ def estimate_error(
 def features(
     restored: Floats, other: Floats, sigma: Floats, share: Floats, observed: Floats | None = None
 ) -> Floats:
-    """What the network is shown of each sample.
+    """The inputs of the network for each sample.
 
     Parameters
     ----------
@@ -163,7 +162,7 @@ def features(
 
 
 def _root(energy: Floats) -> Floats:
-    """The root of what running sums may have rounded to less than 0."""
+    """The square root, with values that rounding made negative set to 0."""
     return np.sqrt(np.maximum(energy, 0))
 
 

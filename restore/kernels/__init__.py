@@ -1,4 +1,4 @@
-"""Floor 0: compiled kernels. Only numpy and numba below this line."""
+"""The lowest layer: compiled kernels, which import only numpy and numba."""
 
 from collections.abc import Callable
 

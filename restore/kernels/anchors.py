@@ -1,8 +1,8 @@
-"""Anchored regression: turned windows in, the regression of the nearest anchor, patches out.
+"""Anchored regression: normalised windows, regressions of the nearest anchors, patches.
 
 Timofte, De Smet, Van Gool, "A+: Adjusted anchored neighborhood regression for fast
-super-resolution", ACCV 2014. The windows are turned into one pose first, so that an anchor
-serves a pattern, its rotations, reflections and negative at once.
+super-resolution", ACCV 2014. The windows are brought into a canonical pose first, so that an anchor
+serves a pattern and all its rotations, reflections and negatives.
 """
 
 import numpy as np
@@ -22,11 +22,11 @@ def turned_windows(
     windows: Floats,
     turns: Integers,
 ) -> None:
-    """The windows of a lattice, without their mean, each turned into one pose.
+    """The windows of a lattice, without their mean, each in its canonical pose.
 
     The pose has a positive moment against moments[2] (else the window is negated), and
     moments m0 >= |m1| ... >= 0 against moments[0] and [1] (else it is mirrored or
-    transposed): of the sixteen symmetries the one that makes patterns agree.
+    transposed): one of sixteen symmetries, which aligns similar patterns.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def turned_windows(
         Sample k of a window in pose p is sample poses[p, k] of the plane's window.
     moments : (3, side**2) float32 array
     step, side, columns : int
-        Distance of windows, their side, and how many are in a row.
+        Stride of the windows, their side, and their number per row.
     windows : (n_windows, side**2) float32 array
         Filled, row by row of the lattice.
     turns : (n_windows,) int8 array
@@ -84,7 +84,7 @@ def turned_windows(
 
 @kernel
 def _place(n: int, columns: int, step: int, turn: int) -> tuple[int, int, Number, int]:
-    """Top left corner of patch n, and the sign and the pose that its turn stands for."""
+    """Top left corner of patch n, and the sign and the pose of its turn."""
     sign = np.float32(-1 if turn & 8 else 1)
     return n // columns * step, n % columns * step, sign, turn & 7
 
@@ -128,7 +128,7 @@ def add_turned_patches(
     columns: int,
     plane: Floats,
 ) -> None:
-    """Turn patches back and add them where they belong: the adjoint of `turned_patches`.
+    """Turn patches back and add them at their positions: the adjoint of `turned_patches`.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def normalise_rows(rows: Floats, floor: Number) -> None:
 
 @kernel
 def two_best_columns(scores: Floats, sharpness: Number, nearest: Integers, shares: Floats) -> None:
-    """The two anchors nearest to each row, and the share of the first in what they predict.
+    """The two anchors nearest to each row, and the weight of the first in the prediction.
 
     With scores s_k = f.a_k - |a_k|**2 / 2 the highest is the nearest anchor (A+, section 3);
     the shares are a softmax of the two: 1 / (1 + exp(-sharpness (s_1 - s_2))). Ties go to

@@ -1,4 +1,4 @@
-"""Binary decisions, mixed and coded: whole numbers in, bytes out, and back.
+"""Binary arithmetic coding with mixed adaptive models, in integers.
 
 The probability of a decision is mixed from those of several adaptive models, each under its own
 context, in the logistic domain:
@@ -39,12 +39,12 @@ SQUASH, STRETCH = _tables()
 #: Weight of a new observation after n others, in 1/65536.
 RATE = np.array([int(65536 / (n + 1.6)) for n in range(256)], np.int64)
 
-#: Most contexts of a decision.
+#: Maximum number of contexts of a decision.
 INPUTS = 7
 
 
 class Coder(NamedTuple):
-    """The coder's state: what it has learned, where it stands in the bytes."""
+    """The coder's state: adaptive models, and position in the bytes."""
 
     #: Probability of a one in 1/2^22, times 256, plus the observations it rests on.
     models: np.ndarray  # (MODELS,) int32
@@ -52,7 +52,7 @@ class Coder(NamedTuple):
     data: np.ndarray  # (n,) uint8
     #: low, high, code word, position in data, 1 where reading, most observations
     state: np.ndarray  # (6,) int64
-    #: contexts of the decision at hand
+    #: contexts of the current decision
     active: np.ndarray  # (INPUTS,) int64
     stretched: np.ndarray  # (INPUTS,) int64
 
@@ -74,7 +74,7 @@ def _shift(coder: Coder | Mixer) -> None:
 
 @kernel
 def split(coder: Coder | Mixer, bit: int, chance: int) -> int:
-    """Code a bit that is a one with `chance` in 65536."""
+    """Code a bit that is a one with probability `chance` / 65536."""
     state = coder.state
     width = state[1] - state[0]
     middle = state[0] + (width >> 16) * chance + ((width & 0xFFFF) * chance >> 16)
@@ -129,7 +129,7 @@ def code_bit(coder: Coder, bit: int, count: int, choice: int) -> int:
 
 @kernel
 def code_large(coder: Coder, number: int, base: int, choice: int) -> int:
-    """Code a number from 1 on: how many bits it has in unary, then the bits (Elias gamma)."""
+    """Code a positive number: its number of bits in unary, then the bits (Elias gamma)."""
     if coder.state[4]:
         number = 1
     bits = 1

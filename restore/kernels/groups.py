@@ -1,26 +1,25 @@
 """Groups of similar patches, coded over atoms learned on each group.
 
-A group is a set of n patches that look alike. The atoms that suit it best are its own
-principal components: with the group's patches, less their mean m, as the rows of Y, they
-are the eigenvectors of Y'Y / n. A patch is coded over them, every coefficient is shrunk by
-a gain between 0 and 1 that depends on the energy l of its atom and on the variance s of the
-noise, and the atoms are summed up again. Three equations:
+A group is a set of n similar patches. Its optimal atoms are its principal components: with the
+group's patches, minus their mean m, as the rows of Y, they are the eigenvectors of Y'Y / n. A patch
+is coded over them, every coefficient is shrunk by a gain between 0 and 1 that depends on the energy
+l of its atom and on the variance s of the noise, and the patch is reconstructed. In three
+equations:
 
     K = Y Y' / n,     M = (I + K / t)^-1,     X = m + gain(M) Y.
 
-K has the same energies as Y'Y / n, so that Y times a function of the one is the same
-function of the other times Y; it is the smaller of the two, and both gains below are
-rational functions of it, so no eigenvector is ever computed. M tells the share of t in each
-energy, t / (l + t).
+K has the same nonzero eigenvalues as Y'Y / n, and Y f(Y'Y) = f(Y Y') Y; it is the smaller of the
+two, and both gains below are rational functions of it, so no eigenvector is ever computed. M has
+the eigenvalues t / (l + t), the share of t in each energy.
 
-`shrink` learns from the very patches it codes, whose energies hold the noise, and has to
-tell atoms of noise (l about s) from atoms of the picture (l >> t, a multiple of s):
+`shrink` learns from the noisy patches themselves, whose energies include the noise, and has to
+separate atoms of noise (l about s) from atoms of the picture (l >> t, a multiple of s):
 
     gain = I - M M (3 I - 2 M).
 
 The smooth step 3 m^2 - 2 m^3 makes the decision sharper; the result is close to a weighted
-threshold of singular values. `wiener` learns from the group P as an estimate shows it, with
-t = s, and its gain is the best linear one, l / (l + s):
+threshold of singular values. `wiener` learns from the group P in an estimate of the picture, with t
+= s, and its gain is the best linear one, l / (l + s):
 
     K = P P' / n,     X = m + Y P' M P / (n s).
 
@@ -44,7 +43,7 @@ from restore.kernels.linear import invert
 from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
 from restore.typing import Floats, Integers, Number
 
-#: Share of a group's energy that float32 can tell from its rounding, and an energy that is none.
+#: Share of a group's energy above the rounding error of float32, and an energy that counts as 0.
 ROUNDING, LEAST = np.float32(1e-6), np.float32(1e-20)
 
 
@@ -64,10 +63,10 @@ def shrink(
     ----------
     plane : (height, width) float32
     variances : (height, width) float32
-        Variance of the noise in the patch with that top left corner; the mean over a
-        group is taken, and of that the magnitude.
+        Variance of the noise in the patch with that top left corner; the magnitude of its mean over
+        a group is used.
     places : (n_groups, size) int32
-        As `restore.kernels.similar.match` gives them.
+        From `restore.kernels.similar.match`.
     side : int
     threshold : float32
         t in variances of the noise.
@@ -115,7 +114,7 @@ def wiener(
     total: Floats,
     weight: Floats,
 ) -> None:
-    """Code groups of `plane` over the atoms that `pilot` shows: gain l / (l + s).
+    """Code groups of `plane` over atoms learned on `pilot`: gain l / (l + s).
 
     Parameters
     ----------
@@ -156,7 +155,7 @@ def wiener(
 
 @kernel
 def _noise_share(group: Floats, threshold: Number, share: Floats) -> Number:
-    """M = (I + K / t)^-1; the 1 / (n t) that was used, t being no smaller than rounding."""
+    """M = (I + K / t)^-1, and the 1 / (n t) that was used, with t at least the rounding error."""
     size = group.shape[0]
     np.dot(group, group.T, share)
     energy = LEAST

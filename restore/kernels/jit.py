@@ -2,12 +2,10 @@
 
 Kernels are serial and release the interpreter lock; parallelism lives in
 `restore.imaging.bands` alone. Compiled code is cached in a private folder whose name
-holds a hash of *all* kernel sources, because numba looks only at the file of the
-function itself and would go on using stale code of the functions it calls.
-
-Compiling is what a user waits for at the first run. One array assigned to a slice of another
-costs two seconds of it (numba compiles string code for the error of a shape that does not
-fit), a loop a few hundredths.
+holds a hash of *all* kernel sources, because numba checks only the file of the function itself and
+would keep using stale code of the functions it calls. Compilation time is the waiting time of the
+first run. Assigning an array to a slice of another costs two seconds of it (numba compiles string
+code for the shape error), a loop a few hundredths.
 """
 
 import functools
@@ -37,7 +35,7 @@ REORDER = {"contract", "reassoc", "nsz", "arcp"}
 
 @functools.cache
 def cache_folder() -> Path | None:
-    """The private folder of compiled kernels, or None where none can be written.
+    """The private folder of compiled kernels, or None if none is writable.
 
     Returns
     -------
@@ -49,7 +47,7 @@ def cache_folder() -> Path | None:
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
     name = f"{platform.python_version()}-numba{numba.__version__}-{digest.hexdigest()[:16]}"
-    if numba.config.BOUNDSCHECK:  # numba itself would take one kind of code for the other
+    if numba.config.BOUNDSCHECK:  # numba itself would confuse the two kinds of code
         name += "-checked"
     if os.environ.get("NUMBA_CACHE_DIR"):
         return _private(Path(os.environ["NUMBA_CACHE_DIR"]) / "restore" / name)
@@ -57,21 +55,21 @@ def cache_folder() -> Path | None:
     temporary = Path(tempfile.gettempdir()) / f"restore-{user}"
     try:
         kept = platformdirs.user_cache_path("restore", appauthor=False)
-    except RuntimeError:  # neither HOME nor an entry in the list of users, as in containers
+    except RuntimeError:  # neither HOME nor a user entry, as in containers
         kept = temporary
-    if not kept.is_absolute():  # what older versions of platformdirs answer then
+    if not kept.is_absolute():  # returned by older versions of platformdirs in that case
         kept = temporary
     return _private(kept / name) or _private(temporary / name)
 
 
 def _private(folder: Path) -> Path | None:
-    """`folder` made and found writable and ours alone (cache files are pickles), or None."""
+    """Create `folder`; None unless it is writable and private to us (cache files are pickles)."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if hasattr(os, "getuid"):
             for owned in (folder, *folder.parents[:2]):
                 status = owned.stat()
-                # in a sticky folder, such as /tmp, others cannot move away what is ours
+                # in a sticky folder, such as /tmp, others cannot rename our files
                 shared = status.st_mode & stat.S_IWOTH and (
                     owned == folder or not status.st_mode & stat.S_ISVTX
                 )
@@ -84,10 +82,10 @@ def _private(folder: Path) -> Path | None:
 
 
 class _CheckedFiles(IndexDataCacheFile):
-    """numba's files, with a checksum of each: damaged machine code would end the process.
+    """numba's cache files, each with a checksum: damaged machine code would crash the process.
 
-    The key of the function is stored beside its code, so that a damaged index, which may name
-    the file of another one, is noticed, too.
+    The key of the function is stored with its code, so that a damaged index, which may point to the
+    file of another function, is detected, too.
     """
 
     def save(self, key: Any, data: Any) -> None:
@@ -136,7 +134,8 @@ class _TolerantCache(FunctionCache):
         try:
             return super().load_overload(sig, target_context)
         except Exception:
-            # Truncated, damaged or foreign files raise anything; forget them and compile again.
+            # Truncated, damaged or foreign files may raise anything; discard them and compile
+            # again.
             try:
                 self.flush()
             except OSError:
@@ -195,5 +194,5 @@ def clear_cache() -> None:
     """Delete this version's compiled kernels; the next run compiles them again."""
     folder = cache_folder()
     if folder is not None:
-        for file in folder.rglob("*.nb[ic]*"):  # those that a killed process had begun, too
+        for file in folder.rglob("*.nb[ic]*"):  # also unfinished files of a killed process
             file.unlink(missing_ok=True)

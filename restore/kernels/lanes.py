@@ -1,7 +1,7 @@
-"""Many numbers in one value: the machine's vector registers, inside kernels.
+"""Vector registers (SIMD) inside kernels: values that hold several numbers.
 
-A compiler that vectorises loops keeps no running result of an *outer* loop in registers.
-Written over lanes it stays there:
+A vectorising compiler does not keep an accumulator of an *outer* loop in registers. Written with
+lanes it stays there:
 
     for j in range(0, width, LANES):
         total = load(row, j)
@@ -9,11 +9,11 @@ Written over lanes it stays there:
             total -= factors[k] * load(rows[k], j)
         store(total, row, j)
 
-``+``, ``-``, ``*`` and ``/`` go lane by lane, and a number beside lanes stands for as many of
-it. A multiplication and an addition may be contracted into one, as in every kernel. `load` and
-`store` look at no bounds: rows are as long as `padded` says. Nothing here changes with the
-number of lanes but the speed. Where numba is told not to compile (``NUMBA_DISABLE_JIT=1``, for
-coverage and debuggers) lanes are short arrays of numpy.
+``+``, ``-``, ``*`` and ``/`` work lane by lane, and a scalar operand is broadcast. A multiplication
+and an addition may be contracted into one, as in every kernel. `load` and `store` do not check
+bounds: rows must have the length given by `padded`. The number of lanes affects only the speed. If
+compilation is off (``NUMBA_DISABLE_JIT=1``, for coverage and debuggers) lanes are short arrays of
+numpy.
 """
 
 import operator
@@ -28,8 +28,8 @@ from numba.extending import intrinsic, lower_builtin, models, register_model
 
 from restore.kernels.jit import kernel
 
-#: How many numbers a value holds: enough registers that additions need not wait for each
-#: other, few enough that some are left over. There are 32 of 16 numbers, or 16 of 8.
+#: Numbers per value: enough registers to hide the latency of additions, few enough that some are
+#: left over. There are 32 of 16 numbers, or 16 of 8.
 LANES = 64 if llvmlite.binding.get_host_cpu_features().get("avx512f") else 32
 
 

@@ -1,11 +1,11 @@
-"""Dictionary learning: what all its rules need to know of the codes, and the online rule."""
+"""Dictionary learning: the sums that all rules need, and the online rule."""
 
 import numpy as np
 
 from restore.kernels.jit import kernel
 from restore.typing import Floats, Integers
 
-#: Atoms descended upon between two matrix products.
+#: Atoms updated between two matrix products.
 BLOCK = 16
 
 
@@ -26,7 +26,7 @@ def summarise(
 
     The slope is the steepest descent of sum |x - a D|^2 / 2 over D, and the gram its
     curvature: what K-SVD and the method of optimal directions differ in
-    is how much of the curvature they heed (see `restore.sparse.atom_updates`).
+    is how much of the curvature they use (see `restore.sparse.atom_updates`).
 
     Parameters
     ----------
@@ -71,10 +71,10 @@ def descend(gram: Floats, cross: Floats, atoms: Floats, nonnegative: bool) -> No
 
     with a = sum of a^T a and b = sum of a^T x over all patches so far. Mairal, Bach, Ponce &
     Sapiro, "Online learning for matrix factorization and sparse coding", JMLR 11, 2010,
-    algorithm 2. An atom that no patch has used yet (a_jj = 0) stays. Atoms that are to be
-    non-negative lose what is negative before they are brought to unit length, which is the best
-    atom for the others and the codes as they are: Aharon, Elad & Bruckstein, "K-SVD and its
-    non-negative variant for dictionary design", SPIE 5914, 2005, section 4.
+    algorithm 2. An atom that no patch has used yet (a_jj = 0) stays. For non-negative atoms,
+    negative samples are set to 0 before the atom is rescaled to unit length, which is optimal with
+    the other atoms and the codes fixed: Aharon, Elad & Bruckstein, "K-SVD and its non-negative
+    variant for dictionary design", SPIE 5914, 2005, section 4.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def descend(gram: Floats, cross: Floats, atoms: Floats, nonnegative: bool) -> No
     change = np.empty(patch_dim)
     for start in range(0, n_atoms, BLOCK):
         stop = min(start + BLOCK, n_atoms)
-        # b - a D of a block of atoms is a matrix product, then kept up with what changes in it
+        # b - a D of a block of atoms is a matrix product, then updated with every change
         slope = np.dot(gram[start:stop], atoms)
         for j in range(start, stop):
             for k in range(patch_dim):

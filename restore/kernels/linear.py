@@ -1,4 +1,4 @@
-"""Small symmetric positive definite matrices, for kernels that solve one a group or a pixel."""
+"""Small symmetric positive definite matrices, for kernels that solve one per group or pixel."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def factorise(matrix: Floats, size: int) -> None:
 
 @kernel(reorder=True)
 def factorise_row(matrix: Floats, i: int) -> Number:
-    """Row i of the factor, in place, the rows before it being done; L_ii^2, above 0 if sound."""
+    """Row i of the factor, in place, after the rows before it; L_ii^2, positive if well-posed."""
     for j in range(i):
         total = matrix[i, j]
         for k in range(j):
@@ -51,8 +51,8 @@ def invert(matrix: Floats) -> None:
 
         a_ij -= a_ik a_kj / a_kk,   a_ik /= a_kk,   a_kk = -1 / a_kk,
 
-    which ends at minus the inverse. No pivoting: the pivots of such a matrix are positive.
-    Whole rows, though half of each would do: their loops are full vectors.
+    which ends at minus the inverse. No pivoting: the pivots of such a matrix are positive. Full
+    rows are computed despite the symmetry, since their loops vectorise.
     """
     dim = matrix.shape[0]
     line = np.empty(dim, np.float32)

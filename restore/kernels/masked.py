@@ -1,12 +1,12 @@
-"""Sparse coding and K-SVD of patches of which some samples are unknown.
+"""Sparse coding and K-SVD of patches with unknown samples.
 
 A patch x of which the samples M are known is approximated by
 
     minimise |M (x - c - a D)|^2   such that   |a|_0 <= sparsity,
 
-where c is a constant for each channel. The mean of a channel cannot be taken out beforehand
-where samples are missing, so it is fitted together with the coefficients. With no channels there
-are no constants, and c is zero. Nothing is read of what is unknown.
+where c is a constant for each channel. The mean of a channel cannot be subtracted beforehand if
+samples are missing, so it is fitted together with the coefficients. With no channels there are no
+constants, and c is zero. Unknown samples are never read.
 
 References
 ----------
@@ -39,8 +39,8 @@ from restore.kernels.pursuit import (
 )
 from restore.typing import Flags, Floats, Integers, Number
 
-#: Atoms are used where at least this share of their energy, in parts of the share of the samples
-#: that are known, lies in the known samples: others would be told by too little.
+#: An atom is used if the share of its energy in the known samples is at least this multiple of the
+#: share of known samples: the coefficients of others would be poorly determined.
 UNSEEN = np.float32(0.1)
 
 
@@ -96,10 +96,10 @@ def _begin(
     correlation: Floats,
     spare: Floats,
 ) -> int:
-    """What every atom has to do with the known samples; the atom that fits them best.
+    """Correlations of all atoms with the known samples; the atom that fits them best.
 
     With m_j the known samples of atom j, less the mean of each channel if `centred`, `scale` is
-    1 / |m_j|, or 0 where that is too little to use the atom, `correlation` is <m_j, x> / |m_j|,
+    1 / |m_j|, or 0 if that is too little to use the atom, `correlation` is <m_j, x> / |m_j|,
     and `spare` is 1, all of the atom being outside the support.
     """
     count = ends[-1]
@@ -181,7 +181,7 @@ def _continue(
     correlation: Floats,
     spare: Floats,
 ) -> int:
-    """Take the newest direction q out of every atom and choose the next one.
+    """Project the newest direction q out of every atom and choose the next one.
 
     With <q, m_j> / |m_j| taken from the known samples, the correlation and the part outside the
     support follow as in `restore.kernels.pursuit`, and so does the choice (the rule of ORMP).
@@ -242,7 +242,7 @@ def pursue(
         residual = _centre(patches[p], known[p], places, ends, values, means[p])
         number = ends[-1]
         enough = tolerance * np.float32(number)
-        # so many that the known samples are more than what is fitted to them
+        # fewer unknowns than known samples
         most = min(sparsity, number - channels - 1)
         count = 0
         if most > 0 and residual > enough:
@@ -273,7 +273,7 @@ def pursue(
 def _take_out(
     coefficient: Number, atom: Floats, places: Integers, ends: Integers, means: Floats
 ) -> None:
-    """Take what an atom holds of the constants out of them."""
+    """Subtract an atom's mean contribution to each channel from the constants."""
     first = 0
     for c in range(means.shape[0]):
         total = ZERO
@@ -302,9 +302,9 @@ def update_atoms(
         minimise sum_p |M_p (E_p - a_p d)|^2,
 
     by alternating least squares: d_k = sum_p M_pk a_p E_pk / sum_p M_pk a_p^2 and then
-    a_p = sum_k M_pk d_k E_pk / sum_k M_pk d_k^2. Neither raises the error. Of a new atom the mean
-    of each channel is taken out, which the constants of the patches make up for, and it is
-    brought to unit length, its largest component positive. Without constants no mean is.
+    a_p = sum_k M_pk d_k E_pk / sum_k M_pk d_k^2. Neither raises the error. With constants, the mean
+    of each channel is subtracted from a new atom, for which the constants of the patches
+    compensate. Then it is rescaled to unit length, its largest component positive.
 
     Parameters
     ----------
@@ -363,7 +363,7 @@ def update_atoms(
 def _users(
     indices: Integers, counts: Integers, n_atoms: int
 ) -> tuple[Integers, Integers, Integers]:
-    """Where in the codes each atom is: patches and slots, those of atom j from `starts[j]` on."""
+    """The uses of each atom: patches and slots in the codes, of atom j from `starts[j]` on."""
     starts = np.zeros(n_atoms + 1, np.int64)
     for p in range(counts.shape[0]):
         for t in range(counts[p]):
@@ -391,7 +391,7 @@ def _add(coefficient: Number, atom: Floats, known: Flags, residual: Floats) -> N
 def _centred_length(atom: Floats, channels: int) -> Number:
     """The length of an atom whose channels, if there are any, are centred, in place.
 
-    Negative where the largest component is, so that the atom over its length has it positive.
+    It has the sign of the largest component, so that dividing by it makes that positive.
     """
     step = max(1, channels)
     energy, largest = ZERO, ZERO

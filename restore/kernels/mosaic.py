@@ -12,13 +12,13 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.typing import Floats
 
-#: Added to the energies of one sample that are denominators.
+#: Added to denominators that are energies of one sample.
 TINY = np.float32(1e-10)
 
 
 @kernel
 def tentative_rows(mosaic: Floats, other: Floats) -> None:
-    """The colour of the neighbours along the row, at every sample, with one correction.
+    """The colour of the neighbours along the row, at every sample, with a correction.
 
     ``(m[j-1] + m[j+1]) / 2 + (2 m[j] - m[j-2] - m[j+2]) / 4``: the mean of the two
     neighbours, corrected by the own colour's second difference (Hamilton & Adams 1997).

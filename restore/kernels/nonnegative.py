@@ -2,10 +2,10 @@
 
     minimise |x - a D|^2   such that   a >= 0  and  |a|_0 <= sparsity
 
-The atom of largest <d, r> > 0 joins those in use, and least squares over these are solved anew.
-Where a coefficient would become negative, the code goes towards the solution as far as none does,
-the atom that has reached 0 leaves, and it is solved again. That is the active-set method for
-non-negative least squares, ended once enough atoms are in use or little enough is left.
+The atom of largest <d, r> > 0 joins the support, and least squares over the support is solved
+again. If a coefficient would become negative, the code moves towards the solution only until the
+first coefficient reaches 0, its atom leaves the support, and least squares is solved again. This is
+the active-set method for non-negative least squares, stopped at the sparsity or tolerance.
 
 References
 ----------
@@ -20,8 +20,8 @@ from restore.kernels.jit import kernel
 from restore.kernels.pursuit import BLOCK, project
 from restore.typing import Floats, Integers, Number
 
-#: Atoms with less of their energy outside those in use are taken for dependent on them, and
-#: correlations of less than this share of the patch's length for none.
+#: Atoms with less of their energy outside the support count as dependent on it, and correlations
+#: below this share of the patch's norm as 0.
 DEPENDENT, NONE = 1e-3, np.float32(1e-5)
 
 
@@ -98,7 +98,7 @@ def _pursue(
         active[count] = chosen
         values[count] = np.float32(0)
         count = _solved(projection, gram, active, values, count + 1, solution, factor)
-        if count == 0 or active[count - 1] != chosen:  # rounding is all that it would serve
+        if count == 0 or active[count - 1] != chosen:  # it would only fit rounding errors
             break
         left = energy
         for t in range(count):
@@ -136,9 +136,9 @@ def _solved(
     solution: Floats,
     factor: Floats,
 ) -> int:
-    """Least squares over the atoms in use, without those that would be negative; their number.
+    """Least squares over the support, without atoms that would be negative; their number.
 
-    The newest atom, the last, stays behind where it is dependent.
+    The newest atom, the last, is dropped if it is dependent.
     """
     while count > 0:
         if not _least_squares(projection, gram, active, count, solution, factor):
@@ -164,7 +164,7 @@ def _solved(
 def _least_squares(
     projection: Floats, gram: Floats, active: Integers, count: int, solution: Floats, factor: Floats
 ) -> bool:
-    """Solve G a = <d, x> over the atoms in use by Cholesky's factors; False where dependent."""
+    """Solve G a = <d, x> over the support by Cholesky's factors; False if dependent."""
     for i in range(count):
         total = np.float64(projection[active[i]])
         for j in range(i):

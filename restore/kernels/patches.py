@@ -59,7 +59,7 @@ def aggregate(
 
 @kernel
 def centre(patches: Floats, means: Floats) -> None:
-    """Take the mean of every channel out of every patch, in place; the means are written.
+    """Subtract the mean of every channel from every patch, in place; the means are written.
 
     Parameters
     ----------

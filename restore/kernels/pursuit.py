@@ -1,6 +1,6 @@
 """Sparse coding: Batch-OMP over a Gram matrix, and reconstruction.
 
-Atoms are rows here and patches are rows; the literature's D and X are our transposes.
+Atoms and patches are rows here; the literature's D and X are the transposes.
 A patch x is approximated as the sum of its chosen atoms times their coefficients,
 
     minimise |x - a D|^2   such that   |a|_0 <= sparsity,
@@ -10,9 +10,8 @@ choose the next atom: plain OMP takes the largest |<d, r>|; ORMP (order-recursiv
 matching pursuit) divides it by the norm of the part of d outside the support, which
 is the atom that lowers the residual most.
 
-All atoms are gone through once a step: while the newest direction is taken out of them, the
-next choice is made in the same registers, and without a division, since of two fractions
-a / b > c / d where a d > c b.
+Each step makes one pass over all atoms: while the newest direction is projected out of them, the
+next one is chosen in the same registers, and without a division, since a / b > c / d if a d > c b.
 
 References
 ----------
@@ -40,8 +39,8 @@ from restore.typing import Floats, Integers, Number
 #: block padded, so that all products are of one shape.
 BLOCK = 512
 
-#: Atoms with less of their energy outside the support are taken for dependent on it. Each such
-#: atom would magnify the rounding of float32 by the root of the inverse.
+#: Atoms with less of their energy outside the support count as dependent on it. Each such atom
+#: would amplify the rounding errors of float32 by the root of the inverse.
 DEPENDENT = np.float32(0.01)
 
 ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
@@ -49,7 +48,7 @@ ZERO, ONE, NEVER = np.float32(0), np.float32(1), np.float32(np.inf)
 
 @kernel
 def begin(correlation: Floats, spare: Floats) -> int:
-    """Index of the atom of largest <d, x>^2, all of every atom being outside the support.
+    """Index of the atom of largest <d, x>^2, with an empty support.
 
     The lowest index among equals; beyond the atoms if no correlation differs from 0.
     """
@@ -97,7 +96,7 @@ def _continue(
     steps: Floats,
     normalise: bool,
 ) -> int:
-    """Take the newest direction q = (I - P) d_i / |(I - P) d_i| out of every atom; choose again.
+    """Project the newest direction q = (I - P) d_i / |(I - P) d_i| out of every atom; choose again.
 
     Gram-Schmidt on the Gram matrix, `row` being row i of it and q_k the earlier directions:
     <q, d_j> = (<d_i, d_j> - sum_k <q_k, d_i> <q_k, d_j>) / |(I - P) d_i|; then
@@ -129,7 +128,7 @@ def _continue(
 def better(
     gain: Floats, divisor: Floats, j: int, best: Floats, size: Floats, blocks: Integers
 ) -> tuple[Floats, Floats, Integers]:
-    """The larger of gain / divisor and best / size in each lane, without a division, and where."""
+    """The larger of gain / divisor and best / size by lane, and its index; no division."""
     left, right = gain * size, best * divisor
     blocks = if_greater(left, right, splat(np.int32(j)), blocks)
     size = if_greater(left, right, divisor, size)
@@ -177,7 +176,7 @@ def pursue(
     n_patches, patch_dim = patches.shape
     n_atoms = gram.shape[0]
     sparsity = indices.shape[1]
-    # atoms of zeros fill the last lanes: they correlate with nothing and are never chosen
+    # zero atoms fill the last lanes: their correlation is 0 and they are never chosen
     width = padded(n_atoms)
     rows, columns = widened(gram, width), widened(atoms_t, width)
     block = np.zeros((BLOCK, patch_dim), np.float32)
@@ -215,7 +214,7 @@ def pursue(
 def project(
     patches: Floats, start: int, stop: int, columns: Floats, block: Floats, projections: Floats
 ) -> None:
-    """Inner products of the patches of a block and the columns; a last one is filled up."""
+    """Inner products of the patches of a block and the columns; the last block is padded."""
     if stop - start == BLOCK:
         np.dot(patches[start:stop], columns, projections)
     else:

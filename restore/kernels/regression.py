@@ -10,7 +10,7 @@ from restore.kernels.jit import kernel
 from restore.kernels.mosaic import TINY
 from restore.typing import Floats, Integers
 
-#: Added to sums of many samples that are denominators.
+#: Added to denominators that are sums of many samples.
 SMALL = np.float32(1e-5)
 
 
@@ -72,8 +72,8 @@ def _box(values: Floats, radius: int, columns: Floats, sums: Floats) -> None:
 def direction_features(mosaic: Floats, along: Floats, down: Floats, features: Floats) -> None:
     """Three features of the directional differences of a strip.
 
-    |across - down| of the two tentative estimates; the ratio and the lesser of how much the
-    differences vary along rows and along columns, over 5 x 5 samples.
+    |across - down| of the two tentative estimates; the ratio and the minimum of the variation of
+    the differences along rows and along columns, over 5 x 5 samples.
     """
     height, width = mosaic.shape
     rows = np.zeros((height, width), np.float32)
@@ -270,7 +270,7 @@ def local_means(mosaic: Floats, missing: Floats, colour: Floats, means: Floats) 
 
 @kernel
 def choose(features: Floats, nodes: Floats, i: int, j: int) -> int:
-    """The leaf of the tree of that sample's kind: 0 at red and blue, 1 at green.
+    """The leaf in the tree of the sample's kind: 0 at red and blue, 1 at green.
 
     A node is (feature, threshold, first child), the second child is next to the first; a
     leaf is (-1, 0, number). The trees' roots are the nodes 0 and 1.
@@ -314,8 +314,8 @@ def regress(
 
     ``estimate = current + W x``: x are the windows of the mosaic and of the estimates
     around the sample (Timofte, De Smet & Van Gool 2014, anchored regression, with a tree in
-    the place of the anchors). The first three planes are current; W has two rows, for the
-    missing colours, or three, where the measured one is noisy.
+    the place of the anchors). The first three planes are current; W has two rows, for the missing
+    colours, or three, if the measured one is noisy.
     """
     height, width = planes.shape[1:]
     leaves, outputs, count = weights.shape

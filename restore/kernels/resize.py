@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @kernel(reorder=True)
 def blend_rows(source: Floats, indices: Integers, weights: Floats, blended: Floats) -> None:
-    """Resample down the columns: blended[i] = sum_t weights[i, t] source[indices[i, t]].
+    """Resample along the columns: blended[i] = sum_t weights[i, t] source[indices[i, t]].
 
     Keys, "Cubic convolution interpolation for digital image processing", IEEE TASSP 1981,
     section III (with the weights of `restore.imaging.resize.taps`).

@@ -5,10 +5,10 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.typing import Floats, Number
 
-#: Patches taken together through the Gram matrix; fixed, the last block padded.
+#: Patches multiplied by the Gram matrix together; fixed, the last block is padded.
 BLOCK = 256
 
-#: A patch is done when no coefficient changes by more than this share of the largest.
+#: A patch has converged if no coefficient changes by more than this share of the largest.
 PRECISION = np.float32(1e-5)
 
 
@@ -27,9 +27,10 @@ def shrink(
 
         a <- soft(y - step (y G - x D^T), step penalty),   soft(u, l) = sign(u) max(|u| - l, 0)
 
-    y goes on from a in the direction of the last change, y = a + momentum (a - the a before),
-    with t <- (1 + sqrt(1 + 4 t^2)) / 2 and momentum = (t before - 1) / t. A patch whose gradient
-    opposes the change starts its momentum anew. Non-negative codes are soft(u, l) = max(u - l, 0).
+    y extrapolates a in the direction of the last change, y = a + momentum (a - the a before), with
+    t <- (1 + sqrt(1 + 4 t^2)) / 2 and momentum = (t before - 1) / t. If the gradient of a patch
+    opposes the change, its momentum is restarted. Non-negative codes are soft(u, l) = max(u - l,
+    0).
 
     Beck & Teboulle, "A fast iterative shrinkage-thresholding algorithm for linear inverse
     problems", SIAM J. Imaging Sciences 2(1), 2009, section 4; the restart is O'Donoghue &

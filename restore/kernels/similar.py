@@ -1,7 +1,7 @@
-"""Groups of similar patches: found, gathered as the rows of a matrix, and added up again.
+"""Groups of similar patches: matching, gathering as rows of a matrix, and scattering.
 
-A patch is named by its place, ``row * width + column`` of its top left corner. Kernels of groups
-call these; what they do with a group is their own.
+A patch is identified by its place, ``row * width + column`` of its top left corner. These are the
+building blocks of all kernels on groups.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from restore.kernels.jit import kernel
 from restore.typing import Floats, Integers, Number
 
-#: Follows the bits of infinity, the largest that a distance can have.
+#: One more than the bits of infinity, the largest possible distance.
 NO_DISTANCE = np.int32(0x7F800001)
 
 
@@ -23,13 +23,12 @@ def match(
     ----------
     guide : (height, width) float32
     rows, columns : (n,) int64
-        Top left corners of the reference patches: every row with every column.
+        Top left corners of the reference patches: all pairs of a row and a column.
     side, reach : int
-        Sides of a patch, and the largest shift that is looked at.
+        Side of a patch, and the largest shift searched.
     places : (rows * columns, size) int32, written
-        The nearest patches, the reference among them; of equally near ones those that come
-        first. Patches whose distance is NaN are left out; the reference is repeated where too
-        few remain.
+        The nearest patches, including the reference; among equally near ones the first. Patches
+        whose distance is NaN are left out; the reference is repeated if too few remain.
     """
     window = np.empty((2 * reach + 1) ** 2, np.float32)
     distances = np.empty(places.shape[1], np.float32)
@@ -52,7 +51,7 @@ def nearest(
 ) -> None:
     """As `match`, for one reference patch; `distances` of the patches found are written, too.
 
-    `window` is room for the distances of all patches within reach.
+    `window` is scratch for the distances of all patches within reach.
     """
     height, width = guide.shape
     top, bottom = max(0, row - reach), min(height - side, row + reach)
@@ -97,11 +96,11 @@ def _add_squares(line: Floats, patch_row: Floats, distances: Floats) -> None:
 
 @kernel
 def _smallest(distances: Floats, own: int, chosen: Integers) -> None:
-    """Indices of the smallest distances, `own` among them, as many as `chosen` has room for.
+    """Indices of the smallest distances, `own` among them, as many as fit into `chosen`.
 
-    The bits of non-negative floats are ordered as the floats are: the limit between near
-    and far is found by bisection, in which counting vectorises. The bits of NaN are not
-    ordered, and may be negative: they are replaced by `NO_DISTANCE`, and never chosen.
+    The bits of non-negative floats have the same order as the floats: the limit between near and
+    far is found by bisection, in which counting vectorises. The bits of NaN are not ordered, and
+    may be negative: they are replaced by `NO_DISTANCE`, and never chosen.
     """
     bits = distances.view(np.int32)
     size = chosen.shape[0]
@@ -152,7 +151,7 @@ def gather(planes: Floats, places: Integers, side: int, group: Floats) -> None:
 
 @kernel
 def centre(group: Floats, mean: Floats) -> None:
-    """Take the mean of the patches of a group, which is written, from each."""
+    """Subtract the mean of the patches of a group from each, and write it."""
     size, dim = group.shape
     mean[:] = np.float32(0)
     for k in range(size):
@@ -177,7 +176,7 @@ def scatter(
 ) -> None:
     """Add the patches at `places`, times `confidence`, to (channels, rows, width) sums.
 
-    `top` is the row of the picture that the first row of `total` is.
+    `top` is the row of the picture at the first row of `total`.
     """
     width = total.shape[2]
     for k in range(places.shape[0]):

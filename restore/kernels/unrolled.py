@@ -11,7 +11,7 @@ def step(codes: Floats, analysed: Floats, gains: Floats, thresholds: Floats) -> 
     """z <- shrink(z + g a, t) with shrink(v, t) = sign(v) max(|v| - t, 0), in place.
 
     One step of learned iterative shrinkage (Gregor & LeCun 2010, "Learning fast
-    approximations of sparse coding", algorithm 3), after z has been through its matrix.
+    approximations of sparse coding", algorithm 3), after z was multiplied by its matrix.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def step(codes: Floats, analysed: Floats, gains: Floats, thresholds: Floats) -> 
         for k in range(codes.shape[1]):
             value = codes[p, k] + gains[k] * analysed[p, k]
             threshold = thresholds[k]
-            # what is beyond the thresholds on either side
+            # the excess over the thresholds on either side
             above = value - threshold
             below = value + threshold
             above = above if above > np.float32(0) else np.float32(0)
@@ -43,7 +43,7 @@ def add_windowed(
 ) -> None:
     """total += sum_p R_p^T x_p and weight += sum_p R_p^T w.
 
-    The patches come multiplied with the window w that they are averaged with.
+    The patches are already multiplied by the window w with which they are averaged.
 
     Parameters
     ----------

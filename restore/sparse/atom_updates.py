@@ -17,8 +17,7 @@ much of the curvature they use before the atoms are rescaled to unit length:
 - ``"mod"``: D <- D + G^-1 S, the least squares fit. Engan, Aase & Husoy, "Method of optimal
   directions for frame design", ICASSP 1999.
 - ``"online"``: G and D G + S are accumulated over small batches, with coordinate descent on the
-atoms after each.
-  Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
+  atoms after each. Mairal, Bach, Ponce & Sapiro, JMLR 11, 2010.
 """
 
 from __future__ import annotations
