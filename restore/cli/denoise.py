@@ -86,7 +86,7 @@ if TYPE_CHECKING:
     "n_atoms",
     type=click.IntRange(min=2),
     metavar="N",
-    help="Number of atoms to learn. [default: as many as in the packaged dictionary]",
+    help="Atoms to learn. [default: as many as the packaged dictionary has]",
 )
 @click.option(
     "--patch-size",
@@ -98,8 +98,7 @@ if TYPE_CHECKING:
     "--sparsity",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Maximum number of atoms per patch. [default: as many as it takes to reach the noise "
-    "level]",
+    help="Most atoms per patch. [default: as many as the noise level needs]",
 )
 @click.option(
     "--iterations",

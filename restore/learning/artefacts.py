@@ -142,6 +142,7 @@ class _Case:
     """(height, width, channels): the true crop less the estimate."""
     codes: np.ndarray
     """(n_patches, n_atoms)"""
+    window: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
     weight: np.ndarray
@@ -165,23 +166,23 @@ class _Case:
         lacked = np.ascontiguousarray((jpeg.to_planes(crop) - estimate).transpose(1, 2, 0))
         usual = float(np.mean(lacked**2)) + (1 / 255) ** 2
         case = cls(
-            lacked, codes, rows, columns, np.ones(crop.shape[:2], np.float32),
+            lacked, codes, coder.window, rows, columns, np.ones(crop.shape[:2], np.float32),
             1 / (usual * lacked.size),
         )  # fmt: skip
-        _, weight = case._summed(np.zeros_like(coder.synthesis), coder.window)
+        _, weight = case._summed(np.zeros_like(coder.synthesis))
         return dataclasses.replace(case, weight=scale * weight)
 
-    def _summed(self, atoms: Floats, window: Floats) -> tuple[Floats, Floats]:
+    def _summed(self, atoms: Floats) -> tuple[Floats, Floats]:
         """The overlapping sums of the decoded patches, and of the window."""
         total, weight = np.zeros_like(self.lacked), np.zeros_like(self.weight)
         corrections = self.codes @ atoms.reshape(len(atoms), -1)
         corrections = corrections.reshape(len(self.rows), len(self.columns), *atoms.shape[1:])
-        kernels.add_windowed(corrections, window, self.rows, self.columns, total, weight)
+        kernels.add_windowed(corrections, self.window, self.rows, self.columns, total, weight)
         return total, weight
 
     def forward(self, atoms: Floats) -> Floats:
         """The correction by the codes over (n_atoms, side, side, channels) atoms."""
-        total, _ = self._summed(atoms, np.ones(atoms.shape[1:3], np.float32))
+        total, _ = self._summed(atoms)
         return total / self.weight[..., None]
 
     def adjoint(self, image: Floats, shape: tuple[int, ...]) -> Floats:
