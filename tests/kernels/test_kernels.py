@@ -16,8 +16,8 @@ from restore.tasks.denoising.dictionary import Classic
 MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name != "jit"]
 
 
-CALLED_BY_KERNELS = {"begin", "bucket", "code_bit", "code_even", "code_large", "finish", "project",
-                     "split"}  # fmt: skip
+CALLED_BY_KERNELS = {"begin", "bucket", "code_bit", "code_even", "code_large", "code_mixed",
+                     "finish", "project", "split"}  # fmt: skip
 
 
 @pytest.mark.parametrize("channels", [1, 3])
