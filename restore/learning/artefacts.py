@@ -23,7 +23,7 @@ from restore.learning.reservoir import Pictures
 from restore.sparse import patches, unrolled
 from restore.sparse.unrolled import Coder
 from restore.tasks.denoising import mapped
-from restore.typing import Floats
+from restore.typing import Floats, Integers
 
 #: Number of crops, their side, and one in this many is held out.
 CROPS, SIDE, APART = 160, 128, 4
@@ -94,14 +94,10 @@ def learn_dejpeg(
         return _Case.of(crops[number], int(qualities[number]), halved[number], prior)
 
     cases = list(bands.map_bands(prepared, range(len(crops)), pool, "restoring"))
-    apart = cases[::APART] if len(cases) >= APART else cases
-    cases = [case for number, case in enumerate(cases) if number % APART] or cases
-    atoms, before, after = _fitted(cases, apart, prior, pool)
+    learned_from = [case for number, case in enumerate(cases) if number % APART]
+    atoms, before, after = _fitted(learned_from, cases[::APART], prior, pool)
     about = {"crops": len(crops), "gain": round(10 * float(np.log10(before / after)), 3)}
-    synthesis = atoms.reshape(prior.synthesis.shape)
-    return dataclasses.replace(
-        prior, synthesis=synthesis, provenance={**(provenance or {}), **about}
-    )
+    return dataclasses.replace(prior, synthesis=atoms, provenance={**(provenance or {}), **about})
 
 
 def check_picture(picture: Floats) -> None:
@@ -138,14 +134,14 @@ def _crops(images: Pictures, random: np.random.Generator) -> list[Floats]:
 class _Case:
     """A crop: the missing correction, and the codes that are to predict it."""
 
-    lacked: np.ndarray
+    lacked: Floats
     """(height, width, channels): the true crop less the estimate."""
-    codes: np.ndarray
+    codes: Floats
     """(n_patches, n_atoms)"""
-    window: np.ndarray
-    rows: np.ndarray
-    columns: np.ndarray
-    weight: np.ndarray
+    window: Floats
+    rows: Integers
+    columns: Integers
+    weight: Floats
     """(height, width): what a sum of overlapping patches is to be divided by."""
     importance: float
     """So that every quality counts the same."""
