@@ -87,13 +87,6 @@ def _signed(value: int) -> int:
 
 
 @kernel
-def _median(west: int, north: int, corner: int) -> int:
-    """The median of west, north and west + north - corner."""
-    low, high = min(west, north), max(west, north)
-    return min(max(west + north - corner, low), high)
-
-
-@kernel
 def _taps(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
     """Set the samples beside less their mean; how many there are, and the mean."""
     taps = planes.taps
