@@ -7,7 +7,6 @@ are counted with them.
 """
 
 import os
-import statistics
 import sys
 import tempfile
 import time
@@ -19,15 +18,15 @@ from distributed import LocalCluster
 
 from restore.cli import cli
 
-#: Height and width of a picture; runs of each engine, of which the median counts.
-SHAPE, RUNS = (250, 400), 3
+#: Height and width of a picture; pictures that warm up a new cluster.
+SHAPE, WARM = (250, 400), 20
 
 #: Bytes of the headers of a packet: Ethernet, IP, TCP with its options.
 HEADER = 66
 
 
 def pictures(folder, count):
-    """`count` noisy pictures."""
+    """Write `count` noisy pictures."""
     random = np.random.default_rng(0)
     for number in range(count):
         levels = random.normal(128, 25, SHAPE).clip(0, 255)
@@ -55,24 +54,21 @@ def over_loopback():
 
 def main(count=2000):
     """Print a table."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as few:
         pictures(folder, count)
+        pictures(few, WARM)
         for workers in (1, 2, 4):
             if workers > 2 * (os.cpu_count() or 1):
                 break
-            here, there, sent = [], [], []
             with LocalCluster(workers, threads_per_worker=1, dashboard_address=None) as cluster:
-                timed(folder, "--scheduler", cluster.scheduler_address)  # imports
-                for _ in range(RUNS):
-                    here.append(timed(folder, "-j", workers, "-t", 1))
-                    before = over_loopback()
-                    there.append(timed(folder, "--scheduler", cluster.scheduler_address))
-                    sent.append(over_loopback() - before)
-            one, other = statistics.median(here), statistics.median(there)
-            total, packets = np.median(sent, axis=0) / count
+                timed(few, "--scheduler", cluster.scheduler_address)  # imports
+                here = timed(folder, "-j", workers, "-t", 1)
+                before = over_loopback()
+                there = timed(folder, "--scheduler", cluster.scheduler_address)
+                total, packets = (over_loopback() - before) / count
             print(
-                f"{workers} processes: {count / one:.1f} files/s; workers: {count / other:.1f} "
-                f"files/s, {1000 * (other - one) / count:+.2f} ms a file, "
+                f"{workers} processes: {count / here:.1f} files/s; workers: {count / there:.1f} "
+                f"files/s, {1000 * (there - here) / count:+.2f} ms a file, "
                 f"{total:.0f} bytes a file, {HEADER * packets:.0f} of them headers",
                 flush=True,
             )
