@@ -108,8 +108,10 @@ def example(task, photo, random):
     colour = task == "demosaic" or (task != "sense" and random.random() < 0.4)
     side = SENSED if task == "sense" else SIDE
     photo = photo if colour else photo.convert("L")
-    # as elsewhere, colours are learned from pictures that were reduced
-    factor = random.uniform(2, 3) if max(photo.size) > 1000 else 1.7 if colour else 1
+    # as elsewhere, colours are learned from pictures that were reduced; some stay a little soft, as
+    # the pictures of users are
+    most = 3 if max(photo.size) > 1000 else 2 if colour else 1
+    factor = random.uniform(min(1.2, most), most)
     photo = photo.resize([round(n / factor) for n in photo.size], Image.Resampling.BICUBIC)
     samples = np.atleast_3d(np.asarray(photo, np.float32)) / 255
     top, left = (int(random.integers(0, max(1, n - side + 1))) for n in samples.shape[:2])
