@@ -1,9 +1,9 @@
-"""A camera, simulated: from a clean photograph to what a telephone would have saved of it.
+"""A simulated camera: from a clean photograph to the file that a phone would save.
 
-The photograph is taken back to linear sensor values (Brooks et al., "Unprocessing images for
-learned raw denoising", CVPR 2019): tone curve, gamma, colour matrix and white balance undone. A
-sample x of the sensor gets noise of variance ``gain * x + read**2``; then everything is done
-again, with the mosaic and its demosaicing in between, sharpening, and JPEG at the end.
+The photograph is converted back to linear sensor values (Brooks et al., "Unprocessing images for
+learned raw denoising", CVPR 2019): tone curve, gamma, colour matrix and white balance are inverted.
+A sample x of the sensor gets noise of variance ``gain * x + read**2``. Then the mosaic is
+demosaiced, the steps are applied again, and the picture is sharpened and saved as JPEG.
 """
 
 import io
@@ -25,7 +25,7 @@ MATRICES = np.array(
     ]
 )
 
-#: Ways to fill in the hidden colours.
+#: Methods of demosaicing.
 RULES = ("bilinear", "gradient", "learned")
 
 #: Malvar, He & Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned

@@ -1,8 +1,8 @@
-"""Learn the packaged codec of ``restore compress`` anew: ``python -m training.compression FOLDER``.
+"""Learn the packaged codec of ``restore compress``: ``python -m training.compression FOLDER``.
 
-FOLDER holds ``photos`` (large, scaled down by 2 and by 3 here, which undoes the sub-sampling of
-chroma and the demosaicing of the camera) and ``bsds`` (JPEG pictures: every second, in grey).
-Takes about half an hour on two processors and 4 GB of memory.
+FOLDER contains ``photos`` (large; reduced by factors of 2 and 3, to remove the effects of
+chroma subsampling and demosaicing) and ``bsds`` (JPEG pictures; every second one, in grey). Takes
+about half an hour on two processors, and 4 GB of memory.
 """
 
 import argparse
@@ -17,9 +17,9 @@ from restore.imaging.archive import packaged_path
 from restore.imaging.bands import Pool
 from restore.learning.compression import learn_codec
 
-#: How the codec is learned.
+#: Settings of `learn_codec`.
 SETTINGS = {"samples": 150_000, "rounds": 12, "seed": 0}
-#: How much smaller the photos are made.
+#: Factors by which the photos are reduced.
 SHRINK = (2, 3)
 
 

@@ -1,10 +1,10 @@
-"""Learn to see damage on old prints: ``python -m training.damage``.
+"""Learn to detect damage on old prints: ``python -m training.damage``.
 
     python -m training.damage PHOTOS restore/data/print-damage.npz --minutes 40
 
-Crops of the photographs are damaged as they are needed (`training.prints`), and the network of
-`restore.tasks.inpainting.damage` learns to tell the kinds of damage apart, pixel by pixel. It needs
-PyTorch (``pip install restore-ksvd[training]``).
+Crops of the photographs are damaged on the fly (`training.prints`), and the network of
+`restore.tasks.inpainting.damage` learns to classify the damage of each pixel. Needs PyTorch
+(``pip install restore-ksvd[training]``).
 """
 
 import argparse
@@ -19,13 +19,13 @@ import restore
 from restore.tasks.inpainting.damage import CHANNELS, KINDS, Detector
 from training.prints import Damage, drawn, scanned
 
-#: Side of the crops, crops in a batch, and the share of the photographs that is held out.
+#: Side of the crops, crops in a batch, and every how many photographs one is held out.
 SIDE, BATCH, HELD_OUT = 160, 2, 20
 
-#: Decay of the weights.
+#: Weight decay.
 DECAY = 1e-2
 
-#: Batches whose loss is written in one line, and from one file of weights to the next.
+#: Steps between reports of the loss, and between files of weights.
 TOLD, KEPT = 200, 1500
 
 

@@ -1,8 +1,8 @@
-"""Learn the packaged demosaicing models anew: ``python -m training.demosaicing FOLDER``.
+"""Learn the packaged demosaicing models: ``python -m training.demosaicing FOLDER``.
 
-FOLDER holds ``photos`` (large, scaled down by 2 to 3 here, which undoes the sub-sampling of
-chroma and the demosaicing of the camera), ``bsds`` (JPEG pictures, scaled down by 2) and
-``t91`` (small pictures, taken as they are). Takes some CPU hours and 6 GB of memory.
+FOLDER contains ``photos`` (large; reduced by factors of 2 to 3, to remove the effects of chroma
+subsampling and demosaicing), ``bsds`` (JPEG pictures; reduced by 2) and ``t91`` (small pictures;
+used unchanged). Takes several CPU hours, and 6 GB of memory.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from restore.tasks.demosaicing import LEARNED_SIGMA, Model
 #: Side of the crops of a photo.
 SIDE = 320
 
-#: What each model is learned from, and how.
+#: Training data and settings of each model.
 MODELS = {
     "demosaic": {"pictures": (0, 400, 8), "stages": 3, "leaves": 512},
     "demosaic-noisy": {

@@ -1,11 +1,11 @@
-"""Learn to tell how pictures became small: ``python -m training.history``.
+"""Learn to detect how pictures were reduced: ``python -m training.history``.
 
     python -m training.history draw FOLDER CACHE.npz --count 6000
     python -m training.history fit CACHE.npz restore/data/history.npz
 
-The first makes photographs small in every way that is told apart, some through JPEG, whose
-artefacts are removed as `super-resolve` does it; the second fits the network. It needs PyTorch
-(``pip install restore-ksvd[training]``).
+The first command reduces photographs in all ways that are distinguished; some are also saved as
+JPEG, whose artefacts are removed as in `super-resolve`. The second one fits the network, which
+needs PyTorch (``pip install restore-ksvd[training]``).
 """
 
 import numpy as np
@@ -22,7 +22,7 @@ from training.camera import as_jpeg
 from training.network import Layers, commands
 from training.pilots import HELD_OUT
 
-#: Shares of pictures that were JPEG files, and are grey.
+#: Shares of the pictures that were saved as JPEG, and that are grey.
 JPEG, GREY = 0.3, 0.2
 
 

@@ -1,4 +1,4 @@
-"""Fit the small networks of `restore.imaging.network`; needs PyTorch."""
+"""Fitting of the small networks of `restore.imaging.network`; needs PyTorch."""
 
 import argparse
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""Learn to tell noise from texture: ``python -m training.noise``.
+"""Learn to distinguish noise from texture: ``python -m training.noise``.
 
     python -m training.noise draw FOLDER CACHE.npz --count 2500
     python -m training.noise fit CACHE.npz restore/data/noise-map.npz
 
-The first takes pictures with simulated cameras (`training.camera`), among them clean ones, JPEG
-files and white noise, and keeps what `restore.imaging.noise_map` measures and how strong the noise
-is in truth; the second fits the network. It needs PyTorch (``pip install restore-ksvd[training]``).
+The first command draws pictures from simulated cameras (`training.camera`), and also clean ones,
+JPEG files and ones with white noise. It stores the features of `restore.imaging.noise_map` and the
+true noise levels. The second one fits the network, which needs PyTorch
+(``pip install restore-ksvd[training]``).
 """
 
 import numpy as np
@@ -20,7 +21,7 @@ from training import camera
 from training.network import Layers, commands
 from training.pilots import HELD_OUT
 
-#: Shares of pictures: of a camera, with white noise, clean, and clean through JPEG.
+#: Shares of the pictures: from cameras, with white noise, clean, and clean but saved as JPEG.
 KINDS = {"camera": 0.55, "white": 0.15, "clean": 0.12, "jpeg": 0.18}
 
 

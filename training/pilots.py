@@ -1,12 +1,12 @@
-"""Pictures to learn a coder from: ``python -m training.pilots``.
+"""Training data for the unrolled coders: ``python -m training.pilots``.
 
     python -m training.pilots noise FOLDER CACHE --channels 1
     python -m training.pilots jpeg FOLDER CACHE --channels 3
 
-Draws crops of the photos in the folders in FOLDER, damages them (noise, hidden colours of a
-mosaic, JPEG), restores them with the package up to where the coder comes in, and keeps what
-it corrects, what it is shown, and what is true. Run it again with another seed for more, also
-while `training.unrolled` learns.
+Draws crops of the photos in the folders in FOLDER, degrades them (noise, a mosaic, JPEG), and
+restores them with the package up to the step before the coder. Stores the estimate that the coder
+corrects, its other inputs, and the clean crop. Run it with other seeds for more data, which
+`training.unrolled` also reads while it runs.
 """
 
 import argparse
@@ -27,17 +27,17 @@ from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
 from training import camera
 
-#: Side of the crops that are kept.
+#: Side of the crops that are stored.
 KEPT = 288
 
-#: Noise of the cameras that are held out.
+#: Noise of the simulated cameras for validation.
 CAMERAS = {
     "little": {"gain": 0.001, "read": 0.001},
     "middle": {"gain": 0.004, "read": 0.003},
     "strong": {"gain": 0.012, "read": 0.008},
 }
 
-#: Of so many pictures one is kept for validation, at these levels of noise and JPEG qualities.
+#: Every how many pictures one is held out; noise levels and JPEG qualities of the validation.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
 
 #: Share of the crops under white noise that are dimmed, and of these the share that are flat.

@@ -1,8 +1,8 @@
-"""Old prints, simulated: scratches, hairs, dust and folds on a clean photograph.
+"""Simulated old prints: scratches, hairs, dust and folds on a clean photograph.
 
-What is drawn and how often is random; shapes are drawn four times as large and reduced, so that
-their edges are as soft as a scanner sees them. The print's colours fade before, grain comes with
-them, and the scan may be a JPEG file.
+Kinds and numbers of shapes are random. Shapes are drawn at four times the size and reduced, so that
+their edges are as soft as in a scan. Before that the colours of the print are faded and grain is
+added; the scan may be saved as JPEG.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from training.camera import as_jpeg
 #: Kinds of damage, in the order of the masks.
 KINDS = ("scratches", "hairs", "dust")
 
-#: Shapes are drawn so many times as large.
+#: Factor by which shapes are drawn larger.
 _FINE = 4
 
-#: Share of the damage's opacity from which on a pixel is damaged, if it also changes by so much.
+#: Minimum opacity of a damaged pixel, as a share of the shape's maximum, and minimum change.
 _SEEN, _CHANGED = 0.15, 8 / 255
 
 

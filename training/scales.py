@@ -1,10 +1,10 @@
-"""Learn the coder that denoises from coarse to fine: ``python -m training.scales``.
+"""Learn the coder that denoises from coarse to fine scales: ``python -m training.scales``.
 
     python -m training.scales FOLDER denoise-fast-grey.npz --channels 1 --minutes 60
 
-Learns from the photos in the folders in FOLDER, with white noise drawn anew for each crop, by
-Adam, through all scales and the average over the patches (`restore.sparse.scales`). Tells the
-PSNR on photos that it does not learn from. ``--start`` goes on from earlier weights. Needs PyTorch
+Learns from crops of the photos in the folders in FOLDER, each with new white noise. The loss is
+minimised by Adam, through all scales and the averaging of the patches (`restore.sparse.scales`).
+Reports the PSNR on held-out photos. ``--start`` continues from earlier weights. Needs PyTorch
 (``pip install restore-ksvd[training]``).
 """
 

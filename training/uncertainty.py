@@ -1,11 +1,12 @@
-"""Learn to tell how far restored pictures are from the truth: ``python -m training.uncertainty``.
+"""Learn to estimate the error of restored pictures: ``python -m training.uncertainty``.
 
     python -m training.uncertainty draw FOLDER CACHE --count 400
     python -m training.uncertainty fit CACHE restore/data/uncertainty.npz
 
-The first damages and restores crops of the photos in FOLDER, one file each, and keeps of some of
-their samples what `restore.imaging.uncertainty` looks at and the error. The second fits the network
-to a quantile of the errors. It needs PyTorch (``pip install restore-ksvd[training]``).
+The first command degrades and restores crops of the photos in FOLDER, and stores the features of
+`restore.imaging.uncertainty` and the errors of some of their samples, one file per crop. The second
+one fits the network to a quantile of the errors. Needs PyTorch
+(``pip install restore-ksvd[training]``).
 """
 
 import numpy as np
@@ -24,15 +25,15 @@ from restore.tasks.demosaicing import sampled
 from training import camera
 from training.network import Layers, commands
 
-#: Side of the crops, and of the smaller ones for `sense`, which takes longest; samples that are
-#: kept of each; and of so many pictures one is held out.
+#: Side of the crops, and of those for `sense`, which takes longest; samples stored of each; and
+#: every how many pictures one is held out.
 SIDE, SENSED, KEPT, HELD_OUT = 144, 99, 3000, 6
 
-#: The share of errors that are to be smaller than what is told. With 0.7 rather than 0.68 those
-#: below twice that come nearer to 95 %: errors have longer tails than a Gaussian.
+#: Quantile of the errors that is estimated. With 0.7 rather than 0.68, the share of errors below
+#: twice the estimate is closer to 95 %: errors have longer tails than a Gaussian.
 QUANTILE = 0.7
 
-#: Shares of the errors that are to be smaller than once and twice what is told.
+#: Wanted shares of errors below multiples of the estimate.
 SHARES = ((1, 0.68), (2, 0.95))
 
 

@@ -1,10 +1,10 @@
-"""Learn the steps of unrolled sparse coding: ``python -m training.unrolled``.
+"""Learn the parameters of unrolled sparse coding: ``python -m training.unrolled``.
 
     python -m training.unrolled CACHE denoise-grey.npz --minutes 40
 
-Learns from what `training.pilots` keeps in CACHE, by Adam, through the average over the patches,
-from a dictionary of the package on or from another coder. It tells the gain on pictures that
-it does not learn from, goes on where it was interrupted, and needs PyTorch
+Learns from the data that `training.pilots` stores in CACHE. The loss is minimised by Adam, through
+the averaging of the patches, starting from a packaged dictionary or from another coder. Reports the
+gain on held-out pictures, continues after an interruption, and needs PyTorch
 (``pip install restore-ksvd[training]``).
 """
 
@@ -25,10 +25,10 @@ from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import ESTIMATE, STRIDE, UNIT, Coder
 from restore.tasks.demosaicing import sampled
 
-#: Side of the crops in a batch; border that is not looked at.
+#: Side of the crops in a batch; border that the loss ignores.
 CROP, BORDER = 64, 4
 
-#: Steps between averages over the workers.
+#: Steps between averagings over the workers.
 TOGETHER = 8
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Atoms(NameOrFile):
-    """A dictionary that others have, too."""
+    """A packaged dictionary or a file, but not "learn"."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "learn":
@@ -44,31 +44,30 @@ class Atoms(NameOrFile):
     "--bpp",
     type=FloatRange(min=0, min_open=True),
     metavar="BITS",
-    help="At most so many bits per pixel of the whole file.",
+    help="At most this many bits per pixel, for the whole file.",
 )
 @click.option("--size", type=Bytes(), metavar="BYTES", help="At most this size: 20000, 200k, 1.5M.")
-@click.option("--lossless", is_flag=True, help="Every sample comes back as it was.")
+@click.option("--lossless", is_flag=True, help="Preserve every sample exactly.")
 @click.option(
     "--model",
     type=NameOrFile("photos"),
     metavar="photos|FILE",
-    help="What blocks are coded with: the packaged codec, or a file of train --model codec, "
-    "which decompress will need, too. [default: photos]",
+    help="Codec for the blocks: the packaged one, or a file from train --model codec, which "
+    "decompress needs, too. [default: photos]",
 )
 @click.option(
     "--dictionary",
     type=Atoms("grey", "colour"),
     metavar="grey|colour|FILE",
-    help="Instead, code each patch with a few of these atoms: a packaged dictionary, or a file of "
-    "train, which decompress will need, too. For small pictures of one kind.",
+    help="Instead, code each patch with a few of these atoms: a packaged dictionary, or a file "
+    "from train, which decompress needs, too. For small pictures of one kind.",
 )
 @click.option(
     "--tune",
     type=click.Choice(["eye", "psnr"]),
-    help="Spend the bits on what is seen, or on the PSNR. [default: eye; psnr with --psnr or "
-    "--dictionary]",
+    help="Optimise visual quality or the PSNR. [default: eye; psnr with --psnr or --dictionary]",
 )
-@click.option("--embed", is_flag=True, help="Put that file into every output.")
+@click.option("--embed", is_flag=True, help="Store the codec or dictionary FILE in every output.")
 @batch_options(suffix="")
 def compress(
     inputs: tuple[str, ...],
@@ -83,9 +82,9 @@ def compress(
 
     Blocks of 8 to 64 pixels are coded in learned orthonormal bases, chosen block by block, and
     their coefficients by a learned entropy coder. Depth, alpha, colour profile, EXIF, XMP and
-    resolution are kept; float pictures become 16 bits. One of --quality, --psnr, --bpp, --size
-    and --lossless says how far. Drawings, screens and text that take fewer bytes without loss are
-    coded so by themselves.
+    resolution are kept; float pictures become 16 bits. At most one of --quality, --psnr, --bpp,
+    --size and --lossless sets the target. Pictures that take fewer bytes if coded losslessly, such
+    as drawings, screenshots and text, are coded losslessly.
     """
     targets = {name: value for name, value in targets.items() if value}
     if len(targets) > 1:
@@ -116,7 +115,7 @@ def compress_picture(
     tune: str | None,
     **target: Any,
 ) -> batch.Result:
-    """The bytes of a compressed `picture`."""
+    """Compress `picture` to the bytes of a file."""
     from restore.files.metadata import with_resolution
     from restore.sparse.dictionary import Dictionary
     from restore.tasks.compression import Codec, Extras

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     "--dictionary",
     type=File(),
     metavar="FILE",
-    help="The dictionary the pictures were compressed with, where it is not packaged or embedded.",
+    help="The dictionary used for compression, if it is neither packaged nor embedded.",
 )
 @click.option(
     "--model",
     type=File(),
     metavar="FILE",
-    help="The codec the pictures were compressed with, where it is not packaged or embedded.",
+    help="The codec used for compression, if it is neither packaged nor embedded.",
 )
 @batch_options(suffix="")
 def decompress(
@@ -38,7 +38,7 @@ def decompress(
 ) -> int:
     """Decompress .ksvd files.
 
-    The pictures become PNG files, unless --format or -o says otherwise.
+    The pictures become PNG files, unless --format or -o asks for another format.
     """
     if options.format is None:
         options = dataclasses.replace(options, format="png" if _names_no_format(options) else None)
@@ -55,7 +55,7 @@ def decompress(
 
 
 def _names_no_format(options: Options) -> bool:
-    """Whether the output's name does not determine a format."""
+    """Whether the name of the output does not determine a format."""
     from restore.files.formats import format_of_name
 
     output = options.output
@@ -71,7 +71,7 @@ def decompress_bytes(
     max_pixels: int,
     strip: str | None,
 ) -> Picture:
-    """The picture in the bytes of a file, upright."""
+    """Decompress the bytes of a file to an upright picture."""
     import numpy as np
 
     from restore.files.decoded import picture_of

@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from restore.typing import Flags, Floats
 
 
-#: Kinds of damage that can be found.
+#: Kinds of damage that can be detected.
 DEFECTS = ("scratches", "hairs", "dust", "dead-pixels")
 
-#: Masks that cover more of a picture are asked about.
+#: Masks that cover a larger share of a picture cause a warning.
 MOST = 0.9
 
 
 class Mask(click.ParamType):
-    """Where to fill: a file or folder, "alpha", "nan", or a colour key."""
+    """Which pixels to fill: a file or folder, "alpha", "nan", or a colour."""
 
     name = "mask"
 
@@ -49,7 +49,7 @@ class Mask(click.ParamType):
             self.fail(f"{value!r} is not a colour such as '#ff00ff'", param, ctx)
         if not os.path.exists(value):
             self.fail(
-                f"there is no file or folder {value!r}; others than files are alpha, nan, and a "
+                f"there is no file or folder {value!r}; a mask can also be alpha, nan, or a "
                 "colour such as '#ff00ff'",
                 param,
                 ctx,
@@ -58,7 +58,7 @@ class Mask(click.ParamType):
 
 
 class Kinds(click.ParamType):
-    """Kinds of damage: "dust,scratches" is ("dust", "scratches")."""
+    """Kinds of damage: "dust,scratches" becomes ("dust", "scratches")."""
 
     name = "kinds"
 
@@ -75,32 +75,32 @@ class Kinds(click.ParamType):
     "--mask",
     type=Mask(),
     metavar="FILE|FOLDER|alpha|nan|#RRGGBB",
-    help="Where to fill: the white of a picture (of that in a folder with the same name), what is "
-    "transparent, what is no number or a huge one, or what has this colour.",
+    help="Pixels to fill: those that are white in FILE or in the file of the same name in FOLDER, "
+    "transparent, NaN, infinite or huge, or of this colour.",
 )
 @click.option(
     "--detect",
     type=Kinds(),
     metavar="KIND,...",
     default=(),
-    help=f"Fill such damage where it is found: some of {', '.join(DEFECTS)}.",
+    help=f"Detect and fill these kinds of damage: {', '.join(DEFECTS)}.",
 )
-@click.option("--write-mask", is_flag=True, help="Write what was filled as OUTPUT-mask.png.")
-@click.option("--invert-mask", is_flag=True, help="Fill where the mask is black.")
+@click.option("--write-mask", is_flag=True, help="Write the mask that was filled: OUTPUT-mask.png.")
+@click.option("--invert-mask", is_flag=True, help="Fill the pixels that the mask does not select.")
 @click.option(
     "--grow",
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
     metavar="PIXELS",
-    help="Fill this far around the mask, too.",
+    help="Also fill this far around the mask.",
 )
 @sigma_as_well
 @white_level
 @quality("fast takes about a third of balanced's time.", ("fast", "balanced"))
 @dictionary(
-    "Instead of groups of patches, code each patch on its own with these atoms, by its known "
-    "samples: learned on the picture, a packaged dictionary, or a file."
+    "Instead of groups of patches, code the known samples of each patch on its own with these "
+    "atoms: learned on the picture, a packaged dictionary, or a file."
 )
 @uncertainty
 @batch_options(suffix="-inpainted")
@@ -113,9 +113,9 @@ def inpaint(
 ) -> int:
     """Fill text, scratches, missing pixels and holes.
 
-    Similar patches of the picture tell what the known samples of a patch say about its
-    unknown ones; large holes are filled with the texture around them. Where the mask is
-    black, pixels come back as they were.
+    The unknown samples of a patch are predicted from its known ones by means of similar patches;
+    large holes are filled with the texture around them. Known pixels are preserved, unless --sigma
+    is given.
     """
     if mask is None and not detect:
         raise click.UsageError("say what to fill: --mask, --detect or both")
@@ -152,7 +152,7 @@ def inpaint_picture(
     mask: Picture | None = None,
     **settings: Any,
 ) -> batch.Result:
-    """`picture` with its masked pixels filled."""
+    """Fill the masked pixels of `picture`."""
     import warnings
 
     import numpy as np
@@ -205,7 +205,7 @@ def inpaint_picture(
 def _expected_error(
     observed: Floats, fill: Flags, restored: Floats, sigma: float, pool: Pool
 ) -> Floats:
-    """The error that the result may have, seen beside that of the fast quality."""
+    """Estimate the error of the result from its difference to that of the fast quality."""
     from restore.imaging.bands import Pool
     from restore.imaging.uncertainty import estimate_error
     from restore.tasks.inpainting import inpaint
@@ -216,7 +216,7 @@ def _expected_error(
 
 
 def _found(rule: Any, picture: Picture) -> Flags:
-    """(height, width) bool: the pixels of the picture itself that are to be filled."""
+    """(height, width) bool: the pixels that --mask alpha, nan or a colour selects."""
     import numpy as np
 
     from restore.imaging.arrays import working
@@ -233,7 +233,7 @@ def _found(rule: Any, picture: Picture) -> Flags:
 
 
 def _levels(mask: Picture) -> Floats:
-    """(height, width): what of a mask picture tells the shape; its alpha where that alone does."""
+    """(height, width) levels of a mask picture, or its alpha channel if only that has a shape."""
     import numpy as np
 
     levels = mask.samples.mean(axis=2)
@@ -243,7 +243,7 @@ def _levels(mask: Picture) -> Floats:
 
 
 def _shape(mask: Picture, picture: Picture) -> Flags:
-    """(height, width) bool: where a mask picture is white, turned as the picture was."""
+    """(height, width) bool: where a mask picture is white, turned upright like the picture."""
     import warnings
 
     from restore.files.metadata import upright
@@ -252,7 +252,7 @@ def _shape(mask: Picture, picture: Picture) -> Flags:
     levels = _levels(mask)
     if levels is mask.alpha:
         warnings.warn(
-            PictureWarning("the mask has its shape in the transparency alone: that is taken"),
+            PictureWarning("the shape of the mask is only in its transparency, which is used"),
             stacklevel=2,
         )
     turned = picture.metadata.orientation
@@ -263,7 +263,7 @@ def _shape(mask: Picture, picture: Picture) -> Flags:
 
 
 def _is_soft(mask: Picture) -> bool:
-    """Whether the edges of a mask picture are smoothed: its fringe hides more than its white."""
+    """Whether the edges of a mask picture are smooth, so that it covers more than its white."""
     levels = _levels(mask)
     grey = ((levels > 0.2) & (levels < 0.8)).sum()
     white = levels >= 0.5

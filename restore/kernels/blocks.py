@@ -1,20 +1,20 @@
-"""Blocks of the picture codec: their borders and transforms, and what coding them would cost.
+"""Blocks of the picture codec: their borders, their transforms, and the cost of their modes.
 
-A plane of the picture is cut into blocks of 8, 16, 32 or 64 pixels by a quadtree over
-superblocks of 64. A block x is predicted from its border b (pixels already decoded) and the
-rest is coded in an orthonormal basis, both learned, one pair per class k:
+A plane of the picture is split into blocks of 8, 16, 32 or 64 pixels by a quadtree over
+superblocks of 64. A block x is predicted from its border b (pixels already decoded), and the
+residual is coded in an orthonormal basis. Predictor and basis are learned, one pair per class k:
 
     c = T_k (L (x - m) - G_k (b - m)),        x' = m + L^T (G_k (b - m) + T_k^T Q(c))
 
-m is the mean of the border, L the identity for blocks of 8 and 16 and the 16 x 16 lowest
-frequencies of the DCT for larger ones. Each class serves twice: as it is, and transposed.
-The union of orthonormal bases chosen block by block is that of O. G. Sezer, O. G. Guleryuz,
-Y. Altunbasak, "Approximation and compression with sparse orthonormal transforms", IEEE TIP
-24(8), 2015, Sec. II; the quantiser's choice that of G. J. Sullivan and T. Wiegand,
-"Rate-distortion optimization for video compression", IEEE SPM 15(6), 1998.
+m is the mean of the border; L is the identity for blocks of 8 and 16, and takes larger ones to the
+16 x 16 lowest frequencies of their DCT. Each class gives two modes: as it is, and transposed. The
+union of orthonormal bases chosen block by block follows O. G. Sezer, O. G. Guleryuz, Y. Altunbasak,
+"Approximation and compression with sparse orthonormal transforms", IEEE TIP 24(8), 2015, Sec. II;
+the choice of levels follows G. J. Sullivan and T. Wiegand, "Rate-distortion optimization for video
+compression", IEEE SPM 15(6), 1998.
 
-Nothing here decides what a compressed file *says*: that is `restore.kernels.entropy`,
-which reads integers alone.
+The parsing of a file does not depend on these functions, which use floating point: that is done by
+`restore.kernels.entropy` in integers alone.
 """
 
 from typing import NamedTuple
@@ -26,14 +26,14 @@ from restore.typing import Floats, Integers, Number
 
 #: Side of a superblock and of a cell, in pixels, and of a superblock in cells.
 SUPER, CELL, CELLS = 64, 8, 8
-#: Most samples of a block that are coded, and of a reduced border.
+#: Maximum number of coded samples of a block, and of samples of its (reduced) border.
 DIM, BORDER = 256, 65
 #: Buckets of expected magnitude, half an octave each.
 SCALES = 24
 #: 2^(n / 8) for n from -64 to 63.
 EIGHTHS = (2.0 ** (np.arange(-64, 64) / 8)).astype(np.float32)
 
-#: Order of the cells of a superblock, and back.
+#: Z-order of the cells of a superblock, and its inverse.
 Z_ORDER = np.zeros((CELLS, CELLS), np.int64)
 for _y in range(CELLS):
     for _x in range(CELLS):
@@ -45,7 +45,7 @@ Z_COLUMN = np.array([int(np.argwhere(z == Z_ORDER)[0][1]) for z in range(64)])
 
 @kernel
 def _known(plane: Floats, y: int, x: int, at_y: int, at_x: int) -> bool:
-    """Whether pixel (at_y, at_x) is decoded before the block at (y, x): order of the walk."""
+    """Whether pixel (at_y, at_x) is decoded before the block at (y, x)."""
     if at_y < 0 or at_x < 0 or at_y >= plane.shape[0] or at_x >= plane.shape[1]:
         return False
     if at_y // SUPER != y // SUPER:
@@ -60,11 +60,12 @@ def _known(plane: Floats, y: int, x: int, at_y: int, at_x: int) -> bool:
 
 @kernel
 def border(plane: Floats, out: Floats, y: int, x: int, size: int) -> Number:
-    """Write the border of a block, less its mean m, to `out` and return m.
+    """Write the border of a block, minus its mean m, to `out`, and return m.
 
     The border runs from below left, up the left side, over the corner, along the top to above
-    right: 4 size + 1 samples, so that transposing the block reverses it. What is not decoded
-    yet repeats the last sample that is; sides of 32 and 64 are averaged down to 65 samples.
+    right: 4 size + 1 samples, so that transposing the block reverses it. Samples that are not
+    decoded yet repeat the last one that is. The borders of blocks of 32 and 64 are averaged down to
+    65 samples.
     """
     step = max(1, size // 16)
     half = 2 * size // step
@@ -121,7 +122,7 @@ def border(plane: Floats, out: Floats, y: int, x: int, size: int) -> Number:
 def gather(
     pixels: Floats, decoded: Floats, places: Integers, blocks: Floats, borders: Floats, size: int
 ) -> None:
-    """Cut blocks and borders, both less the border's mean, at `places` (n, 2) of a plane."""
+    """Extract blocks and borders, both minus the border's mean, at `places` (n, 2) of a plane."""
     for n in range(places.shape[0]):
         y, x = places[n, 0], places[n, 1]
         mean = border(decoded, borders[n], y, x, size)
@@ -131,20 +132,20 @@ def gather(
 
 
 class Bases(NamedTuple):
-    """What was learned, for blocks of 8, 16, 32 and 64, as the kernels read it."""
+    """The learned bases for blocks of 8, 16, 32 and 64, as the kernels read them."""
 
-    #: per size (classes, coefficients, samples): rows orthonormal, by falling spread
+    #: per size (classes, coefficients, samples): orthonormal rows, by decreasing spread
     transforms: tuple
     #: per size (classes, samples, border)
     predictors: tuple
     #: per size (classes, coefficients) int16: spread in eighths of octaves of a level
     scales: tuple
-    #: per size (classes, coefficients) float32: how much coarser each is quantised
+    #: per size (classes, coefficients) float32: factor on the step of each
     weights: tuple
     #: per size (16, size): the lowest frequencies of the DCT (unused below 32)
     cosines: tuple
-    #: per size (classes, samples + border, coefficients): (T_k, -T_k G_k) transposed, so that
-    #: one product takes a block and its border to coefficients
+    #: per size (classes, samples + border, coefficients): (T_k, -T_k G_k) transposed: one product
+    #: with it gives the coefficients of a block and its border
     analyses: tuple
 
 
@@ -186,13 +187,13 @@ def raise_(low: Floats, cosines: Floats, half: Floats, out: Floats, size: int) -
 
 @kernel
 def scale_bucket(log_scale: int, log_step: int) -> int:
-    """Bucket of the expected magnitude in quantiser steps, from eighths of octaves."""
+    """Bucket of the expected magnitude in quantisation steps; arguments in eighths of octaves."""
     return min(max((np.int64(log_scale) - log_step + 40) >> 2, 0), SCALES - 1)
 
 
-#: Levels that have a rate of their own, and what each level beyond costs, in bits.
+#: Number of levels with a tabulated rate, and extra bits for each level beyond.
 _RATED, _BEYOND = 16, np.float32(0.1)
-#: Largest level: what is beyond, or NaN, is taken for it before it becomes an integer.
+#: Largest level: larger values and NaN are replaced by it before the conversion to integers.
 LARGEST = np.float32(1 << 24)
 
 
@@ -207,21 +208,21 @@ def mode_costs(
     step: Number,
     price: Number,
 ) -> None:
-    """Add up what blocks cost in every mode, in squared quantiser steps.
+    """Add up the rate-distortion cost of blocks in every mode, in squared quantisation steps.
 
         costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)
 
-    with c the coefficients of block n in class k, as it is (t = 0) and transposed (t = 1).
+    where c are the coefficients of block n in class k, as it is (t = 0) or transposed (t = 1).
 
     Parameters
     ----------
     views : (2, blocks, samples + border) float32
-        Blocks and their borders; those of the second view transposed.
+        Blocks and their borders; transposed in the second view.
     analyses : (classes, samples + border, samples) float32
         `Bases.analyses` of this size of blocks.
     scales : (classes, samples) int16
     rates : (SCALES, 17) float32
-    costs : (2 classes, blocks) float32
+    costs : (2 classes, blocks) float32, added to
     log_step : int
     step, price : float32
     """

@@ -1,9 +1,10 @@
-"""Where a picture is quantised more coarsely or finely: one number a tile, coded before its blocks.
+"""Local changes of the quantisation step: one number per tile, coded before the blocks.
 
-Neighbouring tiles are alike, so what is coded is the difference from the mean of the tiles to the
-left and above: its magnitude in unary and its sign, by adaptive models of `restore.kernels.bits`
-whose context is how far those two are apart, as in the predictive coding of M. J. Weinberger,
-G. Seroussi, G. Sapiro, "The LOCO-I lossless image compression algorithm", IEEE TIP 9(8), 2000.
+Neighbouring tiles are similar, so the difference from the mean of the tiles to the left and above
+is coded: its magnitude in unary, and its sign, by adaptive models (`restore.kernels.bits`) whose
+context is the absolute difference of these two tiles, as in the predictive coding of M. J.
+Weinberger, G. Seroussi, G. Sapiro, "The LOCO-I lossless image compression algorithm", IEEE TIP
+9(8), 2000.
 """
 
 from __future__ import annotations
@@ -15,11 +16,11 @@ from restore.kernels.bits import bucket, code_bit
 from restore.kernels.jit import kernel
 from restore.typing import Integers
 
-#: A tile's step is at most so many quarters of an octave coarser or finer than the picture's.
+#: Maximum change of a tile's step from that of the picture, in quarters of an octave.
 MOST = 12
-#: Contexts, and the decisions of each: the sign and the magnitude in unary.
+#: Contexts, and the models in each: of the sign, and of the magnitude in unary.
 APART, DECISIONS = 4, 2 * MOST + 2
-#: Adaptive models in all.
+#: Total number of adaptive models.
 MODELS = APART * DECISIONS
 
 
@@ -33,14 +34,14 @@ def code_tiles(coder: bits.Coder, tiles: Integers, base: int, choice: int) -> No
     tiles : (rows, columns) int8
         Quarters of octaves from -`MOST` to `MOST`.
     base : int
-        Where the `MODELS` of these decisions begin in the coder's.
+        Index of the first of the `MODELS` models among the coder's.
     choice : int
-        The coder's weights for them; the first one is used.
+        Index of the coder's set of weights for them, of which the first weight is used.
 
     Returns
     -------
     bool
-        False where the bytes ended before the tiles.
+        False if the data end before the last tile.
     """
     rows, columns = tiles.shape
     reading, active = coder.state[4], coder.active

@@ -1,20 +1,19 @@
-"""Groups of similar colour patches of a mosaic, each group a Gaussian.
+"""Groups of similar colour patches of a mosaic, each group modelled as a Gaussian.
 
-The mean m and the covariance of a group say how the colours of all its samples go together;
-a patch is then estimated from what is known of it: an earlier estimate o of all samples,
-whose errors have variances v, and the samples y that the mosaic measured, with errors of
-variance e. With the covariance
+The Gaussian of a group has a mean m and a covariance C over the colours of all samples of a patch.
+A patch is estimated from two observations: an earlier estimate o of all its samples, whose errors
+have the variances v, and the samples y that the mosaic measured, with errors of variance e. With
 
     C = Z' Z / n + p diag(v),
 
-Z the patches of the group as shown by the best estimate so far, less their mean, and p the
-share of the errors that the group cannot know about, the expected patch is found in two
-steps, as in Kalman's filter. The first serves all patches of the group alike,
+where Z are the patches of the group in the best estimate so far, minus their mean, and p is the
+share of the error variance that is missing in Z, the expected patch is computed in two steps, as in
+a Kalman filter. The first step is the same for all patches of the group,
 
     x = m + C (C + diag(v))^-1 (o - m),      P = C - C (C + diag(v))^-1 C
                                                = diag(v) - diag(v) (C + diag(v))^-1 diag(v),
 
-and the second those that have the same colours measured, the samples M,
+and the second is the same for all patches with the same measured colours, the samples M,
 
     x + P_:M (P_MM + e I)^-1 (y - x_M).
 
@@ -37,20 +36,19 @@ from restore.typing import Floats, Integers
 
 
 class Mosaic(NamedTuple):
-    """What was measured of the colours, and how well they are known from elsewhere."""
+    """The measured samples, and an earlier estimate of all colours with its error variances."""
 
     samples: np.ndarray
     """(height, width) float32, y."""
     error: np.float32
-    """e, not 0."""
+    """e, above 0."""
     colours: np.ndarray
-    """(period, period) int64: which of the three is measured, by the row and the column modulo
-    the period."""
+    """(period, period) int64: index of the measured colour, by row and column modulo the period."""
     estimate: np.ndarray
     """(3, height, width) float32, o."""
     variances: np.ndarray
-    """(3, height, width) float32, v of the patch with that top left corner, not 0; the mean over
-    a group is taken, one for each colour."""
+    """(3, height, width) float32, v by the top left corner of a patch, above 0: for each colour its
+    mean over a group is used."""
     prior: np.float32
     """p."""
 
@@ -65,12 +63,12 @@ def complete(
     total: Floats,
     weight: Floats,
 ) -> None:
-    """Estimate all patches of all groups and sum them up, the surer ones with more weight.
+    """Estimate all patches of all groups and add them up, weighted by 1 / trace(P).
 
     Parameters
     ----------
     shown : (3, height, width) float32
-        The best estimate so far, of which the groups are Gaussians.
+        The best estimate so far, from which the Gaussians are computed.
     mosaic : Mosaic
     places : (n_groups, size) int32
         As `restore.kernels.similar.match` gives them.
@@ -79,7 +77,7 @@ def complete(
         The first row of `total`.
     total : (3, rows, width) float32, added to
     weight : (rows, width) float32, added to
-        One over the variances that are left, trace(P).
+        The weights.
     """
     measured, error, colours, estimate, variances, prior = mosaic
     size = places.shape[1]

@@ -1,12 +1,12 @@
-"""The filter at the decoder: shifted transforms, thresholded, averaged.
+"""The deblocking filter of the decoder: shifted block transforms, thresholded and averaged.
 
     y = sum_s S_s^-1 W_s D^T H(D S_s x) / sum_s W_s
 
-S_s shifts the grid of 8 x 8 blocks, D is their DCT, H keeps the mean and what is above the
-threshold t: a coefficient c is multiplied by (|c| / t - 0.8) / 0.4, within 0 and 1, so that no
-rounding error is a step. Where steps of the quantiser vary, by place and by frequency, so does t.
-W_s is one over the sum of those factors. What is sparse on every grid is the picture; what is
-sparse on the coder's grid alone is its quantisation (R. R. Coifman and D. L. Donoho,
+S_s shifts the grid of 8 x 8 blocks, D is their DCT, and H is the threshold: it keeps the mean and
+multiplies every other coefficient c by (|c| / t - 0.8) / 0.4, clipped to [0, 1]. The ramp between
+0 and 1 keeps rounding errors small. If the quantisation step varies by place and by frequency, so
+does the threshold t. W_s is one over the sum of these factors. The picture is sparse on every grid,
+the quantisation errors are so only on the coder's grid (R. R. Coifman and D. L. Donoho,
 "Translation-invariant de-noising", 1995; A. Nosratinia, "Enhancement of JPEG-compressed images by
 re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
 """
@@ -18,16 +18,16 @@ from restore.typing import Floats
 
 #: Side of the blocks.
 SIDE = 8
-#: Where the grids start.
+#: Offsets of the grids, in rows and columns.
 SHIFTS = np.array([(0, 0), (2, 2), (4, 4), (6, 6), (1, 5), (5, 1), (3, 7), (7, 3)])
 
-#: Where, in thresholds, a coefficient begins to count, and counts in full.
+#: Magnitude, in thresholds, up to which a coefficient is set to 0, and from which it is kept.
 BEGIN, END = 0.8, 1.2
 
 _ROWS = np.arange(SIDE)
 _COSINES = np.cos(np.pi * _ROWS[:, None] * (2 * _ROWS + 1) / (2 * SIDE))
 _COSINES *= np.where(_ROWS[:, None] == 0, np.sqrt(1 / SIDE), np.sqrt(2 / SIDE))
-#: The orthonormal DCT, a row a frequency.
+#: The orthonormal DCT, one frequency per row.
 COSINES = _COSINES.astype(np.float32)
 COSINES_T = np.ascontiguousarray(COSINES.T)
 
@@ -45,7 +45,7 @@ def _product(first: Floats, second: Floats, out: Floats) -> None:
 
 @kernel
 def _middle(thresholds: Floats, y: int, x: int) -> float:
-    """The threshold of the cell in which the middle of a block of the padded plane lies."""
+    """The threshold of the cell that contains the centre of a block of the padded plane."""
     row = min(max(y - SIDE // 2, 0) // SIDE, thresholds.shape[0] - 1)
     return thresholds[row, min(max(x - SIDE // 2, 0) // SIDE, thresholds.shape[1] - 1)]
 
@@ -57,14 +57,14 @@ def smooth(padded: Floats, out: Floats, top: int, thresholds: Floats, weights: F
     Parameters
     ----------
     padded : (height + 16, width + 16) float32
-        The plane, eight samples mirrored around it.
+        The plane with a margin of eight mirrored samples.
     out : (rows, width) float32
         Written: the rows from `top` on.
     top : int
     thresholds : (height / 8, width / 8) float32
-        In levels, at the middle of a block.
+        In levels, by cell: a block uses that of the cell which contains its centre.
     weights : (8, 8) float32
-        By which that of each frequency is multiplied.
+        Factors on the threshold, by frequency.
     """
     rows, width = out.shape
     total = np.zeros((rows, width + 2 * SIDE), np.float32)

@@ -1,4 +1,4 @@
-"""The decisions of pictures in blocks, each with its contexts; `restore.kernels.bits` codes them.
+"""The decisions of a picture in blocks and their contexts; `restore.kernels.bits` codes them.
 
 Contexts come from coded neighbours, after D. Marpe, H. Schwarz, T. Wiegand, "Context-based
 adaptive binary arithmetic coding in H.264/AVC", IEEE TCSVT 13(7), 2003, Sec. III. One function,
@@ -14,11 +14,11 @@ from restore.kernels.blocks import CELLS, SCALES, Z_COLUMN, Z_ROW, scale_bucket
 from restore.kernels.jit import kernel
 from restore.typing import Floats, Integers
 
-#: Sizes of blocks, most modes of a size, most classes of a size.
+#: Number of block sizes, and maximum number of modes and of classes of a size.
 SIZES, MODES, CLASSES = 4, 32, 16
-#: Places in the picture, eight down and eight across, that archives of like pictures learn.
+#: Parts of the picture, eight down and eight across: a context that helps for similar pictures.
 PLACES = 64
-#: Coefficients of a block whose signs are modelled.
+#: Number of coefficients of a block, the first ones, whose signs are modelled.
 SIGNED = 8
 
 #: Mean magnitude in 1/16 of a step where the spread is 2^((bucket - 9.5) / 2) steps.
@@ -26,7 +26,7 @@ _EXPECTED = np.array(
     [0, 0, 0, 0, 0, 1, 2, 4, 6, 9, 13, 18, 26, 36, 51, 72, 102, 145, 204, 290, 410, 580, 820, 1160]
 )
 
-# Where the models of each decision start, in one table.
+# Index of the first model of each decision, in one table.
 _SPLIT = 0
 _MODE = _SPLIT + 9 * (25 + 9 + 5 + PLACES)
 _NODES = SIZES * MODES
@@ -43,7 +43,7 @@ _MORE = (
 )
 _SIGN = _MORE + 15 * (2 * SCALES * 5 + SCALES * 8 + 27 + 2 * SIZES * CLASSES * 32 + 81 * 3)
 _ESCAPE = _SIGN + SIZES * MODES * SIGNED * (1 + PLACES)
-#: Adaptive models in all, and sets of mixing weights.
+#: Total number of adaptive models, and of sets of mixing weights.
 MODELS = _ESCAPE + 32
 SETS = 12 * 4 + 12 * 6 + 12 * 15 + 1
 
@@ -53,28 +53,29 @@ class Picture(NamedTuple):
 
     #: (planes, pixels) int32: quantised coefficients, block after block in the order of the walk
     levels: np.ndarray
-    #: (planes, rows, columns) uint8: for each cell of 8 x 8 pixels the block it lies in
+    #: (planes, rows, columns) uint8: size and mode of the block of each cell of 8 x 8 pixels
     sizes: np.ndarray
     modes: np.ndarray
-    #: (planes, rows, columns) int32, zero: how much was coded there
+    #: (planes, rows, columns) int32, initially 0: 16 times the sum of the magnitudes of a block's
+    #: levels, per cell
     activity: np.ndarray
-    #: (rows, columns) int8: eighths of octaves by which the step is larger
+    #: (rows, columns) int8: increase of the step in eighths of octaves
     coarser: np.ndarray
-    #: (planes,) int64, zero: where in `levels` the walk stands
+    #: (planes,) int64, initially 0: index in `levels` of the next block
     starts: np.ndarray
 
 
 class Around(NamedTuple):
-    """What is known of a block before it is coded."""
+    """The contexts of a block."""
 
     plane: int
-    #: place in the picture, of `PLACES`
+    #: part of the picture, of `PLACES`
     where: int
-    #: sizes of the blocks to the left, above, and in the first plane; 4 where there is none
+    #: sizes of the blocks to the left, above, and in the first plane; 4 if there is none
     west: int
     north: int
     luma: int
-    #: size and mode of these, as one number; 128 where there is none
+    #: size and mode of these blocks, as one number; 128 if there is none
     west_mode: int
     north_mode: int
     luma_mode: int
@@ -85,7 +86,7 @@ class Around(NamedTuple):
 
 @kernel
 def _around(picture: Picture, plane: int, y: int, x: int) -> Around:
-    """What surrounds the block that begins in cell (y, x)."""
+    """The contexts of the block that begins in cell (y, x)."""
     sizes, modes = picture.sizes, picture.modes
     _, rows, columns = sizes.shape
     west = np.int64(sizes[plane, y, x - 1]) if x else 4
@@ -106,18 +107,18 @@ def _around(picture: Picture, plane: int, y: int, x: int) -> Around:
 
 
 class Block(NamedTuple):
-    """A block whose quantised coefficients are coded; the activities are in buckets."""
+    """A block and the contexts of its quantised coefficients; activities are in buckets."""
 
     plane: int
     size: int
     mode: int
-    #: place in the picture, of `PLACES`
+    #: part of the picture, of `PLACES`
     where: int
-    #: activity to the left and above together, then one by one
+    #: activity to the left and above: their sum, then each
     near: int
     left: int
     above: int
-    #: activity there in the plane before, and in the first plane for the third one
+    #: activity of the same cells in the previous plane, and for the third plane in the first
     under: int
     below: int
 
@@ -185,7 +186,7 @@ def _code_mode(coder: Coder, mode: int, around: Around, size: int, count: int) -
 
 @kernel
 def _code_any(coder: Coder, found: int, block: Block, likely: int) -> int:
-    """Code whether any coefficient of a block is coded."""
+    """Code whether a block has nonzero levels; `likely` is the bucket of how many to expect."""
     active = coder.active
     choice = block.size * 3 + block.plane
     colour = 1 if block.plane else 0
@@ -206,7 +207,7 @@ def _code_any(coder: Coder, found: int, block: Block, likely: int) -> int:
 
 @kernel
 def _code_last(coder: Coder, last: int, count: int, block: Block, likely: int) -> int:
-    """Code which of `count` coefficients is the last: its half-octave in unary, then the rest."""
+    """Code the index of the last nonzero level of `count`: half-octave in unary, then offset."""
     active = coder.active
     choice = block.size * 3 + block.plane
     colour = 1 if block.plane else 0
@@ -248,14 +249,14 @@ def _code_last(coder: Coder, last: int, count: int, block: Block, likely: int) -
 
 
 class Coefficient(NamedTuple):
-    """What is known of a coefficient before it is coded."""
+    """The contexts of a coefficient; all but the index are in buckets."""
 
     index: int
-    #: coefficients up to the last one, in a bucket
+    #: distance to the last nonzero level
     distance: int
-    #: its expected magnitude, in a bucket
+    #: expected magnitude
     scale: int
-    #: the last two magnitudes, those before against what was expected, and their fading sum
+    #: sum of the last two magnitudes, sum of all before relative to the expected one, decaying sum
     recent: int
     ratio: int
     faded: int
@@ -263,7 +264,7 @@ class Coefficient(NamedTuple):
 
 @kernel
 def _contexts_of_found(active: Integers, block: Block, coefficient: Coefficient) -> None:
-    """The contexts of whether a coefficient is not 0."""
+    """Set the contexts of the decision whether a level is nonzero."""
     plane, size = block.plane, block.size
     i, distance, scale, recent, ratio, faded = coefficient
     atom = (1 if plane else 0) * SIZES + size
@@ -285,7 +286,7 @@ def _contexts_of_found(active: Integers, block: Block, coefficient: Coefficient)
 
 @kernel
 def _contexts_of_more(active: Integers, block: Block, coefficient: Coefficient, step: int) -> None:
-    """The contexts of whether a magnitude is more than `step` + 1."""
+    """Set the contexts of the decision whether a magnitude is above `step` + 1."""
     plane = block.plane
     i, _, scale, recent, ratio, _ = coefficient
     colour = 1 if plane else 0
@@ -311,7 +312,7 @@ def _code_levels(
     count = levels.size
     choice = block.size * 3 + block.plane
     signed = (block.size * MODES + block.mode) * SIGNED
-    # how many coefficients this class would have at this step
+    # number of nonzero levels to expect from this class at this step
     likely = 0
     for i in range(count):
         if np.int64(scales[i]) - log_step > -8:
@@ -389,14 +390,14 @@ def code_row(
         Expected magnitude, in eighths of octaves of a level, for each size of block.
     picture : Picture
     log_step : int
-        The quantiser's step in the unit of `scales`.
+        The quantisation step in the unit of `scales`.
     top : int
         First row of cells.
 
     Returns
     -------
     bool
-        False where reading ran past the end.
+        False if the data end too early.
     """
     levels, sizes, modes, activity, coarser, starts = picture
     state = coder.state

@@ -1,7 +1,7 @@
 """Holes wider than a patch: every patch of the hole is matched with one of the known picture.
 
-The filled picture is sought in which each patch that touches the hole is as near as can be
-to some patch of the known part: matching and averaging in turns.
+The filled picture minimises the distance of each patch that touches the hole to the nearest patch
+of the known part, by alternating matching and averaging.
 
 References
 ----------
@@ -21,10 +21,10 @@ from restore.typing import Flags, Floats, Integers, Number
 def _distance(
     image: Floats, y: int, x: int, v: int, u: int, half: int, limit: Number, locality: Floats
 ) -> Number:
-    """Squared difference of the patches centred at (y, x) and (v, u), and the price of the way.
+    """Cost of a match: squared difference of the patches at (y, x) and (v, u), plus locality cost.
 
-    Or anything above `limit`. `locality`: the price of the longest way, and the square of the
-    way that costs half of it.
+    If the cost reaches `limit`, any number of at least `limit` is returned. `locality` is the cost
+    of an infinite distance between the centres, and the squared distance that costs half as much.
     """
     square = np.float32((y - v) * (y - v) + (x - u) * (x - u))
     total = locality[0] * square / (square + locality[1])
@@ -45,7 +45,9 @@ def _distance(
 def measure(
     image: Floats, targets: Integers, matches: Integers, costs: Floats, locality: Floats, half: int
 ) -> None:
-    """costs = |P_target - P_match|^2 for every target; the image may have changed.
+    """Compute the costs of all matches again, after the image has changed.
+
+        costs = |P_target - P_match|^2 + locality cost
 
     Parameters
     ----------
@@ -74,18 +76,18 @@ def improve(
     half: int,
     seed: int,
 ) -> None:
-    """One sweep of PatchMatch: better matches from the neighbours' ones and at random.
+    """One sweep of PatchMatch: propagate the matches of neighbours, then search at random.
 
-    Barnes et al. 2009, sections 3.2 and 3.3. The random places are drawn in windows around
-    the present match that halve from the whole picture to a pixel.
+    Barnes et al. 2009, sections 3.2 and 3.3. Random candidates are drawn from windows around the
+    current match whose radius halves from the whole picture to one pixel.
 
     Parameters
     ----------
     image : (height, width, channels) float32
-    source : (height, width) bool, centres of wholly known patches
+    source : (height, width) bool, centres of completely known patches
     targets, matches, costs, locality, half
         As for `measure`; matches and costs are updated.
-    seed : int, of the random places; if odd, the sweep runs from the last target to the first
+    seed : int, for the random search; if odd, the sweep runs from the last target to the first
     """
     height, width, _ = image.shape
     backward = seed % 2 == 1
@@ -130,10 +132,10 @@ def improve(
 def vote(
     image: Floats, pixels: Integers, matches: Integers, costs: Floats, values: Floats, half: int
 ) -> None:
-    """The value of each pixel: the mean of what the patches over it say.
+    """Average the values that the matches of all patches over a pixel predict for it.
 
-    A patch of cost e weighs exp(-e / 2 s^2), s^2 the third quartile of the costs over the
-    pixel (Newson et al. 2017, section 2.3).
+    A patch of cost e has the weight exp(-e / 2 s^2), where s^2 is the third quartile of the costs
+    of the patches over the pixel (Newson et al. 2017, section 2.3).
 
     Parameters
     ----------
@@ -176,7 +178,9 @@ def vote(
 
 @kernel
 def trace(pixels: Integers, matches: Integers, costs: Floats, origins: Integers, half: int) -> None:
-    """Where the cheapest patch over each pixel has it from, the first of several.
+    """Find the origin of each pixel in the match of the patch over it that has the lowest cost.
+
+    Among patches of equal cost the first is taken.
 
     Parameters
     ----------
@@ -210,18 +214,18 @@ def peel(
     half: int,
     reach: int,
 ) -> None:
-    """Match the rim of a hole: each pixel with the known patch that fits what is known around it.
+    """Match the patches at the rim of a hole, comparing their known pixels only.
 
     Parameters
     ----------
     image : (height, width, channels) float32
-    source : (height, width) bool, centres of wholly known patches
-    known : (height, width) bool, what has a value so far
-    pixels : (n, 2) int64
-    matches : (height, width, 2) int32, written at the pixels where any is within reach
-    locality : (2,) float32
-    half : int
-    reach : int, how far away a match may be, down and across
+    source : (height, width) bool, centres of completely known patches
+    known : (height, width) bool, pixels that have a value so far
+    pixels : (n, 2) int64, centres of the patches to match
+    matches : (height, width, 2) int32, written at pixels with a source within reach
+    locality, half
+        As for `measure`.
+    reach : int, search radius in rows and columns
     """
     height, width, channels = image.shape
     for p in range(pixels.shape[0]):

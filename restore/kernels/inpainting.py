@@ -1,7 +1,7 @@
-"""Filling unknown samples: interpolation from the nearest known ones, and groups of patches.
+"""Inpainting: interpolation from the nearest known samples, and groups of similar patches.
 
-A group is a set of similar patches. Their mean m and covariance C say how the samples of
-one of them go together; given its known samples x_K, the expected patch is
+A group is a set of similar patches, modelled as a Gaussian with their mean m and covariance C.
+Given the known samples x_K of a patch, its expected value is
 
     m + C_:K (C_KK + r I)^-1 (x_K - m_K).
 
@@ -24,7 +24,7 @@ from restore.kernels.linear import factorise, solve
 from restore.kernels.similar import centre, gather, nearest, scatter, scatter_weight
 from restore.typing import Flags, Floats, Integers
 
-#: Share of the trace of a covariance that float32 can tell from its rounding.
+#: Minimum ridge, as a share of the trace of a covariance: above the rounding errors of float32.
 ROUNDING = np.float32(1e-6)
 
 
@@ -40,8 +40,8 @@ def interpolate(
 ) -> None:
     """Ordinary kriging of every unknown pixel from the nearest known ones.
 
-    The weights l minimise the expected squared error of a random surface of the given
-    covariance c and unknown mean: with A_ij = c(p_i - p_j) and b_i = c(p_i - p),
+    The weights l minimise the expected squared error for a random field with covariance c and
+    unknown mean. With A_ij = c(p_i - p_j) and b_i = c(p_i - p),
 
         l = A^-1 (b + 1 (1 - 1'A^-1 b) / (1'A^-1 1))     (Matheron 1973).
 
@@ -49,12 +49,12 @@ def interpolate(
     ----------
     planes : (channels, height, width) float32
     known : (height, width) bool
-    offsets : (n, 2) int64, rows and columns from the pixel, the nearest first
+    offsets : (n, 2) int64, offsets in rows and columns that are searched, the nearest first
     covariance : (side, side) float32, by distance in rows and in columns
-    filled : (channels, rows, width) float32, written where unknown, as far as any of the
-        offsets is known
+    filled : (channels, rows, width) float32, written at unknown pixels with a known one at any
+        of the offsets
     top : int, the first row to fill
-    most : int, known samples to use
+    most : int, maximum number of known samples used
     """
     channels, rows, width = filled.shape
     height = planes.shape[1]
@@ -100,23 +100,23 @@ def interpolate(
 
 
 class Grouping(NamedTuple):
-    """What `complete` does with the patches at its places."""
+    """The settings of `complete`."""
 
     top: int
     """First row of the picture in `total`."""
     side: int
     """Rows and columns of a patch."""
     reach: int
-    """Pixels around a patch in which similar ones are looked for."""
+    """Search radius for similar patches, in pixels."""
     size: int
     """Patches in a group."""
     share: int
-    """Patches of it that are estimated, the nearest ones."""
+    """Number of patches of a group that are estimated, the nearest ones."""
     whole: bool
-    """Whether wholly known patches are estimated, too."""
+    """Whether completely known patches are estimated, too."""
     ridge: np.float32
-    """r: variance of the noise and of what the covariance misses; no less than `ROUNDING` of the
-    covariance's trace is taken, which float32 cannot tell from rounding."""
+    """r: variance that the covariance does not model, including the noise. At least `ROUNDING`
+    times the trace of the covariance is used."""
 
 
 @kernel
@@ -129,21 +129,21 @@ def complete(
     weight: Floats,
     grouping: Grouping,
 ) -> None:
-    """Estimate patches anew from their known samples and the group they belong to.
+    """Estimate patches from their known samples and the mean and covariance of their group.
 
-    For every place: the patches of `estimate` nearest to the one there make a group, and
-    those of them that are nearest still are estimated (see the module) and added to
-    `total`. Patches are compared on the first channel; every channel has its own mean and
-    covariance, so the channels should be decorrelated.
+    For every place, the patches of `estimate` nearest to the one there form a group, and the
+    `share` nearest of them are estimated (see the module) and added to `total`. Distances are
+    measured on the first channel; every channel has its own mean and covariance, so the channels
+    should be decorrelated.
 
     Parameters
     ----------
     estimate : (channels, height, width) float32, the whole picture as estimated so far
-    observed : (channels, height, width) float32, anything where unknown
+    observed : (channels, height, width) float32, ignored where unknown
     known : (height, width) bool
     places : (n, 2) int64, top left corners of patches
     total : (channels, rows, width) float32, added to
-    weight : (rows, width) float32, patches added
+    weight : (rows, width) float32, added to: the number of patches
     grouping : Grouping
     """
     channels, height, width = estimate.shape
@@ -211,5 +211,5 @@ def complete(
 
 @kernel
 def _within(place: int, last: int, reach: int) -> int:
-    """How many of the places 0 to `last` are within `reach` of `place`."""
+    """Number of places from 0 to `last` within `reach` of `place`."""
     return min(last, place + reach) - max(0, place - reach) + 1

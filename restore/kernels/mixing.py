@@ -1,13 +1,13 @@
-"""Binary decisions of pictures without loss: two sets of weights, and a chance refined at the end.
+"""Binary decisions of lossless coding: two sets of mixing weights, and a refined probability.
 
-As in `restore.kernels.bits`, the chance of a decision is mixed from models in the logistic domain.
-Here two sets of weights, chosen by two properties of the decision, are added,
+As in `restore.kernels.bits`, the probability of a decision is mixed from several models in the
+logistic domain. Here two sets of weights, selected by two properties of the decision, are added,
 
     x = sum_i (u_i + v_i) stretch(p_i),    p = (squash(x) + 3 r(x)) / 4,
 
-and r is read from a table that learns, for each kind of decision, how often a one followed a
-mixture x: secondary estimation (M. Mahoney, "Adaptive weighing of context models for lossless data
-compression", Florida Tech. report CS-2005-16). Whole numbers alone.
+where r is interpolated in a table that learns, for each kind of decision, the frequency of ones at
+each mixture x: secondary symbol estimation (M. Mahoney, "Adaptive weighing of context models for
+lossless data compression", Florida Tech. report CS-2005-16). All arithmetic is in integers.
 """
 
 from typing import NamedTuple
@@ -17,22 +17,23 @@ import numpy as np
 from restore.kernels.bits import SQUASH, STRETCH, code_even, learn, split
 from restore.kernels.jit import kernel
 
-#: Most contexts of a decision, knots of a refining table, and its least chance in 65536.
+#: Maximum number of contexts of a decision, knots of a refinement table, and the lowest
+#: probability, in 1/65536.
 CONTEXTS, KNOTS, LEAST = 8, 33, 4
 
 
 class Mixer(NamedTuple):
-    """A coder's state: what it has learned, where it stands in the bytes."""
+    """The coder's state: adaptive models, and position in the bytes."""
 
-    #: as of `restore.kernels.bits.Coder`
+    #: as in `restore.kernels.bits.Coder`
     models: np.ndarray  # (n,) int32
     weights: np.ndarray  # (sets, CONTEXTS) int32, 1/65536
     data: np.ndarray  # (n,) uint8
     state: np.ndarray  # (6,) int64
-    #: where the models of the contexts at hand begin
+    #: index of the first model of each current context
     bases: np.ndarray  # (CONTEXTS,) int64
     stretched: np.ndarray  # (CONTEXTS,) int64
-    #: chance of a one in 1/2^22 at the knots, for each kind of decision
+    #: probability of a one at the knots, in 1/2^22, for each kind of decision
     refined: np.ndarray  # (kinds, KNOTS) int32
 
 
@@ -42,7 +43,7 @@ def code_mixed(
 ) -> int:
     """Code a bit under the models `node` of the first `count` contexts; return it.
 
-    `first` and `second` choose the weights, `kind` the table that refines the chance.
+    `first` and `second` select the weights, `kind` the table that refines the probability.
     """
     models, bases, stretched = mixer.models, mixer.bases, mixer.stretched
     one, other, refined = mixer.weights[first], mixer.weights[second], mixer.refined[kind]
@@ -71,7 +72,7 @@ def code_mixed(
 
 @kernel
 def code_plain(mixer: Mixer, number: int, count: int) -> int:
-    """Code `count` bits of chances one half, the highest first."""
+    """Code `count` bits of probability one half, the highest first."""
     found = np.int64(0)
     for j in range(count - 1, -1, -1):
         found = found << 1 | code_even(mixer, number >> j & 1)

@@ -1,19 +1,20 @@
-"""Samples without loss: predicted from what is known, the rests coded.
+"""Lossless coding of samples: they are predicted from coded ones, and the residuals are coded.
 
-A sample x is predicted by several simple predictors, by one that learns from every other sample,
-in a window of about 2^`WINDOW` of them, by least squares,
+A sample x is predicted by several fixed predictors and by two that learn. The first one is fitted
+by least squares to every other sample, in a window of about 2^`WINDOW` of them,
 
     R = sum_t f^t u u',  b = sum_t f^t u (x - m),  w_i += (b_i - sum_j R_ij w_j) / R_ii,
 
-f = 1 - 2^-`WINDOW`, u the samples beside less the mean m of two of them, in this plane and in those
-before; a few coordinates i in turn for each sample (Gauss-Seidel; Y. Zakharov, G. White, J. Liu,
-"Low-complexity RLS algorithms using dichotomous coordinate descent iterations", IEEE Trans. Signal
-Processing 56(7), 2008, Sec. II), and by one that learns faster, v_i += e u_i / (32 sum_j u_j^2), e
-its error (normalised least mean squares). The predictions are averaged with weights of 1 / c_k^2,
-c_k the errors that predictor k made beside. The rest is coded as whether there is one, its sign
-and its magnitude, under contexts of the rests and of the pattern around: X. Wu, N. Memon,
-"Context-based, adaptive, lossless image coding", IEEE Trans. Communications 45(4), 1997,
-Sec. III-IV; chances are mixed as in `restore.kernels.mixing`. Whole numbers alone.
+where f = 1 - 2^-`WINDOW`, and u are the neighbouring samples, in this plane and in those coded
+before it, minus the mean m of two of them. Each time only a few coordinates i are updated, in turn
+(Gauss-Seidel; Y. Zakharov, G. White, J. Liu, "Low-complexity RLS algorithms using dichotomous
+coordinate descent iterations", IEEE Trans. Signal Processing 56(7), 2008, Sec. II). The second one
+adapts faster, by normalised least mean squares, v_i += e u_i / (32 sum_j u_j^2) with e its error.
+The predictions are averaged with the weights 1 / c_k^2, where c_k are the errors of predictor k at
+the neighbours. A residual is coded as whether it is nonzero, its sign, and its magnitude; contexts
+are the residuals and the pattern of the neighbours (X. Wu, N. Memon, "Context-based, adaptive,
+lossless image coding", IEEE Trans. Communications 45(4), 1997, Sec. III-IV). Probabilities are
+mixed as in `restore.kernels.mixing`. All arithmetic is in integers.
 """
 
 from typing import NamedTuple
@@ -25,54 +26,54 @@ from restore.kernels.jit import kernel
 from restore.kernels.mixing import Mixer, code_mixed, code_plain
 from restore.typing import Integers
 
-#: Rows above and columns beside that a plane is padded with.
+#: Rows above and columns on both sides that a plane is padded with.
 PAD = 3
-#: Predictors, the learned one first; samples that it takes, of the plane and of two before.
+#: Number of predictors; number of taps in the plane itself, and in each of up to two before it.
 PREDICTORS, OWN_TAPS, OTHER_TAPS = 8, 16, 6
 TAPS = OWN_TAPS + 2 * OTHER_TAPS
-#: Window of the least squares, coordinates a sample, and what the diagonal is raised by.
+#: Binary logarithm of the window of the least squares, coordinates updated each time, and ridge.
 WINDOW, TURNS, RIDGE = 8, 2, 64
-#: Bits of the numbers that go into the sums; largest weight of a tap, in 1/65536.
+#: Maximum bits of the numbers that are summed, and maximum weight of a tap, in 1/65536.
 SUMMED, LARGEST = 8, 1 << 20
-#: Models of a context: none, sign, how many bits, and the three bits after the first.
+#: Models of a context: nonzero, sign, number of bits, and the three bits after the first.
 NODES = 160
 _BITS, _REST = 2, 20
-#: Contexts of each kind, for a plane, and where they begin.
+#: Number of contexts of each kind in a plane, and index of the first one.
 _SIZES = (40 * 8, 20 * 20, 23 * 20, 256 * 8, 23 * 23, 23 * 20, 64 * 8)
 RESTS = len(_SIZES)
 _PLACES = np.cumsum((0, *_SIZES))
-#: Contexts of a plane, sets of weights of a plane, and entries of its table of biases.
+#: Numbers of contexts, sets of weights, and biases of a plane.
 PER_PLANE = int(_PLACES[-1])
 SETS = NODES + 40 * 4
 BIASES = 256 * 8
-#: What a prediction is worth by the errors it made beside; beyond the table by a 256th of them.
+#: Weight of a prediction by its errors at the neighbours; beyond the table by a 256th of them.
 _WEIGHTS = (1 << 32) // (np.arange(4096, dtype=np.int64) ** 2 + 4)
 
 
 class Planes(NamedTuple):
-    """Planes of samples on their way through the coder."""
+    """Planes of samples and the state of their prediction; all but samples and tops start at 0."""
 
-    #: (planes, PAD + height, width + 2 PAD) int32: the samples, zeros around
+    #: (planes, PAD + height, width + 2 PAD) int32: the samples, padded
     samples: np.ndarray
-    #: (planes, 2, width + 2 PAD) int32, zero: rests of this row and the one above
+    #: (planes, 2, width + 2 PAD) int32: residuals of the last two rows, by parity
     rests: np.ndarray
-    #: (planes, 2, width + 2 PAD, PREDICTORS) int32, zero: errors of the predictors
+    #: (planes, 2, width + 2 PAD, PREDICTORS) int32: errors of the predictors there
     errors: np.ndarray
-    #: (planes, TAPS + 3, TAPS) int32, zero: R, b, and w and v in 1/65536
+    #: (planes, TAPS + 3, TAPS) int32: R, b, and w and v in 1/65536
     sums: np.ndarray
-    #: (planes, BIASES) int32, zero: mean rest in 1/64 by pattern
+    #: (planes, BIASES) int32: mean residual by pattern, in 1/64
     biases: np.ndarray
     #: (PREDICTORS,) int64: predictions
     guesses: np.ndarray
-    #: (TAPS,) int32: samples beside less their mean
+    #: (TAPS,) int32: neighbouring samples minus their mean
     taps: np.ndarray
-    #: (planes,) int64: the largest sample there may be
+    #: (planes,) int64: the largest possible sample
     tops: np.ndarray
 
 
 @kernel
 def half_octave(value: int, most: int) -> int:
-    """Twice the bits of a non-negative integer, less one where the second bit is 0."""
+    """Twice the number of bits of a non-negative integer, minus one if the second bit is 0."""
     bits = bucket(value, 40)
     if bits < 2:
         return min(bits, most)
@@ -81,14 +82,14 @@ def half_octave(value: int, most: int) -> int:
 
 @kernel
 def _signed(value: int) -> int:
-    """Bits of an integer with its sign, 0 to 22."""
+    """Number of bits of an integer, with its sign: 0 to 22, and 11 for 0."""
     bits = bucket(abs(value), 11)
     return 11 - bits if value < 0 else 11 + bits
 
 
 @kernel
 def _taps(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
-    """Set the samples beside less their mean; how many there are, and the mean."""
+    """Set the taps, neighbours minus their mean; return the number of taps and the mean."""
     taps = planes.taps
     samples = planes.samples[plane]
     above, over = samples[y - 1], samples[y - 2]
@@ -114,7 +115,7 @@ def _taps(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
 
 @kernel
 def _predict(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
-    """Set all predictions of a sample; how many taps the learned one has, and their mean."""
+    """Set all predictions of a sample; return the number of taps and their mean."""
     guesses, taps = planes.guesses, planes.taps
     samples = planes.samples[plane]
     slow, swift = planes.sums[plane, TAPS + 1], planes.sums[plane, TAPS + 2]
@@ -139,7 +140,7 @@ def _predict(planes: Planes, plane: int, y: int, x: int) -> tuple[int, int]:
 
 @kernel
 def _blend(planes: Planes, plane: int, row: int, x: int) -> int:
-    """The predictions' average in 1/8, weighted by what each was worth beside."""
+    """Average the predictions, in 1/8, weighted by their accuracy at the neighbours."""
     guesses = planes.guesses
     here, above = planes.errors[plane, row], planes.errors[plane, 1 - row]
     total, weights = np.int64(0), np.int64(0)
@@ -157,7 +158,7 @@ def _blend(planes: Planes, plane: int, row: int, x: int) -> int:
 def _contexts(
     mixer: Mixer, planes: Planes, plane: int, y: int, x: int, guess: int
 ) -> tuple[int, int, int]:
-    """Set the contexts of a rest; its energy in half-octaves, and the guess with its bias."""
+    """Set the contexts of a residual; return energy (half-octaves), guess plus bias, bias index."""
     guesses, bases = planes.guesses, mixer.bases
     samples, rests = planes.samples[plane], planes.rests[plane]
     row = y & 1
@@ -200,7 +201,7 @@ def _contexts(
 
 @kernel
 def _code_rest(mixer: Mixer, rest: int, plane: int, energy: int) -> int:
-    """Code a rest under the contexts that are set."""
+    """Code a residual under the current contexts."""
     sets = plane * SETS
     local = sets + NODES + energy * 4
     kinds = plane * NODES
@@ -228,7 +229,7 @@ def _code_rest(mixer: Mixer, rest: int, plane: int, energy: int) -> int:
 
 @kernel
 def _fit(sums: Integers, taps: Integers, wanted: int, error: int, used: int, place: int) -> None:
-    """Improve the fast weights; with every other sample the least squares and some weights, too."""
+    """Update the fast weights; at every other sample also the least squares and some weights."""
     energy = np.int64(16)
     for i in range(used):
         energy += np.int64(taps[i]) * taps[i]
@@ -262,7 +263,7 @@ def _fit(sums: Integers, taps: Integers, wanted: int, error: int, used: int, pla
 
 @kernel
 def code_sample(mixer: Mixer, planes: Planes, plane: int, y: int, x: int) -> None:
-    """Code a sample, or read it into its place; what a reader finds is within the top."""
+    """Write a sample, or read it into its place; samples that are read are clipped to the range."""
     row = y & 1
     guesses, taps = planes.guesses, planes.taps
     used, mean = _predict(planes, plane, y, x)
@@ -283,7 +284,7 @@ def code_sample(mixer: Mixer, planes: Planes, plane: int, y: int, x: int) -> Non
 
 @kernel
 def skip_sample(planes: Planes, plane: int, y: int, x: int) -> None:
-    """Pass a sample that is known otherwise: as if it had been predicted well."""
+    """Skip a sample that was coded otherwise, as if its predictions had been exact."""
     planes.rests[plane, y & 1, x] = 0
     for k in range(PREDICTORS):
         planes.errors[plane, y & 1, x, k] = 0

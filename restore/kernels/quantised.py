@@ -1,15 +1,16 @@
-"""Codes in whole steps: a pursuit that weighs bits against error, and its codes as bytes.
+"""Sparse codes with quantised coefficients: rate-distortion pursuit, and entropy coding.
 
-A patch x, less a mean that is coded beforehand, is approximated by few atoms of a dictionary
-with whole levels, x = step * sum_k l_k d_k. Atoms are chosen by orthogonal matching pursuit; after
-each choice all coefficients are fitted anew and rounded, and of all supports on the way the one
-of the smallest
+A patch x, minus a mean that is coded separately, is approximated by a few atoms of a dictionary
+with integer levels, x = step * sum_k l_k d_k. Atoms are chosen by orthogonal matching pursuit.
+After each choice all coefficients are fitted again and rounded, and of all supports on the way the
+one with the lowest cost
 
     J = |x - step * sum_k l_k d_k|^2 + price * bits
 
 is kept. The means, the numbers of atoms, the atoms and the levels of all patches are then coded by
-adaptive binary models (`restore.kernels.bits`). The atoms of a patch are a set: it is coded by
-halving the dictionary again and again and saying how many of the set lie in the first half.
+adaptive binary models (`restore.kernels.bits`). The atoms of a patch are a set. It is coded by
+recursive halving: how many atoms of the set lie in the first half of the dictionary, then the same
+in each half.
 
 References
 ----------
@@ -25,31 +26,31 @@ from restore.kernels.jit import kernel
 from restore.kernels.linear import factorise_row, solve
 from restore.typing import Floats, Integers, Number
 
-#: Most atoms of a patch that a file can hold.
+#: Maximum number of atoms of a patch in a file.
 MOST = 32
 
-#: Squared length of an atom's part outside the support from which on it is of use.
+#: Minimum squared norm of the part of an atom that is orthogonal to the support.
 LEAST = np.float32(1e-4)
 
-#: Decisions of a number in unary, before what is larger; and bits of what is larger.
+#: Unary decisions of a number, and models for the number of bits of larger ones.
 UNARY, BITS = 16, 32
-#: Contexts of a mean: how far its neighbours are apart, in the first channel and in others.
+#: Contexts of a mean: difference of its neighbours, and whether its channel is the first.
 APART, CHANNELS = 5, 2
-#: Contexts of a number of atoms: those of the neighbours; and of a level: those of its patch.
+#: Contexts of a number of atoms: the neighbours' numbers; and of a level: its patch's number.
 NEAR, FULL = 16, 4
-#: Nodes of the halving with models of their own; deeper ones share one for each depth.
+#: Nodes of the halving that have their own models; deeper nodes share those of their depth.
 NODES, DEPTHS = 64, 16
-#: Numbers of atoms told apart in a node.
+#: Numbers of atoms that are distinguished in a node.
 SET = 8
 
-# Where the models of each decision start, in one table: contexts times decisions.
+# Index of the first model of each decision, in one table: contexts times decisions.
 MEAN = 0
 COUNT = MEAN + CHANNELS * APART * UNARY
 SPLIT = COUNT + NEAR * MOST
 LEVEL = SPLIT + (NODES + DEPTHS) * SET * SET
 LARGE_MEAN = LEVEL + FULL * UNARY
 LARGE_LEVEL = LARGE_MEAN + BITS
-#: Adaptive models in all, and sets of mixing weights: each decision has one context.
+#: Total number of adaptive models, and of sets of mixing weights: each decision has one context.
 MODELS, SETS = LARGE_LEVEL + BITS, 1
 
 
@@ -64,7 +65,7 @@ def pursue(
     levels: Integers,
     counts: Integers,
 ) -> None:
-    """Code patches over a dictionary in whole levels.
+    """Code patches over a dictionary with integer levels.
 
     Parameters
     ----------
@@ -73,9 +74,9 @@ def pursue(
         Inner products of the patches with the atoms.
     gram : (n_atoms, n_atoms) float32
     step : float32
-        Of the coefficients.
+        Quantisation step of the coefficients.
     price : float32
-        Squared error that a bit is worth.
+        Price of a bit, as a squared error.
     indices, levels : (n_patches, MOST) int32, written
         Atoms in ascending order, and their levels; 0 beyond the count.
     counts : (n_patches,) int32, written
@@ -103,7 +104,7 @@ def pursue(
             for i in range(n_atoms):
                 if abs(residual[i]) > largest:
                     chosen, largest = i, abs(residual[i])
-            # levels are whole numbers of 16 bits
+            # levels are integers of 16 bits
             if chosen < 0 or _holds(support, n, chosen) or largest > np.float32(32000) * step:
                 break
             support[n] = chosen
@@ -144,7 +145,7 @@ def pursue(
 
 @kernel
 def _level_bits(level: int) -> Number:
-    """About how many bits a level takes, with its sign and the number of atoms."""
+    """Approximate bits of a level, including its sign and a share of the number of atoms."""
     return np.float32(3) + np.float32(1.5) * np.log2(np.float32(abs(level)))
 
 
@@ -158,7 +159,7 @@ def _holds(support: Integers, count: int, atom: int) -> bool:
 
 @kernel
 def _sort(indices: Integers, levels: Integers, count: int) -> None:
-    """Ascending atoms, by insertion."""
+    """Sort atoms in ascending order, by insertion."""
     for i in range(1, count):
         atom, level = indices[i], levels[i]
         j = i
@@ -178,7 +179,7 @@ def code_row(
     n_atoms: int,
     i: int,
 ) -> bool:
-    """Write the codes of row `i` of the patches of a layer, or read them.
+    """Write the codes of row `i` of the patches, or read them.
 
     Parameters
     ----------
@@ -186,13 +187,13 @@ def code_row(
     means : (rows, columns, channels) int32
     counts : (rows, columns) int32
     indices, levels : (columns, MOST) int32
-        Of this row.
+        Of this row only.
     n_atoms, i : int
 
     Returns
     -------
     bool
-        False where the bytes ended before the patches.
+        False if the data end before the last patch.
     """
     columns, channels = means.shape[1:]
     stack = np.empty((2 * DEPTHS, 5), np.int64)
@@ -219,7 +220,7 @@ def code_row(
 
 @kernel
 def _expected(means: Integers, i: int, j: int, c: int) -> tuple[int, int]:
-    """What the means above and to the left say of one, and how far they are apart.
+    """Prediction of a mean from those above and to the left, and the difference of these.
 
     The median of above, left and left + above - corner (Weinberger, Seroussi & Sapiro 2000).
     """
@@ -236,7 +237,7 @@ def _expected(means: Integers, i: int, j: int, c: int) -> tuple[int, int]:
 
 @kernel
 def _code_signed(coder: Coder, number: int, context: int) -> int:
-    """Code a whole number that is likely to be small, under one of ten contexts."""
+    """Code an integer that is likely to be small, under one of ten contexts."""
     size = abs(number)
     found = 0
     while found < UNARY - 1:
@@ -264,7 +265,7 @@ def _code_count(coder: Coder, count: int, context: int, n_atoms: int) -> int:
 
 @kernel
 def _code_set(coder: Coder, indices: Integers, count: int, n_atoms: int, stack: Integers) -> None:
-    """Code which `count` of the atoms are used: halves first, their halves, and so on."""
+    """Code which `count` of the atoms are used, by recursive halving of the dictionary."""
     reading = coder.state[4]
     written = 0
     top = 1

@@ -1,12 +1,12 @@
-"""Pixels without loss: first whether one repeats another, then its samples.
+"""Lossless coding of pixels: first whether a pixel repeats another one, then its samples.
 
-Screens, drawings and text are made of few colours in shapes that come again. So for each pixel some
-candidates are asked for in turn: the pixels that followed the last time when the surroundings of
-twelve and of six pixels were the same, then the neighbours. The chance that a candidate is right is
-mixed from models of it under surroundings of several sizes (as prediction by partial matching;
-J. Cleary, I. Witten, IEEE Trans. Communications 32(4), 1984) and of which neighbours equal it.
-Where none is right, the samples follow: by `restore.kernels.predicting`, or by the number of a
-colour in a palette, bit by bit, under the same surroundings.
+Screenshots, drawings and text consist of few colours in shapes that recur. So for each pixel
+several candidates are tested in turn: the pixels that followed the last time the surrounding 12 and
+6 pixels were the same, then the neighbours. The probability that a candidate is right is mixed from
+models of the candidate with surroundings of several sizes (as in prediction by partial matching;
+J. Cleary, I. Witten, IEEE Trans. Communications 32(4), 1984) and of the neighbours equal to it. If
+no candidate is right, the samples are coded: by `restore.kernels.predicting`, or as an index into a
+palette, bit by bit, with the same surroundings as contexts.
 """
 
 from typing import NamedTuple
@@ -20,51 +20,51 @@ from restore.kernels.predicting import NODES, PAD, PER_PLANE, Planes, code_sampl
 from restore.kernels.predicting import SETS as PLANE_SETS
 from restore.typing import Integers
 
-#: Most planes, and what they take of models, weights and tables of chances.
+#: Maximum number of planes, and their models, sets of weights and refinement tables.
 PLANES = 4
 MODELS = PLANES * PER_PLANE * NODES
 SETS = PLANES * PLANE_SETS
 KINDS = PLANES * NODES
-#: Orders of surroundings; candidates at most; neighbours compared with a candidate.
+#: Number of sizes of surroundings, and maximum number of candidates.
 ORDERS, CANDIDATES = 5, 6
-#: Contexts of a candidate beside the surroundings: which neighbours are equal, how it was found.
+#: Further contexts of a candidate: which neighbours are equal to it, and how it was found.
 _EQUAL, _FOUND = 1 << 12, CANDIDATES * 9 * 9 * 16
-#: Where the models of surroundings begin: hashed.
+#: Index of the first model of surroundings; these are hashed.
 HASHED = MODELS + _EQUAL + _FOUND
-#: Sets of weights and tables of chances in all.
+#: Total number of sets of weights, and of refinement tables.
 ALL_SETS = SETS + CANDIDATES * 81 + CANDIDATES * 64 + 256 + 1
 ALL_KINDS = KINDS + CANDIDATES * 16 + 256
 
 
 class Pixels(NamedTuple):
-    """The pixels of a picture on their way through the coder."""
+    """The pixels of a picture and the history of their surroundings."""
 
     #: (PAD + height, width + 2 PAD) int64: all samples of a pixel in one number
     packed: np.ndarray
-    #: the same shape, int64: that number in 32 bits, scattered
+    #: the same shape, int64: 32-bit hash of that number
     marks: np.ndarray
-    #: (2, 2^n) int32, zero: where the surroundings of twelve and six pixels were last met
+    #: (2, 2^n) int32, initially 0: where the surroundings of 12 and 6 pixels last occurred, by hash
     places: np.ndarray
-    #: (2, 2^n) uint8, zero: how often that was right, one after the other
+    #: (2, 2^n) uint8, initially 0: how often in succession the pixel that followed was right
     trust: np.ndarray
-    #: (ORDERS,) int64: numbers of the surroundings at hand
+    #: (ORDERS,) int64: hashes of the current surroundings
     orders: np.ndarray
     #: (2, CANDIDATES) int64: candidates, and how each was found
     candidates: np.ndarray
-    #: 1 where pixels are asked whether they repeat; colours of the palette, or 0
+    #: 1 if repeats are coded, else 0; number of colours of the palette, or 0
     settings: np.ndarray  # (2,) int64
 
 
 @kernel
 def scattered(number: int, value: int) -> int:
-    """A number of 32 bits from two."""
+    """A 32-bit hash of two numbers."""
     mixed = ((number ^ value) * 0x2C1B3C6D + value) & 0xFFFFFFFF
     return mixed ^ mixed >> 15
 
 
 @kernel
 def pack(planes: Planes, pixels: Pixels, y: int, x: int) -> None:
-    """Keep a pixel as one number, and its mark."""
+    """Store the samples of a pixel as one number, and the hash of it."""
     packed = np.int64(0)
     for plane in range(planes.samples.shape[0]):
         packed |= np.int64(planes.samples[plane, y, x]) << (16 * plane)
@@ -74,7 +74,7 @@ def pack(planes: Planes, pixels: Pixels, y: int, x: int) -> None:
 
 @kernel
 def surround(pixels: Pixels, y: int, x: int) -> None:
-    """Numbers of the surroundings, of 2, 4, 6, 9 and 12 pixels."""
+    """Set the hashes of the surroundings of 2, 4, 6, 9 and 12 pixels."""
     marks, orders = pixels.marks, pixels.orders
     here, above, over = marks[y], marks[y - 1], marks[y - 2]
     number = scattered(scattered(1, here[x - 1]), above[x])
@@ -91,7 +91,7 @@ def surround(pixels: Pixels, y: int, x: int) -> None:
 
 @kernel
 def find(pixels: Pixels, y: int, x: int) -> tuple[int, int]:
-    """Set the candidates; how many there are, how far those met before are trusted."""
+    """Set the candidates; return how many there are, and the trust in those from the history."""
     packed, places, trust = pixels.packed, pixels.places, pixels.trust
     candidates, ways = pixels.candidates
     width = packed.shape[1]
@@ -121,7 +121,7 @@ def find(pixels: Pixels, y: int, x: int) -> tuple[int, int]:
 
 @kernel
 def equals(packed: Integers, y: int, x: int, value: int) -> int:
-    """Which of twelve neighbours equal a value, a bit each."""
+    """Which of twelve neighbours are equal to a value, one bit each."""
     here, above, over = packed[y], packed[y - 1], packed[y - 2]
     return (
         (here[x - 1] == value) + 2 * (above[x] == value) + 4 * (above[x - 1] == value)
@@ -134,7 +134,7 @@ def equals(packed: Integers, y: int, x: int, value: int) -> int:
 
 @kernel
 def _remember(pixels: Pixels, y: int, x: int) -> None:
-    """Note where the surroundings were met, and whether what followed before was right."""
+    """Store where the surroundings occurred, and whether the pixel that followed was right."""
     packed, places, trust = pixels.packed, pixels.places, pixels.trust
     width = packed.shape[1]
     for way in range(2):
@@ -149,7 +149,7 @@ def _remember(pixels: Pixels, y: int, x: int) -> None:
 
 @kernel
 def _code_repeat(mixer: Mixer, pixels: Pixels, y: int, x: int) -> bool:
-    """Code which candidate a pixel is, and copy it; whether it is any."""
+    """Code which candidate a pixel is equal to, and copy it; return whether there is one."""
     packed, bases = pixels.packed, mixer.bases
     candidates, ways = pixels.candidates
     mask = mixer.models.size - HASHED - 1
@@ -180,7 +180,7 @@ def _code_repeat(mixer: Mixer, pixels: Pixels, y: int, x: int) -> bool:
 
 @kernel
 def _code_index(mixer: Mixer, planes: Planes, pixels: Pixels, y: int, x: int) -> None:
-    """Code the number of a colour bit by bit from the highest."""
+    """Code the palette index of a pixel, bit by bit from the highest."""
     bases = mixer.bases
     mask = mixer.models.size - HASHED - 1
     colours = pixels.settings[1]
@@ -210,12 +210,12 @@ def code_rows(mixer: Mixer, planes: Planes, pixels: Pixels, top: int, bottom: in
     planes : Planes
     pixels : Pixels
     top, bottom : int
-        The first row and the one after the last, without the padding.
+        The first row and the one after the last, not counting the padding.
 
     Returns
     -------
     bool
-        False where reading ran past the end.
+        False if the data end too early.
     """
     samples, state = planes.samples, mixer.state
     repeats, colours = pixels.settings

@@ -1,6 +1,6 @@
-"""The walk over the blocks of a plane: quantising them, rebuilding them, counting their levels.
+"""The walk over the blocks of a plane: quantising, reconstructing, and counting levels.
 
-`restore.kernels.blocks` says what a block is and gives the equation.
+`restore.kernels.blocks` defines the blocks and gives the equation.
 """
 
 from typing import NamedTuple
@@ -28,33 +28,33 @@ from restore.typing import Floats, Integers, Number
 
 
 class Plane(NamedTuple):
-    """A plane of a picture on its way through the coder."""
+    """A plane of a picture that is coded or decoded."""
 
-    #: (height, width) float32: what is coded, in levels about 0; sides multiples of 8
+    #: (height, width) float32: samples to code, in levels about 0; sides multiples of 8
     pixels: np.ndarray
-    #: (height, width) float32: what the decoder will see
+    #: (height, width) float32: samples as the decoder reconstructs them
     decoded: np.ndarray
     #: (height * width,) int32: quantised coefficients in the order of the walk
     levels: np.ndarray
-    #: (rows, columns) uint8, by cell: the choices
+    #: (rows, columns) uint8, by cell: size and mode of its block
     sizes: np.ndarray
     modes: np.ndarray
-    #: (rows, columns) float32, by cell: squared steps that a bit is worth; empty to rebuild only
+    #: (rows, columns) float32, by cell: price of a bit in squared steps; empty to decode
     prices: np.ndarray
-    #: (rows, columns) int8, by cell: eighths of octaves by which the step is larger
+    #: (rows, columns) int8, by cell: increase of the step in eighths of octaves
     coarser: np.ndarray
 
 
 class Quantiser(NamedTuple):
-    """How coefficients become integers."""
+    """How coefficients are quantised."""
 
-    #: (SCALES, 3, 17) float32: bits of a level of 0 to 15 by expected magnitude and the last two
+    #: (SCALES, 3, 17) float32: bits of levels 0 to 15, by expected magnitude and last two levels
     rates: np.ndarray
-    #: (SCALES, 3) float32: by how much levels of 1, 2 and more are drawn to zero
+    #: (SCALES, 3) float32: shift of levels 1, 2 and above towards zero, in steps
     bias: np.ndarray
     #: 8 log2(step), rounded
     log_step: int
-    #: float32, in levels
+    #: float32, in levels of 255
     step: Number
 
 
@@ -68,7 +68,7 @@ def _dot(first: Floats, second: Floats, count: int) -> Number:
 
 @kernel
 def _transpose(block: Floats, side: int) -> None:
-    """Mirror a square block at its diagonal, in place."""
+    """Transpose a square block in place."""
     for i in range(side):
         for j in range(i):
             keep = block[i * side + j]
@@ -85,7 +85,10 @@ def _quantise(
     gains: Floats,
     quantised: Integers,
 ) -> None:
-    """Choose the level of each coefficient, in steps, and where to stop, by error and rate."""
+    """Choose the level of each coefficient and the last one that is coded, by rate and distortion.
+
+    Coefficients are in steps.
+    """
     rates, bias, log_step, _ = quantiser
     before, older = 0, 0
     for i in range(quantised.size):
@@ -109,7 +112,7 @@ def _quantise(
         gains[i] = value * value - lowest
         quantised[i] = best if coefficients[i] >= 0 else -best
         older, before = before, best
-    # Where to stop: what the coefficients up to each save, less the cost of saying which is last.
+    # The last coded coefficient maximises what all up to it save, minus the cost of its position.
     total, most, last = np.float32(0), np.float32(0), -1
     for i in range(quantised.size):
         total += gains[i]
@@ -130,7 +133,7 @@ def _add_levels(
     quantiser: Quantiser,
     guess: Floats,
 ) -> None:
-    """Add to `guess` what the levels stand for."""
+    """Dequantise the levels, and add their inverse transform to `guess`."""
     _, bias, log_step, step = quantiser
     for i in range(quantised.size):
         level = quantised[i]
@@ -146,23 +149,23 @@ def _add_levels(
 
 @kernel
 def code_plane(bases: Bases, plane: Plane, quantiser: Quantiser, top: int, start: int) -> int:
-    """Walk over the blocks of one row of superblocks: quantise and rebuild them.
+    """Walk over the blocks of one row of superblocks: quantise and reconstruct them.
 
     Parameters
     ----------
     bases : Bases
     plane : Plane
-        `decoded` is written; `levels` are written where there are prices, else read.
+        `decoded` is written; `levels` are written if there are prices, otherwise read.
     quantiser : Quantiser
     top : int
         First row of cells.
     start : int
-        Where in `levels` this row of superblocks begins.
+        Index in `levels` of the first level of this row of superblocks.
 
     Returns
     -------
     int
-        Where the next one begins.
+        Index of the first level of the next row.
     """
     pixels, decoded, levels, sizes, modes, prices, coarser = plane
     rows, columns = sizes.shape

@@ -1,8 +1,9 @@
-"""Pictures as codes over a dictionary: what a file of the second method holds.
+"""Pictures as sparse codes over a dictionary: the payload of files of method "atoms".
 
-Patches lie side by side. Each is its mean, predicted from the means around, and a few atoms with
-whole levels (`restore.kernels.quantised`). A dictionary of grey patches codes the decorrelated
-planes of a colour picture one by one; one of colour patches codes all channels at once.
+The patches do not overlap. Each is coded as its mean, predicted from neighbouring means, and a few
+atoms with integer levels (`restore.kernels.quantised`). A dictionary of grey patches codes the
+decorrelated planes of a colour picture one by one; one of colour patches codes all channels at
+once.
 """
 
 from __future__ import annotations
@@ -26,31 +27,32 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Squared steps that a bit is worth.
+#: Price of a bit, in squared quantisation steps.
 PRICE = 0.1
 
-#: Steps of the means, in steps of a coefficient over the side of a patch: the mean of a patch is
-#: worth as much as a coefficient when 1.
+#: Step of the means, in coefficient steps divided by the side of a patch. At 1, rounding a mean
+#: causes as much squared error as rounding a coefficient.
 MEAN_STEP = 1.5
 
-#: Patches coded in one call.
+#: Number of patches coded in one call.
 BAND = 512
 
-#: Observations that the first chance of a model counts for.
+#: Number of observations that the initial probability of a model counts as.
 TRUST = 6
 
-#: What to expect at first: sizes of the rests of the means by how far the means around are apart,
-#: atoms of a patch whose neighbours have none, and chances that a level is above 1, 2, and so on.
+#: Initial statistics: mean magnitude of the residuals of means, by the difference of neighbouring
+#: means; number of atoms of a patch whose neighbours have none; probabilities that a level is above
+#: 1, 2, and so on.
 FIRST_SPREADS = (1.0, 1.5, 2.0, 3.0, 8.0)
 FEWEST = 0.3
 FIRST_LEVELS = (0.9, 0.6, 0.55, *(13 * (0.6,)))
 
-#: Of a layer the means of its patches, their numbers of atoms, the atoms and their levels.
+#: The codes of a layer: means, numbers of atoms, atom indices and levels of its patches.
 Coded = tuple[Integers, Integers, Integers, Integers]
 
 
 def _layers(planes: list[Floats], dictionary: Dictionary) -> list[Floats]:
-    """(height, width, channels) views of planes, as many as there are patches' channels in each."""
+    """Planes stacked to (height, width, channels), each with the channels of the dictionary."""
     channels = dictionary.channels
     return [
         np.stack(planes[first : first + channels], axis=2)
@@ -61,12 +63,12 @@ def _layers(planes: list[Floats], dictionary: Dictionary) -> list[Floats]:
 def encode(
     dictionary: Dictionary, planes: list[Floats], number: int, pool: Pool | None = None
 ) -> tuple[bytes, list[Floats]]:
-    """Code planes.
+    """Encode planes.
 
     Parameters
     ----------
     dictionary : Dictionary
-        Of one channel, or of as many as there are planes.
+        With one channel, or as many as there are planes.
     planes : list of (height, width) float32
         Levels about 0.
     number : int
@@ -78,7 +80,7 @@ def encode(
     -------
     payload : bytes
     decoded : list of (height, width) float32
-        What the decoder will see.
+        The planes as the decoder reconstructs them.
     """
     coded, shown = [], []
     for layer in _layers(planes, dictionary):
@@ -99,7 +101,7 @@ def encode(
 def decode(
     dictionary: Dictionary, payload: bytes, shape: tuple[int, int, int], number: int
 ) -> list[Floats]:
-    """The planes of a payload.
+    """Decode the planes of a payload.
 
     Parameters
     ----------
@@ -116,18 +118,19 @@ def decode(
     Raises
     ------
     ValueError
-        If the payload ends before the picture is complete.
+        If the payload ends before the picture is complete, or a grey picture has a dictionary of
+        colour patches.
     """
     count, height, width = shape
     if count % dictionary.channels:
-        raise ValueError("the picture is grey, and was coded with a dictionary in colour")
+        raise ValueError("the picture is grey, but its dictionary has colour patches")
     coder = coding.reader(*_start(dictionary.n_atoms), payload)
     down, across, channels = dictionary.patch_shape
     rows, columns = -(-height // down), -(-width // across)
     planes = np.empty((count, rows * down, columns * across), np.float32)
     for first in range(0, count, channels):
         means, counts = _empty(rows, columns, channels)
-        # a row of patches at a time: codes take more memory than the samples they stand for
+        # a row of patches at a time: codes take more memory than the samples they represent
         for row in range(rows):
             indices, levels = np.zeros((2, columns, kernels.MOST), np.int32)
             if not kernels.code_row(coder, means, counts, indices, levels, dictionary.n_atoms, row):
@@ -144,7 +147,7 @@ def _empty(rows: int, columns: int, channels: int) -> tuple[Integers, Integers]:
 
 
 def _steps(dictionary: Dictionary, number: int) -> tuple[Number, Number]:
-    """Step of the coefficients and of the means."""
+    """The quantisation steps of the coefficients and of the means."""
     step = coding.step_of(number)[0]
     down, across, _ = dictionary.patch_shape
     return step, np.float32(max(MEAN_STEP * step / np.sqrt(down * across), 2.0**-10))
@@ -153,7 +156,7 @@ def _steps(dictionary: Dictionary, number: int) -> tuple[Number, Number]:
 def _quantised(
     dictionary: Dictionary, layer: Floats, number: int, pool: Pool | None
 ) -> tuple[Coded, Floats]:
-    """The codes of a layer's patches, and what they stand for."""
+    """Encode the patches of a layer; return the codes and the reconstructed layer."""
     height, width, channels = layer.shape
     down, across, _ = dictionary.patch_shape
     rows, columns = -(-height // down), -(-width // across)
@@ -184,7 +187,7 @@ def _quantised(
 
 
 def _decoded(dictionary: Dictionary, codes: Coded, number: int) -> Floats:
-    """(rows * side, columns * side, channels) float32: the layer that codes stand for."""
+    """Reconstruct a layer from its codes: (rows * side, columns * side, channels) float32."""
     means, counts, indices, levels = codes
     down, across, channels = dictionary.patch_shape
     rows, columns = counts.shape
@@ -198,7 +201,7 @@ def _decoded(dictionary: Dictionary, codes: Coded, number: int) -> Floats:
 
 
 def _start(n_atoms: int) -> tuple[Integers, Integers]:
-    """Models and weights as coding begins: sets as if every atom were equally likely."""
+    """Initial models and weights; all atoms are equally probable."""
     models = _models(n_atoms).copy()
     return models, np.full((kernels.SETS, 1), 1 << 16, np.int32)
 
@@ -218,7 +221,7 @@ def _models(n_atoms: int) -> Integers:
         )
     for context in range(kernels.FULL):
         models[kernels.LEVEL + kernels.UNARY * context :][: kernels.UNARY] = [
-            int(chance * (1 << 22)) for chance in FIRST_LEVELS
+            int(probability * (1 << 22)) for probability in FIRST_LEVELS
         ]
     first, sizes = kernels.SPLIT, {1: n_atoms}
     for place in range(1, kernels.NODES + kernels.DEPTHS):
@@ -229,15 +232,18 @@ def _models(n_atoms: int) -> Integers:
             size = max(n_atoms >> (place - kernels.NODES), 2)
         for inside in range(1, kernels.SET + 1):
             for least in range(kernels.SET):
-                chance = _more(size, inside, least)
+                probability = _more(size, inside, least)
                 at = first + (place * kernels.SET + inside - 1) * kernels.SET + least
-                models[at] = int(chance * (1 << 22))
+                models[at] = int(probability * (1 << 22))
     models = models.clip(64, (1 << 22) - 64) << 8 | TRUST
     return models.astype(np.int32)
 
 
 def _more(size: int, inside: int, least: int) -> float:
-    """Chance that more than `least` of `inside` atoms are in the first half, if `least` are."""
+    """Probability of more than `least` of `inside` atoms in the first half, given at least `least`.
+
+    All sets of `inside` out of `size` atoms are equally probable.
+    """
     half = (size + 1) // 2
     ways = [comb(half, k) * comb(size - half, inside - k) for k in range(inside + 1)]
     total = sum(ways[least:])

@@ -1,4 +1,4 @@
-"""What the picture codec has learned, as a record and as a file."""
+"""The learned data of the picture codec, as a record and as a file."""
 
 from __future__ import annotations
 
@@ -14,46 +14,46 @@ from restore.imaging import archive
 from restore.kernels import bits, blocks, entropy
 from restore.typing import Array, File, Floats, Integers
 
-#: Sides of blocks, and the samples of a block that are coded.
+#: Sides of blocks, and the number of coded samples of a block.
 SIDES = (8, 16, 32, 64)
 COUNTS = (64, 256, 256, 256)
-#: Codecs that come with the package, by the number they have in a file. Never reordered.
+#: Codecs that come with the package. Files contain their index: never reorder them.
 PACKAGED = ("photos",)
-#: A predictor of 1.0 is stored as this.
+#: The stored integer for a predictor coefficient of 1.0.
 ONE = 4096
-#: Roughness from which on an atom's step grows, in 1/65536.
+#: Roughness at which the step of an atom starts to grow, in 1/65536.
 _KNEE = 19661
-#: Most bits that a level may be said to cost, and steps that it may be drawn to zero.
+#: Maximum rate of a level in bits, and maximum bias of a level in steps.
 MOST_BITS, MOST_BIAS = 64.0, 0.5
 
 
 @dataclass(frozen=True, eq=False)
 class Codec:
-    """Bases, predictors, and what the entropy coder starts from.
+    """Bases, predictors, and the initial state of the entropy coder.
 
     Attributes
     ----------
     transforms : tuple of (classes, count, count) int8
-        For blocks of 8, 16, 32 and 64: orthonormal bases, a row an atom, up to a factor.
+        For blocks of 8, 16, 32 and 64: bases that are orthonormal up to a factor, one atom per row.
     predictors : tuple of (classes, count, border) int16
-        Samples of a block from its border, in 1/4096.
+        Matrices that predict the samples of a block from its border, in 1/4096.
     scales : tuple of (classes, count) int8
-        Spread of each coefficient in eighths of octaves of a level.
+        Spread of each coefficient: 8 log2 of it in levels of 255.
     models : (MODELS, 2) uint16
-        Probability of a one in 1/65536 and the observations it rests on.
+        Initial probability of a one in 1/65536, and the number of observations it counts as.
     weights : (SETS, INPUTS) int32
-        Of the mixing, in 1/65536.
+        Initial weights of the mixing, in 1/65536.
     rates : (SCALES, 3, 17) float32
         Bits of a level by expected magnitude and the two levels before; for the encoder only.
     bias : (SCALES, 3) float32
-        By how much levels of 1, 2 and more are drawn to zero, in steps.
+        Shift of levels 1, 2 and above towards zero, in steps.
     provenance : dict
         What it was learned from, settings, seed, versions.
 
     Raises
     ------
     ValueError
-        If the parts do not fit each other or the coder.
+        If the arrays do not fit each other or the coder.
     """
 
     transforms: tuple
@@ -95,13 +95,13 @@ class Codec:
             part = getattr(self, name)
             if part.dtype != kind or part.shape != shape or not np.isfinite(part).all():
                 raise ValueError(f"the codec's {name} are damaged")
-        # the magnitude of the least integer is no int32
+        # the magnitude of the lowest int32 is too large for int32
         if self.models[:, 1].max() > 255 or np.abs(self.weights.astype(np.int64)).max() > 1 << 24:
-            raise ValueError("the codec's starting statistics are damaged")
+            raise ValueError("the codec's initial statistics are damaged")
         for name, most in (("rates", MOST_BITS), ("bias", MOST_BIAS)):
             part = getattr(self, name)
             if part.min() < 0 or part.max() > most:
-                raise ValueError(f"the codec's {name} are not from 0 to {most:g}")
+                raise ValueError(f"the codec's {name} are not between 0 and {most:g}")
 
     def _arrays(self) -> Iterator[tuple[str, Array]]:
         for name in ("transforms", "predictors", "scales"):
@@ -130,15 +130,15 @@ class Codec:
         )
 
     def weighted(self, slope: int, share: int) -> blocks.Bases:
-        """Bases whose fine atoms are quantised more coarsely.
+        """Bases with a larger quantisation step for atoms of fine detail.
 
         Parameters
         ----------
         slope : int
-            An atom's step is larger by ``slope / 32 log2(1 + e / 0.3)`` octaves, rounded to
-            eighths, with e its mean squared gradient over its mean square.
+            The step of an atom is increased by ``slope / 32 log2(1 + e / 0.3)`` octaves, rounded
+            to eighths, where e is its mean squared gradient divided by its mean square.
         share : int
-            That of every atom is larger by so many eighths of octaves besides.
+            The step of every atom is also increased by this many eighths of octaves.
 
         Returns
         -------
@@ -147,9 +147,9 @@ class Codec:
         return _weighted(self, slope, share)
 
     def start(self) -> tuple[Integers, Integers]:
-        """Fresh `models` and `weights` as the entropy coder changes them."""
-        chances = self.models[:, 0].astype(np.int64) << 6 | 32
-        return (chances << 8 | self.models[:, 1]).astype(np.int32), self.weights.copy()
+        """Copies of `models` and `weights` in the form that the entropy coder updates."""
+        probabilities = self.models[:, 0].astype(np.int64) << 6 | 32
+        return (probabilities << 8 | self.models[:, 1]).astype(np.int32), self.weights.copy()
 
     def save(self, file: File) -> None:
         """Write an ``.npz`` to a path or a binary file object."""
@@ -167,7 +167,7 @@ class Codec:
         Raises
         ------
         ValueError
-            If it holds no codec.
+            If it is not a valid codec.
         OSError
             If it cannot be read.
         """
@@ -208,14 +208,14 @@ def _orthonormal(rows: Integers) -> Floats:
 
 
 def _analyses(transforms: Floats, predictors: Floats) -> Floats:
-    """For each class the matrix that takes a block and its border to coefficients."""
+    """For each class the matrix that maps a block and its border to coefficients."""
     joined = np.concatenate([transforms, -transforms @ predictors], axis=2)
     return np.ascontiguousarray(joined.transpose(0, 2, 1))
 
 
 @functools.lru_cache(maxsize=16)
 def _weighted(codec: Codec, slope: int, share: int) -> blocks.Bases:
-    # whole numbers alone, since the coder's contexts follow from these
+    # in integers, since the contexts of the coder depend on these
     bounds = _bounds(slope)
     more = tuple(
         (share + np.searchsorted(bounds, _roughness(part, side), "right")).astype(np.int16)
@@ -233,7 +233,7 @@ def _weighted(codec: Codec, slope: int, share: int) -> blocks.Bases:
 
 
 def _bounds(slope: int) -> Integers:
-    """From which roughness on an atom's step is 1, 2, ... eighths of octaves larger."""
+    """Roughness from which the step of an atom is increased by 1, 2, ... eighths of octaves."""
     if not slope:
         return np.empty(0, np.int64)
     with localcontext() as context:
@@ -243,11 +243,11 @@ def _bounds(slope: int) -> Integers:
 
 
 def _roughness(rows: Floats, side: int) -> Integers:
-    """Mean squared gradient over mean square of each atom, in 1/65536."""
+    """Mean squared gradient divided by the mean square of each atom, in 1/65536."""
     coded = min(side, 16)
     atoms = rows.astype(np.int64).reshape(*rows.shape[:2], coded, coded)
     power = np.square(atoms)
-    if side > 16:  # of cosines it is pi^2 (k^2 + l^2) / side^2
+    if side > 16:  # for cosines it is pi^2 (k^2 + l^2) / side^2
         squares = np.arange(16) ** 2
         found = (power * (squares[:, None] + squares)).sum(axis=(2, 3)) * (646814 // side**2)
     else:
@@ -257,7 +257,7 @@ def _roughness(rows: Floats, side: int) -> Integers:
 
 
 def weights_of_frequencies(slope: int, share: int) -> Floats:
-    """What `Codec.weighted` multiplies steps by, (8, 8), for the cosines of blocks of 8."""
+    """Factors of `Codec.weighted` on the step, (8, 8), for the frequencies of the 8 x 8 DCT."""
     square = 4 * np.sin(np.pi * np.arange(8) / 16) ** 2
     rough = (square[:, None] + square) * 65536
     octaves = share / 8 + slope / 32 * np.log2(1 + rough / _KNEE)
@@ -265,7 +265,7 @@ def weights_of_frequencies(slope: int, share: int) -> Floats:
 
 
 def cosines_of(side: int) -> Floats:
-    """The 16 lowest frequencies of the orthonormal DCT of `side` samples, or all there are."""
+    """The (at most) 16 lowest frequencies of the orthonormal DCT of `side` samples, as rows."""
     frequency = np.arange(min(16, side))[:, None]
     rows = np.cos(np.pi * frequency * (2 * np.arange(side) + 1) / (2 * side))
     rows *= np.where(frequency == 0, np.sqrt(1 / side), np.sqrt(2 / side))

@@ -1,4 +1,4 @@
-"""Planes to the bytes of a payload at one step of the quantiser, and back."""
+"""Coding of planes to the bytes of a payload at one quantisation step, and back."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from restore.tasks.compression.search import choose
 from restore.tasks.compression.seen import Seen, bases_of, coarser_of, manners, scales_of
 from restore.typing import Bytes, Floats, Integers, Number
 
-#: Steps are 2^((number - 2048) / 128) levels of 255, numbers 0 to 4095.
+#: Steps are 2^((number - 2048) / 128) levels of 255, for step numbers 0 to 4095.
 STEPS, _UNIT, _PER_OCTAVE = 4096, 2048, 128
-#: Most observations a model remembers.
+#: Maximum number of observations that a model counts.
 _MEMORY = 250
 
 
 def step_of(number: int) -> tuple[Number, int]:
-    """The quantiser's step in levels, and 8 log2 of it, of a step number."""
+    """The quantisation step in levels of a step number, and 8 log2 of it, rounded."""
     return np.float32(2.0 ** ((number - _UNIT) / _PER_OCTAVE)), (number - _UNIT + 8) >> 4
 
 
@@ -32,7 +32,7 @@ def encode(
     codec: Codec, planes: list[Floats], number: int, prices: Floats,
     decoded: list[Floats] | None = None, seen: Seen | None = None, pool: Pool | None = None,
 ) -> tuple[bytes, list[Floats]]:  # fmt: skip
-    """Code planes.
+    """Encode planes.
 
     Parameters
     ----------
@@ -42,11 +42,12 @@ def encode(
     number : int
         Step number.
     prices : (planes, rows, columns) float32
-        What a bit is worth in each cell: of `tuning`.
+        Price of a bit in each cell, in squared steps: from `tuning`.
     decoded : list of (height, width) float32, optional
-        What blocks are chosen on: the planes as decoded before; by default as they are.
+        The planes as an earlier pass decoded them, for the borders when blocks are chosen; the
+        planes themselves by default.
     seen : Seen, optional
-        How steps vary; by default they do not.
+        Variation of the step; none by default.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -54,11 +55,11 @@ def encode(
     -------
     payload : bytes
     decoded : list of (height, width) float32
-        What the decoder will see.
+        The planes as the decoder reconstructs them, before the filter.
     """
     starts = [_start_of(plane) for plane in planes]
     shown, levels, sizes, modes = quantise(codec, planes, number, prices, decoded, seen, pool)
-    # every decision costs some bits at the worst, and there are a few for a level
+    # enough for most pictures; if not, coding is repeated with the size that it needs
     room = 1024 + 2 * levels.size
     while True:
         coder = writer(*start_of(codec, seen), room)
@@ -69,7 +70,7 @@ def encode(
 
 
 def payload_of(coder: bits.Coder, used: int) -> bytes:
-    """The first `used` bytes of a writer; the reader takes zeros past the end, but not many."""
+    """The first `used` bytes of a writer, without up to four zeros that a reader adds itself."""
     payload = coder.data[:used].tobytes()
     return payload[: max(len(payload.rstrip(b"\0")), used - 4)]
 
@@ -83,7 +84,7 @@ def write(
     log_step: int,
     seen: Seen | None = None,
 ) -> int:
-    """Code all decisions with a `writer`; how many bytes they need."""
+    """Code all decisions with a `writer`; return the number of bytes that they need."""
     if seen is not None:
         coarseness.code_tiles(coder, seen.tiles, entropy.MODELS, entropy.SETS)
     picture = picture_of(levels, sizes, modes, coarser_of(seen, sizes.shape[1:]))
@@ -132,7 +133,7 @@ def decode(
     pool: Pool | None = None,
     seen: Seen | None = None,
 ) -> list[Floats]:
-    """The planes of a payload.
+    """Decode the planes of a payload.
 
     Parameters
     ----------
@@ -145,7 +146,12 @@ def decode(
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
     seen : Seen, optional
-        Where steps vary; its `tiles` are read from the payload.
+        Variation of the step; its `tiles` are read from the payload.
+
+    Returns
+    -------
+    list of (height, width) float32
+        Before the filter.
 
     Raises
     ------
@@ -187,9 +193,9 @@ def _walk(
     seen: Seen | None,
     pool: Pool | None,
 ) -> list[Floats]:
-    """Quantise planes into `levels`, or without prices rebuild them; what is decoded.
+    """Quantise planes into `levels`, or without prices only decode; return the decoded planes.
 
-    A row of superblocks at a time, so that no call is long; planes side by side.
+    Planes are processed in parallel, each in rows of superblocks, so that calls are short.
     """
     step, log_step = step_of(number)
     quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step)
@@ -221,7 +227,7 @@ def steps_of(number: int, shape: tuple[int, ...], seen: Seen | None = None) -> s
 
 
 def start_of(codec: Codec, seen: Seen | None) -> tuple[Integers, Integers]:
-    """What the coder knows at first; with models for the tiles where there are any."""
+    """Initial models and weights of the coder, including those for the tiles if there are any."""
     models, weights = codec.start()
     if seen is not None:
         even = np.full(coarseness.MODELS, 1 << 29, np.int32)
@@ -234,18 +240,18 @@ def start_of(codec: Codec, seen: Seen | None) -> tuple[Integers, Integers]:
 def picture_of(
     levels: Integers, sizes: Integers, modes: Integers, coarser: Integers
 ) -> entropy.Picture:
-    """The `restore.kernels.entropy.Picture` of decisions, nothing of it coded yet."""
+    """The `restore.kernels.entropy.Picture` of these decisions, before any of it is coded."""
     activity = np.zeros(sizes.shape, np.int32)
     return entropy.Picture(levels, sizes, modes, activity, coarser, np.zeros(len(levels), np.int64))
 
 
 def writer(models: Integers, weights: Integers, room: int) -> bits.Coder:
-    """A coder about to write up to `room` bytes; it goes on learning in `models`, `weights`."""
+    """A coder that writes up to `room` bytes, and updates `models` and `weights` in place."""
     return _coder(models, weights, np.zeros(room, np.uint8), 0, 0)
 
 
 def reader(models: Integers, weights: Integers, payload: bytes) -> bits.Coder:
-    """A coder about to read `payload`."""
+    """A coder that reads `payload`, and updates `models` and `weights` in place."""
     word = int.from_bytes(payload[:4].ljust(4, b"\0"), "big")
     return _coder(models, weights, np.frombuffer(payload, np.uint8).copy(), word, 4)
 

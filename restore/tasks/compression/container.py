@@ -1,27 +1,27 @@
-"""The file: a header of a few bytes, sections, the payload, a checksum of everything.
+"""The file format: a header of a few bytes, sections, the payload, and a checksum of all bytes.
 
 ====================  =======================================================================
 bytes                 meaning
 ====================  =======================================================================
 4                     8B 4B 0D 0A
-1                     version of the format: 1 for pictures in learned bases of one step, else 2
+1                     version of the format: 1 for method "bases", else 2
 1                     flags: 1 colour, 2 sixteen bits, 4 alpha, 8 ICC profile, 16 EXIF,
                       32 XMP, 64 a codec that is not packaged, 128 that codec is embedded
-1                     in version 2: how it is coded, `METHODS`
-1-5, 1-5              width, height, seven bits a byte from the lowest, the last below 128
-2                     big-endian: number of the quantiser's step, and of the filter above it
-3                     where in colour: angles of the rotation, signed
-1 or 3                where steps follow what is seen: `seen.Seen` in grey or colour
+1                     version 2 only: index into `METHODS`
+1-5, 1-5              width, height: 7 bits per byte, lowest first, last byte below 128
+2                     big-endian: step number (12 bits), above it filter strength (4 bits)
+3                     colour only: angles of the rotation, signed
+1 or 3                method "seen" only: numbers of `seen.Seen`, for grey or colour
 1 or 4                number of the packaged codec or dictionary, or the first bytes of its SHA-256
-1-5 and as many       of each section there is: alpha, ICC, EXIF, XMP, codec
+1-5 and as many       length and content of each section: alpha, ICC, EXIF, XMP, codec
 ...                   payload
 4                     CRC-32, big-endian, of all bytes before
 ====================  =======================================================================
 
-Without loss there are no step, angles and codec, and alpha is in the payload.
+Lossless files have no step, filter, angles or codec, and their alpha is in the payload.
 
-Nothing is allocated for what a file declares before its checksum has been found right, and its
-payload long enough for the pixels it declares.
+Before anything is allocated for the declared picture, the checksum is verified, and so is that the
+payload is long enough for its pixels.
 """
 
 from __future__ import annotations
@@ -47,27 +47,27 @@ if TYPE_CHECKING:
 
 
 MAGIC = b"\x8bK\r\n"
-#: Learned bases chosen block by block; codes over a dictionary; without loss; learned bases, steps
-#: following what is seen. What is packaged for each is numbered in files: names are added at the
-#: end and never removed.
+#: Learned bases chosen block by block; codes over a dictionary; lossless; learned bases with steps
+#: that vary for visual quality. Files contain the indices of methods and of the packaged names of
+#: each: new ones are appended, and none is ever removed.
 METHODS = ("bases", "atoms", "lossless", "seen")
 NAMES = {"bases": CODECS, "atoms": DICTIONARIES, "seen": CODECS}
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
-#: Bytes of a codec's SHA-256 in a file.
+#: Number of bytes of a codec's SHA-256 in a file.
 _DIGEST = 4
-#: Longest side, and most bytes of a section once expanded.
+#: Maximum side in pixels, and maximum bytes of a decompressed section.
 _LONGEST, _MOST_BYTES = 1 << 24, 1 << 26
-#: Fewest bits of a superblock: four decisions, each of a probability of 65512 / 65536 at most.
+#: Minimum bits of a superblock: four decisions, each with a probability of at most 65512 / 65536.
 _FEWEST_BITS = 4 * 0.00052
-#: Fewest bits of a pixel without loss: one decision, of a chance of 65532 in 65536 at most.
+#: Minimum bits of a lossless pixel: one decision with a probability of at most 65532 / 65536.
 _FEWEST_BITS_EXACT = 0.000088
-#: Largest samples of each depth.
+#: Largest sample of each depth.
 TOPS = {"8": 255, "16": 65535}
 
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a file says of its picture before the payload.
+    """The header of a file.
 
     Attributes
     ----------
@@ -86,9 +86,9 @@ class Header:
     seen : tuple of 3 int
         Of `restore.tasks.compression.seen.Seen`: detail, colour, share.
     method : {"bases", "atoms", "lossless", "seen"}
-        Without loss there are no step, filter, angles and codec.
+        For "lossless", step, filter, angles and codec are unused.
     alpha : bool
-        Whether there is opacity.
+        Whether there is an alpha channel.
     """
 
     width: int
@@ -106,7 +106,7 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Sections:
-    """What a file carries beside the payload; None where it does not.
+    """The sections of a file besides the payload; None for those that are missing.
 
     Alpha is (height, width) unsigned integers; ICC, EXIF, XMP and an embedded codec are bytes.
     """
@@ -159,7 +159,7 @@ def pack(header: Header, sections: Sections, payload: bytes) -> bytes:
 
 
 def unpack(data: bytes, max_pixels: int | None = None) -> tuple[Header, Sections, bytes]:
-    """Header, sections and payload of a file.
+    """Split a file into header, sections and payload.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def unpack(data: bytes, max_pixels: int | None = None) -> tuple[Header, Sections
     Raises
     ------
     ValueError
-        In a sentence that says what is wrong with the file.
+        If the file is not valid or the picture is too large; one sentence says why.
     """
     header, packed, payload = _read(data)
     if max_pixels is not None and header.width * header.height > max_pixels:
@@ -198,7 +198,7 @@ def unpack(data: bytes, max_pixels: int | None = None) -> tuple[Header, Sections
 
 
 def inspect(data: Buffer) -> dict[str, Any]:
-    """What the header of a compressed picture says, without decoding it.
+    """Read the header of a compressed picture, without decoding the picture.
 
     Parameters
     ----------
@@ -207,14 +207,14 @@ def inspect(data: Buffer) -> dict[str, Any]:
     Returns
     -------
     dict
-        Sizes in pixels and bytes, depth; step, filter and codec where there is loss.
+        Sizes in pixels and bytes, depth; step, filter and codec unless it is lossless.
 
     Raises
     ------
     ValueError
-        If `data` is no whole compressed picture.
+        If `data` is not a complete compressed picture.
     TypeError
-        If it is not bytes.
+        If `data` is not bytes-like.
     """
     data = bytes_of(data)
     header, packed, payload = _read(data)
@@ -251,7 +251,7 @@ def metadata(data: Buffer) -> dict[str, bytes | None]:
 
 
 def bytes_of(data: Buffer) -> bytes:
-    """`data` as bytes, whatever holds them."""
+    """Convert any bytes-like object to bytes."""
     try:
         return bytes(memoryview(data))
     except TypeError:
@@ -262,7 +262,7 @@ def bytes_of(data: Buffer) -> bytes:
 
 
 def stored(alpha: Array, depth: str) -> Array:
-    """Opacity as unsigned integers of that depth."""
+    """The alpha channel as unsigned integers of this depth."""
     if alpha.dtype.kind == "u" and alpha.dtype.itemsize * 8 == int(depth):
         return alpha
     alpha = as_image(alpha)[..., 0]
@@ -278,9 +278,9 @@ def codec_of(
     Raises
     ------
     ValueError
-        If it is not there, or not the one the picture was coded with.
+        If it is missing, or not the one the picture was coded with.
     TypeError
-        If it is of another kind.
+        If it is a codec instead of a dictionary, or vice versa.
     """
     atoms = header.method == "atoms"
     kind, word, option = (
@@ -309,7 +309,7 @@ def codec_of(
 
 
 def _read(data: bytes) -> tuple[Header, dict[str, Any], bytes]:
-    """Header, packed sections by name, payload: every length checked, nothing expanded."""
+    """Header, packed sections by name, and payload: lengths are checked, nothing is expanded."""
     if data[:4] != MAGIC:
         damaged = data[:2] == MAGIC[:2] or data[1:4] == MAGIC[1:]
         raise ValueError(
@@ -360,7 +360,7 @@ def _read(data: bytes) -> tuple[Header, dict[str, Any], bytes]:
 
 
 def _coding(reader: _Reader, flags: int, method: str, channels: int) -> dict[str, Any]:
-    """What a header says of the quantiser, the colour rotation and the codec."""
+    """The fields of a `Header` on the quantiser, the colour rotation and the codec."""
     settings = int.from_bytes(reader.take(2), "big")
     angles = (0, 0, 0)
     if channels == 3:
@@ -393,7 +393,7 @@ def _metadata(packed: dict[str, Any]) -> dict[str, bytes | None]:
 
 
 class _Reader:
-    """Bytes taken from the front, never more than there are."""
+    """Reads bytes from the front, and raises at the end."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.position = data, 0
@@ -426,7 +426,7 @@ def _varint(number: int) -> bytes:
 
 
 def _expand(packed: bytes, most: int, exactly: int | None = None) -> bytes:
-    """Expand a section, never beyond `most` bytes."""
+    """Decompress a section, to at most `most` bytes."""
     expander = zlib.decompressobj()
     try:
         data = expander.decompress(packed, most + 1)
@@ -438,7 +438,7 @@ def _expand(packed: bytes, most: int, exactly: int | None = None) -> bytes:
 
 
 def _steps_of(alpha: Array) -> bytes:
-    """Rows of differences from pixel to pixel, as big-endian bytes."""
+    """The differences from pixel to pixel along each row, as big-endian bytes."""
     steps = np.diff(alpha, axis=1, prepend=alpha.dtype.type(0))
     return steps.astype(steps.dtype.newbyteorder(">")).tobytes()
 

@@ -1,10 +1,9 @@
-"""Pictures without loss: what a file of the third method holds.
+"""Lossless coding of pictures: the payload of files of method "lossless".
 
-A payload begins with a byte: 1 where pixels are asked whether they repeat others, 2 where a palette
-follows, too, with one less than its colours in the next byte; plus 4 where red and blue are
-differences from green. The rest is one stream of decisions: the palette as a row of pixels, then
-the picture (`restore.kernels.repeats`). Planes are green, red, blue and opacity, or grey and
-opacity.
+A payload begins with a byte: 1 if repeated pixels are coded as such, 2 if there is a palette as
+well, with its number of colours minus one in the next byte; plus 4 if red and blue are differences
+from green. The rest is one stream of decisions: the palette as a row of pixels, then the picture
+(`restore.kernels.repeats`). The planes are green, red, blue and alpha, or grey and alpha.
 """
 
 import dataclasses
@@ -20,20 +19,20 @@ from restore.tasks.compression import container
 from restore.tasks.compression.container import Header, Sections
 from restore.typing import Array, Bytes, Floats, Integers
 
-#: Rows coded in one call.
+#: Number of rows coded in one call.
 BAND = 64
-#: Observations that a model remembers; what each weight begins with, in 1/65536.
+#: Maximum number of observations that a model counts; initial weights, in 1/65536.
 MEMORY, WEIGHT = 250, 65536 * 15 // 100
-#: Most colours of a palette; bits of the table of surroundings at most, and of the places.
+#: Maximum number of colours of a palette, and of bits of the hashes of surroundings and places.
 COLOURS, MOST_BITS, MOST_PLACES = 256, 22, 20
-#: Shares of the pixels that are as one beside: below the first none is asked whether it repeats
-#: another, above the second each is; between them a part of so many rows and columns decides.
+#: Shares of the pixels that are equal to a neighbour. Repeats are not coded up to the first share,
+#: and coded above the second; in between, a part of this many rows and columns is tried both ways.
 SHARES, PART = (0.15, 0.6), (64, 256)
 _ASK, _PALETTE, _DIFFERENCES = 1, 2, 4
 
 
 class Exact:
-    """One picture without loss, coded once it is asked for."""
+    """A losslessly coded picture, which is coded when its data are first used."""
 
     def __init__(self, image: Array, depth: str, sections: Sections, pool: Pool | None) -> None:
         self._top = container.TOPS[depth]
@@ -58,12 +57,12 @@ class Exact:
         return container.pack(self._header, self._sections, payload)
 
     def within(self, most: int) -> bool:
-        """Whether the file has at most so many bytes; not tried where that is not to be hoped."""
+        """Whether the file has at most `most` bytes; only coded if that is possible at all."""
         return least(self._samples, self._top) <= most and len(self.data) <= most
 
 
 def picture(header: Header, payload: bytes, pool: Pool | None) -> tuple[Floats, Integers | None]:
-    """(height, width, channels) samples and (height, width) opacity, or None: whole numbers."""
+    """Decode (height, width, channels) samples and (height, width) alpha or None: integers."""
     shape = (header.channels + header.alpha, header.height, header.width)
     samples = decode(payload, shape, container.TOPS[header.depth], pool)
     colours = np.moveaxis(samples[: header.channels], 0, 2).astype(np.float32)
@@ -71,14 +70,14 @@ def picture(header: Header, payload: bytes, pool: Pool | None) -> tuple[Floats, 
 
 
 def encode(samples: Integers, top: int, pool: Pool | None = None) -> bytes:
-    """Code samples.
+    """Encode samples.
 
     Parameters
     ----------
     samples : (planes, height, width) int32
-        Grey, or red, green and blue; then opacity, if there is any.
+        Grey, or red, green and blue; then alpha, if there is any.
     top : int
-        The largest sample there may be, one less than a power of two.
+        The largest possible sample, one less than a power of two.
     pool : Pool, optional
         Progress.
 
@@ -102,7 +101,7 @@ def encode(samples: Integers, top: int, pool: Pool | None = None) -> bytes:
 def _payload(
     planes: Integers, tops: list[int], differences: int, asked: bool, pool: Pool | None = None
 ) -> bytes:
-    """The payload of planes, whose pixels are asked whether they repeat others, or not."""
+    """The payload of planes; `asked`: whether repeated pixels are coded as such."""
     palette = colours = None
     if asked:
         palette, colours = _palette(planes)
@@ -126,12 +125,12 @@ def _payload(
 def decode(
     payload: bytes, shape: tuple[int, int, int], top: int, pool: Pool | None = None
 ) -> Integers:
-    """The samples of a payload, as `encode` takes them, of that shape.
+    """Decode a payload to samples of this (planes, height, width), the inverse of `encode`.
 
     Raises
     ------
     ValueError
-        If the payload ends before the picture is complete.
+        If the payload is not valid or ends before the picture is complete.
     """
     head = payload[:2].ljust(2, b"\0")
     mode, differences = head[0] & 3, head[0] & _DIFFERENCES
@@ -152,7 +151,7 @@ def decode(
 
 
 def least(samples: Integers, top: int) -> float:
-    """Fewer bytes than samples will take: by the errors of a median; 0 where most pixels repeat."""
+    """A low estimate of the coded size in bytes, by median prediction; 0 if most pixels repeat."""
     planes, _ = _best_planes(samples, top)
     if _share_repeated(planes) > 0.5:
         return 0
@@ -160,7 +159,7 @@ def least(samples: Integers, top: int) -> float:
 
 
 def _best_planes(samples: Integers, top: int) -> tuple[Integers, int]:
-    """Planes in the order they are coded, red and blue as they are or less green; which."""
+    """The planes in coding order, and `_DIFFERENCES` if red and blue are differences, else 0."""
     if len(samples) < 3:
         return samples, 0
     order = [1, 0, 2, *range(3, len(samples))]
@@ -185,17 +184,17 @@ def _from_planes(planes: Integers, top: int, differences: int) -> Integers:
 
 
 def _span(top: int) -> int:
-    """The largest difference from green, half of the range added: no plane has above 16 bits."""
+    """The largest difference from green plus half of the range, which has at most 16 bits."""
     return min(2 * top + 1, 65535)
 
 
 def _tops(count: int, top: int, differences: int) -> list[int]:
-    """The largest sample of each plane."""
+    """The largest possible sample of each plane."""
     return [_span(top) if differences and plane in (1, 2) else top for plane in range(count)]
 
 
 def _cost(plane: Integers) -> float:
-    """About the bits of a plane: of the errors where each sample is the median of three beside."""
+    """Approximate bits of a plane: of its residuals after median prediction from 3 neighbours."""
     total = 0.0
     for rows in range(0, len(plane), 256):
         part = np.pad(plane[max(rows - 1, 0) : rows + 256], ((1, 0), (1, 0)), "edge")
@@ -207,14 +206,14 @@ def _cost(plane: Integers) -> float:
 
 
 def _share_repeated(planes: Integers) -> float:
-    """Share of the pixels that are as the one to the left or the one above."""
+    """Share of the pixels that are equal to the left or the upper neighbour."""
     left = (planes[:, 1:, 1:] == planes[:, 1:, :-1]).all(axis=0)
     above = (planes[:, 1:, 1:] == planes[:, :-1, 1:]).all(axis=0)
     return float((left | above).mean()) if left.size else 0.0
 
 
 def _palette(planes: Integers) -> tuple[Integers, Integers] | tuple[None, None]:
-    """(planes, 1, colours) the colours, sorted, and (1, height, width) their numbers; or None."""
+    """(planes, 1, colours) sorted palette and (1, height, width) indices; None if too large."""
     packed = np.zeros(planes.shape[1:], np.int64)
     for plane in planes:
         packed = packed << 16 | plane
@@ -234,7 +233,7 @@ def _code(
     colours: int,
     pool: Pool | None = None,
 ) -> Integers:
-    """Write samples, or read them; (planes, height, width) what was read."""
+    """Write samples, or read them; return the (planes, height, width) samples."""
     planes, height, width = samples.shape
     pad = predicting.PAD
     padded = np.zeros((planes, pad + height, width + 2 * pad), np.int32)
@@ -268,7 +267,7 @@ def _code(
 
 
 def _mixer(data: Bytes, word: int, position: int, pixels: int) -> Mixer:
-    """A coder that has learned nothing, about to write `data`, or to read it past `position`."""
+    """A coder with initial models, to write `data`, or to read it from `position` on."""
     table = 1 << min(max(int(8 * pixels).bit_length(), 12), MOST_BITS)
     first = bits.SQUASH[np.clip((np.arange(mixing.KNOTS) - 16) * 128, -2047, 2047) + 2047] << 6
     return mixing.Mixer(

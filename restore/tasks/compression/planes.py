@@ -1,4 +1,4 @@
-"""Pictures as planes of levels, decorrelated, padded to whole cells, and back."""
+"""Conversion of pictures to decorrelated planes of levels, padded to whole cells, and back."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,12 @@ import numpy as np
 from restore.kernels.blocks import CELL
 from restore.typing import Floats
 
-#: Steps of a half turn in which the angles of the colour rotation are stored.
+#: Number of units per half turn in which the angles of the colour rotation are stored.
 TURN = 256
-#: For the eye red, green and blue are multiplied by sqrt(3 w) before they are turned, w their
-#: weights in the luma of BT.601: that is the first plane then, and nothing of it in the others.
+#: For visual quality, red, green and blue are multiplied by sqrt(3 w) before the rotation, where w
+#: are their weights in the luma of BT.601. The first plane can then be exactly the luma.
 GAINS = np.sqrt(3 * np.array([0.299, 0.587, 0.114])).astype(np.float32)
-#: The turns that make it so, the third for which there is a choice.
+#: The first two angles for which it is; the third one is free.
 _LUMA = (78, 28)
 
 
@@ -39,23 +39,23 @@ def rotation(angles: Sequence[int]) -> Floats:
 
 
 def colour_angles(image: Floats, luma: bool = False) -> tuple[int, int, int]:
-    """The angles whose rotation makes the planes of `image` as independent as may be.
+    """Find the angles of the rotation that decorrelates the planes of `image`.
 
-    The axes are the principal ones of the differences between neighbours, which is what is
-    left to code once blocks are predicted.
+    The axes are the principal axes of the differences between neighbouring pixels, which resemble
+    the residuals of the prediction of blocks.
 
     Parameters
     ----------
     image : (height, width, 3) float32 ndarray
     luma : bool
-        Whether channels are to be multiplied by `GAINS`, the first plane the luma.
+        Whether the channels will be multiplied by `GAINS`, and the first plane is the luma.
 
     Returns
     -------
     tuple of 3 int
         Each in [-128, 127].
     """
-    every = 1 + len(image) // 256  # some hundred rows are enough
+    every = 1 + len(image) // 256  # a few hundred rows are enough
     down = image[1::every] - image[:-1:every]
     across = np.diff(image[::every], axis=1)
     steps = np.concatenate([down.reshape(-1, 3), across.reshape(-1, 3)]).astype(np.float64)
@@ -67,8 +67,8 @@ def colour_angles(image: Floats, luma: bool = False) -> tuple[int, int, int]:
     axes = axes[:, np.argsort(-spread, kind="stable")].T
     if axes[0, 0] < 0:
         axes[0] = -axes[0]
-    # The first row of the three turns is (c0 c1, s0 c1, s1); the last turns the other two,
-    # whose signs do not matter, so half a turn is enough for each.
+    # The first row of the product of the three rotations is (c0 c1, s0 c1, s1), and the last one
+    # rotates the other two rows. Signs of rows do not matter, so half a turn is enough for each.
     second = np.arcsin(np.clip(axes[0, 2], -1, 1))
     first = np.arctan2(axes[0, 1], axes[0, 0])
     others = rotation((first * TURN / np.pi, second * TURN / np.pi, 0)).astype(np.float64)
@@ -78,7 +78,7 @@ def colour_angles(image: Floats, luma: bool = False) -> tuple[int, int, int]:
 
 
 def to_planes(image: Floats, angles: Sequence[int], luma: bool = False) -> list[Floats]:
-    """Planes of levels about 0, padded to whole cells by repeating the last row and column.
+    """Convert an image to planes of levels about 0, padded to whole cells with its last samples.
 
     Parameters
     ----------
@@ -87,12 +87,12 @@ def to_planes(image: Floats, angles: Sequence[int], luma: bool = False) -> list[
     angles : tuple of 3 int
         The colour rotation; unused where channels is 1.
     luma : bool
-        Whether colours are multiplied by `GAINS` before.
+        Whether colours are multiplied by `GAINS` before the rotation.
 
     Returns
     -------
     list of (height, width) float32 ndarray
-        Multiples of 8 high and wide.
+        Sides are multiples of 8.
     """
     levels = (image - np.float32(0.5)) * np.float32(255)
     if image.shape[2] == 3:
@@ -107,7 +107,7 @@ def to_planes(image: Floats, angles: Sequence[int], luma: bool = False) -> list[
 def from_planes(
     planes: list[Floats], angles: Sequence[int], height: int, width: int, luma: bool = False
 ) -> Floats:
-    """The image of `planes`: the inverse of `to_planes`, clipped to [0, 1]."""
+    """Convert planes to an image: the inverse of `to_planes`, clipped to [0, 1]."""
     levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
     if levels.shape[2] == 3:
         levels = levels @ rotation(angles)

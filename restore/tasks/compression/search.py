@@ -1,4 +1,4 @@
-"""Which blocks and which of their learned bases: chosen by rate and distortion."""
+"""Choice of block sizes and of learned bases by rate and distortion."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from restore.kernels.blocks import Bases
 from restore.tasks.compression.codec import SIDES
 from restore.typing import Floats, Integers, Number
 
-#: Squared quantiser steps that a bit is worth: the slope of rate and distortion.
+#: Price of a bit in squared quantisation steps: the Lagrange multiplier of rate and distortion.
 PRICE = np.float32(0.075)
-#: Bits that a block costs beside its levels and its mode, and a split of one.
+#: Bits of a block besides its levels and its mode, and bits of a split.
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
@@ -32,19 +32,19 @@ def choose(
     Parameters
     ----------
     bases : list of restore.kernels.blocks.Bases
-        Of each plane.
+        For each plane.
     rates : (SCALES, 3, 17) float32 ndarray
         Of the codec.
     pixels : list of (height, width) float32
         The planes to code; sides multiples of 8.
     decoded : list of (height, width) float32
-        What borders are taken from: the planes as an earlier pass decoded them, or `pixels`.
+        Source of the borders: the planes as an earlier pass decoded them, or `pixels`.
     log_step, step
         As for `restore.kernels.walk.Quantiser`.
     prices : (planes, rows, columns) float32 ndarray
-        By cell, of `restore.tasks.compression.tuning`.
+        Price of a bit in each cell, from `restore.tasks.compression.tuning`.
     coarser : (rows, columns) int8 ndarray
-        By how many eighths of octaves the step of each cell is larger.
+        Increase of the step of each cell, in eighths of octaves.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -83,7 +83,7 @@ def _search_band(
     prices: Floats,
     coarser: Integers,
 ) -> tuple[Integers, Integers]:
-    """Sizes and modes of the blocks of one row of superblocks, from the smallest size up."""
+    """Sizes and modes of the blocks in one row of superblocks, chosen bottom-up."""
     height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
     prices = prices[top // blocks.CELL :][: height // blocks.CELL]
     coarser = coarser[top // blocks.CELL :][: height // blocks.CELL]
@@ -115,7 +115,7 @@ def _search_band(
 
 
 def _means(prices: Floats, rows: int, columns: int, cells: int) -> Floats:
-    """The mean price in each block of so many cells a side."""
+    """The mean price in each block with a side of `cells` cells."""
     whole = prices[: rows * cells, : columns * cells]
     return whole.reshape(rows, cells, columns, cells).mean(axis=(1, 3))
 
@@ -132,10 +132,10 @@ def _costs(
     prices: Floats,
     coarser: Integers,
 ) -> tuple[Floats, Integers]:
-    """The least cost of each block of one size, and the mode that has it.
+    """The lowest cost of each block of one size, and its mode.
 
-    In squared steps of the block at the usual price of a bit: blocks that bits are dearer in, and
-    those of a larger step, count less.
+    Costs are in squared steps of the block, times PRICE / price: the error of blocks with a larger
+    step or a higher price of a bit has a lower weight.
     """
     (rows, columns), side = prices.shape, SIDES[number]
     corners = np.stack(
@@ -160,7 +160,7 @@ def _costs(
     views[1, :, coded**2 :] = borders[:, ::-1]
     costs = np.empty((2 * len(analyses), len(corners)), np.float32)
     rates = rates[:, 1].copy()
-    # blocks of one step and about the same price together: to a quarter of an octave
+    # blocks of the same step and a similar price, to a quarter of an octave, are done together
     octaves = np.rint(4 * np.log2(prices.ravel() / PRICE)) / 4
     for more, octave in sorted(set(zip(coarser.tolist(), octaves.tolist()))):
         price = PRICE * np.float32(2**octave)

@@ -1,4 +1,4 @@
-"""How the quantiser's step follows what is seen: by frequency, by plane, by place."""
+"""Variation of the quantisation step for visual quality: by frequency, plane and place."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from restore.kernels.blocks import Bases
 from restore.tasks.compression.codec import Codec
 from restore.typing import Floats, Integers
 
-#: Cells along a tile, which has one step; steps of tiles are told in so many eighths of octaves.
+#: Side in cells of a tile, which has one step; eighths of octaves in the unit of tiles.
 TILE, _QUARTER = 4, 2
 
 
 class Seen(NamedTuple):
-    """How the quantiser's step follows what is seen.
+    """Variation of the quantisation step for visual quality.
 
     Attributes
     ----------
     detail, colour : int
-        How much coarser the fine detail of the brightness, and of the differences of colour, is
-        quantised: `Codec.weighted`, 0 to 255.
+        Slope of the step over the roughness of atoms, in the luma and in the chroma planes:
+        `Codec.weighted`, 0 to 255.
     share : int
-        How much coarser all of the differences of colour are, in eighths of octaves.
+        Increase of the step of the chroma planes, in eighths of octaves.
     tiles : (rows, columns) int8 ndarray
-        How much coarser each tile of 32 x 32 pixels is, in quarters of octaves.
+        Increase of the step of each tile of 32 x 32 pixels, in quarters of octaves.
     """
 
     detail: int
@@ -35,12 +35,12 @@ class Seen(NamedTuple):
 
 
 def tiles_of(rows: int, columns: int) -> tuple[int, int]:
-    """How many rows and columns of tiles so many of cells have."""
+    """Numbers of rows and columns of tiles, from those of cells."""
     return -(-rows // TILE), -(-columns // TILE)
 
 
 def manners(seen: Seen | None, planes: int) -> list[tuple[int, int]]:
-    """(slope, share) of `Codec.weighted` for each plane; none vary where `seen` is None."""
+    """(slope, share) of `Codec.weighted` for each plane; zeros if `seen` is None."""
     if seen is None:
         return [(0, 0)] * planes
     return [(seen.detail, 0), *[(seen.colour, seen.share)] * 2][:planes]
@@ -52,12 +52,12 @@ def bases_of(codec: Codec, seen: Seen | None, planes: int) -> list[Bases]:
 
 
 def scales_of(codec: Codec, seen: Seen | None, planes: int) -> tuple[Floats, ...]:
-    """Spreads of coefficients, for each size of blocks (planes, classes, coefficients)."""
+    """Spreads of coefficients for each block size, (planes, classes, coefficients)."""
     return tuple(map(np.stack, zip(*(bases.scales for bases in bases_of(codec, seen, planes)))))
 
 
 def coarser_of(seen: Seen | None, shape: tuple[int, ...]) -> Integers:
-    """By how many eighths of octaves the step of each cell is larger."""
+    """Increase of the step of each cell, in eighths of octaves."""
     if seen is None:
         return np.zeros(shape, np.int8)
     cells = np.kron(_QUARTER * seen.tiles, np.ones((TILE, TILE), np.int8))

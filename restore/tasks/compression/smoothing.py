@@ -1,4 +1,4 @@
-"""The filter at the decoder, and the strength the encoder asks it for."""
+"""The deblocking filter of the decoder, and the choice of its strength by the encoder."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from restore.imaging.bands import Pool, map_bands
 from restore.kernels import blocks, deblocking
 from restore.typing import Floats, Number
 
-#: Strengths that a file can ask for; the threshold of one, in steps of the quantiser.
+#: Number of strengths that a file can specify; threshold of strength 1, in quantisation steps.
 STRENGTHS, _UNIT = 16, np.float32(0.07)
-#: Rows filtered at a time, and of how many bands one is looked at to find the strength.
+#: Rows in a band; every how many bands one is used to choose the strength.
 _ROWS, _SAMPLED = 64, 4
 #: Strengths tried first.
 _FIRST = (3, 5, 7, 10)
 
 
 class Steps(NamedTuple):
-    """How large the quantiser's step is where.
+    """The quantisation step and its variation.
 
     Attributes
     ----------
     step : float32
-        In levels.
+        In levels of 255.
     coarser : (rows, columns) int8 ndarray
-        By how many eighths of octaves that of each cell is larger.
+        Increase of the step of each cell, in eighths of octaves.
     weights : list of (8, 8) float32 ndarray
-        Of each plane: by which that of each frequency is multiplied.
+        For each plane: factors on the step, by frequency.
     """
 
     step: Number
@@ -40,7 +40,7 @@ class Steps(NamedTuple):
 def smooth(
     planes: list[Floats], strength: int, steps: Steps, pool: Pool | None = None
 ) -> list[Floats]:
-    """Planes as the decoder shows them.
+    """Filter planes as the decoder does.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def smooth(
 def best_strength(
     wanted: list[Floats], planes: list[Floats], steps: Steps, pool: Pool | None = None
 ) -> int:
-    """The strength that brings `planes` nearest to `wanted`, judged by every fourth band."""
+    """The strength that brings `planes` nearest to `wanted`, measured on every fourth band."""
     tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
     bands = [(plane, top) for plane in range(len(planes)) for top in tops]
 

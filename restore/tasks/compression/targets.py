@@ -1,4 +1,4 @@
-"""Compress a picture to a quality or to a size, and decompress it."""
+"""Compression of a picture to a given quality or size, and decompression."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 class Extras(NamedTuple):
-    """What a compressed file carries beside the picture, without loss.
+    """The alpha channel, metadata and depth that a compressed file stores besides the samples.
 
     Attributes
     ----------
     alpha : (height, width) array, optional
-        Opacity, kept at the depth of the picture.
+        Alpha channel, stored losslessly at the depth of the picture.
     icc, exif, xmp : bytes, optional
-        Kept as they are.
+        Stored unchanged.
     depth : {"8", "16"}
         Bits per sample that the decompressed picture will have.
 
@@ -62,9 +62,9 @@ class Extras(NamedTuple):
 
 
 class Compressed(NamedTuple):
-    """A compressed picture: its bytes, and the PSNR in dB that decompressing it will reach.
+    """A compressed picture: its bytes, and the PSNR in dB of the decompressed picture.
 
-    The PSNR is infinite where nothing is lost.
+    The PSNR is infinite if the coding is lossless.
     """
 
     data: bytes
@@ -94,32 +94,32 @@ def compress(
 ) -> Compressed:  # fmt: skip
     """Compress a picture.
 
-    Exactly one of `quality`, `psnr`, `bpp` and `size` says how far; quality 75 is the default.
-    Over the packaged codec, a picture that takes fewer bytes without any loss is coded so.
+    At most one of `quality`, `psnr`, `bpp` and `size` is given, as the target; the default is
+    quality 75. With a packaged codec, the picture is coded losslessly if that takes fewer bytes.
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array
         Unsigned integers, or floats in [0, 1].
     quality : float or "lossless", optional
-        1 to 100; or every sample comes back as it was, at the depth of `extras`.
+        1 to 100; ``"lossless"`` preserves every sample at the depth of `extras`.
     psnr : float, optional
-        The least peak signal-to-noise ratio in dB.
+        Minimum peak signal-to-noise ratio in dB.
     bpp : float, optional
-        The most bits per pixel of the whole file.
+        Maximum bits per pixel of the whole file.
     size : int, optional
-        The most bytes of the whole file.
+        Maximum bytes of the whole file.
     tune : {"eye", "psnr"}, optional
-        What the bits are spent for: what is seen, or the PSNR, which is the default where `psnr`
-        is the target and over a Dictionary, which knows nothing else.
+        Optimise visual quality or the PSNR. The default is ``"eye"``, or ``"psnr"`` if `psnr` is
+        the target or `codec` is a Dictionary, with which only ``"psnr"`` is possible.
     codec : str, Codec or Dictionary
-        The name of a packaged codec, or one of `learn_codec`; or a dictionary, over which the
-        patches are coded by orthogonal matching pursuit, in colour plane by plane where its atoms
-        are grey. Decompressing will need the same.
+        The name of a packaged codec, or one from `learn_codec`; or a dictionary, over which the
+        patches are coded by orthogonal matching pursuit, plane by plane if the picture has colours
+        and the atoms are grey. If it is not packaged, decompression needs it, too.
     embed : bool
-        Put the codec into the file.
+        Store the codec in the file, unless it is packaged.
     extras : Extras, optional
-        Opacity, colour profile, metadata and depth, to come back with the picture.
+        Alpha channel, colour profile, metadata and depth to store with the picture.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -131,13 +131,14 @@ def compress(
     Raises
     ------
     ValueError
-        If the target cannot be reached; the sentence names the nearest that can.
+        If the target cannot be reached (the message gives the nearest one that can), or an
+        argument is out of its range.
     TypeError
-        If a target is no number, or the codec none.
+        If a target is not a number, or `codec` is not a codec.
 
     See Also
     --------
-    decompress : The way back.
+    decompress : The inverse.
 
     Examples
     --------
@@ -216,7 +217,7 @@ def compress(
 
 
 def _checked(codec: str | Codec | Dictionary, channels: int) -> Codec | Dictionary:
-    """The codec or dictionary that is meant."""
+    """Load a packaged codec, or check the type and the channels of one that is given."""
     if isinstance(codec, str):
         if codec not in container.CODECS:
             raise ValueError(
@@ -232,7 +233,7 @@ def _checked(codec: str | Codec | Dictionary, channels: int) -> Codec | Dictiona
 
 
 def _tuned(tune: str | None, codec: Codec | Dictionary, psnr: float | None) -> str:
-    """What the bits are spent for."""
+    """Check `tune`, or choose its default."""
     plain = isinstance(codec, Dictionary)
     if tune is None:
         return "psnr" if plain or psnr is not None else "eye"
@@ -244,7 +245,7 @@ def _tuned(tune: str | None, codec: Codec | Dictionary, psnr: float | None) -> s
 
 
 def _name_of(codec: Codec | Dictionary) -> str | None:
-    """The name of a packaged codec or dictionary; None of another."""
+    """The name of a codec or dictionary if it is packaged, else None."""
     kind, names = type(codec), container.NAMES[method_of(codec)]
     return next((name for name in names if kind.load(name).digest == codec.digest), None)
 
@@ -256,7 +257,7 @@ def _file_of(codec: Codec | Dictionary) -> bytes:
 
 
 def _check_targets(given: Mapping[str, Any]) -> None:
-    """Refuse more than one target, and what is no number that can be reached for."""
+    """Check that at most one target is given, and that it is a number in its range."""
     if len(given) > 1:
         raise ValueError(f"only one of {', '.join(given)} can be the target")
     for name, value in given.items():
@@ -280,11 +281,11 @@ def decompress(
     Parameters
     ----------
     data : bytes
-        Of `compress`.
+        The bytes of a compressed picture, from `compress`.
     codec : Codec or Dictionary, optional
-        The one it was compressed with, where that is neither packaged nor embedded.
+        The one used for compression, if it is neither packaged nor embedded.
     max_pixels : int, optional
-        Refuse larger pictures before anything is allocated for them.
+        Refuse larger pictures, before anything is allocated for them.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -295,13 +296,13 @@ def decompress(
     Raises
     ------
     ValueError
-        If `data` is no whole compressed picture, or another codec is needed.
+        If `data` is not a complete compressed picture, or another codec is needed.
     TypeError
-        If `data` is not bytes, or the codec none.
+        If `data` is not bytes-like, or `codec` is not a codec.
 
     See Also
     --------
-    compress : The way here.
+    compress : The inverse.
 
     Examples
     --------
@@ -336,7 +337,7 @@ def decompress(
 def _decompressed(
     samples: Array, alpha: Array | None, header: Header, sections: Sections
 ) -> Decompressed:
-    """Whole samples and opacity as they are handed out."""
+    """Scale integer samples and alpha to [0, 1]."""
     top = np.float32(container.TOPS[header.depth])
     samples = samples / top
     samples = samples[..., 0] if header.channels == 1 else samples

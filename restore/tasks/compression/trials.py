@@ -1,4 +1,4 @@
-"""One picture coded at some steps of the quantiser, and the step that meets a target."""
+"""A picture coded at several quantisation steps, and the search for the step of a target."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from restore.tasks.compression.container import Sections
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
 from restore.typing import Floats
 
-#: Finest step tried, in levels of 255: sixteen bits are nearly exact, and no level overflows.
+#: Smallest step, in levels of 255: nearly exact for 16 bits, and quantised levels do not overflow.
 FINEST = 2.0**-9
-#: Most trials for one target.
+#: Maximum number of trials for one target.
 TRIALS = 12
 
 
 class Trials:
-    """One picture coded at some step numbers.
+    """A picture coded at several step numbers.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Trials:
         self.results: dict[int, tuple[bytes, float]] = {}
 
     def at(self, number: int) -> tuple[bytes, float]:
-        """The result at a step number; blocks are chosen on what the last trial decoded."""
+        """The result at a step number; the last trial's decoded planes help to choose blocks."""
         if number not in self.results:
             payload = self._encode(number)
             steps = coding.steps_of(number, self._prices.shape, self._seen)
@@ -94,18 +94,18 @@ class Trials:
         return from_planes(planes, self._angles, self._height, self._width, luma)
 
     def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
-        """Of what decompressing the last trial will give."""
+        """PSNR in dB of the decompressed picture of the last trial."""
         smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
         samples = self._picture(smoothed)
         error = np.rint(samples * self._top) - self._levels
         error = float(np.mean(np.square(error), dtype=np.float64))
         if not math.isfinite(error):
-            raise ValueError("this codec does not serve the picture: what it decodes is not finite")
+            raise ValueError("this codec does not suit the picture: decoded samples are not finite")
         return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
 
 
 def method_of(codec: Codec | Dictionary) -> str:
-    """How pictures are coded over a codec or dictionary where one step serves all."""
+    """The method of files that use this codec or dictionary with a constant step."""
     return "atoms" if isinstance(codec, Dictionary) else "bases"
 
 
@@ -113,10 +113,10 @@ def number_for(
     attempt: Callable[[int], tuple[bytes, float]], excess: Callable[[bytes, float], float],
     slope: float, below: bool = False,
 ) -> int | None:  # fmt: skip
-    """The coarsest step number where `excess` >= 0 (or, `below`, the finest where <= 0).
+    """The largest step number where `excess` >= 0 (or, if `below`, the smallest where it is <= 0).
 
-    `excess` falls with the number by about `slope` per octave. False position within a bracket,
-    at most `TRIALS` trials; None where no number will do.
+    `excess` falls by about `slope` per octave of the step. False position within a bracket, with
+    at most `TRIALS` trials; None if no number satisfies the condition.
     """
     sign = -1 if below else 1
 

@@ -1,10 +1,10 @@
-"""Filling unknown pixels: groups of similar patches, each a Gaussian learned on the picture.
+"""Inpainting: unknown pixels are estimated from groups of similar patches.
 
-Interpolation gives a first estimate. Then, in rounds, every patch with unknown samples is
-estimated anew: similar patches of the present estimate tell, by their mean and covariance,
-what its known samples say about its unknown ones, and the overlapping estimates are
-averaged. The eigenvectors of such a covariance are the few atoms in which the patches of a
-group are sparse.
+Interpolation gives a first estimate. Then, in several rounds, every patch with unknown samples is
+estimated again: the patches of the current estimate that are similar to it form a group, the mean
+and the covariance of the group predict its unknown samples from its known ones, and the
+overlapping estimates are averaged. The eigenvectors of the covariance are the few atoms over which
+the patches of a group are sparse.
 
 Yu, Sapiro & Mallat, "Solving inverse problems with piecewise linear estimators: from
 Gaussian mixture models to structured sparsity", IEEE TIP 21(5), 2012.
@@ -33,46 +33,46 @@ from restore.tasks.inpainting.holes import fill_holes
 from restore.tasks.inpainting.interpolation import interpolate
 from restore.typing import Flags, Floats, Integers
 
-#: Rounds of estimation and step between the estimated patches, by quality.
+#: Rounds of estimation and stride between the estimated patches, by quality.
 QUALITIES = {"fast": (3, 5), "balanced": (6, 4)}
 
-#: Side of a patch. Where less than a share of the pixels is known it is larger and the rounds
-#: are so many times more; larger still under noise.
+#: Side of a patch. If less than the share `SPARSE` of the pixels is known, it is `SPARSE_SIDE`, and
+#: the number of rounds is multiplied by `MORE`. If the known pixels are noisy, it is `NOISY_SIDE`.
 SIDE = 6
 SPARSE = 0.35
 SPARSE_SIDE = 7
 MORE = 5 / 3
 NOISY_SIDE = 8
 
-#: Groups: reach of the search, patches in a group, patches of it estimated.
+#: Groups: search radius, patches in a group, and how many of these, the nearest, are estimated.
 REACH = 12
 GROUP = 64
 SHARE = 16
 
-#: Variance, in each sample, of what a group's covariance misses; and the share of the
-#: variance of the noise that the covariance does not hold.
+#: Variance per sample that a group's covariance does not model, and the share of the noise variance
+#: that it does not model.
 RIDGE = 5e-5
 NOISE = 0.7
 
-#: Steps are longer than the estimate says, for the rounds shorten the way alike.
+#: Over-relaxation: each round removes a similar share of the error, so longer steps need fewer.
 RELAXATION = 1.8
 
-#: Where a disc of this radius fits, groups know nothing and a hole is filled.
+#: A disc of unknown pixels with this radius is a hole, which groups of patches cannot fill.
 HOLE_RADIUS = 5.0
 
-#: Kinds of damage that can be found.
+#: Kinds of damage that can be detected.
 DEFECTS = (*damage.KINDS, "dead-pixels")
 
-#: How many times the usual error of the prediction a dead pixel is off it, and the least error.
+#: Minimum prediction error of a dead pixel: in errors at undamaged pixels nearby, and absolute.
 DEAD, LEAST_DEFECT = 6.0, 8 / 255
 
-#: Where to measure the usual error: the candidates moved by so many rows and columns.
+#: Shifts, in rows and columns, from the candidates to the undamaged pixels they are compared with.
 SHIFTS = ((0, 29), (31, 0), (-23, -19))
 
-#: How far damage colours what is around it, in pixels that share their colour.
+#: Radius around damage in which the chroma of a JPEG file is affected, in chroma samples.
 AROUND = 1.5
 
-#: Rows of places in a band.
+#: Rows of patches in a band.
 ROWS = 8
 
 
@@ -92,52 +92,53 @@ def inpaint(
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         scikit-image's conventions: unsigned integers span their whole range, floats may have any
-        (`restore.imaging.arrays.working`). What stands under the mask, NaN too, changes nothing.
+        (`restore.imaging.arrays.working`). Samples under the mask are ignored and may be NaN.
     mask : (height, width) array_like
-        Not zero where the picture is to be filled.
+        Nonzero where the picture is to be filled.
     sigma : float
         Standard deviation of noise to remove from the known pixels, in the unit of the image, of
-        integers in that of [0, 1]. With 0 they come back bit for bit.
+        integers in that of [0, 1]. If 0, the known pixels are returned unchanged.
     quality : {"fast", "balanced"}
-        Rounds and overlap of the patches: about a third of the time, and all of it.
-        With a dictionary: overlap of the patches and turns of learning.
+        Rounds and overlap of the patches; ``"fast"`` takes about a third of the time.
+        With a dictionary: overlap of the patches and iterations of learning.
     dictionary : {"learn", "grey", "colour"}, str or Dictionary, optional
-        Code each patch on its own over this dictionary instead, by its known samples:
-        ``"learn"`` starts from the packaged one and fits it to the known samples of this very
+        Code each patch on its own over this dictionary instead, using its known samples:
+        ``"learn"`` starts from the packaged one and fits it to the known samples of this
         picture; otherwise a packaged name, a file, or a dictionary. Holes wider than a patch
-        are filled with texture all the same.
+        are still filled with texture.
     seed : int
-        Of the places that holes are compared with at random, and of the draw of patches to
-        learn on.
+        For the random search that fills holes, and for drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     float32 ndarray of the shape of `image`
-        The filled pixels lie between the least and the greatest known sample.
+        In the unit of `image`, of integers in [0, 1]. If `sigma` is 0, clipped to the range of the
+        known samples.
 
     Raises
     ------
     TypeError
-        If the image or the mask is no array of numbers with such axes.
+        If the image or the mask is not an array of numbers with these axes.
     ValueError
-        If the mask has another size or leaves nothing known, the image holds NaN, infinite or
-        huge samples outside it, an argument is out of its range, or the dictionary does not fit
-        the picture.
+        If the mask has another size or covers the whole picture, the image has NaN, infinite or
+        huge samples outside the mask, an argument is out of its range, or the dictionary does not
+        fit the picture.
 
     See Also
     --------
-    find_defects : Finds scratches, dust and dead pixels.
+    find_defects : Detects scratches, hairs, dust and dead pixels.
 
     References
     ----------
-    For groups see the module. For dictionaries: Mairal, Elad & Sapiro, "Sparse representation for
-    color image restoration", IEEE TIP 17(1), 2008, :doi:`10.1109/TIP.2007.911828`.
+    `restore.kernels.inpainting` for groups. For dictionaries: Mairal, Elad & Sapiro, "Sparse
+    representation for color image restoration", IEEE TIP 17(1), 2008,
+    :doi:`10.1109/TIP.2007.911828`.
 
     Examples
     --------
-    Half of the pixels are lost; the others come back as they were.
+    Half of the pixels are unknown; the others are returned unchanged.
 
     >>> import numpy as np
     >>> from skimage import data, metrics
@@ -187,31 +188,30 @@ def inpaint(
 
 
 def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Flags:
-    """Find damage: what a network takes for it, or single pixels far off the model's prediction.
+    """Detect scratches, hairs and dust with a network, or dead pixels by their prediction error.
 
     Parameters
     ----------
     image : (height, width) or (height, width, 1 or 3) array_like
         As for `inpaint`, without NaN.
     kind : {"scratches", "hairs", "dust", "dead-pixels"}
-        Lines that are nearly straight; curled ones; specks and blots of up to 30 pixels; single
-        pixels.
+        Nearly straight lines; curled lines; specks and blots of up to 30 pixels; single pixels.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width) bool ndarray
-        A mask for `inpaint`; all but dead pixels with one pixel around them.
+        A mask for `inpaint`. All kinds except dead pixels are grown by one pixel.
 
     Raises
     ------
     ValueError
-        If the kind is unknown, or the image holds NaN, infinite or huge samples.
+        If the kind is unknown, or the image has NaN, infinite or huge samples.
 
     See Also
     --------
-    inpaint : Fills what was found.
+    inpaint : Fills the detected pixels.
 
     Examples
     --------
@@ -229,7 +229,7 @@ def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Fl
 def find_all_defects(
     image: ArrayLike, kinds: Sequence[str], *, pool: Pool | None = None
 ) -> dict[str, Flags]:
-    """Find several kinds of damage: the network looks at the picture once.
+    """Detect several kinds of damage with one run of the network.
 
     Parameters
     ----------
@@ -242,14 +242,19 @@ def find_all_defects(
     Returns
     -------
     dict of str to (height, width) bool ndarray
-        What `find_defects` gives for each kind.
+        The result of `find_defects` for each kind.
+
+    Raises
+    ------
+    ValueError
+        As `find_defects`.
     """
     for kind in kinds:
         if kind not in DEFECTS:
             raise ValueError(f"expected one of {', '.join(DEFECTS)}, got {kind!r}")
     work = working(as_image(image))
     if not work.known.all():
-        raise ValueError("the picture holds NaN, infinite or huge samples: have these filled first")
+        raise ValueError("the picture has NaN, infinite or huge samples: fill them first")
     seen = {}
     if set(kinds) & set(damage.KINDS):
         seen = damage.find(work.image, pool=pool)
@@ -260,11 +265,11 @@ def find_all_defects(
 
 
 def _dead_pixels(image: Floats, pool: Pool | None) -> Flags:
-    """(height, width) bool: single pixels that similar patches do not predict."""
+    """(height, width) bool: single pixels far from the value that similar patches predict."""
     found = defects.dead_pixels(image)
     if not found.any() or found.all():
         return np.zeros_like(found)
-    # as many pixels elsewhere tell how well the model predicts what is not damaged
+    # the prediction error of undamaged pixels, measured on about as many of them
     control = np.zeros_like(found)
     for shift in SHIFTS:
         control |= np.roll(found, shift, axis=(0, 1))
@@ -279,27 +284,27 @@ def _dead_pixels(image: Floats, pool: Pool | None) -> Flags:
 
 
 def _around(errors: Floats, control: Flags) -> Floats:
-    """The mean of the errors at the control pixels around every pixel."""
+    """Local mean of the errors at the control pixels."""
     weight = ndimage.gaussian_filter(control.astype(np.float32), 16, truncate=3)
     total = ndimage.gaussian_filter(np.where(control, errors, np.float32(0)), 16, truncate=3)
     mean = errors[control].mean() if control.any() else 0
-    # where there are none near, that of the picture
+    # far from all control pixels, their mean over the picture
     return (total + 1e-3 * mean) / (weight + 1e-3)
 
 
 def inpaint_print(
     image: ArrayLike, mask: ArrayLike, sampling: tuple[int, int], **settings: Any
 ) -> Floats:
-    """Fill the masked pixels of a JPEG file, and the colours around them.
+    """Fill the masked pixels of a JPEG file, and the chroma around them.
 
-    Where JPEG keeps a colour for several pixels, what was damaged has coloured those around it.
+    Where chroma is subsampled, damage also changes the chroma of the pixels around it.
 
     Parameters
     ----------
     image, mask
         As for `inpaint`; the image has three channels.
     sampling : (int, int)
-        Rows and columns of pixels that share a colour.
+        Rows and columns of pixels that share a chroma sample.
     **settings
         As for `inpaint`.
 
@@ -318,13 +323,13 @@ def inpaint_print(
 
 
 def grow_mask(mask: Flags, pixels: float) -> Flags:
-    """The mask and all that is within so many pixels of it.
+    """Grow a mask by a radius.
 
     Parameters
     ----------
     mask : (height, width) bool ndarray
     pixels : float
-        Between the centres of pixels.
+        Radius, between the centres of pixels.
 
     Returns
     -------
@@ -336,13 +341,13 @@ def grow_mask(mask: Flags, pixels: float) -> Flags:
 
 
 def _known(image: Floats, mask: ArrayLike) -> Flags:
-    """(height, width) bool: where the picture is known; complains about what cannot be."""
+    """(height, width) bool: where the picture is known. Raises if the mask does not fit."""
     mask = np.asarray(mask)
     if mask.ndim == 3 and mask.shape[2] == 1:
         mask = mask[..., 0]
     if mask.ndim != 2 or mask.dtype.kind not in "buif":
         raise TypeError(
-            "expected as mask an array of shape (height, width), not zero where to fill, got "
+            "expected a mask of shape (height, width), nonzero where the picture is filled, got "
             f"{mask.dtype} of shape {mask.shape}"
         )
     if mask.shape != image.shape[:2]:
@@ -352,12 +357,12 @@ def _known(image: Floats, mask: ArrayLike) -> Flags:
         )
     known = mask == 0
     if not known.any():
-        raise ValueError("the mask covers the whole picture: nothing is known to fill it from")
+        raise ValueError("the mask covers the whole picture: no known pixel is left to fill from")
     return known
 
 
 def _working(image: Floats, known: Flags) -> Working:
-    """The image on the scale that is worked on; complains about what cannot be known."""
+    """The image on the working scale. Raises if samples outside the mask are not usable."""
     work = working(image, known)
     bad = int(np.count_nonzero(known & ~work.known))
     if bad:
@@ -368,10 +373,10 @@ def _working(image: Floats, known: Flags) -> Working:
 
 
 def _holes(known: Flags) -> Flags:
-    """(height, width) bool: where a disc lies in the unknown, wider than chance would make it.
+    """(height, width) bool: unknown pixels in discs larger than randomly missing pixels leave.
 
-    Of pixels known at random, in the share that they are here, hardly any disc of
-    sqrt(log(pixels) / (pi share)) is without one.
+    If the same share of the pixels is known at random, discs of radius
+    sqrt(log(pixels) / (pi share)) without a known pixel are rare.
     """
     chance = np.sqrt(np.log(known.size) / (np.pi * known.mean()))
     radius = max(HOLE_RADIUS, 1.5 * chance)
@@ -388,7 +393,7 @@ def _completed(
     quality: str,
     pool: Pool | None,
 ) -> Floats:
-    """The rounds: estimate patches with unknown samples from their groups, and average."""
+    """In rounds, estimate the patches with unknown samples from their groups, and average."""
     rounds, stride = QUALITIES[quality]
     sparse = known[~hole].mean() < SPARSE
     side = NOISY_SIDE if sigma > 0 else SPARSE_SIDE if sparse else SIDE
@@ -423,7 +428,7 @@ def _completed(
 
 
 def _places(wanted: Flags, side: int, stride: int, everywhere: bool) -> Integers:
-    """(n, 2) corners of the patches to estimate: on a grid, those that hold wanted pixels."""
+    """(n, 2) corners of the patches on a grid that contain wanted pixels, or of all."""
     height, width = wanted.shape
     sums = np.zeros((height + 1, width + 1), np.int64)
     sums[1:, 1:] = wanted.cumsum(axis=0).cumsum(axis=1)

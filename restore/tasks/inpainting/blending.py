@@ -1,10 +1,10 @@
-"""Copies of several places of a picture made one, without seams between them.
+"""Poisson blending: removes the seams between pixels that were copied from different places.
 
-Neighbouring pixels that were copied from different places do not fit: the plain sky is brighter
-here than there. What fits is how the picture changes from pixel to pixel at both places. The
-picture with these changes, as near as can be, and with the known pixels around, is the solution of
-Poisson's equation (Perez, Gangnet & Blake, "Poisson image editing", ACM Transactions on Graphics
-22(3), 2003). Where two things meet, there is an edge and no seam, and it stays.
+Neighbouring pixels copied from different places may differ in brightness, as in a plain sky that is
+brighter at one of the places. The gradients at these places do fit. The picture that has these
+gradients, in the sense of least squares, and agrees with the known pixels around the hole is the
+solution of Poisson's equation (Perez, Gangnet & Blake, "Poisson image editing", ACM Transactions on
+Graphics 22(3), 2003). Large differences are edges between objects: they have low weights and stay.
 """
 
 from __future__ import annotations
@@ -18,30 +18,30 @@ from scipy.sparse import linalg
 from restore.imaging import bands
 from restore.typing import Array, Flags, Floats, Integers
 
-#: The jump from one copy to the next that half counts as an edge, in [0, 1].
+#: Misfit of a gradient, in [0, 1], at which its weight is one half; larger ones are edges.
 EDGE = 0.05
 
-#: The mean change from pixel to pixel, around the origins, that half hides a seam, and the side of
-#: the square in which the mean is taken.
+#: Local activity at which misfits are halved, because texture hides seams; and the side of the
+#: window in which activity is measured.
 BUSY, AROUND = 0.025, 7
 
-#: The share of the misfits that may be left.
+#: Relative tolerance of the conjugate gradients.
 LEFT = 1e-4
 
-#: What a change of a pixel costs beside a misfit: where edges are all around, it stays as it is.
+#: Weight of the squared correction itself: pixels surrounded by edges are not corrected.
 STAY = 1e-6
 
 
 def blended(image: Floats, hole: Flags, origins: Integers) -> Floats:
-    """Fill a hole with what is at the origins of its pixels, with no seams between copies.
+    """Fill a hole with copies of the pixels at given origins, blended without seams.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
-        Read outside the hole.
+        Only samples outside the hole are used.
     hole : (height, width) bool ndarray
     origins : (height, width, 2) int ndarray
-        Row and column outside the hole of which each pixel is a copy; of the known ones their own.
+        Row and column of the known pixel that each pixel is a copy of; for known pixels their own.
 
     Returns
     -------
@@ -49,15 +49,15 @@ def blended(image: Floats, hole: Flags, origins: Integers) -> Floats:
 
     Notes
     -----
-    With f the copies, the correction u is 0 outside the hole and minimises
-    sum_pq w_pq (u_q - u_p - d_pq)^2 over neighbours p and q. The misfit d_pq is what the change
-    f_q - f_p is beyond that at the origins, less of it where much changes anyway;
-    w_pq = 1 / (1 + (max |d_pq| / EDGE)^4).
+    Let f be the copies. The correction u is 0 outside the hole and minimises
+    sum_pq w_pq (u_q - u_p - d_pq)^2 over neighbours p and q. The misfit d_pq is the correction that
+    the gradient f_q - f_p needs to agree with the gradients at the origins; it is reduced in
+    textured areas. The weights are w_pq = 1 / (1 + (max |d_pq| / EDGE)^4).
     """
     filled = image[origins[..., 0], origins[..., 1]]
     numbers = np.full(hole.shape, -1)
     numbers[hole] = np.arange(np.count_nonzero(hole))
-    busy = _busy(image, hole)[origins[..., 0], origins[..., 1]]
+    busy = _activity(image, hole)[origins[..., 0], origins[..., 1]]
     ends, misfits = [], []
     for axis in (0, 1):
         one, other = _neighbours(numbers, axis)
@@ -67,7 +67,7 @@ def blended(image: Floats, hole: Flags, origins: Integers) -> Floats:
         misfits.append((_misfits(image, filled, hole, origins, axis) / hidden[..., None])[within])
     ends, misfits = np.concatenate(ends, axis=1), np.concatenate(misfits)
     roots = 1 / np.sqrt(1 + (np.abs(misfits).max(axis=1) / EDGE) ** 4)
-    change = _change(ends, roots, int(np.count_nonzero(hole)))
+    change = _differences(ends, roots, int(np.count_nonzero(hole)))
     normal = change.T @ change + STAY * sparse.identity(change.shape[1])
     with bands.one_blas_thread:
         for channel in range(image.shape[2]):
@@ -83,8 +83,8 @@ def _neighbours(values: Array, axis: int) -> tuple[Array, Array]:
     return np.take(values, range(size - 1), axis), np.take(values, range(1, size), axis)
 
 
-def _change(ends: Integers, roots: Floats, count: int) -> Any:
-    """The matrix that says how the unknown pixels change along all pairs; -1 is a known one."""
+def _differences(ends: Integers, roots: Floats, count: int) -> Any:
+    """The matrix of the weighted differences of all pairs of pixels; -1 marks a known pixel."""
     pairs = np.arange(len(roots))
     parts = [(sign * roots[end >= 0], pairs[end >= 0], end[end >= 0])
              for sign, end in zip((-1, 1), ends, strict=True)]  # fmt: skip
@@ -92,8 +92,8 @@ def _change(ends: Integers, roots: Floats, count: int) -> Any:
     return sparse.csr_matrix((values, (rows, columns)), (len(roots), count))
 
 
-def _busy(image: Floats, hole: Flags) -> Floats:
-    """The mean change from pixel to pixel around each known pixel."""
+def _activity(image: Floats, hole: Flags) -> Floats:
+    """Mean absolute gradient of the known pixels around each pixel."""
     total, count = np.zeros(hole.shape), np.zeros(hole.shape)
     for axis in (0, 1):
         change = np.abs(np.diff(image, axis=axis)).max(axis=2)
@@ -106,9 +106,9 @@ def _busy(image: Floats, hole: Flags) -> Floats:
 
 
 def _misfits(image: Floats, filled: Floats, hole: Flags, origins: Integers, axis: int) -> Floats:
-    """By how much the change from each pixel to the next along the axis must grow to fit.
+    """The correction that the gradient of each pixel along the axis needs to fit its origins.
 
-    What changes no more than it does at one of both origins, or between that and not at all, fits.
+    A gradient fits if it lies in the interval spanned by 0 and the gradients at both origins.
     """
     size = hole.shape[axis]
     step = np.eye(2, dtype=int)[axis]

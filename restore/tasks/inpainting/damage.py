@@ -1,9 +1,9 @@
-"""Damage on old prints, pixel by pixel, as a small convolutional network sees it.
+"""Detection of damage on old prints, pixel by pixel, by a small convolutional network.
 
-A scratch is told from a mast by what is around it, near and far: the network looks at the picture
-at four sizes, each half as large as the one before, and from the smallest back to the whole picture
-adds what it saw there (Ronneberger, Fischer & Brox, "U-Net: convolutional networks for biomedical
-image segmentation", MICCAI 2015). It was taught on damage that was drawn over photographs.
+Only the context, near and far, distinguishes a scratch from a mast. The network therefore computes
+features at four scales, each half as large as the one before, and adds them up from the coarsest
+scale to the finest (Ronneberger, Fischer & Brox, "U-Net: convolutional networks for biomedical
+image segmentation", MICCAI 2015). It was trained on damage that was drawn over photographs.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from restore.imaging import archive, bands
 from restore.imaging.bands import Pool
 from restore.typing import File, Flags, Floats
 
-#: Kinds of damage that are told apart.
+#: Kinds of damage that are distinguished.
 KINDS = ("scratches", "hairs", "dust")
 
-#: Channels at each size.
+#: Channels at each scale.
 CHANNELS = (16, 32, 64, 64)
 
-#: How likely damage must be somewhere in each part of it, and as far as the part goes.
+#: A damaged region has a probability above the first somewhere, and above the second everywhere.
 SURE, PERHAPS = 0.7, 0.4
 
-#: The share of that chance that makes the damage one of a kind.
+#: Minimum share of a kind in the probability of damage for a pixel to be of this kind.
 SHARE = 0.25
 
-#: Side of the squares that are looked at, and of what is seen around them.
+#: Side of the tiles that the network is applied to, and the margin around each.
 _TILE, _MARGIN = 768, 48
 
-#: Samples of the pixels around pixels that are multiplied at a time.
+#: Number of pixels convolved in one matrix product.
 _ROWS = 2048
 
 KIND = "detector of damage"
@@ -50,7 +50,7 @@ def packaged() -> Detector:
 
 
 def shapes() -> list[tuple[int, int, int]]:
-    """(side, inputs, outputs) of every layer: down, from one size to the next, back, up, last."""
+    """(side, inputs, outputs) of every layer: encoder, downscaling, upscaling, decoder, output."""
     first, pairs = (3, *CHANNELS[1:]), list(zip(CHANNELS, CHANNELS[1:]))
     found = []
     for inputs, outputs in zip(first, CHANNELS):
@@ -65,7 +65,7 @@ def shapes() -> list[tuple[int, int, int]]:
 def find(
     image: Floats, detector: Detector | None = None, pool: Pool | None = None
 ) -> dict[str, Flags]:
-    """Where a picture is damaged.
+    """Detect the damage in a picture.
 
     Parameters
     ----------
@@ -79,25 +79,26 @@ def find(
     Returns
     -------
     dict of str to (height, width) bool ndarray
-        For each of `KINDS`; what may be of either kind is of both.
+        For each of `KINDS`. A pixel can be of several kinds.
     """
-    chances = (detector or packaged())(image, pool)
-    total = chances.sum(axis=0)
+    probabilities = (detector or packaged())(image, pool)
+    total = probabilities.sum(axis=0)
     found = ndimage.binary_propagation(total > SURE, np.ones((3, 3)), total > PERHAPS)
     return {
-        kind: found & (chance > SHARE * total) for kind, chance in zip(KINDS, chances, strict=True)
+        kind: found & (probability > SHARE * total)
+        for kind, probability in zip(KINDS, probabilities, strict=True)
     }
 
 
 @dataclass(frozen=True, eq=False)
 class Detector:
-    """Weights of all layers.
+    """The weights of the network.
 
     Attributes
     ----------
     weights : (n_weights,) float32 ndarray
-        Layer by layer in the order of `shapes`, each (side * side * inputs + 1, outputs), the last
-        row being what is added.
+        Layer by layer in the order of `shapes`, each (side * side * inputs + 1, outputs) with the
+        bias in the last row.
     provenance : dict
     """
 
@@ -112,7 +113,7 @@ class Detector:
 
     @classmethod
     def of(cls, matrices: Iterable[Floats], provenance: dict[str, Any]) -> Detector:
-        """From the matrices of the layers."""
+        """A detector with these matrices of the layers."""
         weights = np.concatenate([matrix.ravel() for matrix in matrices])
         return cls(weights.astype(np.float16), provenance)
 
@@ -137,9 +138,9 @@ class Detector:
         Raises
         ------
         ValueError
-            If it holds no usable weights.
+            If it does not contain valid weights.
         OSError
-            If there is no such file.
+            If it cannot be read.
         """
         arrays, provenance, _ = archive.read(file, KIND, ARRAYS)
         with archive.usable(file, KIND):
@@ -147,7 +148,7 @@ class Detector:
             return cls(arrays["weights"], provenance)
 
     def __call__(self, image: Floats, pool: Pool | None = None) -> Floats:
-        """How likely each pixel is damaged in each way.
+        """Estimate the probability of each kind of damage at each pixel.
 
         Parameters
         ----------
@@ -165,27 +166,27 @@ class Detector:
         pads = [(_MARGIN, _MARGIN + -n % coarsest) for n in (height, width)]
         padded = np.pad(image - np.float32(0.5), [*pads, (0, 0)], "symmetric")
         padded = np.repeat(padded, 3 // channels, axis=2)
-        chances = np.empty((len(KINDS), height, width), np.float32)
+        probabilities = np.empty((len(KINDS), height, width), np.float32)
         layers = self.layers()
         tiles = [(top, left) for top in range(0, height, _TILE) for left in range(0, width, _TILE)]
 
-        def look(band: slice) -> None:
+        def apply(band: slice) -> None:
             for top, left in tiles[band]:
                 side = _TILE + 2 * _MARGIN
                 outputs = _outputs(layers, padded[top : top + side, left : left + side])
-                within = chances[:, top : top + _TILE, left : left + _TILE]
+                within = probabilities[:, top : top + _TILE, left : left + _TILE]
                 rows, columns = (slice(_MARGIN, _MARGIN + n) for n in within.shape[1:])
                 outputs = outputs[rows, columns]
                 outputs = np.exp(outputs - outputs.max(axis=2, keepdims=True))
                 outputs /= outputs.sum(axis=2, keepdims=True)
                 within[:] = np.moveaxis(outputs, 2, 0)[1:]
 
-        bands.for_each(look, bands.slices(len(tiles), 1), pool)
-        return chances
+        bands.for_each(apply, bands.slices(len(tiles), 1), pool)
+        return probabilities
 
 
 def _outputs(layers: list[Floats], values: Floats) -> Floats:
-    """What the network says of a square (height, width, 3): (height, width, 1 + n_kinds)."""
+    """Apply the network to a tile (height, width, 3): (height, width, 1 + n_kinds) outputs."""
     sizes = len(CHANNELS)
     left = iter(layers)
     down, halve, double, up = (
@@ -212,14 +213,14 @@ def _product(values: Floats, layer: Floats) -> Floats:
 
 
 def _quads(values: Floats) -> Floats:
-    """The four pixels of each square of two by two, one after the other."""
+    """The four pixels of each block of 2 x 2, concatenated as channels."""
     height, width, channels = values.shape
     quads = values.reshape(height // 2, 2, width // 2, 2, channels).swapaxes(1, 2)
     return quads.reshape(height // 2, width // 2, 4 * channels)
 
 
 def _convolved(values: Floats, layer: Floats) -> Floats:
-    """Three by three pixels multiplied, none of them below 0; beyond the rim all are 0."""
+    """A convolution of 3 x 3 pixels with zero padding, then rectification."""
     height, width, channels = values.shape
     padded = np.pad(values, [(1, 1), (1, 1), (0, 0)])
     result = np.empty((height, width, layer.shape[1]), np.float32)

@@ -1,7 +1,7 @@
-"""Where a picture has pixels that stand out from what is around.
+"""Candidates for dead pixels: single pixels that stand out from their neighbours.
 
-These are candidates by their shape alone; `restore.tasks.inpainting.find_defects` asks the model
-of similar patches whether they belong to the picture after all.
+Candidates are found by their shape alone; `restore.tasks.inpainting.find_defects` keeps those that
+also differ from the prediction of similar patches.
 """
 
 import numpy as np
@@ -9,18 +9,19 @@ from scipy import ndimage
 
 from restore.typing import Flags, Floats
 
-#: How many times the usual deviation a candidate deviates, and by how much at least.
+#: Minimum deviation of a candidate: in local mean deviations, plus an absolute one.
 FACTOR = 4.0
 LEAST = 8 / 255
 
-#: The nearest pixels share at least so much of what a lens has drawn, above the ground.
+#: Minimum share of the height of a spot drawn by a lens that its nearest pixels reach.
 SHARED = 0.12
 
 
 def dead_pixels(image: Floats) -> Flags:
-    """Pixels that are far above or below all around them but one, and alone so.
+    """Find isolated pixels far above or below all of their eight neighbours but one.
 
-    What a lens has drawn, as a star, shows in the four nearest pixels as well.
+    Bright spots of the scene, such as stars, are blurred by the lens: they also show in the four
+    nearest pixels, and are left out.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def dead_pixels(image: Floats) -> Flags:
         far = deviation > FACTOR * ndimage.uniform_filter(deviation, 11, mode="mirror") + LEAST
         ground = ndimage.median_filter(plane, footprint=rim, mode="mirror")
         height, nearest = plane - ground, np.zeros_like(plane)
-        for rank in range(3):  # the fourth may be of a star beside
+        for rank in range(3):  # the fourth may belong to a star beside it
             low, high = (
                 ndimage.rank_filter(sign * plane, rank, footprint=cross, mode="mirror")
                 for sign in (1, -1)

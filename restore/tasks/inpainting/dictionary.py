@@ -1,4 +1,4 @@
-"""Filling by a dictionary: every patch coded over its known samples alone."""
+"""Inpainting over a dictionary: every patch is coded by its known samples alone."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Samples between patches, and turns of learning, by quality.
+#: Samples between neighbouring patches, and iterations of learning, by quality.
 QUALITIES = {"fast": (2, 10), "balanced": (1, 20)}
 
-#: Patches that a dictionary is learned on.
+#: Number of patches that a dictionary is learned on.
 PATCHES = 30_000
 
-#: What is left of a patch, root mean square over its known samples: while learning, so that the
-#: atoms stand for what many patches share, and when filling.
+#: Root mean square residual of a patch over its known samples: larger during learning, so that
+#: atoms represent what many patches have in common, and smaller when filling.
 LEARNING, FILLING = 12 / 255, 2 / 255
 
 
@@ -41,7 +41,7 @@ def by_dictionary(
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
-        Read where known.
+        Only known samples are used.
     known : (height, width) bool ndarray
     sigma : float
         Standard deviation of the noise of the known samples.
@@ -50,14 +50,14 @@ def by_dictionary(
         Fit the dictionary to the known samples of this picture first.
     quality : {"fast", "balanced"}
     seed : int
-        Of the draw of patches to learn on.
+        For drawing the patches to learn on.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width, channels) float32 ndarray
-        NaN where no patch holds a known pixel.
+        NaN where no patch contains a known pixel.
     """
     stride, iterations = QUALITIES[quality]
     stride = min(stride, *dictionary.patch_shape[:2])
@@ -83,5 +83,5 @@ def by_dictionary(
 
 
 def _any_known(patches: Floats) -> Floats:
-    """1 for the patches of which something is known, else 0."""
+    """1 for patches with a known sample, else 0."""
     return np.asarray(np.isfinite(patches).any(axis=1), np.float32)

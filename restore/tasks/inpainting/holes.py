@@ -1,8 +1,8 @@
-"""Holes wider than a patch, filled with the texture around them, from coarse to fine.
+"""Filling of holes wider than a patch with the texture around them, from coarse to fine.
 
-Every patch that touches the hole is matched with a patch of the known picture, and the
-pixels of the hole are what these matches say; in turns, and from a coarse picture, in which
-the hole is as wide as a patch and filled from its rim inwards, to the picture itself.
+Every patch that touches the hole is matched with a patch of the known picture, and the pixels of
+the hole are averaged from these matches. Both steps alternate at every level of a pyramid. At the
+coarsest level the hole is about as wide as a patch, and is first filled from its rim inwards.
 
 Wexler, Shechtman & Irani, "Space-time completion of video", IEEE TPAMI 29(3), 2007;
 Newson et al., "Non-local patch-based image inpainting", IPOL 7, 2017.
@@ -19,51 +19,51 @@ from restore.kernels import holes as kernels
 from restore.tasks.inpainting.blending import blended
 from restore.typing import Flags, Floats, Integers
 
-#: (Side - 1) / 2 of a patch.
+#: Half the side of a patch, (side - 1) / 2.
 HALF = 3
 
-#: Largest half-width of a hole at the coarsest level, in pixels, and how far its first
-#: matches are looked for there.
+#: Maximum half-width of a hole at the coarsest level, and the search radius for its first matches
+#: there, in pixels.
 COARSEST = 12
 REACH = 24
 
-#: Turns of matching and averaging per level, at the finest, and sweeps of matching in each.
+#: Iterations of matching and averaging per level, at the finest level, and sweeps in each.
 TURNS = 10
 LAST_TURNS = 4
 SWEEPS = 2
 
-#: Mean change of a sample with which a level is done.
+#: Mean change of a sample below which a level has converged.
 SETTLED = 1e-4
 
-#: How much the strength of the texture counts beside the colours.
+#: Weight of the texture channels relative to the colours.
 TEXTURE = 4.0
 
-#: What a match costs for being far away, per sample of a patch, and in half-widths of the
-#: hole the way that costs half as much: nearer patches are likelier to belong.
+#: Maximum cost of the distance to a match, per sample of a patch, and the distance that costs half
+#: as much, in half-widths of the hole: nearer patches are more likely to continue the picture.
 LOCALITY = 0.005
 FAR = 4.0
 
-#: Pixels around the holes that are looked through for matches, at the least.
+#: Minimum width of the margin around the holes that is searched for matches, in pixels.
 MARGIN = 160
 
 
 def fill_holes(image: Floats, hole: Flags, seed: int = 0, pool: Pool | None = None) -> Floats:
-    """Continue the picture into its holes.
+    """Fill the holes of a picture with the texture around them.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
     hole : (height, width) bool ndarray
-        What stands there changes nothing.
+        The samples of the image here are ignored.
     seed : int
-        Of the places that are tried at random.
+        For the random search.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
     (height, width, channels) float32 ndarray
-        `image` itself where no patch of it is wholly known.
+        `image` itself if no patch near the holes is completely known.
     """
     depth = ndimage.distance_transform_cdt(np.pad(hole, 1), "chessboard").max()
     rows, columns = (
@@ -92,7 +92,7 @@ def fill_holes(image: Floats, hole: Flags, seed: int = 0, pool: Pool | None = No
         bands.tell(pool, "filling holes", len(levels) - level, len(levels))
     hole = hole[rows, columns]
     origins = np.indices(hole.shape).transpose(1, 2, 0).copy()
-    assert matches is not None  # there is a coarsest level at least
+    assert matches is not None  # there is at least one level
     kernels.trace(np.argwhere(hole), matches, costs, origins, HALF)
     filled = image.copy()
     filled[rows, columns] = blended(image[rows, columns], hole, origins)
@@ -100,10 +100,10 @@ def fill_holes(image: Floats, hole: Flags, seed: int = 0, pool: Pool | None = No
 
 
 def _with_texture(image: Floats, hole: Flags) -> Floats:
-    """The image with two more channels: how much it changes down and across, on average."""
+    """The image with two more channels: the local mean of its gradients down and across."""
     grey = image.mean(axis=2)
     known = ~hole
-    # beside one channel as much as beside three
+    # the same weight relative to one channel as to three
     strength = TEXTURE * np.sqrt(image.shape[2] / 3)
     described = [image]
     for axis in (0, 1):
@@ -148,19 +148,19 @@ def _inside(shape: tuple[int, ...]) -> Flags:
 
 
 def _touching(hole: Flags) -> Flags:
-    """(height, width) bool: centres of patches with a pixel of the hole."""
+    """(height, width) bool: centres of patches that contain a pixel of the hole."""
     return ndimage.maximum_filter(hole, 2 * HALF + 1, mode="constant")
 
 
 def _sources(hole: Flags) -> Flags:
-    """(height, width) bool: centres of patches that are wholly known."""
+    """(height, width) bool: centres of patches that are completely known."""
     return _inside(hole.shape) & ~_touching(hole)
 
 
 def _first_matches(
     image: Floats, hole: Flags, coarse: Integers | None, locality: Floats, pool: Pool | None
 ) -> Integers:
-    """(height, width, 2) centres: from the rim inwards, or twice those of the coarser level."""
+    """(height, width, 2) centres: from the coarser level, or else from the rim inwards."""
     source = _sources(hole)
     nearest = ndimage.distance_transform_edt(~source, return_distances=False, return_indices=True)
     if coarse is None:
@@ -195,9 +195,9 @@ def _refine(
     seed: int,
     pool: Pool | None,
 ) -> Floats:
-    """Matching and averaging in turns: fills the image and improves the matches, in place.
+    """Alternate matching and averaging: fills the image and improves the matches, in place.
 
-    The costs of the matches, (height, width) float32, are returned; below 0 where there are none.
+    Returns the costs of the matches, (height, width) float32, negative where there are none.
     """
     source = _sources(hole)
     targets = np.ascontiguousarray(np.argwhere(_inside(hole.shape) & _touching(hole)))

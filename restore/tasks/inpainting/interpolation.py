@@ -1,4 +1,4 @@
-"""A first estimate of what is unknown, from the nearest known samples."""
+"""First estimate of the unknown samples, interpolated from the nearest known ones."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
 from restore.typing import Flags, Floats
 
-#: Kriging from the nearest known samples within a radius, the mean
-#: squared difference of two samples growing as their distance to a power.
+#: Kriging: search radius in pixels, maximum number of samples, and exponent of the variogram (the
+#: mean squared difference of two samples grows as this power of their distance).
 RADIUS = 8
 NEAREST = 16
 POWER = 1.5
@@ -18,7 +18,7 @@ ROWS = 32
 
 
 def interpolate(planes: Floats, known: Flags, pool: Pool | None = None) -> Floats:
-    """Interpolated near known samples, smooth far from them.
+    """Fill unknown samples by kriging near known ones, and smoothly far from them.
 
     Parameters
     ----------
@@ -51,10 +51,11 @@ def interpolate(planes: Floats, known: Flags, pool: Pool | None = None) -> Float
 
 
 def _spread(planes: Floats, known: Flags) -> Floats:
-    """Every unknown pixel by the mean of the known ones in the smallest cell that has any.
+    """Fill unknown pixels with the mean of the known ones in the smallest cell that has any.
 
-    Cells double their side from level to level, and each level is filled from the next,
-    interpolated: the pull and push of Gortler et al., "The lumigraph", SIGGRAPH 1996.
+    The side of the cells doubles from level to level, and each level is filled from the next one by
+    bilinear interpolation: the pull-push algorithm of Gortler et al., "The lumigraph", SIGGRAPH
+    1996.
     """
     if known.all():
         return planes.copy()
@@ -71,7 +72,7 @@ def _spread(planes: Floats, known: Flags) -> Floats:
 
 
 def _doubled(planes: Floats) -> Floats:
-    """Twice the size, bilinear between the centres of the cells."""
+    """Enlarge planes by 2, with bilinear interpolation between the centres of the cells."""
     for axis in (1, 2):
         size = planes.shape[axis]
         before = planes.take(np.maximum(np.arange(size) - 1, 0), axis)
