@@ -25,7 +25,7 @@ MODELS = APART * DECISIONS
 
 
 @kernel
-def code_tiles(coder: bits.Coder, tiles: Integers, base: int, choice: int) -> None:
+def code_tiles(coder: bits.Coder, tiles: Integers, base: int, choice: int) -> bool:
     """Write the numbers of all tiles, or read them.
 
     Parameters
