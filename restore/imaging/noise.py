@@ -62,9 +62,13 @@ _STRENGTHS, _STRICTER = (2.5 / 255, 6 / 255), 1.9
 #: blocks that is used.
 _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
 
-#: Coarse noise at half size keeps only its low frequencies: factor by which it was stronger; and
-#: factor to the sigma of white noise that works best against it.
-_LOST, _SERVES = 1.3, 3
+#: Coarse noise at half size keeps only its low frequencies: factor by which it was stronger.
+_LOST = 1.3
+
+#: Factor to the sigma of white noise that works best against coarse noise: that of cameras, which
+#: smooth flat areas most, and at this ratio of the levels at half and at full size or above it that
+#: of film and of scans, which is blurred alike everywhere.
+_SERVES, _BLURRED = (3, 1.5), (3.85, 4.15)
 
 #: Grain of a soft picture in a JPEG file of high quality looks like weak noise: up to the first of
 #: these levels it is kept, from the second on all is removed. And the mean quantiser step of the
@@ -169,7 +173,7 @@ def estimate_noise(
     coarse = kind == "camera" or coding or (shown and ratio > _COARSE)
     if photons is None and kind != "photon" and finished and coarse:
         seen = halves if coding or ratio > _COARSER else []
-        found = _camera(work.image, coding, seen, kind == "auto", pool)
+        found = _camera(work.image, coding, seen, ratio, kind == "auto", pool)
         if (
             kind == "camera"
             or coding
@@ -201,8 +205,9 @@ def _white(image: Floats, pool: Pool | None) -> tuple[Floats, float, list[Blocks
 
 
 def _camera(
-    image: Floats, coding: Coding | None, halves: list[Blocks], doubted: bool, pool: Pool | None
-) -> Noise:
+    image: Floats, coding: Coding | None, halves: list[Blocks], ratio: float, doubted: bool,
+    pool: Pool | None,
+) -> Noise:  # fmt: skip
     """Noise by brightness, or JPEG artefacts.
 
     The network estimates sensor noise; noise smoothed by a camera shows at half size, in blocks of
@@ -221,7 +226,7 @@ def _camera(
         elif trusted > 0.5 and _LOST * np.linalg.norm(coarse) > np.linalg.norm(
             _in_channels(levels)
         ):
-            return Noise("camera", trusted * _SERVES * coarse)
+            return Noise("camera", trusted * np.interp(ratio, _BLURRED, _SERVES) * coarse)
     if doubted and coding and np.mean(coding.tables[0]) < _FINE:
         levels *= np.interp(levels, _FAINT, (0, 1))
     if levels.any():
