@@ -66,9 +66,9 @@ _AGREE, _COARSE_SHARE = (0.4, 0.6), 0.2
 _LOST = 1.3
 
 #: Factor to the sigma of white noise that works best against coarse noise: that of cameras, which
-#: smooth flat areas most, and at this ratio of the levels at half and at full size or above it that
-#: of film and of scans, which is blurred alike everywhere.
-_SERVES, _BLURRED = (3, 1.5), (3.85, 4.15)
+#: smooth flat areas most; and that of film and of scans, blurred alike everywhere, at this ratio of
+#: the levels at half and at full size, or at this level, and above.
+_SERVES, _BLURRED, _STRONG = (3, 1.5), (3.85, 4.15), (5 / 255, 12 / 255)
 
 #: Grain of a soft picture in a JPEG file of high quality looks like weak noise: up to the first of
 #: these levels it is kept, from the second on all is removed. And the mean quantiser step of the
@@ -226,7 +226,8 @@ def _camera(
         elif trusted > 0.5 and _LOST * np.linalg.norm(coarse) > np.linalg.norm(
             _in_channels(levels)
         ):
-            return Noise("camera", trusted * np.interp(ratio, _BLURRED, _SERVES) * coarse)
+            serves = np.interp(ratio, _BLURRED, _SERVES), np.interp(coarse, _STRONG, _SERVES)
+            return Noise("camera", trusted * np.minimum(*serves) * coarse)
     if doubted and coding and np.mean(coding.tables[0]) < _FINE:
         levels *= np.interp(levels, _FAINT, (0, 1))
     if levels.any():

@@ -100,6 +100,16 @@ def test_kinds_of_noise_are_told_apart(name):
     assert len(found.brightness) == len(found.levels) and (np.diff(found.brightness) > 0).all()
 
 
+@pytest.mark.parametrize("blur", [0.7, 0.9])
+def test_grain_of_film_is_not_removed_as_if_it_were_stronger(blur):
+    clean = read_picture(SAMPLES / "camera-clean.png").samples[..., 0]
+    grain = ndimage.gaussian_filter(np.random.default_rng(3).standard_normal(clean.shape), blur)
+    grain *= 0.06 / grain.std()
+    found = estimate_noise(np.clip(clean + grain, 0, 1).astype(np.float32))
+    assert found.kind == "camera"
+    assert 0.06 < found.sigma[0] < 0.12
+
+
 def test_a_kind_can_be_forced():
     image = noisy(read_picture(SAMPLES / "camera-clean.png").samples, 0.04)
     for kind in ("white", "camera"):
