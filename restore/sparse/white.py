@@ -114,9 +114,11 @@ def coder_inputs(
     pool, guide, passes
         As in `by_groups`; the guide is one plane.
     """
-    quick = _quick(planes, sigma, pool)
-    shown = quick[0] if guide is None else guide
-    found = group_estimates(planes, variances, shown, pool, passes=passes)
+    quick = np.ascontiguousarray(_quick(planes, sigma, pool))
+    if (variances[1:] != variances[:1]).any():
+        colour = float(np.sqrt(variances[1:].mean()))
+        quick[1:] = _quick(planes, colour, pool)[1:]
+    found = group_estimates(planes, variances, quick, pool, guide=guide, passes=passes)
     estimate, kinds = unrolled.mean_and_kinds(planes, found)
     quick -= estimate
 
@@ -129,9 +131,10 @@ def coder_inputs(
 def group_estimates(
     noisy: Floats,
     variances: Floats,
-    guide: Floats,
+    quick: Floats,
     pool: Pool | None = None,
     *,
+    guide: Floats | None = None,
     passes: int = PASSES,
 ) -> Iterator[tuple[Floats, Floats, Floats]]:
     """Estimates by groups, plane by plane, with the same groups.
@@ -145,33 +148,42 @@ def group_estimates(
     accordingly (Wiener filter). The mean of the last two is better than either: the one is smoother
     in flat areas, the other more accurate at detail.
 
+    In planes of colour differences, with their weak signal, atoms learned on the noise are worse
+    than those of the quick estimate. There that estimate is the prior of the only pass.
+
     Parameters
     ----------
     noisy : (channels, height, width) float32 ndarray
     variances : (channels,) float32 ndarray
-    guide : (height, width) float32 ndarray
-        Similar patches are found on it.
+    quick : (channels, height, width) float32 ndarray
+        The quick estimate.
+    guide : (height, width) float32 ndarray, optional
+        Similar patches are found on it; by default on the first plane of the quick estimate.
     passes : int
         With feedback.
 
     Yields
     ------
     first, last, filtered : (height, width) float32 ndarray
-        The estimates of a plane by the first pass, by the passes with feedback, and by the filter.
-        They may be overwritten once yielded.
+        The estimates of a plane by the first pass, by the passes with feedback, and by the filter;
+        in colour differences the first two are the quick estimate. They may be overwritten once
+        yielded.
     """
-    places = groups.find(guide, GROUPING, pool=pool)
+    places = groups.find(quick[0] if guide is None else guide, GROUPING, pool=pool)
     code = functools.partial(groups.code, places=places, side=GROUPING.side, pool=pool)
-    for plane, variance in zip(noisy, variances, strict=True):
-        level, mixed = np.full_like(plane, variance), np.empty_like(plane)
-        first = estimate = code(plane, level, threshold=FIRST_THRESHOLD)
-        for _ in range(passes):
-            _put_back(plane, estimate, variance, mixed, level, pool)
-            del estimate  # saves memory on large pictures
-            estimate = code(mixed, level, threshold=NEXT_THRESHOLD)
-        del mixed
+    level = np.full_like(noisy[0], variances[0])
+    first = estimate = code(noisy[0], level, threshold=FIRST_THRESHOLD)
+    mixed = np.empty_like(estimate)
+    for _ in range(passes):
+        _put_back(noisy[0], estimate, variances[0], mixed, level, pool)
+        del estimate  # saves memory on large pictures
+        estimate = code(mixed, level, threshold=NEXT_THRESHOLD)
+    del mixed
+    level[:] = variances[0]
+    yield first, estimate, code(noisy[0], level, pilot=estimate)
+    for plane, variance, prior in zip(noisy[1:], variances[1:], quick[1:], strict=True):
         level[:] = variance
-        yield first, estimate, code(plane, level, pilot=estimate)
+        yield prior, prior, code(plane, level, pilot=prior)
 
 
 def _put_back(
