@@ -11,6 +11,10 @@ from restore.imaging.bands import Pool
 
 MISSING = (0.5, 0.8)
 
+#: Of the photographs of `train/bsds` every so manyth is measured; only the default and the
+#: strongest peer fill those.
+LEFT_OUT, STRONGEST = 4, ("restore, balanced", "biharmonic (scikit-image)")
+
 #: Share of the pixels under the text, and the words.
 TEXT = 0.1
 WORDS = "every small patch of a picture is a combination of a few atoms".split()
@@ -20,6 +24,9 @@ def tables(run):
     """Pixels missing at random, text, and growth with the pixels."""
     name, pictures = run.pictures("test/set12", "camera-clean.png", grey=True)
     yield missing_pixels(run, name, pictures)
+    if run.data and (run.data / "train/bsds").is_dir():
+        folder, photos = run.pictures("train/bsds", grey=True)
+        yield missing_pixels(run, folder, dict(list(photos.items())[::LEFT_OUT]), STRONGEST)
     yield text(run, name, pictures)
     yield growth(run)
 
@@ -37,7 +44,7 @@ def peers(run):
     return methods
 
 
-def missing_pixels(run, name, pictures):
+def missing_pixels(run, name, pictures, chosen=None):
     """Grey pictures with half and with four fifths of their pixels missing."""
     methods = {
         f"restore, {quality}": lambda given, quality=quality: restore.inpaint(
@@ -49,6 +56,7 @@ def missing_pixels(run, name, pictures):
         *given, dictionary="learn", pool=Pool(run.threads)
     )
     methods |= {method: function for method, function in peers(run).items() if method != "restore"}
+    methods = {method: methods[method] for method in chosen or methods}
     found = {}
     for missing in MISSING:
         cases = [

@@ -10,16 +10,26 @@ from restore.kernels import inpainting as kernels
 from restore.sparse import overlap
 from restore.typing import Flags, Floats, Integers
 
-#: Rounds of estimation and stride between the estimated patches, by quality.
-QUALITIES = {"fast": (3, 5), "balanced": (6, 4)}
+#: Rounds and overlap of the patches.
+QUALITIES = ("fast", "balanced")
 
-#: Side of a patch. If less than the share `SPARSE` of the pixels is known, it is `SPARSE_SIDE`, and
-#: the number of rounds is multiplied by `MORE`. If the known pixels are noisy, it is `NOISY_SIDE`.
-SIDE = 6
+#: Share of known pixels below which there are more rounds.
 SPARSE = 0.35
-SPARSE_SIDE = 7
-MORE = 5 / 3
-NOISY_SIDE = 8
+
+#: Side and stride of the patches in each round: by whether the known pixels are noisy, whether
+#: there are few of them, and quality. Patches of two sides in turns correct each other's errors.
+ROUNDS = {
+    (False, False): {
+        "fast": ((6, 5), (8, 6), (6, 4)),
+        "balanced": ((6, 4), (8, 5), (6, 4), (8, 5), (6, 3)),
+    },
+    (False, True): {
+        "fast": ((7, 5), (7, 5), (9, 6), (7, 5), (6, 4)),
+        "balanced": (*4 * ((7, 4),), (9, 5), (7, 4), (9, 5), (6, 3)),
+    },
+    (True, False): {"fast": 3 * ((8, 5),), "balanced": 6 * ((8, 4),)},
+    (True, True): {"fast": 5 * ((8, 5),), "balanced": 10 * ((8, 4),)},
+}
 
 #: Groups: search radius, patches in a group, and how many of these, the nearest, are estimated.
 REACH = 12
@@ -65,16 +75,35 @@ def completed(
     -------
     (channels, height, width) float32 ndarray
     """
-    rounds, stride = QUALITIES[quality]
-    sparse = known[~hole].mean() < SPARSE
-    side = NOISY_SIDE if sigma > 0 else SPARSE_SIDE if sparse else SIDE
-    side = min(side, *estimate.shape[1:])
-    if sparse:
-        rounds = round(MORE * rounds)
-    channels, height, width = estimate.shape
+    noisy = sigma > 0
+    rounds = ROUNDS[noisy, bool(known[~hole].mean() < SPARSE)][quality]
     ridge = np.float32(max(RIDGE, NOISE * sigma**2))
-    stride = min(stride, side)
-    places = _places(~known & ~hole, side, stride, everywhere=sigma > 0)
+    for done, (side, stride) in enumerate(rounds, 1):
+        shown = _averaged(estimate, observed, known, hole, (side, stride), noisy, ridge, pool)
+        step = np.float32(RELAXATION if done < len(rounds) and not noisy else 1)
+        estimate = estimate + step * (shown - estimate)
+        bands.tell(pool, "inpainting", done, len(rounds))
+    return estimate
+
+
+def _averaged(
+    estimate: Floats,
+    observed: Floats,
+    known: Flags,
+    hole: Flags,
+    grid: tuple[int, int],
+    noisy: bool,
+    ridge: np.float32,
+    pool: Pool | None,
+) -> Floats:
+    """One round: the average of the estimated patches where there are any, else the estimate.
+
+    `grid` is the side and the stride of the patches; only unknown pixels change unless `noisy`.
+    """
+    channels, height, width = estimate.shape
+    side = min(grid[0], height, width)
+    stride = min(grid[1], side)
+    places = _places(~known & ~hole, side, stride, everywhere=noisy)
     slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
 
     def complete_band(band: Integers) -> tuple[slice, Floats, Floats]:
@@ -82,20 +111,14 @@ def completed(
         bottom = min(height, band[-1, 0] + REACH + side)
         total = np.zeros((channels, bottom - top, width), np.float32)
         weight = np.zeros((bottom - top, width), np.float32)
-        grouping = kernels.Grouping(top, side, REACH, GROUP, SHARE, sigma > 0, ridge)
+        grouping = kernels.Grouping(top, side, REACH, GROUP, SHARE, noisy, ridge)
         kernels.complete(estimate, observed, known, band, total, weight, grouping)
         return slice(top, bottom), total, weight
 
-    for done in range(rounds):
-        total = np.zeros_like(estimate)
-        weight = np.zeros((height, width), np.float32)
-        overlap.accumulate(complete_band, slices, total, weight, pool)
-        replaced = (weight > 0) & (~known | (sigma > 0))
-        shown = np.where(replaced, total / np.maximum(weight, 1), estimate)
-        step = np.float32(RELAXATION if done + 1 < rounds and sigma == 0 else 1)
-        estimate = estimate + step * (shown - estimate)
-        bands.tell(pool, "inpainting", done + 1, rounds)
-    return estimate
+    total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
+    overlap.accumulate(complete_band, slices, total, weight, pool)
+    replaced = (weight > 0) & (noisy | ~known)
+    return np.where(replaced, total / np.maximum(weight, 1), estimate)
 
 
 def _places(wanted: Flags, side: int, stride: int, everywhere: bool) -> Integers:
