@@ -121,7 +121,7 @@ def cases(run, grey, colour):
         )
     for kind, share in (("blocks", 0.25), ("radial", 0.2)):
         yield (
-            "sense",
+            "sense-blocks" if kind == "blocks" else "sense",
             f"{kind}, {share:.0%}",
             dict(list(grey.items())[:SENSED]),
             lambda clean, random, kind=kind, share=share: sensed(kind, share, clean, random, pool),

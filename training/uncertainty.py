@@ -103,11 +103,15 @@ def sensed(clean, operator, share, sigma, random, pool=None):
 
 WAYS = ("balanced", "fast")
 
+#: Kinds of measurements of ``"sense"``.
+FOURIER = tuple(kind for kind in sensing.KINDS if kind != "blocks")
+
 
 def example(task, photo, random):
     """A random crop, damaged and restored by `task`: the arguments, and the truth."""
-    colour = task == "demosaic" or (task != "sense" and random.random() < 0.4)
-    side = SENSED if task == "sense" else SIDE
+    few = task.startswith("sense")
+    colour = task == "demosaic" or (not few and random.random() < 0.4)
+    side = SENSED if few else SIDE
     photo = photo if colour else photo.convert("L")
     # as elsewhere, colours are learned from pictures that were reduced; some stay a little soft, as
     # the pictures of users are
@@ -134,7 +138,8 @@ def example(task, photo, random):
         return coloured(clean, level(2, 20) if noisy else 0.0, random, pool), clean
     if task == "deblur":
         return sharpened(clean, drawn_kernel(random), level(1, 8), random, pool)
-    kind, share = str(random.choice(sensing.KINDS)), float(random.uniform(0.08, 0.45))
+    kind = "blocks" if task == "sense-blocks" else str(random.choice(FOURIER))
+    share = float(random.uniform(0.08, 0.45))
     operator = sensing.simulated(kind, share, clean.shape[:2], int(random.integers(1000)))
     if isinstance(operator, Fourier):
         share = operator.mask.mean()
@@ -178,7 +183,7 @@ def draw(folder, cache, count, seed, tasks):
     photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
     for number in range(count):
         task = tasks[number % len(tasks)]
-        file = cache / f"{task}-{seed}-{number}.npz"
+        file = cache / f"{task}.{seed}-{number}.npz"
         if file.exists():
             continue
         random = np.random.default_rng((seed, number))
@@ -217,7 +222,7 @@ def fit(cache, weights, steps, width, seed):
         count = len(content["errors"])
         found["features"].append(content["features"])
         found["errors"].append(content["errors"])
-        found["task"].append(np.full(count, TASKS.index(file.name.split("-")[0])))
+        found["task"].append(np.full(count, TASKS.index(file.name.split(".")[0])))
         found["held_out"].append(np.full(count, content["held_out"]))
         photos.add(str(content["photo"]))
     seen, errors, task, held_out = (np.concatenate(part) for part in found.values())

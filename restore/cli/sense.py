@@ -133,7 +133,6 @@ def sense_picture(
 
     from restore.imaging import bands
     from restore.imaging.arrays import check_finite
-    from restore.sparse.operators import Fourier
     from restore.tasks.sensing import simulated
 
     kind, share = simulate
@@ -157,16 +156,15 @@ def sense_picture(
         )
         planes.append(plane)
         others.append(other)
-    if isinstance(operator, Fourier):
-        taken = float(operator.mask.mean())
-    else:
-        taken = len(operator.matrix) / operator.side**2
     image, maps = np.stack(planes, axis=2), {}
     if uncertainty:
         beside = np.stack([other for other in others if other is not None], axis=2)
-        error = _expected_error(image, beside, sigma, taken)
+        error = _expected_error(image, beside, sigma, operator)
         maps = map_of(uncertainty, picture, error)
-    facts = {"measured": f"{100 * taken:.1f} %", "residual": round(255 * turns[-1].residual, 2)}
+    facts = {
+        "measured": f"{100 * _share(operator):.1f} %",
+        "residual": round(255 * turns[-1].residual, 2),
+    }
     return batch.Result(picture.replace(samples=image), facts, maps)
 
 
@@ -188,11 +186,19 @@ def _sensed(
     return image, sense(measured, operator, sigma, dictionary="grey", pool=Pool(pool.threads))
 
 
-def _expected_error(image: Array, other: Array, sigma: float, share: float) -> Floats:
+def _share(operator: Any) -> float:
+    """Measurements per sample of the picture."""
+    if hasattr(operator, "mask"):
+        return float(operator.mask.mean())
+    return len(operator.matrix) / operator.side**2
+
+
+def _expected_error(image: Array, other: Array, sigma: float, operator: Any) -> Floats:
     """The expected error of a result, from its difference to that of a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
 
-    return estimate_error("sense", image, other, sigma=sigma / 255, known=float(share))
+    task = "sense" if hasattr(operator, "mask") else "sense-blocks"
+    return estimate_error(task, image, other, sigma=sigma / 255, known=_share(operator))
 
 
 def sense_bytes(
@@ -218,10 +224,10 @@ def sense_bytes(
     def run(measured: Array, operator: Any) -> tuple[Array, Array | None]:
         return _sensed(measured, operator, sigma / 255, dictionary, turns.append, uncertainty, pool)
 
-    def judged(image: Array, other: Array | None, share: float) -> dict[str, Picture]:
+    def judged(image: Array, other: Array | None, operator: Any) -> dict[str, Picture]:
         if not uncertainty or other is None:
             return {}
-        error = _expected_error(image, other, sigma, share)[..., None]
+        error = _expected_error(image, other, sigma, operator)[..., None]
         return map_of(uncertainty, Picture(image[..., None]), error)
 
     if matrix or "measurements" in arrays:
@@ -234,7 +240,7 @@ def sense_bytes(
         measured, operator = measurements.blocks(arrays, given)
         image, other = run(measured, operator)
         residual = {"residual": round(255 * turns[-1].residual, 2)}
-        maps = judged(image, other, len(operator.matrix) / operator.side**2)
+        maps = judged(image, other, operator)
         return batch.Result(Picture(image[..., None]), residual, maps)
     known = None if mask is None else mask.samples.mean(axis=2) >= 0.5
     measured, operator, scale, centred = measurements.fourier(arrays, known)
@@ -243,14 +249,14 @@ def sense_bytes(
         image = np.fft.fftshift(image)
         other = None if other is None else np.fft.fftshift(other)
     facts = {
-        "measured": f"{100 * operator.mask.mean():.1f} %",
+        "measured": f"{100 * _share(operator):.1f} %",
         "white": scale,
         "residual": round(255 * turns[-1].residual, 2),
     }
     more = {}
     if uncertainty:
         sizes = None if other is None else np.abs(other)
-        more = judged(np.abs(image), sizes, operator.mask.mean())
+        more = judged(np.abs(image), sizes, operator)
     if write_phase:
         phase = np.angle(image) / (2 * np.pi) + 0.5
         more["-phase.png"] = Picture(phase[..., None].astype(np.float32), None, "16")

@@ -18,7 +18,7 @@ from restore.imaging.network import Network
 from restore.typing import Floats
 
 #: The outputs of the network.
-TASKS = ("denoise", "inpaint", "demosaic", "deblur", "sense")
+TASKS = ("denoise", "inpaint", "demosaic", "deblur", "sense", "sense-blocks")
 
 #: Sides of the windows over which estimates are compared, activity is measured, the residual is
 #: averaged, and measured samples are counted; and the radius of the largest.
@@ -49,20 +49,21 @@ def estimate_error(
 
     Parameters
     ----------
-    task : {"denoise", "inpaint", "demosaic", "deblur", "sense"}
-        The task that the picture was restored by, in its default quality.
+    task : {"denoise", "inpaint", "demosaic", "deblur", "sense", "sense-blocks"}
+        The task that the picture was restored by, in its default quality; ``"sense"`` from samples
+        of its Fourier transform, ``"sense-blocks"`` from projections of blocks.
     restored : (height, width) or (height, width, 1 or 3) array_like
         With `restore.imaging.arrays.working`'s conventions.
     other : array_like of the shape of `restored`
         The result of a cheaper method: ``quality="fast"`` for the first three, and the packaged
-        dictionary (``"grey"`` or ``"colour"``) for the other two.
+        dictionary (``"grey"`` or ``"colour"``) for the others.
     sigma : float or array_like that broadcasts to (height, width, channels)
         Standard deviation of the noise of the measurements, in the unit of the picture.
     observed : array_like of the shape of `restored`, optional
         The noisy or the blurred picture, for ``"denoise"`` and ``"deblur"``.
     known : (height, width) or (height, width, channels) bool array_like or float, optional
         Which samples were measured, for ``"inpaint"`` and ``"demosaic"``; the share of
-        measurements for ``"sense"``.
+        measurements for ``"sense"`` and ``"sense-blocks"``.
     network : Network, optional
         The packaged one by default.
     pool : Pool, optional
