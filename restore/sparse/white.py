@@ -115,7 +115,7 @@ def coder_inputs(
         As in `by_groups`; the guide is one plane.
     """
     quick = np.ascontiguousarray(_quick(planes, sigma, pool))
-    if (variances[1:] != variances[:1]).any():
+    if not np.allclose(variances[1:], variances[:1]):
         colour = float(np.sqrt(variances[1:].mean()))
         quick[1:] = _quick(planes, colour, pool)[1:]
     found = group_estimates(planes, variances, quick, pool, guide=guide, passes=passes)
