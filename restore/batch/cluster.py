@@ -230,16 +230,8 @@ class Cluster:
 
     @property
     def capacity(self) -> float:
-        """Any number of files, until there are enough tasks.
-
-        Never 0 when all submitted files are completed: tasks that have only to end do not count.
-        """
-        return math.inf if self._unfinished + len(self.ready) < self._most else 0
-
-    @property
-    def _unfinished(self) -> int:
-        """Number of tasks with files that are not reported yet."""
-        return sum(1 for task in self.tasks.values() if task.files)
+        """Any number of files, until there are enough tasks."""
+        return math.inf if len(self.tasks) + len(self.ready) < self._most else 0
 
     def submit(self, number: int, job: Job) -> None:
         self.left -= 1
@@ -286,7 +278,7 @@ class Cluster:
 
     def completed(self) -> tuple[int, dict[str, Any]]:
         while not self.ready:
-            if self.filling and self._unfinished < self._most:  # no more files come
+            if self.filling and len(self.tasks) < self._most:  # no more files come
                 self._send(self.filling)
                 self.filling = None
             with contextlib.suppress(queue.Empty):

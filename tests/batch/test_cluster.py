@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import os
 import signal
 import subprocess
@@ -72,17 +71,6 @@ def test_300_files_of_which_5_are_bad_as_on_this_machine(tmp_path, shared, capsy
     assert tree(tmp_path / "here") == tree(tmp_path / "there")
     for name in tree(tmp_path / "here"):
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
-
-
-def test_tasks_that_have_only_to_end_do_not_keep_files_waiting():
-    from restore.batch import cluster as engine
-    from restore.batch.records import Options
-
-    there = engine.Cluster({}, [], Options(), None)
-    there.tasks = {number: engine._Task({}, 0, 0, None) for number in range(9)}
-    assert there.capacity == math.inf
-    there.tasks |= {number: engine._Task({number: None}, 0, 0, None) for number in range(20)}
-    assert there.capacity == 0
 
 
 def about(capsys):
