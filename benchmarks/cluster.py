@@ -1,10 +1,9 @@
 """What a Dask cluster costs for each file: ``python -m benchmarks.cluster [FILES]``.
 
 Small pictures, denoised with ``--quality fast`` by so many processes of this machine, then by as
-many workers. The workers are started with the settings that docs/scale.md advises, and those for
-memory are also given to the processes. The bytes are those over the loopback device, by all parts
-of the cluster together, each sent once, and how many of them are headers of packets; other programs
-that use it meanwhile are counted with them.
+many workers. The bytes are those over the loopback device, by all parts of the cluster together,
+each sent once, and how many of them are headers of packets; other programs that use it meanwhile
+are counted with them.
 """
 
 import os
@@ -13,7 +12,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import dask
 import imageio.v3 as imageio
 import numpy as np
 from distributed import LocalCluster
@@ -22,10 +20,6 @@ from restore.cli import cli
 
 #: Height and width of a picture; pictures that warm up a new cluster.
 SHAPE, WARM = (250, 400), 20
-
-#: The settings of docs/scale.md: of Dask, and of the C library for the processes started here.
-DASK = {"distributed.worker.profile.enabled": False, "distributed.admin.tick.interval": "1s"}
-MEMORY = {"MALLOC_TRIM_THRESHOLD_": "67108864", "MALLOC_MMAP_THRESHOLD_": "33554432"}
 
 #: Bytes of the headers of a packet: Ethernet, IP, TCP with its options.
 HEADER = 66
@@ -60,8 +54,6 @@ def over_loopback():
 
 def main(count=2000):
     """Print a table."""
-    dask.config.set(DASK)
-    os.environ.update(MEMORY)
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as few:
         pictures(folder, count)
         pictures(few, WARM)

@@ -22,13 +22,13 @@ def main(folder=SAMPLES):
         Client(cluster, set_as_default=False) as client,
     ):
         print(f"a scheduler at {cluster.scheduler_address}, and 2 workers")
-        done = collections.Counter()
+        begun = collections.Counter()
         words = ["denoise", str(folder), "-o", output, "--quality", "fast", "-v"]
         code = cli.main([*words, "--scheduler", cluster.scheduler_address], standalone_mode=False)
         for topic, events in client.get_events().items():
             if str(topic).startswith("restore-"):
-                done.update(address for _, (address, *_, report) in events if report)
-        for address, count in done.items():
+                begun.update(event[1][0] for event in events)
+        for address, count in begun.items():
             print(f"{address}: {count} files")
         print(f"{len(list(Path(output).iterdir()))} results")
     return code

@@ -1,12 +1,9 @@
 """Many files on the workers of a Dask cluster, which read and write them on a shared file system.
 
-Only records are transferred: jobs to a worker, their reports back. A task carries one file, or
-several small ones, because a task costs Dask as much as a tiny picture costs a worker. When a
-worker dies, Dask gives its tasks to others. This module also records which file was at fault: a
-worker announces each file it starts, and a file on which more than `Options.retries` workers died
-is reported as failed. The files of its task that were not done go on alone, each in its own task.
-
-Dask's threads put messages into a queue, and the thread that waits for files handles them.
+Only records are transferred: a job to a worker, its report back. A worker processes one file at a
+time, with all its threads, because warnings are kept per process. When a worker dies, Dask gives
+its files to others. This module also records which file was at fault: a worker announces each file
+it starts, and a file on which more than `Options.retries` workers died is reported as failed.
 
 Nothing else in the package imports Dask, and nothing imports this module unless a scheduler is
 named.
@@ -17,41 +14,30 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import itertools
 import logging
-import math
 import os
-import queue
+import pickle
 import secrets
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, WorkerPlugin, as_completed, get_worker
 
 from restore import __version__
-from restore.batch.cluster_worker import (
-    Work,
-    installed_version,
-    packed,
-    restore_there,
-    signature,
-    unpacked_report,
-    unseen,
-)
-from restore.batch.records import EngineLost, Job, Options, UsageError
-from restore.batch.work import failure_reason
+from restore.batch.records import REPORT, EngineLost, Job, Options, UsageError
+from restore.batch.work import failure_reason, restore_one
 from restore.files import safe
 from restore.files.reading import pixels
+from restore.imaging.bands import Pool
 
 if TYPE_CHECKING:
     from restore.batch.console import Console
 
 
-#: Tasks in flight per worker: the one in progress, and two more so that it need not wait.
+#: Files in flight per worker: the one in progress, and two more so that it need not wait.
 IN_FLIGHT = 3
-
-#: A task is full with so many pixels or files.
-PIXELS, FILES = 500_000, 8
 
 #: Memory of a command, in bytes per pixel and fixed: a little more than the largest measured.
 BYTES_PER_PIXEL, BYTES = 150, 400_000_000
@@ -88,7 +74,7 @@ def connect(options: Options, console: Console) -> Any:
         if not _workers(client):
             console.say(f"restore: waiting for workers of {where}")
             client.wait_for_workers(1)
-        versions = client.run(installed_version, on_error="return")
+        versions = client.run(_version, on_error="return")
         for address, version in versions.items():
             if version != __version__:
                 has = version if isinstance(version, str) else f"none ({version})"
@@ -97,6 +83,12 @@ def connect(options: Options, console: Console) -> Any:
         client.close()
         raise
     return client
+
+
+def _version() -> str:
+    import restore
+
+    return restore.__version__
 
 
 def _workers(client: Any) -> dict[str, Any]:
@@ -109,40 +101,11 @@ def _memory(client: Any) -> dict[str, int | None]:
     return {address: facts["memory_limit"] for address, facts in _workers(client).items()}
 
 
-@dataclasses.dataclass
-class _Task:
-    """Files that a worker processes one after the other.
+class Work(WorkerPlugin):
+    """The task for every file, sent to each worker once."""
 
-    Attributes
-    ----------
-    files : dict of int to Job
-        Those that are not reported yet, by their number.
-    pixels, largest : int
-        Of all files together, and of the largest; 0 if unknown.
-    able : list of str, optional
-        The workers with enough memory for the largest file; None for all.
-    unchanged : tuple of int, optional
-        The signature of a file that replaces itself.
-    alone : bool
-        Whether it was sent with one file.
-    given_up : bool
-        Whether it is cancelled because a worker died over it.
-    """
-
-    files: dict[int, Job]
-    pixels: int
-    largest: int
-    able: list[str] | None
-    unchanged: tuple[int, int] | None = None
-    alone: bool = True
-    given_up: bool = False
-    future: Any = None
-
-    def joined(self, other: _Task) -> _Task:
-        """A task with the files of both."""
-        larger = max(self, other, key=lambda task: task.largest)
-        files, together = self.files | other.files, self.pixels + other.pixels
-        return dataclasses.replace(larger, files=files, pixels=together, alone=False)
+    def __init__(self, name: str, work: Any) -> None:
+        self.name, self.work = name, work
 
 
 class Cluster:
@@ -164,38 +127,36 @@ class Cluster:
         if any("-" in (job.source, job.target) for job in self.planned):
             raise UsageError("standard input and output are not for a cluster: name files")
         self.topic = f"restore-{secrets.token_hex(4)}"
-        # number of files that were not submitted yet
-        self.left = len(self.planned)
-        # functions with their arguments, put there by Dask's threads
-        self.events: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
-        # worker -> its memory limit, None if unknown
-        self.limits: dict[str, int | None] = {}
-        # by their keys, and one that further small files may join
-        self.tasks: dict[str, _Task] = {}
-        self.filling: _Task | None = None
-        self.counter = itertools.count()
-        # (number, report) of files that are completed
-        self.ready: collections.deque[tuple[int, dict[str, Any]]] = collections.deque()
-        # worker -> (number of its current file, the owner of its unfinished files)
-        self.begun: dict[str, tuple[int | None, str]] = {}
+        self.limits: dict[str, int | None] = {}  # worker -> its memory limit
+        # key -> (number, job, attempt, future)
+        self.in_flight: dict[Any, Any] = {}
+        # key -> report of the worker, which arrives before the task ends
+        self.told: dict[Any, bytes] = {}
+        # worker -> (key of its current task, the owner of its unfinished files)
+        self.begun: dict[str, tuple[Any, str]] = {}
         # number -> count of workers that died on it
         self.deaths: collections.Counter[int] = collections.Counter()
         # numbers that were lost with a worker; that were repeated
         self.moved: set[int] = set()
         self.redone: set[int] = set()
+        # (number, report) of files that are too large for all workers
+        self.refused: list[tuple[int, Any]] = []
+        # (folder, owner) of files that dead workers had not finished writing
+        self.unfinished: list[tuple[str, str]] = []
 
     def __enter__(self) -> Cluster:
         self.client = connect(self.options, self.console)
         try:
+            self.limits = _memory(self.client)
             _check_paths(self.client, self.planned)
             self.client.register_plugin(Work(self.topic, self.work))
-            for topic, handle in ((self.topic, self._hear), ("all", self._hear_workers)):
-                self.client.subscribe_topic(topic, self._later(handle))
-            self.limits = _memory(self.client)
+            self.client.subscribe_topic(self.topic, self._hear)
+            self.client.subscribe_topic("all", self._hear_workers)
         except BaseException:
             self.client.close()
             raise
         self.planned = []
+        self.completions = as_completed(loop=self.client.loop)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -206,142 +167,91 @@ class Cluster:
                 self.client.unregister_worker_plugin(self.topic)
             self.client.close(timeout=1)
 
-    def _later(self, handle: Any) -> Any:
-        """A function for Dask's threads, which lets the waiting thread call `handle`."""
-        return lambda what: self.events.put((handle, what))
-
     @property
     def workers(self) -> int:
         return len(self.limits)
 
     @property
-    def _most(self) -> int:
-        """The most tasks in flight."""
+    def capacity(self) -> int:
         return IN_FLIGHT * max(1, self.workers)
 
-    @property
-    def _enough(self) -> int:
-        """Number of files with which a task is full; the last ones are spread over all workers.
-
-        The announcement of a file can be lost with its worker, and then the file before is blamed.
-        Alone, that one is done; but without retries it would fail.
-        """
-        return min(FILES, self.left // self._most) if self.options.retries else 1
-
-    @property
-    def capacity(self) -> float:
-        """Any number of files, until there are enough tasks."""
-        return math.inf if len(self.tasks) + len(self.ready) < self._most else 0
-
-    def submit(self, number: int, job: Job) -> None:
-        self.left -= 1
-        task = self._task(number, job)
-        if task and self.options.overwrite and os.path.lexists(job.target):
+    def submit(self, number: int, job: Job, attempt: int = 0) -> None:
+        unchanged = None
+        if self.options.overwrite and os.path.lexists(job.target):
             if os.path.samefile(job.source, job.target):
-                task.unchanged = signature(job.source)
-        if task and 0 < task.pixels < PIXELS and not task.unchanged:
-            if self.filling:
-                task = self.filling.joined(task)
-            self.filling = None
-            if task.pixels < PIXELS and len(task.files) < self._enough:
-                self.filling = task
-                return
-        if task:
-            self._send(task)
+                unchanged = _signature(job.source)
+        able, takes = self._able(job)
+        if able == []:
+            error = (
+                f"it takes some {takes / 1e9:.1f} GB, and no worker has as much: start one with a "
+                "larger --memory-limit, or tell what it takes with --memory-per-file"
+            )
+            self.refused.append((number, dataclasses.replace(job, error=error).report()))
+            return
+        future = self.client.submit(
+            _restore_there, self.topic, _said(_absolute(job)), unchanged, number in self.redone,
+            key=f"{self.topic}-{number}-{attempt}",
+            workers=able, allow_other_workers=able is not None,  # when all of those are gone
+        )  # fmt: skip
+        self.in_flight[future.key] = number, job, attempt, future
+        self.completions.add(future)
 
-    def _task(self, number: int, job: Job) -> _Task | None:
-        """A task for one file; None if it is too large for all workers, which is its report."""
+    def _able(self, job: Job) -> tuple[list[str] | None, int]:
+        """The workers with enough memory for a job, None for all, and the bytes that it takes."""
         if None in self.limits.values():
             self.limits = _memory(self.client)
-        size = pixels(job.source) or 0
-        takes = self.options.memory_per_file or BYTES + BYTES_PER_PIXEL * size
-        able = [address for address, limit in self.limits.items() if not limit or limit >= takes]
-        if able or not self.limits:
-            for_all = len(able) == len(self.limits)
-            return _Task({number: job}, size, size, None if for_all else able)
-        error = (
-            f"it takes some {takes / 1e9:.1f} GB, and no worker has as much: start one with a "
-            "larger --memory-limit, or tell what it takes with --memory-per-file"
-        )
-        self._complete(number, dataclasses.replace(job, error=error).report())
-        return None
-
-    def _send(self, task: _Task) -> None:
-        key = f"{self.topic}-{next(self.counter)}"
-        self.tasks[key] = task
-        task.future = self.client.submit(
-            restore_there, self.topic, packed(task.files), task.unchanged,
-            not self.redone.isdisjoint(task.files), key=key, workers=task.able,
-            allow_other_workers=task.able is not None,  # when all of those are gone
-        )  # fmt: skip
-        task.future.add_done_callback(self._later(self._end))
+        limits = dict(self.limits)  # workers come and go meanwhile
+        takes = self.options.memory_per_file or BYTES + BYTES_PER_PIXEL * (pixels(job.source) or 0)
+        able = [address for address, limit in limits.items() if not limit or limit >= takes]
+        return (able if len(able) < len(limits) else None), takes
 
     def completed(self) -> tuple[int, dict[str, Any]]:
-        while not self.ready:
-            if self.filling and len(self.tasks) < self._most:  # no more files come
-                self._send(self.filling)
-                self.filling = None
-            with contextlib.suppress(queue.Empty):
-                # on Windows Ctrl-C is only noticed between two waits
-                handle, what = self.events.get(timeout=1)
-                handle(what)
-        return self.ready.popleft()
-
-    def _complete(self, number: int, report: dict[str, Any] | None) -> None:
-        self.ready.append((number, report or {}))
-
-    def cancel(self) -> None:
-        """Nothing to do: the scheduler drops tasks without a client as soon as this one is gone."""
-
-    def _hear(self, event: Any) -> None:
-        """Handle the message of a worker: the file it starts, and the report of the one before."""
-        address, key, owner, number, report = event[1]
-        self.begun[address] = number, owner
-        if report and key in self.tasks:
-            done, told = report
-            job = self.tasks[key].files.pop(done, None)
-            if job is not None:  # no other worker has reported it
-                self._reported(done, job, unpacked_report(told, job))
-
-    def _reported(self, number: int, job: Job, report: dict[str, Any]) -> None:
-        lost = number in self.moved - self.redone and not self.options.overwrite
-        if report["status"] == "failed" and lost:  # the output may be that of the lost attempt
-            self.redone.add(number)
-            self._again(number, job)
-        else:
-            self._complete(number, report)
-
-    def _again(self, number: int, job: Job, unchanged: tuple[int, int] | None = None) -> None:
-        """Process a file another time, alone."""
-        task = self._task(number, job)
-        if task:
-            task.unchanged = unchanged
-            self._send(task)
-
-    def _end(self, future: Any) -> None:
-        """Handle the end of a task: files that have no report have failed, or are done again."""
-        task = self.tasks.pop(future.key)
-        error = future.exception() if future.status == "error" else None
-        if future.status not in ("finished", "error") and not task.given_up:
-            raise EngineLost(
-                "the scheduler is gone: what is done is done, and --skip-existing goes on"
-            )
-        for number, job in task.files.items():
-            if error is not None and not isinstance(error, KilledWorker):
-                failed = dataclasses.replace(job, error=failure_reason(error))
+        while not self.refused:
+            future = next(self.completions)
+            number, job, attempt, _ = self.in_flight.pop(future.key)
+            error = future.exception() if future.status == "error" else None
+            self._clean()
+            if future.status == "finished":
+                outcome = pickle.loads(self.told.pop(future.key))
+                again = outcome["status"] == "failed" and number in self.moved - self.redone
+                if again and not self.options.overwrite:
+                    self.redone.add(number)
+                else:
+                    where = {"input": job.source, "output": job.target}
+                    return number, {**REPORT, **where, **outcome}
+            elif error is not None and not isinstance(error, KilledWorker):
+                return number, dataclasses.replace(job, error=failure_reason(error)).report()
             elif self.deaths[number] > self.options.retries:
                 died = self.deaths[number]
                 words = f"{died} worker{'s' * (died != 1)} died over it, perhaps for want of memory"
-                failed = dataclasses.replace(job, error=words)
+                return number, dataclasses.replace(job, error=words).report()
+            elif error is not None:
+                # Dask gave up; it also counts files that were only queued on a worker that died
+                self.deaths[number] += 1
             else:
-                if error is not None and task.alone:
-                    # Dask gave up; it also counts files that were only queued on a worker that died
-                    self.deaths[number] += 1
-                self._again(number, job, task.unchanged)
-                continue
-            self._complete(number, failed.report())
+                raise EngineLost(
+                    "the scheduler is gone: what is done is done, and --skip-existing goes on"
+                )
+            self.submit(number, job, attempt + 1)
+        return self.refused.pop()
 
-    def _hear_workers(self, event: Any) -> None:
+    def cancel(self) -> None:
+        """Nothing to do: the scheduler drops tasks without a client as soon as this one is gone."""
+        self._clean()
+
+    def _clean(self) -> None:
+        while self.unfinished:
+            safe.remove_unfinished(*self.unfinished.pop())
+
+    def _hear(self, event: Any) -> None:
+        """Handle messages of workers: a file was started, or its report."""
+        about, key, what = event[1]
+        if about is None:
+            self.told[key] = what
+        else:
+            self.begun[about] = key, what
+
+    async def _hear_workers(self, event: Any) -> None:
         """Handle messages of the scheduler on workers that come and go."""
         event = event[1]
         address = event.get("worker")
@@ -350,19 +260,107 @@ class Cluster:
         if event["action"] != "remove-worker":
             return
         self.limits.pop(address, None)
-        for key in {*event["processing-tasks"], *event["lost-computed-tasks"]} & self.tasks.keys():
-            self.moved |= self.tasks[key].files.keys()
-        number, owner = self.begun.pop(address, (None, ""))
-        if number is None or event["expected"]:
+        lost = {*event["processing-tasks"], *event["lost-computed-tasks"]} & self.in_flight.keys()
+        self.moved |= {self.in_flight[key][0] for key in lost}
+        key, owner = self.begun.pop(address, (None, ""))
+        if event["expected"] or key not in lost or key not in event["processing-tasks"]:
             return
-        for task in self.tasks.values():
-            if number in task.files:
-                folder = os.path.dirname(os.path.abspath(task.files[number].target))
-                safe.remove_unfinished(folder, owner)
-                self.deaths[number] += 1
-                if self.deaths[number] > self.options.retries or not task.alone:
-                    task.given_up = True
-                    self.client.cancel([task.future])
+        number, job, _, future = self.in_flight[key]
+        self.unfinished.append((os.path.dirname(os.path.abspath(job.target)), owner))
+        self.deaths[number] += 1
+        if self.deaths[number] > self.options.retries:
+            await self.client.cancel([future])
+
+
+def _absolute(job: Job) -> Job:
+    """The job with absolute paths."""
+    return dataclasses.replace(
+        job,
+        source=os.path.abspath(job.source),
+        target=os.path.abspath(job.target),
+        extras={suffix: os.path.abspath(path) for suffix, path in job.extras.items()},
+        companions={name: os.path.abspath(path) for name, path in job.companions.items()},
+        reference=job.reference and os.path.abspath(job.reference),
+    )
+
+
+def _said(job: Job) -> dict[str, Any]:
+    """The fields of a job that differ from their defaults: only these are transferred."""
+    return {name: value for name, value in vars(job).items() if value}
+
+
+def _told(report: dict[str, Any]) -> bytes:
+    """The fields of a report that differ from their defaults, without file names, in few bytes.
+
+    Dask would send a dictionary item by item, each with its own header.
+    """
+    told = {
+        name: value
+        for name, value in report.items()
+        if name not in ("input", "output") and not (name in REPORT and value == REPORT[name])
+    }
+    return pickle.dumps(told)
+
+
+def _signature(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_size, status.st_mtime_ns
+
+
+def _restore_there(
+    topic: str, said: dict[str, Any], unchanged: tuple[int, int] | None, again: bool
+) -> None:
+    """Process one file on this worker, and send its report.
+
+    Fetching a result takes extra messages; the report travels with those that are sent anyway.
+    """
+    worker: Any = get_worker()
+    work, key = worker.plugins[topic].work, worker.get_current_task()
+    if again:  # existing output may be from the lost attempt
+        work = {**work, "options": dataclasses.replace(work["options"], overwrite=True)}
+    with _one_file, _compiled_once():
+        worker.log_event(topic, (worker.address, key, safe.owner))
+        report = _done(Job(**said), unchanged, work, worker)
+        worker.log_event(topic, (None, key, _told(report)))
+
+
+def _done(
+    job: Job, unchanged: tuple[int, int] | None, work: dict[str, Any], worker: Any
+) -> dict[str, Any]:
+    """The report of a file."""
+    error = None
+    if not os.path.exists(job.source):
+        error = f"the worker {worker.address} cannot see it: workers need a shared file system"
+    elif unchanged and unchanged != _signature(job.source):
+        error = "it replaces itself, and has changed meanwhile: a lost worker may have done it"
+    if error is not None:
+        return dataclasses.replace(job, error=error).report() or {}
+    threads = worker.state.nthreads
+    pool = Pool(min(work["options"].threads or threads, threads))
+    return restore_one(job=job, pool=pool, **work)
+
+
+#: Held while this worker processes a file; whether it has processed one.
+_one_file, _warm = threading.Lock(), threading.Event()
+
+
+@contextlib.contextmanager
+def _compiled_once() -> Iterator[None]:
+    """On a machine without compiled kernels, let one worker compile them with its first file."""
+    from restore.kernels.jit import cache_folder, is_cached
+
+    with contextlib.ExitStack() as held:
+        folder = cache_folder()
+        while not _warm.is_set() and folder is not None:
+            try:
+                held.enter_context(safe.only_one(folder / "compiling"))
+            except BlockingIOError:
+                time.sleep(0.1)
+                continue
+            _warm.set()
+        if is_cached():
+            held.close()
+        yield
 
 
 def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
@@ -379,9 +377,20 @@ def _check_paths(client: Any, jobs: Sequence[Job]) -> None:
             with contextlib.suppress(OSError):  # files there will fail individually
                 mark = marks.enter_context(safe.mark(place))
                 sizes[mark] = 0
-        for address, missing in client.run(unseen, sizes).items():
-            if missing is not None:
+        for address, unseen in client.run(_unseen, sizes).items():
+            if unseen is not None:
                 raise UsageError(
-                    f"the worker {address} does not see {os.path.dirname(missing)} as it is here: "
+                    f"the worker {address} does not see {os.path.dirname(unseen)} as it is here: "
                     "workers read and write files on a file system that they share"
                 )
+
+
+def _unseen(sizes: Mapping[str, int]) -> str | None:
+    """The first of the files that is missing here, or has another size."""
+    for path, size in sizes.items():
+        try:
+            if os.path.getsize(path) != size:
+                return path
+        except OSError:
+            return path
+    return None

@@ -2,7 +2,7 @@
 
 Files are processed by an engine, a context with
 
-- ``capacity``: how many files it accepts before one is completed, at this moment;
+- ``capacity``: how many files it accepts before one is completed;
 - ``submit(number, job)``: accept a file;
 - ``completed()``: wait for any of them, and return its number and report;
 - ``cancel()``: start no more, and do not wait;

@@ -1,17 +1,14 @@
 """A stand-in for a command, and files for it: what the tests of batches share."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-import warnings
 from pathlib import Path
 
 import numpy as np
 
 from restore import batch
-from restore.files.picture import Picture, PictureWarning, to_depth, to_unit
+from restore.files.picture import Picture, to_depth, to_unit
 from restore.files.reading import read_picture
 from restore.files.safe import whole_file
 from restore.files.writing import write_pages
@@ -75,28 +72,3 @@ def with_limit(picture, *, pool):
     from distributed import get_worker
 
     return batch.Result(picture, {"limit": get_worker().memory_manager.memory_limit})
-
-
-def with_task(picture, *, pool):
-    """The picture, and the worker and the task that did it."""
-    from distributed import get_worker
-
-    time.sleep(0.02)
-    worker = get_worker()
-    return batch.Result(picture, {"worker": worker.address, "task": worker.get_current_task()})
-
-
-def warned(picture, *, pool):
-    """The picture, and its height as a warning."""
-    warnings.warn(PictureWarning(f"of height {picture.samples.shape[0]}"), stacklevel=2)
-    return picture
-
-
-def kills_once(picture, *, pool, folder):
-    """The picture; those of heights 5 and 6 kill the first worker that gets them."""
-    height = picture.samples.shape[0]
-    mark = Path(folder, f"{height}.killed")
-    if height in (5, 6) and not mark.exists():
-        mark.touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return picture
