@@ -12,9 +12,8 @@ from restore.imaging.colour import GREY
 
 MISSING = (0.5, 0.8)
 
-#: Of the photographs of `train/bsds` every so manyth is measured; only the default and the
-#: strongest peer fill those.
-LEFT_OUT, STRONGEST = 4, ("restore, balanced", "biharmonic (scikit-image)")
+#: A hundred of the 400 photographs of `train/bsds`, filled by the default and the strongest peer.
+EVERY, STRONGEST = 4, ("restore, balanced", "biharmonic (scikit-image)")
 
 #: Share of the pixels under the text, and the words.
 TEXT = 0.1
@@ -27,7 +26,7 @@ def tables(run):
     yield missing_pixels(run, name, pictures)
     if run.data and (run.data / "train/bsds").is_dir():
         folder, photos = run.pictures("train/bsds")
-        some = dict(list(photos.items())[::LEFT_OUT])
+        some = dict(list(photos.items())[::EVERY])
         some = {title: np.uint8(np.rint(photo @ GREY)) for title, photo in some.items()}
         yield missing_pixels(run, folder, some, STRONGEST)
     yield text(run, name, pictures)
@@ -48,7 +47,10 @@ def peers(run):
 
 
 def missing_pixels(run, name, pictures, chosen=None):
-    """Grey pictures with half and with four fifths of their pixels missing."""
+    """Grey pictures with half and with four fifths of their pixels missing.
+
+    Filled by all methods, or by the `chosen` ones alone, whose times are in the other table.
+    """
     methods = {
         f"restore, {quality}": lambda given, quality=quality: restore.inpaint(
             *given, quality=quality, pool=Pool(run.threads)

@@ -31,7 +31,7 @@ def tables(run):
             clean = np.float32(harness.unit(picture))
             given, truth = restored(clean, np.random.default_rng(1000 + index))
             shares.append(within(task, given, truth))
-        rows.append([task, damage, *np.mean(shares, axis=0), *spread(shares)])
+        rows.append([task.partition("-")[0], damage, *np.mean(shares, axis=0), *spread(shares)])
         details[f"{task}, {damage}"] = dict(zip(pictures, shares))
         print(f"  {task}, {damage}: done", flush=True)
     yield Table(

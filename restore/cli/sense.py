@@ -188,7 +188,9 @@ def _sensed(
 
 def _share(operator: Any) -> float:
     """Measurements per sample of the picture."""
-    if hasattr(operator, "mask"):
+    from restore.sparse.operators import Fourier
+
+    if isinstance(operator, Fourier):
         return float(operator.mask.mean())
     return len(operator.matrix) / operator.side**2
 
@@ -196,8 +198,9 @@ def _share(operator: Any) -> float:
 def _expected_error(image: Array, other: Array, sigma: float, operator: Any) -> Floats:
     """The expected error of a result, from its difference to that of a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
+    from restore.sparse.operators import Fourier
 
-    task = "sense" if hasattr(operator, "mask") else "sense-blocks"
+    task = "sense" if isinstance(operator, Fourier) else "sense-blocks"
     return estimate_error(task, image, other, sigma=sigma / 255, known=_share(operator))
 
 

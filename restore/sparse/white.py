@@ -15,7 +15,7 @@ from restore.sparse import patches as patching
 from restore.sparse.unrolled import Kinds
 from restore.typing import Floats, Number
 
-#: The groups that a picture is restored from. The weights were learned with a stride one pixel
+#: The groups that a picture is restored from. The grey weights were learned with a stride one pixel
 #: larger.
 GROUPING = groups.Grouping(side=8, size=50, stride=7)
 
@@ -114,7 +114,7 @@ def coder_inputs(
     pool, guide, passes
         As in `by_groups`; the guide is one plane.
     """
-    quick = np.ascontiguousarray(_quick(planes, sigma, pool))
+    quick = np.ascontiguousarray(_quick(planes, sigma, pool))  # each plane is an input of kernels
     if not np.allclose(variances[1:], variances[:1]):
         colour = float(np.sqrt(variances[1:].mean()))
         quick[1:] = _quick(planes, colour, pool)[1:]

@@ -7,8 +7,8 @@ from skimage.restoration import inpaint_biharmonic
 
 from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
-from restore.tasks.inpainting import grouping as groups_of_patches
 from restore.tasks.inpainting import grow_mask, inpaint, interpolation
+from restore.tasks.inpainting.grouping import RIDGE
 from restore.tasks.inpainting.interpolation import interpolate
 from tests import SAMPLES, reference
 
@@ -82,11 +82,9 @@ def test_completion_of_large_contrast_does_without_a_ridge():
     known = ~missing(estimate.shape[1:], 0.5)
     places = np.array([[0, 0], [5, 7], [11, 15], [2, 14]])
     total, weight = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
-    grouping = kernels.Grouping(0, 6, 6, 20, 5, True, np.float32(groups_of_patches.RIDGE))
+    grouping = kernels.Grouping(0, 6, 6, 20, 5, True, np.float32(RIDGE))
     kernels.complete(estimate, estimate, known, places, total, weight, grouping)
-    expected = reference.inpainting.completed(
-        estimate, estimate, known, places, 6, 6, 20, 5, groups_of_patches.RIDGE
-    )
+    expected = reference.inpainting.completed(estimate, estimate, known, places, 6, 6, 20, 5, RIDGE)
     assert np.allclose(total, expected[0], atol=40)
 
 

@@ -10,7 +10,7 @@ from restore.kernels import inpainting as kernels
 from restore.sparse import overlap
 from restore.typing import Flags, Floats, Integers
 
-#: Rounds and overlap of the patches.
+#: Settings of `ROUNDS`.
 QUALITIES = ("fast", "balanced")
 
 #: Share of known pixels below which there are more rounds.
