@@ -13,7 +13,7 @@ from restore.typing import Floats
 Prior = Callable[[Floats, float], Floats]
 
 #: Passes with feedback of groups, in each turn that uses groups.
-PASSES = 2
+PASSES = 1
 
 #: Iterations of learning in each turn, and stride of the patches.
 ITERATIONS, STRIDE = 2, 2

@@ -17,14 +17,6 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HOUSE)}
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
 
-@pytest.fixture(autouse=True)
-def heard():
-    """SIGINT is not ignored by what is started, even if it is here, as behind a shell's `&`."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "in").mkdir()

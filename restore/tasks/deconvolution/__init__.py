@@ -16,7 +16,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.colour import luminance
 from restore.imaging.noise import estimate_noise
 from restore.sparse.operators import Blur, Observed
-from restore.sparse.solve import Turn, solve
+from restore.sparse.solve import FIRST, LAST, Turn, solve
 from restore.tasks.deconvolution import blurs
 from restore.tasks.deconvolution.estimation import unexplained
 from restore.typing import Flags, Floats
@@ -32,6 +32,10 @@ SATURATED = 1 - 0.5 / 255
 
 #: Number of clipped samples from which a picture counts as saturated.
 FEWEST = 4
+
+#: Place between the first and the last level of noise, in logarithms, below which groups of patches
+#: are used: the last three of eight turns. A fourth gains 0.04 to 0.06 dB for a quarter more time.
+GROUPS_BELOW = 4.5 / 7
 
 
 def deblur(
@@ -151,6 +155,8 @@ def deblur(
         operator = Observed(operator, known)
         filled = np.where(known, filled, np.float32(0))
     prior = "groups" if dictionary is None else dictionary
+    last = min(max(sigma, LAST), FIRST)
+    middle = FIRST * (last / FIRST) ** GROUPS_BELOW
 
     def tell(turn: Turn) -> None:
         if each_turn:
@@ -161,8 +167,15 @@ def deblur(
     threads = (pool and pool.threads) or bands.usable_cpus()
     with fft.set_workers(threads):
         found = solve(
-            filled, operator, prior, sigma, start=start, each_turn=tell, pool=pool
-        )  # fmt: skip
+            filled,
+            operator,
+            prior,
+            sigma,
+            start=start,
+            levels=(FIRST, middle, LAST),
+            each_turn=tell,
+            pool=pool,
+        )
     (top, _), (left, _) = margins
     restored = work.back(found[top : top + filled.shape[0], left : left + filled.shape[1]].copy())
     restored[~work.known] = observed[~work.known]
