@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from restore.sparse.dictionary import Dictionary
 
 
-#: Number of pictures that are read in one task.
-PICTURES = 16
+#: Number of pictures that are read in one task, and of sums that are added in one: a power of two,
+#: so that they are added in the same order as on one machine.
+PICTURES, ADDED = 16, 16
 
 
 class Patches:
@@ -178,11 +179,11 @@ class Cluster:
         submit = self.client.submit
         there = submit(_same, dictionary, pure=False)
         parts = [submit(_sums, chunk, there, code, step, pure=False) for chunk in patches.chunks]
-        total = atom_updates.pairwise(
-            parts, lambda one, other: submit(atom_updates.add, one, other, pure=False)
-        )
-        del parts, there
-        sums = total.result()
+        del there
+        while len(parts) > 1:
+            cuts = bands.slices(len(parts), ADDED)
+            parts = [submit(_added, parts[cut], pure=False) for cut in cuts]
+        sums = parts[0].result()
         bands.tell(pool, stage, 1, 1)
         return sums
 
@@ -250,3 +251,7 @@ def _sums(
     chunk: tuple[Floats, ...], dictionary: Dictionary, code: Callable[..., Codes], step: int
 ) -> Sums:
     return atom_updates.summed_here(chunk[0], dictionary, code, step, Pool(1))
+
+
+def _added(sums: list[Sums]) -> Sums:
+    return atom_updates.pairwise(sums, atom_updates.add)

@@ -10,6 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from restore.cli import cli
+from restore.imaging import bands
+from restore.sparse import atom_updates
 from tests import HOUSE
 from tests.cluster import Started
 
@@ -41,9 +43,21 @@ def train(*words):
     return CliRunner().invoke(cli, [str(word) for word in words], standalone_mode=False)
 
 
+@pytest.mark.parametrize("together", [2, 16])
+def test_sums_added_in_groups_are_added_in_the_same_order(together):
+    for count in range(1, 300):
+        parts = list(range(count))
+        whole = atom_updates.pairwise(parts, lambda *pair: pair)
+        while len(parts) > 1:
+            cuts = bands.slices(len(parts), together)
+            parts = [atom_updates.pairwise(parts[cut], lambda *pair: pair) for cut in cuts]
+        assert parts == [whole]
+
+
 @pytest.mark.parametrize("method", ["ksvd", "mod"])
-def test_bytes_are_those_of_one_machine(tmp_path, photos, method):
+def test_bytes_are_those_of_one_machine(tmp_path, photos, method, monkeypatch):
     """For 1, 2 and 3 workers, and where one is killed in the middle."""
+    monkeypatch.setattr("restore.batch.cluster_learning.ADDED", 2)  # there are four sums
     here = train(*arguments(photos, tmp_path / "here.npz", "--method", method))
     assert here.return_value == 0 and "07-bad.png" in here.stderr
     wanted = (tmp_path / "here.npz").read_bytes()
