@@ -39,7 +39,7 @@ def main(folder, patches=10_000_000):
         output = Path(results, "learned.npz")
         for workers in (1, 2):
             with LocalCluster(
-                workers, threads_per_worker=1, memory_limit=MEMORY, dashboard_address=None
+                n_workers=workers, threads_per_worker=1, memory_limit=MEMORY, dashboard_address=None
             ) as cluster:
                 timed(cluster, folder, output, 1000, 1)  # imports
                 short = timed(cluster, folder, output, patches, 1)

@@ -18,7 +18,7 @@ def main(folder=SAMPLES):
     """Start a scheduler and two workers, denoise the pictures in `folder`, and tell."""
     with (
         tempfile.TemporaryDirectory() as output,
-        LocalCluster(2, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         print(f"a scheduler at {cluster.scheduler_address}, and 2 workers")

@@ -3,7 +3,10 @@
 import functools
 import json
 import os
+import platform
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from restore import batch
+from tests import HOUSE
 from tests.batch.helpers import is_inverted, run, started, tree, write
 from tests.invert_command import invert_picture
 
@@ -21,6 +25,30 @@ def test_jobs_times_threads_never_exceed_the_processors():
         assert 1 <= processes <= jobs + 1 and each >= 1
         assert processes * each <= cpus + 1
         assert each <= (threads or cpus + 1)
+
+
+# Prints the pages that arrays take from the system once a first picture has been restored.
+PAGES = """
+import resource, sys
+import numpy as np
+from restore.cli import cli
+cli.main(["denoise", sys.argv[1], "-o", sys.argv[2], "--sigma", "9"], standalone_mode=False)
+np.ones(1 << 20, np.float32)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(100):
+    np.ones(1 << 20, np.float32)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc's malloc")
+def test_memory_is_kept_for_the_next_arrays(tmp_path):
+    write(tmp_path / "a.png")
+    words = [tmp_path / "a.png", tmp_path / "b.png"]
+    done = subprocess.run(
+        [sys.executable, "-c", PAGES, *words], cwd=HOUSE, capture_output=True, check=True
+    )
+    assert int(done.stdout) < 1000  # of 100,000
 
 
 def test_jobs_in_a_thread_of_a_program(tmp_path, capsys):
