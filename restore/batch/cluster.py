@@ -358,8 +358,8 @@ def _compiled_once() -> Iterator[None]:
                 time.sleep(0.1)
                 continue
             _warm.set()
-        if is_cached():
-            held.close()
+            if is_cached():
+                held.close()
         yield
 
 
