@@ -1,8 +1,7 @@
 """How long a million pictures take on many workers: ``python -m benchmarks.scale``.
 
 A simulation. Sizes are log-normal. The client and the scheduler hand out a file every `ENGINE`
-seconds; the next worker that is free takes it, for a time
-proportional to its pixels. The file system moves at most so many bytes a second. The longest of
+seconds; the next worker that is free takes it, for a time proportional to its pixels. The file system moves at most so many bytes a second. The longest of
 the three is the limit.
 """
 
@@ -13,8 +12,8 @@ import numpy as np
 #: Pictures, the median of their megapixels, and the standard deviation of its logarithm.
 PICTURES, MEDIAN, SPREAD = 1_000_000, 12.0, 0.6
 
-#: Assumed: seconds of a worker for a megapixel, of the engine for a file.
-WORK, ENGINE = {"fast": 1.0, "balanced": 20.0}, 0.003
+#: Seconds of a worker for a megapixel in colour, and of client and scheduler for a file.
+WORK, ENGINE = {"fast": 1.0, "balanced": 11.0}, 0.0054
 
 #: Bytes for a megapixel, read and written together; bytes a second of the file system.
 BYTES, BANDWIDTH = 6e6, 1e9
