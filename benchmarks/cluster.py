@@ -60,7 +60,9 @@ def main(count=2000):
         for workers in (1, 2, 4):
             if workers > 2 * (os.cpu_count() or 1):
                 break
-            with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+            with LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=None
+            ) as cluster:
                 timed(few, "--scheduler", cluster.scheduler_address)  # imports
                 here = timed(folder, "-j", workers, "-t", 1)
                 before = over_loopback()

@@ -1,8 +1,8 @@
 """How long a million pictures take on many workers: ``python -m benchmarks.scale``.
 
 A simulation. Sizes are log-normal. The client and the scheduler hand out a file every `ENGINE`
-seconds; the next worker that is free takes it, for a time proportional to its pixels. The file system moves at most so many bytes a second. The longest of
-the three is the limit.
+seconds; the next worker that is free takes it, for a time proportional to its pixels. The file
+system moves at most so many bytes a second. The longest of the three is the limit.
 """
 
 import heapq

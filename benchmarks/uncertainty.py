@@ -12,8 +12,8 @@ from restore.tasks import sensing
 from restore.tasks.deconvolution import blurs
 from training import uncertainty
 
-#: Side of the middle that pictures are cut to, and the pictures for `sense`, which takes longest.
-SIDE, SENSED = 132, 3
+#: Side of the middle that pictures are cut to.
+SIDE = 132
 
 
 def tables(run):
@@ -123,7 +123,7 @@ def cases(run, grey, colour):
         yield (
             "sense-blocks" if kind == "blocks" else "sense",
             f"{kind}, {share:.0%}",
-            dict(list(grey.items())[:SENSED]),
+            grey,
             lambda clean, random, kind=kind, share=share: sensed(kind, share, clean, random, pool),
         )
 
