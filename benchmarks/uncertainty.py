@@ -7,7 +7,6 @@ from benchmarks.deblurring import SIGMA
 from benchmarks.harness import Table, machine
 from restore.imaging.bands import Pool
 from restore.imaging.uncertainty import estimate_error
-from restore.sparse.operators import Fourier
 from restore.tasks import sensing
 from restore.tasks.deconvolution import blurs
 from training import uncertainty
@@ -131,6 +130,4 @@ def cases(run, grey, colour):
 def sensed(kind, share, clean, random, pool):
     """A picture from a share of its measurements."""
     operator = sensing.simulated(kind, share, clean.shape[:2])
-    if isinstance(operator, Fourier):
-        share = operator.mask.mean()
-    return uncertainty.sensed(clean, operator, share, 0.0, random, pool), clean
+    return uncertainty.sensed(clean, operator, 0.0, random, pool), clean

@@ -18,7 +18,7 @@ from restore.imaging.bands import Pool
 from restore.imaging.network import Network
 from restore.imaging.noise import estimate_noise
 from restore.imaging.uncertainty import FLOOR, KIND, TASKS, features
-from restore.sparse.operators import Fourier, Mosaic
+from restore.sparse.operators import Mosaic
 from restore.tasks import sensing
 from restore.tasks.deconvolution import blurs
 from restore.tasks.demosaicing import sampled
@@ -88,7 +88,7 @@ def sharpened(clean, kernel, sigma, random, pool=None):
     return {"restored": best, "other": other, "sigma": sigma, "observed": blurred}, clean[inner]
 
 
-def sensed(clean, operator, share, sigma, random, pool=None):
+def sensed(clean, operator, sigma, random, pool=None):
     """A picture from few measurements of it."""
     measured = operator.forward(clean[..., 0])
     noise = random.standard_normal((2, *measured.shape))
@@ -98,7 +98,8 @@ def sensed(clean, operator, share, sigma, random, pool=None):
         sensing.sense(measured, operator, sigma, dictionary=way, pool=pool)[..., None]
         for way in (None, "grey")
     )
-    return {"restored": best, "other": other, "sigma": sigma, "known": float(share)}
+    known = sensing.determined(operator)
+    return {"restored": best, "other": other, "sigma": sigma, "known": known}
 
 
 WAYS = ("balanced", "fast")
@@ -141,9 +142,7 @@ def example(task, photo, random):
     kind = "blocks" if task == "sense-blocks" else str(random.choice(FOURIER))
     share = float(random.uniform(0.08, 0.45))
     operator = sensing.simulated(kind, share, clean.shape[:2], int(random.integers(1000)))
-    if isinstance(operator, Fourier):
-        share = operator.mask.mean()
-    return sensed(clean, operator, share, level(1, 5) if noisy else 0.0, random, pool), clean
+    return sensed(clean, operator, level(1, 5) if noisy else 0.0, random, pool), clean
 
 
 def drawn_mask(shape, random):

@@ -199,9 +199,10 @@ def _expected_error(image: Array, other: Array, sigma: float, operator: Any) -> 
     """The expected error of a result, from its difference to that of a packaged dictionary."""
     from restore.imaging.uncertainty import estimate_error
     from restore.sparse.operators import Fourier
+    from restore.tasks.sensing import determined
 
     task = "sense" if isinstance(operator, Fourier) else "sense-blocks"
-    return estimate_error(task, image, other, sigma=sigma / 255, known=_share(operator))
+    return estimate_error(task, image, other, sigma=sigma / 255, known=determined(operator))
 
 
 def sense_bytes(

@@ -62,8 +62,8 @@ def estimate_error(
     observed : array_like of the shape of `restored`, optional
         The noisy or the blurred picture, for ``"denoise"`` and ``"deblur"``.
     known : (height, width) or (height, width, channels) bool array_like or float, optional
-        Which samples were measured, for ``"inpaint"`` and ``"demosaic"``; the share of
-        measurements for ``"sense"`` and ``"sense-blocks"``.
+        Which samples were measured, for ``"inpaint"`` and ``"demosaic"``; for ``"sense"`` and
+        ``"sense-blocks"`` what `restore.tasks.sensing.determined` says.
     network : Network, optional
         The packaged one by default.
     pool : Pool, optional

@@ -8,7 +8,7 @@ import pytest
 from restore.files.reading import read_picture
 from restore.imaging.measures import psnr
 from restore.sparse.operators import Blocks, Fourier
-from restore.tasks.sensing import measurements, radial, sense, simulated
+from restore.tasks.sensing import determined, measurements, radial, sense, simulated
 from tests import SAMPLES
 
 
@@ -152,3 +152,15 @@ def test_magnitude_and_phase_come_back():
     found = sense(operator.forward(truth), operator)
     assert quality(np.abs(truth), np.abs(found)) > 27
     assert np.abs(np.angle(found * np.conj(truth)))[np.abs(truth) > 0.3].mean() < 0.1
+
+
+def test_low_frequencies_determine_more_of_a_picture():
+    low = np.zeros((24, 36), bool)
+    low[:6, :6] = True
+    high = np.roll(low, (9, 12), axis=(0, 1))
+    shares = [determined(Fourier(mask)) for mask in (low, high, ~high, ~low)]
+    assert shares[0] > 2 * shares[1]
+    assert np.isclose(shares[1] + shares[2], 1) and np.isclose(shares[0] + shares[3], 1)
+    assert determined(Fourier(np.ones((24, 36), bool))) == 1
+    blocks = simulated("blocks", 0.25, (66, 66))
+    assert np.isclose(determined(blocks), 0.25, atol=0.001)

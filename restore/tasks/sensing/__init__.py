@@ -28,6 +28,26 @@ SIDE, CENTRE = 33, 0.04
 KINDS = ("radial", "random-fourier", "blocks")
 
 
+def determined(operator: Fourier | Blocks) -> float:
+    """How much of a picture its measurements determine: `known` of `restore.estimate_error`.
+
+    Parameters
+    ----------
+    operator : Fourier or Blocks
+
+    Returns
+    -------
+    float
+        Of projections of blocks the number per sample; of Fourier samples their share of the
+        amplitudes of a natural picture, which fall with the frequency (Field 1987).
+    """
+    if isinstance(operator, Blocks):
+        return len(operator.matrix) / operator.side**2
+    frequencies = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, operator.mask.shape), indexing="ij"))
+    frequencies[0, 0] = np.inf
+    return float((operator.mask / frequencies).sum() / (1 / frequencies).sum())
+
+
 def sense(
     measured: Array,
     operator: Fourier | Blocks,
