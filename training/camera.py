@@ -106,7 +106,7 @@ class Camera:
 
 
 def drawn(random):
-    """A camera as people have them."""
+    """Random settings of a common camera."""
 
     def between(least, most):
         return float(np.exp(random.uniform(np.log(least), np.log(most))))
@@ -216,9 +216,9 @@ def taken(photo, camera, random):
 
 
 def as_jpeg(picture, quality, sampling):
-    """A picture after it has been a JPEG file, and how that was coded.
+    """A picture after it has been a JPEG file, and its `Coding`.
 
-    `sampling` is Pillow's word: 0 keeps all samples of the colours, 2 every second one.
+    `sampling` is Pillow's: 0 keeps all samples of the colours, 2 every second one.
     """
     stored, file = np.uint8(np.rint(255 * np.clip(picture, 0, 1))), io.BytesIO()
     colour = picture.shape[2] == 3
@@ -243,7 +243,7 @@ def _from_gamma(encoded):
 
 
 def _tone(image, share, inverse=False):
-    """The curve (1 - s) x + s (3 x^2 - 2 x^3), or what undoes it."""
+    """The curve (1 - s) x + s (3 x^2 - 2 x^3), or its inverse."""
     levels = np.linspace(0, 1, 1025)
     curve = (1 - share) * levels + share * (3 * levels**2 - 2 * levels**3)
     pair = (curve, levels) if inverse else (levels, curve)

@@ -43,7 +43,7 @@ def read(folder):
 
 
 def crop_of(photo, random):
-    """A crop of a photograph in [0, 1], in any pose, of any contrast, in some sizes."""
+    """A random crop of a photograph in [0, 1]: turned, scaled, of another contrast."""
     side = round(SIDE / random.choice([1, 0.6, 0.7, 0.85, 1.3]))
     height, width = photo.shape[:2]
     side = min(side, height, width)
@@ -61,7 +61,7 @@ def crop_of(photo, random):
 
 
 def example(photo, damage, random):
-    """A damaged picture, the number of the damage at each pixel, 0 for none, and what counts."""
+    """A damaged picture, the class of damage of each pixel (0 is none), and which pixels count."""
     saved, _, masks, _ = scanned(photo, damage, random)
     labels = np.zeros(masks.shape[1:], np.int64)
     for number, mask in enumerate(masks, start=1):
@@ -72,7 +72,7 @@ def example(photo, damage, random):
 
 
 def batch(photos, random):
-    """Tensors of pictures, of the numbers of their damage, and of what counts."""
+    """Tensors of pictures, of their classes of damage, and of which pixels count."""
     import torch
 
     drawn_now = []
@@ -129,7 +129,7 @@ def network(start=None):
             return self.last(values)
 
         def matrices(self):
-            """Weights in the order of `Detector`, the normalisation taken into them."""
+            """Weights in the order of `Detector`, which include the normalisation."""
             modules = list(self.modules())
             found = []
             for module, after in zip(modules, [*modules[1:], None]):
@@ -156,7 +156,7 @@ def network(start=None):
 
 
 def measured(detector, photos):
-    """Recall and precision of damage at even odds, and what of clean photographs is taken for it.
+    """Recall and precision at a probability of 1/2, and the false share of clean photographs.
 
     On photographs that were held out, with the damage that `Damage` has by default.
     """
@@ -180,7 +180,7 @@ def measured(detector, photos):
 
 
 def fit(folder, weights, start, minutes, rate, seed):
-    """Fit the network by Adam to the chances of the kinds, and write it."""
+    """Fit the network by Adam to the classes (cross-entropy), and write it."""
     import torch
 
     torch.manual_seed(seed)

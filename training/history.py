@@ -75,7 +75,7 @@ def draw(folder, cache, count, seed):
 
 
 def fit(caches, weights, steps, width, seed):
-    """Fit the network by Adam to the ways' logarithms of chances."""
+    """Fit the network by Adam to the ways (cross-entropy)."""
     import torch
 
     contents = [np.load(cache) for cache in caches]

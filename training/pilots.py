@@ -45,7 +45,7 @@ DIM, FLAT = 0.15, 0.4
 
 
 def draw(kind, folder, cache, channels, count, seed):
-    """Keep `count` damaged crops of the photos in `folder`, and what is made of them so far."""
+    """Store `count` damaged crops of the photos in `folder`, and their estimates by groups."""
     cache.mkdir(parents=True, exist_ok=True)
     photos = sorted(file for file in folder.rglob("*") if file.suffix in (".jpg", ".png"))
     for number in range(count):
@@ -67,7 +67,7 @@ def draw(kind, folder, cache, channels, count, seed):
 
 
 def noise(photo, channels, held_out, random):
-    """A crop under white noise, most of it of a strength at which pictures are restored most."""
+    """A crop with white noise, mostly of common levels."""
     clean = crop(photo, channels, random)
     if random.random() < DIM and not held_out:  # some are dark, and some nothing but flat
         clean *= np.float32(random.uniform(0, 1))
@@ -84,7 +84,7 @@ def noise(photo, channels, held_out, random):
 
 
 def mosaic(photo, channels, held_out, random):
-    """A crop of which a filter hid two of three colours, a third of them tinted."""
+    """The mosaic of a crop; one in three has a colour cast."""
     clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
     clean = changed(clean, 0 if held_out else 0.3, random)
     found = estimates(sampled(clean, "RGGB"), ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
@@ -93,7 +93,7 @@ def mosaic(photo, channels, held_out, random):
 
 
 def artefacts(photo, channels, held_out, random):
-    """A crop as a JPEG file keeps it."""
+    """A crop after JPEG compression."""
     clean = crop(photo, channels, random)
     usual = random.uniform(5, 50) if random.random() < 0.6 else random.uniform(30, 96)
     quality = int(random.choice(QUALITIES) if held_out else usual)
@@ -109,7 +109,7 @@ def artefacts(photo, channels, held_out, random):
 
 
 def photograph(photo, channels, held_out, random):
-    """A crop as a camera saves it, with the strength of the noise as it is found."""
+    """A crop as a camera saves it, with the estimated noise level."""
     settings = replace(camera.drawn(random), grey=channels == 1, scale=1.0)
     if held_out:
         level = str(random.choice(list(CAMERAS)))

@@ -32,7 +32,7 @@ class Damage:
     scratches, hairs, dust : float
         Mean numbers.
     folds : float
-        Chance of a line across the whole print.
+        Probability of a line across the whole print.
     grain : float
         Standard deviation, in [0, 1].
     sepia : float
@@ -51,7 +51,7 @@ class Damage:
 
 
 def drawn(random):
-    """The damage of a bad print, much to learn from; one in four is clean."""
+    """Random damage, more than prints usually have; one in four is clean."""
     clean = random.random() < 0.25
     return Damage(
         scratches=0 if clean else random.uniform(0, 10),
@@ -117,7 +117,7 @@ def scanned(photo, damage, random):
 
 
 def _scratch(height, width, random):
-    """A line, nearly straight, of even width, now and then broken."""
+    """A nearly straight line of constant width, sometimes interrupted."""
     length = np.exp(random.uniform(np.log(25), np.log(1.2 * max(height, width))))
     points = _path(height, width, length, bend=random.choice([0, 0.002, 0.01]), random=random)
     gaps = random.random() < 0.35
@@ -154,7 +154,7 @@ def _path(height, width, length, bend, random):
 
 
 def _stroke(points, thick, gaps, height, width, random):
-    """Where a path with a soft edge lies, and how much of it covers each pixel."""
+    """The place of a path with a soft edge, and its coverage of each pixel."""
     margin = int(thick) + 3
     low = np.maximum(np.floor(points.min(axis=0)).astype(int) - margin, 0)
     high = np.minimum(np.ceil(points.max(axis=0)).astype(int) + margin, (height, width))
@@ -175,7 +175,7 @@ def _stroke(points, thick, gaps, height, width, random):
 
 
 def _speck(height, width, random):
-    """A blot of 1 to 30 pixels with a ragged rim."""
+    """A blot of 1 to 30 pixels with an irregular edge."""
     across = np.exp(random.uniform(np.log(1), np.log(30)) * random.uniform(0.5, 1))
     angles = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     radii = ndimage.gaussian_filter1d(random.normal(0, 1, 24), 1.5, mode="wrap")

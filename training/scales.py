@@ -43,7 +43,7 @@ class Scales(torch.nn.Module):
         self.coder = Unrolled(channels, 2, ATOMS, STEPS, start=start, stride=STRIDE)
 
     def forward(self, noisy, sigma, scales=SCALES):
-        """(batch, channels, height, width) planes, of noise `sigma` (batch,), without it."""
+        """(batch, channels, height, width) planes with noise of `sigma` (batch,), denoised."""
         height, width = noisy.shape[2:]
         border = SIDE - STRIDE
         if scales == 1:

@@ -45,7 +45,7 @@ def denoised(clean, sigma, random, pool=None):
 
 
 def photographed(clean, random, pool=None):
-    """What a camera makes of a picture, restored; and what it would be without noise."""
+    """A camera picture, restored, and the same without noise."""
     saved, clean, coding = camera.taken(clean, camera.drawn(random), random)
     noise = estimate_noise(saved, coding, pool=pool)
     best, fast = (
@@ -158,7 +158,7 @@ def drawn_mask(shape, random):
 
 
 def drawn_kernel(random):
-    """A lens, a motion or a walk."""
+    """The kernel of a lens, a motion or a shaking hand."""
     kind = random.integers(4)
     if kind == 0:
         return blurs.gaussian(random.uniform(0.8, 3))
@@ -265,7 +265,7 @@ def fit(cache, weights, steps, width, seed):
 
 
 def balance(errors, limits):
-    """The logarithm by which limits grow so that 68 and 95 % are missed by equally much."""
+    """The logarithm of the factor at which 68 and 95 % are missed by the same amount."""
     shifts = np.linspace(-0.5, 0.5, 101)
     off = [
         max(abs((errors < n * np.exp(shift) * limits).mean() - wanted) for n, wanted in SHARES)

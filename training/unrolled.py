@@ -36,14 +36,14 @@ TOGETHER = 8
 
 
 class Pictures:
-    """What is in the cache, and batches of it."""
+    """The pictures of the cache, and random batches of them."""
 
     def __init__(self, cache, kind):
         self.cache, self.kind, self.held, self.photos = cache, kind, {}, set()
         self.refresh()
 
     def refresh(self):
-        """Read what has been added."""
+        """Read new files."""
         for file in sorted(self.cache.glob(f"{self.kind}-*.npz")):
             if file not in self.held and ".part" not in file.name:
                 with np.load(file) as content:
@@ -61,7 +61,7 @@ class Pictures:
         self.shares = areas / areas.sum()
 
     def batch(self, count, random):
-        """Crops, turned and mirrored, and of other contrast: groups go along with all of it."""
+        """Crops, turned, mirrored and of other contrast; the estimates by groups likewise."""
         found = []
         for index in random.choice(len(self.all), count, p=self.shares):
             known, kinds, sigma, _ = self.all[index]
@@ -106,7 +106,7 @@ class Shrink(torch.autograd.Function):
 
 
 class Unrolled(torch.nn.Module):
-    """`restore.sparse.unrolled.correct` in PyTorch, weights and all."""
+    """`restore.sparse.unrolled.correct` in PyTorch, with its weights."""
 
     def __init__(
         self, channels, n_kinds, n_atoms, n_steps, mosaics=False, *, start="grey", stride=STRIDE
@@ -151,9 +151,9 @@ class Unrolled(torch.nn.Module):
 
     @torch.no_grad()
     def start_from(self, coder):
-        """Begin with another coder's weights: of as many channels, or of grey.
+        """Start from another coder's weights: of as many channels, or grey.
 
-        Kinds of input that it does not know begin with no weight.
+        Inputs that it lacks get zero weights.
         """
         if coder.channels == 1 < self.synthesis.shape[-1]:
             self._start_from_grey(coder)
@@ -169,7 +169,7 @@ class Unrolled(torch.nn.Module):
         self.log_window[:] = torch.from_numpy(coder.window.copy()).log()
 
     def _start_from_grey(self, grey):
-        """Code light, the first plane, as `grey` does, and leave the other atoms to the colours.
+        """Code the first plane, luma, as `grey` does; the other atoms are for the colours.
 
         Light is grey times `gain`: its noise is less beside it.
         """
@@ -222,7 +222,7 @@ class Unrolled(torch.nn.Module):
         return estimate + UNIT * total.float() / weight
 
     def export(self, provenance):
-        """The weights as the package has them."""
+        """The weights in the package's format."""
         weights = {name: values.detach().numpy() for name, values in self.named_parameters()}
         weights["window"] = np.exp(weights.pop("log_window"))
         weights["synthesis"] = weights["synthesis"] * weights["window"][..., None]
@@ -265,7 +265,7 @@ def gains_on(model, pictures):
 
 
 def fit(rank, settings, board, barrier):
-    """One worker of several: they learn apart, and every so often go on from their mean."""
+    """One of several workers: each learns separately, and continues from their mean regularly."""
     torch.set_num_threads(1)
     random = np.random.default_rng((settings.seed, rank))
     pictures = Pictures(settings.cache, "learn")
