@@ -132,9 +132,10 @@ os.path.getsize = absent(os.path.getsize)
 """
 
 
-def test_a_folder_that_workers_do_not_see(tmp_path, cluster, capsys):
-    (tmp_path / "elsewhere.py").write_text(ELSEWHERE)
-    there = cluster(1, "--no-nanny", "--preload", tmp_path / "elsewhere.py")
+def test_a_folder_that_workers_do_not_see(tmp_path, tmp_path_factory, cluster, capsys):
+    module = tmp_path_factory.mktemp("module") / "elsewhere.py"  # Python may cache it beside it
+    module.write_text(ELSEWHERE)
+    there = cluster(1, "--no-nanny", "--preload", module)
     for folder, output in (("unshared", "out"), ("in", "unshared-out")):
         write(tmp_path / folder / "a.png")
         (tmp_path / output).mkdir()
