@@ -96,7 +96,7 @@ def _keep_freed_memory() -> None:
     """Let malloc keep up to 64 MB for the next arrays, which it would return to the system.
 
     Otherwise every array of some megabytes consists of pages that are taken from the system anew,
-    and cleared: a sixth of the time of small pictures.
+    and cleared: a fifth of the time of small pictures.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         for number, value in KEPT.items():

@@ -39,7 +39,12 @@ def determined(operator: Fourier | Blocks) -> float:
     -------
     float
         Of projections of blocks the number per sample; of Fourier samples their share of the
-        amplitudes of a natural picture, which fall with the frequency (Field 1987).
+        amplitudes of a natural picture, which fall with the frequency.
+
+    References
+    ----------
+    Field, "Relations between the statistics of natural images and the response properties of
+    cortical cells", JOSA A 4(12), 1987, :doi:`10.1364/JOSAA.4.002379`.
     """
     if isinstance(operator, Blocks):
         return len(operator.matrix) / operator.side**2
