@@ -21,9 +21,8 @@ BALANCES, TURNS, GAINS = np.geomspace(1e-3, 3, 12), (5, 10, 20, 40, 80), (1, 2, 
 #: How often the border of what peers get is tapered.
 TAPERS = 3
 
-#: What the tool's time is compared with: `restore.denoise` of the same pictures with noise of this
-#: standard deviation.
-DENOISING, DENOISED = "restore denoise", 25 / 255
+#: What the tool's time is compared with, and the noise of the same pictures for it.
+DENOISE, DENOISE_SIGMA = "restore denoise", 25 / 255
 
 #: Side of the middle that pictures in colour are cut to: BM3D takes hours of whole ones.
 SIDE = 256
@@ -102,7 +101,8 @@ def denoise(run, given):
     """The clean picture with noise, denoised."""
     clean = given[2]
     noise = np.random.default_rng(0).standard_normal(clean.shape, np.float32)
-    return restore.denoise(clean + np.float32(DENOISED) * noise, DENOISED, pool=Pool(run.threads))
+    noisy = clean + np.float32(DENOISE_SIGMA) * noise
+    return restore.denoise(noisy, DENOISE_SIGMA, pool=Pool(run.threads))
 
 
 def best(method, settings, given):
@@ -157,7 +157,8 @@ def bm3d(plane, kernel, gain):
 
 def table(run, name, pictures, part=""):
     """A row a method, a column a kernel; `part` says what of the pictures is measured."""
-    found, timed = {}, {**methods(run), DENOISING: functools.partial(denoise, run)}
+    found, compared = {}, methods(run)
+    timed = {**compared, DENOISE: functools.partial(denoise, run)}
     for title, kernel in kernels().items():
         found[title] = compare(
             cases(pictures, kernel),
@@ -166,13 +167,13 @@ def table(run, name, pictures, part=""):
             run.repetitions,
         )
     rows = []
-    for method in methods(run):
+    for method in compared:
         means = [comparison.means()[method] for comparison in found.values()]
         rows.append([method, *means, float(np.mean(means))])
     seconds = {
         method: sum(comparison.seconds[method] for comparison in found.values()) for method in timed
     }
-    times = seconds["restore"] / seconds[DENOISING]
+    times = seconds["restore"] / seconds[DENOISE]
     return Table(
         name=f"deblur-{name}",
         title=f"Deblurring, {name} ({len(pictures)} pictures{part}), noise of sigma 2.55",

@@ -1,8 +1,12 @@
 """What holds for the whole suite."""
 
 import inspect
+import signal
 
 import numba
+import pytest
+
+from restore.files import signals
 
 #: They are about the compiled code.
 COMPILED = {"test_bounds.py", "test_jit.py", "test_kernels.py"}
@@ -25,3 +29,14 @@ def _is_small(item):
     if item.path.parent.name == "kernels":
         return "compiled" not in item.name
     return "reference." in inspect.getsource(item.function)
+
+
+@pytest.fixture
+def heard():
+    """What is started hears signals that are ignored here, as behind a shell's `&` or `nohup`."""
+    ignored = [number for number in signals.NUMBERS if signal.getsignal(number) == signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.default_int_handler)
+    yield
+    for number in ignored:
+        signal.signal(number, signal.SIG_IGN)

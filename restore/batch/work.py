@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     Hidden = tuple[Flags, Array]
 
 
-#: Settings of glibc's malloc by their numbers in malloc.h: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD.
-KEPT = {-1: 64 << 20, -3: 32 << 20}
+#: Of glibc's malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 def restore_one(
@@ -99,8 +99,8 @@ def _keep_freed_memory() -> None:
     and cleared: a fifth of the time of small pictures.
     """
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
-        for number, value in KEPT.items():
-            libc.mallopt(number, value)
+        libc.mallopt(M_TRIM_THRESHOLD, 64 << 20)
+        libc.mallopt(M_MMAP_THRESHOLD, 32 << 20)
 
 
 def _restore(

@@ -162,7 +162,7 @@ def sense_picture(
         error = _expected_error(image, beside, sigma, operator)
         maps = map_of(uncertainty, picture, error)
     facts = {
-        "measured": f"{100 * _share(operator):.1f} %",
+        "measured": f"{100 * operator.share:.1f} %",
         "residual": round(255 * turns[-1].residual, 2),
     }
     return batch.Result(picture.replace(samples=image), facts, maps)
@@ -184,15 +184,6 @@ def _sensed(
     if not uncertainty:
         return image, None
     return image, sense(measured, operator, sigma, dictionary="grey", pool=Pool(pool.threads))
-
-
-def _share(operator: Any) -> float:
-    """Measurements per sample of the picture."""
-    from restore.sparse.operators import Fourier
-
-    if isinstance(operator, Fourier):
-        return float(operator.mask.mean())
-    return len(operator.matrix) / operator.side**2
 
 
 def _expected_error(image: Array, other: Array, sigma: float, operator: Any) -> Floats:
@@ -253,7 +244,7 @@ def sense_bytes(
         image = np.fft.fftshift(image)
         other = None if other is None else np.fft.fftshift(other)
     facts = {
-        "measured": f"{100 * _share(operator):.1f} %",
+        "measured": f"{100 * operator.share:.1f} %",
         "white": scale,
         "residual": round(255 * turns[-1].residual, 2),
     }

@@ -228,6 +228,11 @@ class Fourier:
     mask: np.ndarray
     real: bool = False
 
+    @property
+    def share(self) -> float:
+        """Measurements per sample of the picture."""
+        return float(self.mask.mean())
+
     def forward(self, image: Array) -> Spectra:
         """Measure a (height, width) picture as (n_measured,) complex values."""
         from scipy import fft  # slow to import
@@ -263,6 +268,11 @@ class Blocks:
     def side(self) -> int:
         """Number of rows, and of columns, of a block."""
         return math.isqrt(self.matrix.shape[1])
+
+    @property
+    def share(self) -> float:
+        """Measurements per sample of a block."""
+        return len(self.matrix) / self.matrix.shape[1]
 
     @property
     def counts(self) -> tuple[int, ...]:

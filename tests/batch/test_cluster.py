@@ -185,14 +185,6 @@ def test_large_pictures_go_where_there_is_memory(tmp_path, cluster, capsys):
     assert run([tmp_path / "in/small.png"], memory_per_file=10**9, overwrite=True, **options) == 1
 
 
-@pytest.fixture
-def heard():
-    """SIGINT is not ignored by what is started, even if it is here, as behind a shell's `&`."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 def lines_of(process):
     """The reports of a running command, as they come."""
     found = []

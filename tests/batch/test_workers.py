@@ -89,14 +89,6 @@ def test_two_hundred_files_of_which_five_are_bad(tmp_path, capsys):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "alone" / name).read_bytes()
 
 
-@pytest.fixture
-def heard():
-    """SIGINT is not ignored by what is started, even if it is here, as behind a shell's `&`."""
-    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, previous)
-
-
 @pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_interrupted(tmp_path, number, code, jobs, heard):

@@ -165,7 +165,7 @@ def test_names_as_long_as_can_be(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("program", [WRITE, HOLD])
-def test_a_signal_leaves_nothing(tmp_path, number, program):
+def test_a_signal_leaves_nothing(tmp_path, number, program, heard):
     listening = "from restore.files import signals\nsignals.listen()\n" + program
     process = python(listening, tmp_path / "a")
     process.stdout.readline()

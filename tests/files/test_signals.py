@@ -14,7 +14,10 @@ from tests import HOUSE
 
 INVERT = [sys.executable, str(HOUSE / "tests" / "invert_command.py")]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HOUSE)}
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+pytestmark = [
+    pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals"),
+    pytest.mark.usefixtures("heard"),
+]
 
 
 @pytest.fixture

@@ -155,8 +155,7 @@ def deblur(
         operator = Observed(operator, known)
         filled = np.where(known, filled, np.float32(0))
     prior = "groups" if dictionary is None else dictionary
-    last = min(max(sigma, LAST), FIRST)
-    middle = FIRST * (last / FIRST) ** GROUPS_BELOW
+    middle = FIRST * (max(sigma, LAST) / FIRST) ** GROUPS_BELOW
 
     def tell(turn: Turn) -> None:
         if each_turn:

@@ -9,7 +9,7 @@ import numpy as np
 
 from restore.sparse.operators import Blocks, Fourier
 from restore.sparse.solve import Turn, solve
-from restore.typing import Array, Flags
+from restore.typing import Array, Flags, Floats
 
 if TYPE_CHECKING:
     from restore.imaging.bands import Pool
@@ -47,8 +47,8 @@ def determined(operator: Fourier | Blocks) -> float:
     cortical cells", JOSA A 4(12), 1987, :doi:`10.1364/JOSAA.4.002379`.
     """
     if isinstance(operator, Blocks):
-        return len(operator.matrix) / operator.side**2
-    frequencies = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, operator.mask.shape), indexing="ij"))
+        return operator.share
+    frequencies = _frequencies(operator.mask.shape)
     frequencies[0, 0] = np.inf
     return float((operator.mask / frequencies).sum() / (1 / frequencies).sum())
 
@@ -115,7 +115,7 @@ def simulated(kind: str, share: float, shape: tuple[int, int], seed: int = 0) ->
         return Fourier(radial(shape, share), real=True)
     random = np.random.default_rng(seed)
     if kind == "random-fourier":
-        distance = np.hypot(*np.meshgrid(*map(np.fft.fftfreq, shape), indexing="ij"))
+        distance = _frequencies(shape)
         return Fourier((random.random(shape) < share) | (distance < CENTRE), real=True)
     count = max(1, round(share * SIDE**2))
     rows, _ = np.linalg.qr(random.standard_normal((SIDE**2, count)))
@@ -137,3 +137,8 @@ def radial(shape: tuple[int, int], share: float) -> Flags:
         mask[rows[inside] % shape[0], columns[inside] % shape[1]] = True
         number += 1
     return mask
+
+
+def _frequencies(shape: tuple[int, ...]) -> Floats:
+    """Magnitude of each frequency, in cycles per sample; 0 is at the corner."""
+    return np.hypot.outer(*map(np.fft.fftfreq, shape))
