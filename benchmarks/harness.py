@@ -403,6 +403,7 @@ class Process:
     """What a finished process took."""
 
     seconds: float
+    processor_seconds: float
     peak_bytes: int
 
 
@@ -413,12 +414,17 @@ start = time.perf_counter()
 pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ)
 _, status, usage = os.wait4(pid, 0)
 unit = 1 if sys.platform == "darwin" else 1024
-print(time.perf_counter() - start, usage.ru_maxrss * unit, os.waitstatus_to_exitcode(status))
+print(
+    time.perf_counter() - start,
+    usage.ru_utime + usage.ru_stime,
+    usage.ru_maxrss * unit,
+    os.waitstatus_to_exitcode(status),
+)
 """
 
 
 def measure_process(*command, **environment):
-    """Run a command to its end: seconds and peak resident memory (`Process`)."""
+    """Run a command to its end: its time and peak resident memory (`Process`)."""
     # what is installed has its modules compiled, and so must what is measured
     environment = {"PYTHONDONTWRITEBYTECODE": "", **environment}
     done = subprocess.run(
@@ -428,10 +434,10 @@ def measure_process(*command, **environment):
         text=True,
         check=True,
     )
-    seconds, peak, code = done.stdout.split()[-3:]
+    seconds, processor, peak, code = done.stdout.split()[-4:]
     if int(code):
         raise RuntimeError(f"{' '.join(map(str, command))} ended with exit code {code}")
-    return Process(float(seconds), int(peak))
+    return Process(float(seconds), float(processor), int(peak))
 
 
 def restore_command(*arguments):
