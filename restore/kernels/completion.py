@@ -34,6 +34,9 @@ from restore.kernels.linear import invert
 from restore.kernels.similar import centre, gather, mean_at, scatter, scatter_weight
 from restore.typing import Floats, Integers
 
+#: Side of a patch: a constant, so that loops over its rows are unrolled.
+SIDE = 4
+
 
 class Mosaic(NamedTuple):
     """The measured samples, and an earlier estimate of all colours with its error variances."""
@@ -58,7 +61,6 @@ def complete(
     shown: Floats,
     mosaic: Mosaic,
     places: Integers,
-    side: int,
     top: int,
     total: Floats,
     weight: Floats,
@@ -71,8 +73,7 @@ def complete(
         The best estimate so far, from which the Gaussians are computed.
     mosaic : Mosaic
     places : (n_groups, size) int32
-        As `restore.kernels.similar.match` gives them.
-    side : int
+        As `restore.kernels.similar.match` gives them, for patches of `SIDE`.
     top : int
         The first row of `total`.
     total : (3, rows, width) float32, added to
@@ -82,7 +83,7 @@ def complete(
     measured, error, colours, estimate, variances, prior = mosaic
     size = places.shape[1]
     width = shown.shape[2]
-    area = side * side
+    area = SIDE * SIDE
     dim = 3 * area
     group = np.empty((size, dim), np.float32)
     coded = np.empty((size, dim), np.float32)
@@ -100,13 +101,13 @@ def complete(
     samples = np.empty((period * period, area), np.int64)
     for phase in range(period * period):
         for k in range(area):
-            y, x = phase // period + k // side, phase % period + k % side
+            y, x = phase // period + k // SIDE, phase % period + k % SIDE
             samples[phase, k] = colours[y % period, x % period] * area + k
     for g in range(places.shape[0]):
         group_places = places[g]
-        gather(shown, group_places, side, group)
+        gather(shown, group_places, SIDE, group)
         centre(group, mean)
-        gather(estimate, group_places, side, known)
+        gather(estimate, group_places, SIDE, known)
         for k in range(size):
             for i in range(dim):
                 known[k, i] -= mean[i]
@@ -129,22 +130,24 @@ def complete(
             covariance[i, i] += spread[i]
             left += covariance[i, i]
         for phase in range(period * period):
-            count = 0
+            own, count = samples[phase], 0
             for k in range(size):
                 row, column = group_places[k] // width, group_places[k] % width
                 if row % period * period + column % period == phase:
-                    for i in range(area):
-                        at = samples[phase, i]
-                        sample = measured[row + i // side, column + i % side]
-                        residuals[count, i] = sample - mean[at] - coded[k, at]
+                    patch, i = coded[k], 0
+                    for y in range(SIDE):
+                        line = measured[row + y, column : column + SIDE]
+                        for x in range(SIDE):
+                            residuals[count, i] = line[x] - mean[own[i]] - patch[own[i]]
+                            i += 1
                     members[count] = k
                     count += 1
             if count == 0:
                 continue
             for i in range(area):
-                lines[i] = covariance[samples[phase, i]]
+                lines[i] = covariance[own[i]]
                 for j in range(area):
-                    inner[i, j] = lines[i, samples[phase, j]]
+                    inner[i, j] = lines[i, own[j]]
                 inner[i, i] += error
             invert(inner)
             np.dot(inner, lines, gains)
@@ -152,5 +155,5 @@ def complete(
             for k in range(count):
                 for i in range(dim):
                     coded[members[k], i] += corrections[k, i]
-        scatter(coded, mean, np.float32(1) / left, group_places, side, top, total)
-        scatter_weight(np.float32(1) / left, group_places, side, top, weight)
+        scatter(coded, mean, np.float32(1) / left, group_places, SIDE, top, total)
+        scatter_weight(np.float32(1) / left, group_places, SIDE, top, weight)

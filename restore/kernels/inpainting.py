@@ -20,9 +20,10 @@ from typing import NamedTuple
 import numpy as np
 
 from restore.kernels.jit import kernel
-from restore.kernels.linear import factorise, solve
+from restore.kernels.lanes import padded
+from restore.kernels.linear import condition, factorise, solve
 from restore.kernels.similar import centre, gather, nearest, scatter, scatter_weight
-from restore.typing import Flags, Floats, Integers
+from restore.typing import Flags, Floats, Integers, Number
 
 #: Minimum ridge, as a share of the trace of a covariance: above the rounding errors of float32.
 ROUNDING = np.float32(1e-6)
@@ -158,7 +159,8 @@ def complete(
     mean = np.empty(dim, np.float32)
     covariance = np.empty((dim, dim), np.float32)
     factor = np.empty((dim, dim), np.float32)
-    vector = np.empty(dim, np.float32)
+    rows = np.zeros((dim, padded(dim)), np.float32)
+    vector = np.zeros(padded(dim), np.float32)
     samples = np.empty(dim, np.int64)
     for p in range(places.shape[0]):
         row, column = places[p]
@@ -179,34 +181,74 @@ def complete(
             estimated = 0
             for chosen in order[:share]:
                 y, x = found[chosen] // width, found[chosen] % width
-                n_known = 0
-                for k in range(dim):
-                    v, u = y + k // side, x + k % side
-                    if known[v, u]:
-                        samples[n_known] = k
-                        vector[n_known] = observed[c, v, u] - mean[k]
-                        n_known += 1
+                patch, n_known, k = centred[estimated], 0, 0
+                for v in range(y, y + side):
+                    for u in range(x, x + side):
+                        patch[k] = np.float32(0)
+                        if known[v, u]:
+                            samples[n_known], patch[k] = k, observed[c, v, u] - mean[k]
+                            n_known += 1
+                        k += 1
                 if n_known == dim and not whole:
                     continue
-                for i in range(n_known):
-                    line = covariance[samples[i]]
-                    for j in range(i + 1):
-                        factor[i, j] = line[samples[j]]
-                    factor[i, i] += added
-                factorise(factor, n_known)
-                solve(factor, n_known, vector)
-                patch = centred[estimated]
-                patch[:] = np.float32(0)
-                for i in range(n_known):
-                    line = covariance[samples[i]]
-                    for k in range(dim):
-                        patch[k] += vector[i] * line[k]
+                if whole:
+                    _expect_all(covariance, added, samples[:n_known], factor, vector, patch)
+                else:
+                    _expect(covariance, added, samples[:n_known], rows, vector, patch)
                 members[estimated] = found[chosen]
                 estimated += 1
             whose = members[:estimated]
             scatter(centred, mean, np.float32(1), whose, side, top, total[c : c + 1])
             if c == 0:
                 scatter_weight(np.float32(1), whose, side, top, weight)
+
+
+@kernel
+def _expect(
+    covariance: Floats,
+    added: Number,
+    samples: Integers,
+    rows: Floats,
+    vector: Floats,
+    patch: Floats,
+) -> None:
+    """z_U := C_UK (C_KK + r I)^-1 z_K of a patch that is 0 in U; `samples` are K."""
+    for i in samples:
+        row, line = rows[i], covariance[i]
+        for k in range(patch.shape[0]):
+            row[k] = line[k]
+        row[i] += added
+    for k in range(patch.shape[0]):
+        vector[k] = patch[k]
+    condition(rows, samples, vector)
+    for k in range(patch.shape[0]):
+        patch[k] = -vector[k]
+
+
+@kernel(reorder=True)
+def _expect_all(
+    covariance: Floats,
+    added: Number,
+    samples: Integers,
+    factor: Floats,
+    vector: Floats,
+    patch: Floats,
+) -> None:
+    """z := C_:K (C_KK + r I)^-1 z_K of a patch z; `samples` are K."""
+    count = samples.shape[0]
+    for i in range(count):
+        line = covariance[samples[i]]
+        for j in range(i + 1):
+            factor[i, j] = line[samples[j]]
+        factor[i, i] += added
+        vector[i] = patch[samples[i]]
+    factorise(factor, count)
+    solve(factor, count, vector)
+    patch[:] = np.float32(0)
+    for i in range(count):
+        line = covariance[samples[i]]
+        for k in range(patch.shape[0]):
+            patch[k] += vector[i] * line[k]
 
 
 @kernel

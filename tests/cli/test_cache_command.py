@@ -49,6 +49,6 @@ def test_cache_warm_leaves_no_kernel_out():
     called_by_kernels |= {"bucket", "code_bit", "code_even", "code_large", "split", "learn"}
     called_by_kernels |= {"code_mixed", "code_plain", "code_sample", "skip_sample", "half_octave"}
     called_by_kernels |= {"pack", "surround", "find", "equals", "scattered", "project"}
-    called_by_kernels |= {"back_substitute", "factorise", "invert", "solve", "widened"}
+    called_by_kernels |= {"back_substitute", "condition", "factorise", "invert", "solve", "widened"}
     called_by_kernels |= {"centre", "gather", "mean_at", "nearest", "scatter", "scatter_weight"}
     assert set(done.stdout.split()) - called_by_kernels <= NO_COMMAND

@@ -241,7 +241,7 @@ def test_completed_groups(scene, colours, error):
     means = np.stack([window_means(plane, 4) for plane in variances])
     total, weight = np.zeros((3, *SHAPE), np.float32), np.zeros(SHAPE, np.float32)
     measured = Mosaic(mosaic, np.float32(error), colours, estimate, means, np.float32(0.03))
-    complete(shown, measured, places, 4, 0, total, weight)
+    complete(shown, measured, places, 0, total, weight)
     expected = reference.completion.completed_groups(
         shown, estimate, variances, mosaic, error, colours, places, 4, 0.03
     )

@@ -72,6 +72,11 @@ def test_completion_equals_the_equations(channels, ridge, share):
     expected = reference.inpainting.completed(estimate, observed, known, places, 4, 6, 20, 5, ridge)
     assert np.array_equal(weight, expected[1])
     assert np.allclose(total, expected[0], atol=2e-3)
+    # only unknown samples are wanted where the others are exact
+    unknown = np.zeros_like(estimate), np.zeros(known.shape, np.float32)
+    exact = grouping._replace(whole=False)
+    kernels.complete(estimate, observed, known, places, *unknown, exact)
+    assert np.allclose(unknown[0][:, ~known], expected[0][:, ~known], atol=2e-3)
 
 
 def test_completion_of_large_contrast_does_without_a_ridge():

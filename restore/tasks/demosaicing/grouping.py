@@ -14,11 +14,12 @@ from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.imaging.colour import to_planes
 from restore.kernels import completion as kernels
+from restore.kernels.completion import SIDE
 from restore.sparse import groups, overlap
 from restore.typing import Floats, Integers
 
-#: Side of a patch, patches in a group, and the radius in pixels in which they are searched.
-SIDE, SIZE, REACH = 4, 60, 20
+#: Patches in a group, and the radius in pixels in which they are searched.
+SIZE, REACH = 60, 20
 
 #: Variance of the error of the learned stages' estimate: this factor times the mean square, in
 #: windows of that side, of the change by the later stages, and a share of that of the mosaic. The
@@ -95,7 +96,7 @@ def completed(
         top, bottom = band.min() // width, band.max() // width + SIDE
         total = np.zeros((3, bottom - top, width), np.float32)
         weight = np.zeros(total.shape[1:], np.float32)
-        kernels.complete(shown, measured, band, SIDE, top, total, weight)
+        kernels.complete(shown, measured, band, top, total, weight)
         return slice(top, bottom), total, weight
 
     for number in range(rounds):
