@@ -206,11 +206,11 @@ def mode_costs(
     costs: Floats,
     log_step: int,
     step: Number,
-    price: Number,
+    prices: Floats,
 ) -> None:
     """Add up the rate-distortion cost of blocks in every mode, in squared quantisation steps.
 
-        costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + price rate(q | expected magnitude)
+        costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + prices[n] rate(q | expected magnitude)
 
     where c are the coefficients of block n in class k, as it is (t = 0) or transposed (t = 1).
 
@@ -224,11 +224,11 @@ def mode_costs(
     rates : (SCALES, 17) float32
     costs : (2 classes, blocks) float32, added to
     log_step : int
-    step, price : float32
+    step : float32
+    prices : (blocks,) float32
     """
     classes, _, count = analyses.shape
     inverse = np.float32(1) / step
-    beyond = price * _BEYOND
     coefficients = np.empty((views.shape[1], count), np.float32)
     table = np.empty(count * _RATED, np.float32)
     for mode in range(2 * classes):
@@ -236,9 +236,9 @@ def mode_costs(
         for i in range(count):
             bucket = scale_bucket(scales[mode >> 1, i], log_step)
             for level in range(_RATED):
-                table[i * _RATED + level] = price * (rates[bucket, level] - rates[bucket, 0])
+                table[i * _RATED + level] = rates[bucket, level] - rates[bucket, 0]
         for n in range(views.shape[1]):
-            row = coefficients[n]
+            row, price = coefficients[n], prices[n]
             total = np.float32(0)
             for i in range(count):
                 value = abs(row[i]) * inverse
@@ -246,8 +246,8 @@ def mode_costs(
                 level = np.int32(value + np.float32(0.4))
                 rated = level if level < _RATED else np.int32(_RATED - 1)
                 rest = value - np.float32(level)
-                cost = rest * rest + table[i * _RATED + rated]
-                cost += beyond * np.float32(level - rated)
+                rate = table[i * _RATED + rated] + _BEYOND * np.float32(level - rated)
+                cost = rest * rest + price * rate
                 whole = value * value
                 total += cost if cost < whole else whole
             costs[mode, n] += total

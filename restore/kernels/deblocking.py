@@ -14,7 +14,7 @@ re-application of JPEG", J. VLSI Signal Processing 27, 2001, Sec. 3).
 import numpy as np
 
 from restore.kernels.jit import kernel
-from restore.typing import Floats
+from restore.typing import Floats, Number
 
 #: Side of the blocks.
 SIDE = 8
@@ -27,20 +27,29 @@ BEGIN, END = 0.8, 1.2
 _ROWS = np.arange(SIDE)
 _COSINES = np.cos(np.pi * _ROWS[:, None] * (2 * _ROWS + 1) / (2 * SIDE))
 _COSINES *= np.where(_ROWS[:, None] == 0, np.sqrt(1 / SIDE), np.sqrt(2 / SIDE))
-#: The orthonormal DCT, one frequency per row.
-COSINES = _COSINES.astype(np.float32)
-COSINES_T = np.ascontiguousarray(COSINES.T)
+#: The orthonormal DCT of a whole block, one frequency per row, and its transpose: one matrix
+#: product for many blocks is faster than two small ones for each.
+DCT = np.kron(_COSINES, _COSINES).astype(np.float32)
+DCT_T = np.ascontiguousarray(DCT.T)
 
 
-@kernel
-def _product(first: Floats, second: Floats, out: Floats) -> None:
-    for i in range(SIDE):
-        for j in range(SIDE):
-            out[i, j] = 0
-        for k in range(SIDE):
-            value = first[i, k]
-            for j in range(SIDE):
-                out[i, j] += value * second[k, j]
+@kernel(reorder=True)
+def _shrink(codes: Floats, slopes: Floats, share: Number) -> Number:
+    """Shrink the codes of a block, multiply them by its weight W, and return that."""
+    kept, offset = np.float32(1), np.float32(BEGIN / (END - BEGIN))
+    mean = codes[0]
+    codes[0] = np.float32(0)
+    for i in range(codes.shape[0]):
+        gain = abs(codes[i]) * (share * slopes[i]) - offset
+        gain = gain if gain > 0 else np.float32(0)
+        gain = gain if gain < 1 else np.float32(1)
+        codes[i] *= gain
+        kept += gain
+    weight = np.float32(1) / kept
+    codes[0] = mean
+    for i in range(codes.shape[0]):
+        codes[i] *= weight
+    return weight
 
 
 @kernel
@@ -69,45 +78,35 @@ def smooth(padded: Floats, out: Floats, top: int, thresholds: Floats, weights: F
     rows, width = out.shape
     total = np.zeros((rows, width + 2 * SIDE), np.float32)
     counts = np.zeros((rows, width + 2 * SIDE), np.float32)
-    slopes = np.float32(1 / (END - BEGIN)) / weights
-    block, half, codes = np.empty((3, SIDE, SIDE), np.float32)
+    slopes = (np.float32(1 / (END - BEGIN)) / weights).ravel()
+    most = padded.shape[1] // SIDE
+    blocks = np.empty((most, SIDE * SIDE), np.float32)
+    codes = np.empty((most, SIDE * SIDE), np.float32)
+    shares = np.empty(most, np.float32)
     for shift in range(SHIFTS.shape[0]):
+        left = SHIFTS[shift, 1]
+        count = (padded.shape[1] - left) // SIDE
         # block rows of this grid that touch rows top + 8 to top + 8 + rows of `padded`
         first = (top + 1 - SHIFTS[shift, 0] + SIDE - 1) // SIDE * SIDE + SHIFTS[shift, 0]
         for y in range(first, min(top + SIDE + rows, padded.shape[0] - SIDE + 1), SIDE):
-            for x in range(SHIFTS[shift, 1], padded.shape[1] - SIDE + 1, SIDE):
-                for i in range(SIDE):
+            for i in range(SIDE):
+                line = padded[y + i, left : left + count * SIDE]
+                for b in range(count):
                     for j in range(SIDE):
-                        block[i, j] = padded[y + i, x + j]
-                _product(COSINES, block, half)
-                _product(half, COSINES_T, codes)
-                share = np.float32(1) / _middle(thresholds, y, x)
-                kept = np.float32(1)
-                mean = codes[0, 0]
-                codes[0, 0] = 0
-                for i in range(SIDE):
+                        blocks[b, i * SIDE + j] = line[b * SIDE + j]
+            np.dot(blocks[:count], DCT_T, codes[:count])
+            for b in range(count):
+                threshold = _middle(thresholds, y, left + b * SIDE)
+                shares[b] = _shrink(codes[b], slopes, np.float32(1) / threshold)
+            np.dot(codes[:count], DCT, blocks[:count])
+            for i in range(max(0, top + SIDE - y), min(SIDE, top + SIDE + rows - y)):
+                row = y + i - top - SIDE
+                line = total[row, left : left + count * SIDE]
+                sums = counts[row, left : left + count * SIDE]
+                for b in range(count):
                     for j in range(SIDE):
-                        gain = abs(codes[i, j]) * (share * slopes[i, j])
-                        gain -= np.float32(BEGIN / (END - BEGIN))
-                        gain = gain if gain > 0 else np.float32(0)
-                        gain = gain if gain < 1 else np.float32(1)
-                        codes[i, j] *= gain
-                        kept += gain
-                codes[0, 0] = mean
-                weight = np.float32(1) / kept
-                if kept == 1:
-                    value = mean / np.float32(SIDE)
-                    for i in range(SIDE):
-                        for j in range(SIDE):
-                            block[i, j] = value
-                else:
-                    _product(COSINES_T, codes, half)
-                    _product(half, COSINES, block)
-                for i in range(max(0, top + SIDE - y), min(SIDE, top + SIDE + rows - y)):
-                    row = y + i - top - SIDE
-                    for j in range(SIDE):
-                        total[row, x + j] += weight * block[i, j]
-                        counts[row, x + j] += weight
+                        line[b * SIDE + j] += blocks[b, i * SIDE + j]
+                        sums[b * SIDE + j] += shares[b]
     for i in range(rows):
         for j in range(width):
             out[i, j] = total[i, j + SIDE] / counts[i, j + SIDE]

@@ -65,7 +65,7 @@ def test_costs_of_modes_equal_the_reference(number):
     codec = Codec.load("photos")
     bases, count = codec.bases, 64 if number == 0 else 256
     analyses, predictors = bases.analyses[number], bases.predictors[number]
-    step, log_step, price = np.float32(11), 28, np.float32(0.075)
+    step, log_step, prices = np.float32(11), 28, np.float32([0.075, 0.02, 0.3])
     side = int(np.sqrt(count))
     samples = RNG.normal(0, 30, (3, side, side)).astype(np.float32)
     borders = RNG.normal(0, 30, (3, predictors.shape[2])).astype(np.float32)
@@ -74,7 +74,7 @@ def test_costs_of_modes_equal_the_reference(number):
     views[1] = np.concatenate([samples.transpose(0, 2, 1).reshape(3, -1), borders[:, ::-1]], axis=1)
     costs = np.ones((2 * len(analyses), 3), np.float32)
     rates = codec.rates[:, 1].copy()
-    blocks.mode_costs(views, analyses, bases.scales[number], rates, costs, log_step, step, price)
+    blocks.mode_costs(views, analyses, bases.scales[number], rates, costs, log_step, step, prices)
     for mode in range(len(costs)):
         kind = mode >> 1
         for n in range(3):
@@ -82,7 +82,7 @@ def test_costs_of_modes_equal_the_reference(number):
                 samples[n], borders[n], bases.transforms[number][kind], predictors[kind], mode & 1
             )
             wanted = reference.blocks.cheapest_cost(
-                coefficients, codec.scales[number][kind], rates, log_step, step, price
+                coefficients, codec.scales[number][kind], rates, log_step, step, prices[n]
             )
             assert costs[mode, n] == pytest.approx(1 + wanted, rel=1e-3)
 

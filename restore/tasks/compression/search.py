@@ -160,16 +160,15 @@ def _costs(
     views[1, :, coded**2 :] = borders[:, ::-1]
     costs = np.empty((2 * len(analyses), len(corners)), np.float32)
     rates = rates[:, 1].copy()
-    # blocks of the same step and a similar price, to a quarter of an octave, are done together
-    octaves = np.rint(4 * np.log2(prices.ravel() / PRICE)) / 4
-    for more, octave in sorted(set(zip(coarser.tolist(), octaves.tolist()))):
-        price = PRICE * np.float32(2**octave)
-        some = (octaves == octave) & (coarser == more)
+    prices = prices.ravel()
+    for more in np.unique(coarser):
+        some = coarser == more
         seen = views if some.all() else np.ascontiguousarray(views[:, some])
-        part = np.empty((len(costs), np.count_nonzero(some)), np.float32)
+        price = prices[some]
+        part = np.empty((len(costs), len(price)), np.float32)
         part[:] = lost[some] + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
         blocks.mode_costs(
-            seen, analyses, bases.scales[number], rates, part, log_step + more,
+            seen, analyses, bases.scales[number], rates, part, log_step + int(more),
             step * blocks.EIGHTHS[more + 64], price,
         )  # fmt: skip
         costs[:, some] = part * (PRICE / price)

@@ -13,8 +13,8 @@ from restore.typing import Floats, Number
 
 #: Number of strengths that a file can specify; threshold of strength 1, in quantisation steps.
 STRENGTHS, _UNIT = 16, np.float32(0.07)
-#: Rows in a band; every how many bands one is used to choose the strength.
-_ROWS, _SAMPLED = 64, 4
+#: Rows in a band; rows and distance of the bands that are used to choose the strength.
+_ROWS, _SAMPLED, _APART = 64, 32, 128
 #: Strengths tried first.
 _FIRST = (3, 5, 7, 10)
 
@@ -58,29 +58,29 @@ def smooth(
     if not strength:
         return planes
     tops = range(0, len(planes[0]), _ROWS)
-    bands = [(plane, top) for plane in range(len(planes)) for top in tops]
+    bands = [(plane, slice(top, top + _ROWS)) for plane in range(len(planes)) for top in tops]
     out = [np.empty_like(plane) for plane in planes]
-    for (plane, top), rows in zip(bands, _filtered(planes, bands, strength, steps, pool)):
-        out[plane][top : top + _ROWS] = rows
+    for (plane, rows), smoothed in zip(bands, _filtered(planes, bands, strength, steps, pool)):
+        out[plane][rows] = smoothed
     return out
 
 
 def best_strength(
     wanted: list[Floats], planes: list[Floats], steps: Steps, pool: Pool | None = None
 ) -> int:
-    """The strength that brings `planes` nearest to `wanted`, measured on every fourth band."""
-    tops = range(0, len(planes[0]), _ROWS * (_SAMPLED if len(planes[0]) >= 8 * _ROWS else 1))
-    bands = [(plane, top) for plane in range(len(planes)) for top in tops]
+    """The strength that brings `planes` nearest to `wanted`, measured on a quarter of the rows."""
+    tops = range(0, len(planes[0]), _APART)
+    bands = [(plane, slice(top, top + _SAMPLED)) for plane in range(len(planes)) for top in tops]
 
     def error(strength: int) -> float:
         total = 0.0
         shown = (
             _filtered(planes, bands, strength, steps, pool)
             if strength
-            else (planes[plane][top : top + _ROWS] for plane, top in bands)
+            else (planes[plane][rows] for plane, rows in bands)
         )
-        for (plane, top), rows in zip(bands, shown):
-            rest = rows - wanted[plane][top : top + _ROWS]
+        for (plane, rows), smoothed in zip(bands, shown):
+            rest = smoothed - wanted[plane][rows]
             total += float(np.square(rest).sum(dtype=np.float64))
         return total
 
@@ -105,9 +105,9 @@ def _filtered(
     thresholds = thresholds * blocks.EIGHTHS[steps.coarser.astype(np.int64) + 64]
 
     def band(place: Any) -> Floats:
-        plane, top = place
-        out = np.empty((min(_ROWS, len(planes[plane]) - top), planes[plane].shape[1]), np.float32)
-        deblocking.smooth(padded[plane], out, top, thresholds, steps.weights[plane])
+        plane, rows = place
+        out = np.empty_like(planes[plane][rows])
+        deblocking.smooth(padded[plane], out, rows.start, thresholds, steps.weights[plane])
         return out
 
     return map_bands(band, bands, pool)
