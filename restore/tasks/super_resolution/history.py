@@ -130,10 +130,10 @@ def _differences(plane: Floats, busy: Floats) -> Floats:
     for _ in range(4):
         powers = [np.diff(part, axis=axis, append=part.take([-1], axis))
                   for axis, part in enumerate(powers)]  # fmt: skip
-        values = np.concatenate([part[inner][busy] for part in powers])
-        square = np.mean(values**2) + _NONE
-        energies.append(square)
-        kurtoses.append(np.log(np.mean(values**4) + _NONE**2) - 2 * np.log(square))
+        squares = np.square(np.concatenate([part[inner][busy] for part in powers]))
+        energy = np.mean(squares) + _NONE
+        energies.append(energy)
+        kurtoses.append(np.log(np.mean(np.square(squares)) + _NONE**2) - 2 * np.log(energy))
     return np.concatenate([np.diff(np.log(energies)), kurtoses])
 
 
