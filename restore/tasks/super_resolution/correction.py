@@ -10,7 +10,6 @@ dropped pixels as far as it is weaker than the picture.
 import functools
 
 import numpy as np
-from scipy import ndimage
 
 from restore.tasks.super_resolution.degradation import kernel_of
 from restore.typing import Floats
@@ -136,6 +135,8 @@ def _transform(degradation: str, scale: int, frequencies: Floats) -> Floats:
 
 def apply_correction(image: Floats, kernel: Floats) -> Floats:
     """(height, width, channels) float32 `image` under a symmetric filter, its border mirrored."""
+    from scipy import ndimage  # slow to import, and rarely needed
+
     kernel = kernel.astype(np.float32)
     result = np.empty_like(image)
     for channel in range(image.shape[2]):
