@@ -135,7 +135,8 @@ def complete(
     For every place, the patches of `estimate` nearest to the one there form a group, and the
     `share` nearest of them are estimated (see the module) and added to `total`. Distances are
     measured on the first channel; every channel has its own mean and covariance, so the channels
-    should be decorrelated.
+    should be decorrelated. Unless `grouping.whole`, only the estimates of unknown samples are of
+    use.
 
     Parameters
     ----------
