@@ -141,13 +141,11 @@ def _sweep(rows: Floats, first: int, behind: int, lines: Floats, shares: Floats)
     Both are 0 where there are fewer than `PIVOTS`.
     """
     width = rows.shape[1]
-    for k in range(PIVOTS):
-        line, share = lines[k], shares[k]
-        if first + k >= behind:
-            for j in range(width):
-                line[j] = share[j] = np.float32(0)
-            continue
-        pivot = first + k
+    for k in range(behind - first, PIVOTS):
+        for j in range(width):
+            lines[k, j] = shares[k, j] = np.float32(0)
+    for pivot in range(first, behind):
+        line, share = lines[pivot - first], shares[pivot - first]
         row = rows[pivot]
         inverse = np.float32(1) / row[pivot]
         for j in range(0, width, LANES):

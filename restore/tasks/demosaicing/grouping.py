@@ -13,7 +13,7 @@ from scipy import ndimage
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.imaging.colour import to_planes
-from restore.kernels import completion as kernels
+from restore.kernels import completion
 from restore.kernels.completion import SIDE
 from restore.sparse import groups, overlap
 from restore.typing import Floats, Integers
@@ -88,7 +88,7 @@ def completed(
     variances += np.float32(LEAST_DOUBT * error)
     before = shown = estimate
     width = mosaic.shape[1]
-    measured = kernels.Mosaic(
+    measured = completion.Mosaic(
         mosaic, np.float32(error), colours, estimate, variances, np.float32(PRIOR)
     )
 
@@ -96,7 +96,7 @@ def completed(
         top, bottom = band.min() // width, band.max() // width + SIDE
         total = np.zeros((3, bottom - top, width), np.float32)
         weight = np.zeros(total.shape[1:], np.float32)
-        kernels.complete(shown, measured, band, top, total, weight)
+        completion.complete(shown, measured, band, top, total, weight)
         return slice(top, bottom), total, weight
 
     for number in range(rounds):
