@@ -20,11 +20,15 @@ from restore.imaging import jpeg
 from restore.imaging.bands import Pool
 from restore.imaging.colour import GREY, to_planes
 from restore.imaging.noise_map import noise_levels, spread
+from restore.imaging.resize import resize
 from restore.learning.demosaicing import changed
 from restore.sparse import white
 from restore.sparse.unrolled import UNIT, mean_and_kinds
 from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
+from restore.tasks.super_resolution import enlarge_plane, similar
+from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project
+from restore.tasks.super_resolution.degradation import shrink
 from training import camera
 
 #: Side of the crops that are stored.
@@ -128,7 +132,28 @@ def photograph(photo, channels, held_out, random):
     return jpeg.to_planes(clean), inputs, level if held_out else "drawn"
 
 
-KINDS = {"noise": noise, "mosaic": mosaic, "jpeg": artefacts, "camera": photograph}
+def enlarged(photo, channels, held_out, random):
+    """A crop that was made small, enlarged by a packaged cascade."""
+    scale = int(random.choice(SCALES))
+    clean = crop(photo, 1, random)
+    height, width = (n // scale * scale for n in clean.shape[:2])
+    clean = clean[:height, :width]
+    small = shrink(clean, scale, "bicubic")
+    small = np.rint(255 * np.clip(small, 0, 1)).astype(np.float32) / 255
+    start, model = resize(small, height, width), Cascade.load(scale)
+    large = enlarge_plane(small[..., 0], start[..., 0], model, pool=Pool(1))
+    large = back_project(small, large[..., None], model.degradation)
+    inputs = similar.coder_inputs(large[..., 0], start[..., 0], scale, Pool(1))
+    return to_planes(clean), inputs, f"scale {scale}"
+
+
+KINDS = {
+    "noise": noise,
+    "mosaic": mosaic,
+    "jpeg": artefacts,
+    "camera": photograph,
+    "enlarged": enlarged,
+}
 
 
 def crop(photo, channels, random):

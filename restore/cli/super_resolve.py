@@ -173,8 +173,11 @@ def enlarge_picture(
     picture, facts = _cleaned(picture, whole or picture, sigma, white, pool)
     whole = whole or picture
     if dictionary is None:
-        stages = _STAGES[quality] * (1 if picture.alpha is None else 2)
-        pool = batch.overall(pool, "enlarging", stages * [("adding detail", 1)])
+        shares = _STAGES[quality] * [("adding detail", 1.0)]
+        if quality == "best" and model is None:
+            shares += [("grouping", 4), ("correcting", 6)]
+        shares *= 1 if picture.alpha is None else 2
+        pool = batch.overall(pool, "enlarging", shares)
     asked: dict[str, Any] = {"scale": scale} if scale else {"size": size}
     enlarge: Callable[..., Floats] = functools.partial(
         super_resolve,

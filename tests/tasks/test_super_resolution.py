@@ -3,8 +3,10 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from skimage import data
 
 from restore.imaging import archive
+from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.imaging.colour import luminance
 from restore.imaging.resize import resize
@@ -13,6 +15,7 @@ from restore.learning import super_resolution
 from restore.learning.anchored import LARGEST, Plan, moments, rounded
 from restore.learning.super_resolution import Checkpoint, learn_stages, learn_super_resolution
 from restore.sparse.dictionary import Dictionary
+from restore.tasks import super_resolution as task
 from restore.tasks.super_resolution import Cascade, history, super_resolve
 from restore.tasks.super_resolution.cascade import (
     KIND,
@@ -24,6 +27,7 @@ from restore.tasks.super_resolution.cascade import (
 )
 from restore.tasks.super_resolution.correction import correction
 from restore.tasks.super_resolution.degradation import shrink
+from restore.tasks.super_resolution.similar import correct_plane
 from tests import SAMPLES, reference
 from training.history import made_small
 
@@ -236,6 +240,41 @@ def test_memory_is_bounded_by_drawing_from_the_photos(monkeypatch):
     assert 4 * 48 * 50 < sum(small.size for small, _ in pairs) <= super_resolution.LIMIT
     again = super_resolution._pairs(photos, 2, "bicubic", seed=0)[0]
     assert all(np.array_equal(one, other) for (one, _), (other, _) in zip(pairs, again))
+
+
+# --- Similar patches -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_similar_patches_gain_on_the_cascade(scale, monkeypatch):
+    scene = as_image(data.astronaut()[20:164, 150:294])
+    small = resize(scene, 144 // scale, 144 // scale)
+    with_groups = super_resolve(small, scale, degradation="bicubic", quality="best")
+    assert np.abs(resize(with_groups, *small.shape[:2]) - small).mean() < 1 / 255
+    monkeypatch.setattr(task, "correct_plane", lambda enlarged, *_: enlarged)
+    cascade = super_resolve(small, scale, degradation="bicubic", quality="best")
+    assert decibels(with_groups, scene) > decibels(cascade, scene) + 0.02
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 9), (8, 40), (37, 21)])
+def test_planes_of_any_size_are_corrected(shape):
+    plane = np.random.default_rng(0).random(shape).astype(np.float32)
+    one = correct_plane(plane, plane, 2, Pool(1))
+    assert one.shape == shape and np.isfinite(one).all()
+    assert np.array_equal(one, correct_plane(plane, plane, 2, Pool(3)))
+    flat = np.full(shape, 0.3, np.float32)
+    np.testing.assert_allclose(correct_plane(flat, flat, 2), flat, atol=1 / 255)
+
+
+def test_only_what_packaged_cascades_enlarged_is_corrected(learned, monkeypatch):
+    asked = []
+    monkeypatch.setattr(task, "correct_plane", lambda plane, *_: asked.append(1) or plane)
+    small = edges(24, 30)
+    for settings in ({"model": learned}, {"quality": "fast"}, {"quality": "balanced"}):
+        super_resolve(small, 2, **{"quality": "best", **settings})
+    assert not asked
+    super_resolve(small, 2, quality="best")
+    assert asked
 
 
 # --- Dictionaries -------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from restore.tasks.super_resolution import history
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project, refine
 from restore.tasks.super_resolution.correction import apply_correction, correction
 from restore.tasks.super_resolution.dictionary import by_dictionary
+from restore.tasks.super_resolution.similar import correct_plane
 from restore.typing import Floats
 
 __all__ = ["Cascade", "super_resolve"]
@@ -61,7 +62,8 @@ def super_resolve(
     model : Cascade, optional
         Learned by `learn_super_resolution`; the packaged ones by default.
     quality : {"fast", "balanced", "best"}
-        How many stages of a cascade are run: one, three or all.
+        How many stages of a cascade are run: one, three or all. With a packaged cascade, ``"best"``
+        then corrects the luminance by groups of similar patches and learned sparse coding.
         With a dictionary: the number of iterations and the overlap of the patches.
     dictionary : {"learn", "grey"}, str or Dictionary, optional
         Instead of a cascade, code each patch of the luminance on its own over this dictionary:
@@ -154,7 +156,7 @@ def super_resolve(
     while enlarged.shape[0] < size[0] or enlarged.shape[1] < size[1]:
         factor = max(size[0] / enlarged.shape[0], size[1] / enlarged.shape[1])
         step = model or Cascade.load(next((s for s in SCALES if s >= factor), SCALES[-1]))
-        enlarged = _enlarge(enlarged, step, quality, pool)
+        enlarged = _enlarge(enlarged, step, quality, quality == "best" and model is None, pool)
     if enlarged.shape[:2] != size:
         enlarged = resize(enlarged, *size, pool)
     enlarged = work.back(enlarged)
@@ -165,21 +167,48 @@ def super_resolve(
     return enlarged[..., 0] if np.ndim(image) == 2 else enlarged
 
 
-def _enlarge(image: Floats, model: Cascade, quality: str, pool: Pool | None) -> Floats:
-    """`image` enlarged by the scale of the model."""
+def _enlarge(image: Floats, model: Cascade, quality: str, coded: bool, pool: Pool | None) -> Floats:
+    """`image` enlarged by the scale of the model, its luminance at last by similar patches."""
     height, width = (model.scale * side for side in image.shape[:2])
     enlarged = resize(image, height, width, pool)
     small, start = luminance(image, pool), luminance(enlarged, pool)
+    large = enlarge_plane(small, start, model, QUALITIES[quality], pool)
+    if coded:
+        large = back_project(small[..., None], large[..., None], model.degradation, pool)[..., 0]
+        large = correct_plane(large, start, model.scale, pool)
+    _add_change(enlarged, start, large, pool)
+    del large, start
+    return back_project(image, enlarged, model.degradation, pool)
+
+
+def enlarge_plane(
+    small: Floats, start: Floats, model: Cascade, count: int | None = None, pool: Pool | None = None
+) -> Floats:
+    """Add to an interpolated plane the detail that the stages of a cascade predict.
+
+    Parameters
+    ----------
+    small : (h, w) float32 array
+    start : (scale * h, scale * w) float32 array
+        `small`, interpolated.
+    model : Cascade
+    count : int, optional
+        How many of its stages; all by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
+
+    Returns
+    -------
+    (scale * h, scale * w) float32 array
+    """
     large = start
-    for number, stage in enumerate(model.stages[: QUALITIES[quality]]):
+    for number, stage in enumerate(model.stages[:count]):
         if number:
             large = back_project(small[..., None], large[..., None], model.degradation, pool)[
                 ..., 0
             ]
         large = refine(stage, small, large, pool)
-    _add_change(enlarged, start, large, pool)
-    del large, start
-    return back_project(image, enlarged, model.degradation, pool)
+    return large
 
 
 def _add_change(image: Floats, before: Floats, after: Floats, pool: Pool | None) -> None:
