@@ -34,8 +34,11 @@ def to_planes(image: Floats) -> Floats:
     Returns
     -------
     (channels, height, width) float32 ndarray
-        C order; the first is `sqrt(channels)` times the mean of the channels.
+        C order; the first is `sqrt(channels)` times the mean of the channels. Of a grey image, a
+        view.
     """
+    if image.shape[2] == 1:
+        return np.ascontiguousarray(image.transpose(2, 0, 1))
     return np.einsum("kc,ijc->kij", AXES[image.shape[2]], image, order="C")
 
 
@@ -49,8 +52,10 @@ def from_planes(planes: Floats) -> Floats:
     Returns
     -------
     (height, width, channels) float32 ndarray
-        C order.
+        C order. Of a single plane, a view.
     """
+    if len(planes) == 1:
+        return np.ascontiguousarray(planes.transpose(1, 2, 0))
     return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
 
 

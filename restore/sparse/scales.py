@@ -70,21 +70,32 @@ def _restored(noisy: Floats, sigma: float, coder: Coder, scales: int, pool: Pool
         estimate = np.empty_like(noisy)
         estimate[:] = 0.5 * AXES[channels].sum(axis=1)[:, None, None]
     else:
-        even = np.pad(noisy, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
-        half = _resized(even, 0.5, pool, kernel=_box, radius=0.5)
+        half = _halved(noisy, pool)
         # at most a third of the work: only the rest reports progress
         half = _restored(half, sigma / 2, coder, scales - 1, Pool(pool.threads) if pool else None)
         estimate = _resized(half, 2, pool, kernel=_triangle, radius=1.0)[:, :height, :width]
-    noisy, estimate = (np.pad(planes, ((0, 0), *ends), "reflect") for planes in (noisy, estimate))
+        del half
+    estimate = np.pad(estimate, ((0, 0), *ends), "reflect")
+    down = np.pad(np.arange(height), ends[0], "reflect")
 
     def kinds(rows: slice) -> Sequence[Floats]:
-        return noisy[:, rows] - estimate[:, rows], estimate[:, rows]
+        # mirrored band by band, to save memory on large pictures
+        observed = np.pad(noisy[:, down[rows]], ((0, 0), (0, 0), ends[1]), "reflect")
+        return observed - estimate[:, rows], estimate[:, rows]
 
     learned = WEAKEST / 2 ** (SCALES - 1), STRONGEST
     restored = unrolled.correct(
         estimate, kinds, sigma, coder, stride=STRIDE, learned=learned, pool=pool
     )
     return restored[:, border:, border:][:, :height, :width]
+
+
+def _halved(planes: Floats, pool: Pool | None) -> Floats:
+    """The means over 2 x 2 samples."""
+    height, width = planes.shape[1:]
+    if height % 2 or width % 2:
+        planes = np.pad(planes, ((0, 0), (0, height % 2), (0, width % 2)), "edge")
+    return _resized(planes, 0.5, pool, kernel=_box, radius=0.5)
 
 
 def _resized(planes: Floats, factor: float, pool: Pool | None, **how: Any) -> Floats:
