@@ -326,7 +326,7 @@ def _said(found: Noise, levels: float) -> dict[str, Any]:
 
 def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
     """The stages of denoising by groups, and their approximate shares of the time."""
-    from restore.sparse.white import PASSES
+    from restore.sparse.white import PASSES, strips
 
     channels = picture.samples.shape[2]
     if kind in ("camera", "jpeg"):
@@ -335,8 +335,9 @@ def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
         found = [("restoring", 1), ("grouping", 4), *half, ("grouping", 4), *half]
         return [*found, ("correcting", 7 * channels)]
     codings = channels * (PASSES + 2)
-    return [("correcting", 2 * channels), ("grouping", 2), *codings * [("coding", 3)],
-            ("correcting", 7 * channels)]  # fmt: skip
+    found = [("correcting", 2 * channels), ("grouping", 2), *codings * [("coding", 3)],
+             ("correcting", 7 * channels)]  # fmt: skip
+    return len(strips(picture.samples.shape)) * found
 
 
 def _print_noise(
