@@ -312,7 +312,7 @@ def estimate_photon_noise(image: ArrayLike, *, pool: Pool | None = None) -> Phot
     means, variances = np.concatenate(_noise_curves(work, pool), axis=1)
     if len(means) < _FEWEST_CLASSES or not variances.all():
         return None
-    gain, offset = _line(means, variances)
+    gain, offset = line_below(means, variances)
     darkest, brightest = gain * np.percentile(means, (5, 95)) + offset
     if gain <= 0 or brightest < _CONTRAST * max(darkest, 0):
         return None
@@ -364,8 +364,8 @@ def _classes(blocks: Blocks, share: float) -> Iterator[Integers]:
             yield members[np.argpartition(blocks.energies[members], count - 1)[:count]]
 
 
-def _line(means: Floats, variances: Floats) -> tuple[float, float]:
-    """Slope and offset of a line fitted to the variances from below.
+def line_below(means: Floats, variances: Floats) -> tuple[float, float]:
+    """The slope and the offset of a line fitted to variances by brightness, from below.
 
     Least squares of the relative error, with smaller weights for points further above the line:
     picture content only adds to the variance.

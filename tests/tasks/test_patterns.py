@@ -177,6 +177,26 @@ def test_photon_noise_of_a_mosaic_is_measured():
     assert abs(gain / 0.004 - 1) < 0.25 and abs(sigma - 0.01) < 0.01
 
 
+@pytest.mark.parametrize(
+    ("name", "gain"), [("camera", 0.001), ("coins", 0.001), ("brick", 0.004), ("astronaut", 0.004)]
+)
+def test_neither_texture_nor_black_hides_how_noise_grows(name, gain):
+    light = getattr(skimage.data, name)() / 255
+    light = light if light.ndim == 2 else light[..., 1]
+    random = np.random.default_rng(0)
+    noisy = light + np.sqrt(gain * light) * random.standard_normal(light.shape)
+    found, sigma = estimated(np.float32(noisy), "RGGB")
+    assert 0.8 < found / gain < 1.5
+    assert 0.9 < np.sqrt((found * light.mean() + sigma**2) / (gain * light.mean())) < 1.25
+
+
+@pytest.mark.parametrize("name", ["camera", "coffee"])
+def test_clean_mosaics_have_next_to_no_noise(name):
+    light = np.float32(getattr(skimage.data, name)() / 255)
+    gain, sigma = estimated(sampled(light, "RGGB") if light.ndim == 3 else light, "RGGB")
+    assert gain == 0 and sigma < 2 / 255
+
+
 def test_a_noise_profile_is_averaged():
     assert profiled(((2e-4, 4e-6), (4e-4, 4e-6))) == (pytest.approx(3e-4), pytest.approx(2e-3))
     assert profiled(None) is None and profiled(((0.0, 1e-6),)) is None
