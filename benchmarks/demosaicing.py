@@ -1,18 +1,26 @@
 """Demosaicing against OpenCV and colour-demosaicing; under noise against two steps."""
 
 import functools
+import sys
 
 import numpy as np
 
 import restore
-from benchmarks.harness import Table, compare, eight_bits, machine, noisy, peer, psnr
+from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
 from restore.imaging.bands import Pool
+from restore.imaging.noise import PhotonNoise
 from restore.tasks.demosaicing import sampled
+from restore.tasks.demosaicing.development import stabilised
+from restore.tasks.demosaicing.noise import estimated
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
-#: Noise in 8-bit levels.
-SIGMA = 10
+#: Gain and standard deviation of the noise, in [0, 1].
+NOISES = {
+    **{f"sigma {sigma}": (0, sigma / 255) for sigma in (5, 10, 20, 40)},
+    "photons, gain 0.002": (0.002, 1 / 255),
+    "photons, gain 0.008": (0.008, 1 / 255),
+}
 QUALITIES = {"restore": "balanced", "restore, fast": "fast", "restore, best": "best"}
 COLOUR_DEMOSAICING = {
     "Menon et al. 2007": "Menon2007",
@@ -61,27 +69,52 @@ def mosaics(run, name, pictures):
 
 
 def under_noise(run, name, pictures):
-    """Joint denoising against the tool's own demosaicing and denoising, one after the other."""
-    demosaic = functools.partial(restore.demosaic, pool=Pool(run.threads))
-    methods = {
-        "restore demosaic --sigma": lambda mosaic: demosaic(mosaic, sigma=SIGMA / 255),
-        "restore demosaic, then denoise": lambda mosaic: restore.denoise(
-            demosaic(mosaic), sigma=SIGMA / 255, pool=Pool(run.threads)
-        ),
-        "restore demosaic": demosaic,
-    }
-    cases = [
-        (title, noisy(sampled(clean, "RGGB"), SIGMA, index), clean)
-        for index, (title, clean) in enumerate(pictures.items())
-    ]
-    found = compare(cases, methods, cpsnr, 1)
-    means, pace = found.means(), found.pace()
+    """Joint denoising, its noise told and estimated, against one step after the other."""
+    pool = Pool(run.threads)
+
+    def joint(mosaic, gain, sigma):
+        one = functools.partial(restore.demosaic, pool=pool)
+        colours = stabilised(mosaic, gain, sigma, lambda stable, level: one(stable, sigma=level))
+        return eight_bits(colours)
+
+    def one_by_one(mosaic, gain, sigma):
+        told = {"noise": PhotonNoise(gain, sigma)} if gain else {"sigma": sigma}
+        return eight_bits(restore.denoise(restore.demosaic(mosaic, pool=pool), pool=pool, **told))
+
+    def blind(mosaic, *_):
+        return joint(mosaic, *estimated(mosaic, "RGGB", pool=pool))
+
+    methods = {"told": joint, "blind": blind, "one by one": one_by_one}
+    rows, details = [], {}
+    for noise, (gain, sigma) in NOISES.items():
+        found = {method: [] for method in methods}
+        for index, (title, clean) in enumerate(pictures.items()):
+            light = sampled(np.float32(clean / 255), "RGGB")
+            random = np.random.default_rng(index)
+            spread = np.sqrt(gain * light + sigma**2) * random.standard_normal(light.shape)
+            mosaic = light + np.float32(spread)
+            for method, function in methods.items():
+                found[method].append(cpsnr(clean, function(mosaic, gain, sigma)))
+            print(f"  {noise}, {title}: done", file=sys.stderr)
+        told, unknown, steps = map(np.array, found.values())
+        rows.append([noise, told.mean(), unknown.mean(), (unknown - told).min(), steps.mean(),
+                     (told - steps).mean()])  # fmt: skip
+        details[noise] = found
     return Table(
         name=f"demosaic-noisy-{name}",
-        title=f"Demosaicing under noise of sigma {SIGMA}, {name} ({len(pictures)} pictures)",
-        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".2f")],
-        rows=[[method, means[method], pace[method]] for method in methods],
-        details=found.details(),
+        title=f"Demosaicing under noise, {name} ({len(pictures)} pictures)",
+        columns=[
+            ("noise", ""),
+            ("--sigma told (dB)", ".2f"),
+            ("--sigma auto (dB)", ".2f"),
+            ("worst picture (dB)", "+.2f"),
+            ("demosaic, then denoise, told (dB)", ".2f"),
+            ("gain of both at once (dB)", "+.2f"),
+        ],
+        rows=[[row[0], *map(float, row[1:])] for row in rows],
+        notes="Photons: the variance of the noise is gain times the brightness, in [0, 1], and "
+        "(1/255)^2 of reading. Worst picture: auto against told.",
+        details=details,
         machine=machine(threads=run.threads),
     )
 

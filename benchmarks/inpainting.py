@@ -102,7 +102,7 @@ def missing_pixels(run, name, pictures, chosen=None):
         notes=f"8-bit results; {run.rounds()}." if timed else "8-bit results.",
         details={str(missing): f.details() for missing, f in found.items()},
         machine=machine("opencv-python-headless", "scikit-image", "scipy", threads=run.threads),
-        curves=found[MISSING[0]].curves(f"PSNR, {MISSING[0]:.0%} missing (dB)"),
+        curves=found[MISSING[0]].curves(f"PSNR, {MISSING[0]:.0%} missing (dB)") if timed else {},
     )
 
 

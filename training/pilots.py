@@ -26,10 +26,13 @@ from restore.sparse import white
 from restore.sparse.unrolled import UNIT, mean_and_kinds
 from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
+from restore.tasks.inpainting.correcting import Estimates, coder_inputs, level_of
+from restore.tasks.inpainting.grouping import completed
+from restore.tasks.inpainting.interpolation import interpolate
 from restore.tasks.super_resolution import enlarge_plane, similar
 from restore.tasks.super_resolution.cascade import SCALES, Cascade, back_project
 from restore.tasks.super_resolution.degradation import shrink
-from training import camera
+from training import camera, prints
 
 #: Side of the crops that are stored.
 KEPT = 288
@@ -43,6 +46,9 @@ CAMERAS = {
 
 #: Every how many pictures one is held out; noise levels and JPEG qualities of the validation.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
+
+#: Shares of the pixels that are missing in the validation.
+MISSING = (0.5, 0.8)
 
 #: Share of the crops under white noise that are dimmed, and of these the share that are flat.
 DIM, FLAT = 0.15, 0.4
@@ -65,7 +71,8 @@ def draw(kind, folder, cache, channels, count, seed):
         np.savez(
             part, clean=np.float16(clean), estimate=np.float16(estimate),
             kinds=np.float16(np.stack(kinds(slice(0, None)), axis=1)), sigma=np.float32(level),
-            photo=str(photos[index].relative_to(folder)), label=label, mosaic=kind == "mosaic",
+            photo=str(photos[index].relative_to(folder)), label=label,
+            counted=COUNTED.get(kind, "all"),
         )  # fmt: skip
         part.rename(file)
 
@@ -147,12 +154,32 @@ def enlarged(photo, channels, held_out, random):
     return to_planes(clean), inputs, f"scale {scale}"
 
 
+def missing(photo, channels, held_out, random):
+    """A crop whose pixels are missing at random, or one in five times under lines and specks."""
+    clean = crop(photo, 1, random)
+    share = random.choice(MISSING) if held_out else random.uniform(0.2, 0.9)
+    if random.random() < 0.2 and not held_out:
+        damage = prints.Damage(scratches=8, hairs=4, dust=20, folds=0.3, grain=0)
+        known = ~prints.scanned(clean, damage, random)[2].any(axis=0)
+    else:
+        known = random.random(clean.shape[:2]) >= share
+    planes = to_planes(np.where(known[..., None], clean, 0))
+    start, nothing = interpolate(planes, known, Pool(1)), np.zeros_like(known)
+    rounds = completed(start, planes, known, nothing, 0, "balanced", Pool(1))
+    inputs = coder_inputs(Estimates(start, *rounds), ~known)
+    return to_planes(clean), (*inputs, level_of(~known)), f"{share:.0%} missing"
+
+
+#: The samples that count in learning.
+COUNTED = {"mosaic": "hidden", "missing": "missing"}
+
 KINDS = {
     "noise": noise,
     "mosaic": mosaic,
     "jpeg": artefacts,
     "camera": photograph,
     "enlarged": enlarged,
+    "missing": missing,
 }
 
 

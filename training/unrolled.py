@@ -49,7 +49,7 @@ class Pictures:
                 with np.load(file) as content:
                     clean, estimate = content["clean"], content["estimate"]
                     self.photos.add(str(content["photo"]))
-                    self.mosaics = bool(content["mosaic"])
+                    self.counted = str(content["counted"])
                     if min(clean.shape[1:]) > CROP:
                         # patches lie at even places, the last ones, too
                         even = np.s_[..., : clean.shape[1] // 2 * 2, : clean.shape[2] // 2 * 2]
@@ -79,7 +79,7 @@ class Pictures:
             for samples in (known[window], kinds[window]):
                 samples = samples[flipped].astype(np.float32)
                 parts.append(contrast * (samples.swapaxes(-2, -1) if transposed else samples))
-            level = sigma if self.mosaics else contrast * sigma
+            level = contrast * sigma if self.counted == "all" else sigma
             clean, estimate = np.moveaxis(parts[0], 1, 0)
             found.append((clean, estimate, parts[1], np.float32(level)))
         return [torch.from_numpy(np.stack(part).astype(np.float32)) for part in zip(*found)]
@@ -232,13 +232,15 @@ class Unrolled(torch.nn.Module):
 # Learning -------------------------------------------------------------------------------
 
 
-def squared_errors(estimate, clean, mosaics):
+def squared_errors(estimate, clean, counted, kinds):
     """Of each picture of (batch, channels, height, width) planes, without the border.
 
-    Of mosaics, those of the hidden colours.
+    Of mosaics, those of the hidden colours; of missing pixels, theirs.
     """
     errors = estimate - clean
-    if mosaics:
+    if counted == "missing":
+        errors = errors * (kinds[:, :, 0] > 0)
+    if counted == "hidden":
         errors = torch.einsum("kc,bkij->bcij", torch.from_numpy(AXES[3]), errors)
         colours = np.arange(3)
         measured = sampled(np.broadcast_to(colours, (*errors.shape[2:], 3)), "RGGB")
@@ -257,7 +259,8 @@ def gains_on(model, pictures):
             kinds = torch.from_numpy(kinds.astype(np.float32))[None]
             after = model(before[None], kinds, torch.tensor([sigma]))
             pairs = (
-                (estimate, clean[None], pictures.mosaics) for estimate in (before[None], after)
+                (estimate, clean[None], pictures.counted, kinds)
+                for estimate in (before[None], after)
             )
             errors = [float(squared_errors(*pair)) for pair in pairs]
             found.setdefault(label, []).append(10 * math.log10(errors[0] / errors[1]))
@@ -271,7 +274,9 @@ def fit(rank, settings, board, barrier):
     pictures = Pictures(settings.cache, "learn")
     validation = Pictures(settings.cache, "validation")
     channels, n_kinds = pictures.all[0][1].shape[:2]
-    model = Unrolled(channels, n_kinds, settings.atoms, settings.coder_steps, pictures.mosaics)
+    model = Unrolled(
+        channels, n_kinds, settings.atoms, settings.coder_steps, pictures.counted == "hidden"
+    )
     if settings.start:
         model.start_from(Coder.load(settings.start))
     optimiser = torch.optim.Adam(model.parameters(), settings.rate, betas=(0.9, 0.99))
@@ -302,9 +307,9 @@ def fit(rank, settings, board, barrier):
         clean, estimate, kinds, sigma = pictures.batch(settings.batch, random)
         with torch.autocast("cpu", torch.bfloat16):
             restored = model(estimate, kinds, sigma)
-        errors = squared_errors(restored, clean, pictures.mosaics)
+        errors = squared_errors(restored, clean, pictures.counted, kinds)
         # so that every strength of damage counts the same
-        usual = squared_errors(estimate, clean, pictures.mosaics) + (1 / 255) ** 2
+        usual = squared_errors(estimate, clean, pictures.counted, kinds) + (1 / 255) ** 2
         loss = (errors / usual).mean()
         optimiser.zero_grad()
         loss.backward()

@@ -199,12 +199,12 @@ def test_mosaics_are_learned_from_in_phase(tmp_path):
             photo.resize((110, 90 + number)).save(photos / f"{number}.png")
     draw("mosaic", photos, cache, 3, 4, seed=0)
     pictures = Pictures(cache, "learn")
-    assert pictures.mosaics and len(pictures.all) == 2
+    assert pictures.counted == "hidden" and len(pictures.all) == 2
     random = np.random.default_rng(0)
     clean, estimate, kinds, _ = pictures.batch(16, random)
     # the last estimate, which keeps what was measured
     last = estimate + kinds[:, :, 1] / 2
-    hidden = squared_errors(last, clean, True)
+    hidden = squared_errors(last, clean, "hidden", kinds)
     everywhere = ((last - clean)[..., 4:-4, 4:-4] ** 2).mean((1, 2, 3))
     torch.testing.assert_close(hidden, everywhere, rtol=0.02, atol=1e-7)
     assert (hidden > 0).all()

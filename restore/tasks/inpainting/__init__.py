@@ -26,6 +26,7 @@ from restore.imaging.colour import from_planes, to_planes
 from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mask
 from restore.tasks.inpainting import damage, defects
+from restore.tasks.inpainting.correcting import Estimates, corrected
 from restore.tasks.inpainting.dictionary import by_dictionary
 from restore.tasks.inpainting.grouping import QUALITIES, completed
 from restore.tasks.inpainting.holes import fill_holes
@@ -144,7 +145,11 @@ def inpaint(
     estimate = interpolate(planes, known, pool)
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
-        estimate = completed(estimate, planes, known, hole, sigma, quality, pool)
+        rounds = completed(estimate, planes, known, hole, sigma, quality, pool)
+        if quality == "balanced" and sigma == 0:
+            estimate = corrected(Estimates(estimate, *rounds), ~known & ~hole, pool)
+        else:
+            *_, estimate = rounds
     filled = from_planes(estimate)
     if unfinished and atoms is not None:
         learn = dictionary == "learn"

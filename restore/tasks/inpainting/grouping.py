@@ -56,7 +56,7 @@ def completed(
     sigma: float,
     quality: str,
     pool: Pool | None,
-) -> Floats:
+) -> tuple[Floats, Floats, Floats]:
     """Estimate the patches with unknown samples from their groups, and average, in rounds.
 
     Parameters
@@ -73,17 +73,21 @@ def completed(
 
     Returns
     -------
-    (channels, height, width) float32 ndarray
+    first, before, last : (channels, height, width) float32 ndarray
+        The averages of the first round, of the last but one, and of the last.
     """
     noisy = sigma > 0
     rounds = ROUNDS[noisy, bool(known[~hole].mean() < SPARSE)][quality]
     ridge = np.float32(max(RIDGE, NOISE * sigma**2))
+    first = last = estimate
     for done, (side, stride) in enumerate(rounds, 1):
         shown = _averaged(estimate, observed, known, hole, (side, stride), noisy, ridge, pool)
-        step = np.float32(RELAXATION if done < len(rounds) and not noisy else 1)
+        step = np.float32(1 if noisy else RELAXATION)
         estimate = estimate + step * (shown - estimate)
+        first = shown if done == 1 else first
+        before, last = last, shown
         bands.tell(pool, "inpainting", done, len(rounds))
-    return estimate
+    return first, before, last
 
 
 def _averaged(
