@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import ndimage
 
 from restore.tasks.inpainting import (
     DEFECTS,
@@ -48,16 +49,18 @@ def test_scratches():
     assert decibels(inpaint(damaged, found), CHELSEA) > decibels(damaged / 255, CHELSEA) + 2
 
 
-def test_dust():
+@pytest.mark.parametrize("count", [4, 12])
+def test_dust(count):
     y, x = np.mgrid[:120, :140]
     ground = np.sin(x / 17) * np.cos(y / 11) / 4 + 0.5
     ground += np.random.default_rng(1).normal(0, 0.01, ground.shape)
     specks = np.zeros(ground.shape, bool)
-    for row, column in [(20, 30), (60, 90), (100, 40), (75, 15)]:
+    for row, column in np.random.default_rng(0).uniform(10, 110, (count, 2)):
         specks |= (y - row) ** 2 + (x - column) ** 2 < 7
-    found = find_defects(np.where(specks, 0.95, ground), "dust")
+    opacity = ndimage.gaussian_filter(specks.astype(float), 0.6)
+    found = find_defects(ground + opacity * (0.95 - ground), "dust")
     assert found[specks].mean() > 0.4
-    assert grow_mask(specks, 2)[found].mean() > 0.9
+    assert grow_mask(specks, 3)[found].mean() > 0.9
 
 
 @pytest.mark.parametrize("kind", DEFECTS)
