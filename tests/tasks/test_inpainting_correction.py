@@ -86,3 +86,16 @@ def test_it_gains_on_the_groups_alone(missing, monkeypatch):
         monkeypatch.setattr("restore.tasks.inpainting.corrected", function)
         errors.append(np.mean((inpaint(CAMERA, mask) - CAMERA)[mask] ** 2))
     assert errors[0] < 0.99 * errors[1]
+
+
+def test_few_unknown_pixels_are_left_to_the_groups(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        "restore.tasks.inpainting.corrected", lambda found, *_: asked.append(1) or found.last
+    )
+    random = np.random.default_rng(2).random(CAMERA.shape)
+    for share, settings in ((0.05, {}), (0.3, {"quality": "fast"}), (0.3, {"sigma": 0.02})):
+        inpaint(CAMERA, random < share, **settings)
+    assert not asked
+    inpaint(CAMERA, random < 0.1)
+    assert asked

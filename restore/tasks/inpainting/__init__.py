@@ -45,6 +45,10 @@ DEAD, LEAST_DEFECT = 6.0, 8 / 255
 #: Shifts, in rows and columns, from the candidates to the undamaged pixels they are compared with.
 SHIFTS = ((0, 29), (31, 0), (-23, -19))
 
+#: Share of unknown pixels from which on they are corrected. Fewer are the lines and specks of
+#: prints, where the learned coder loses 0.05 dB beside grain; under text it gains 0.25.
+CORRECTED = 0.08
+
 #: Radius around damage in which the chroma of a JPEG file is affected, in chroma samples.
 AROUND = 1.5
 
@@ -146,8 +150,9 @@ def inpaint(
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
         rounds = completed(estimate, planes, known, hole, sigma, quality, pool)
-        if quality == "balanced" and sigma == 0:
-            estimate = corrected(Estimates(estimate, *rounds), ~known & ~hole, pool)
+        unknown = ~known & ~hole
+        if quality == "balanced" and sigma == 0 and unknown.mean() >= CORRECTED:
+            estimate = corrected(Estimates(estimate, *rounds), unknown, pool)
         else:
             *_, estimate = rounds
     filled = from_planes(estimate)
@@ -179,7 +184,7 @@ def find_defects(image: ArrayLike, kind: str, *, pool: Pool | None = None) -> Fl
     Returns
     -------
     (height, width) bool ndarray
-        A mask for `inpaint`. All kinds except dead pixels are grown by one pixel.
+        A mask for `inpaint`.
 
     Raises
     ------
@@ -235,10 +240,7 @@ def find_all_defects(
     seen = {}
     if set(kinds) & set(damage.KINDS):
         seen = damage.find(work.image, pool=pool)
-    return {
-        kind: grow_mask(seen[kind], 1) if kind in seen else _dead_pixels(work.image, pool)
-        for kind in kinds
-    }
+    return {kind: seen[kind] if kind in seen else _dead_pixels(work.image, pool) for kind in kinds}
 
 
 def _dead_pixels(image: Floats, pool: Pool | None) -> Flags:

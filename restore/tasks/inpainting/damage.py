@@ -29,11 +29,11 @@ KINDS = ("scratches", "hairs", "dust")
 CHANNELS = (32, 64, 96, 128)
 
 #: A damaged region has a probability above the first somewhere, and above the second everywhere.
-SURE, PERHAPS = 0.6, 0.4
+SURE, PERHAPS = 0.5, 0.25
 
 #: In a picture with fewer damaged pixels than the first share, or more than the second, a region
 #: must have a probability above the third somewhere: it is hardly damaged, or full of lines.
-LEAST, MOST, CERTAIN = 0.0075, 0.08, 0.99
+LEAST, MOST, CERTAIN = 0.01, 0.08, 0.99
 
 #: Assumed share of damaged pixels in learning, and steps of the estimate of that of a picture.
 LEARNED, STEPS = 0.05, 20
