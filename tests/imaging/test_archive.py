@@ -227,4 +227,4 @@ def test_packaged_files_say_where_they_come_from(name):
     """In the same words, so that a table of them can be made; docs/dictionaries.md explains."""
     _, provenance = archive.read_header(archive.packaged_path(name))
     assert set(provenance["learned_from"]) <= {"photos", "bsds", "t91"}
-    assert provenance["pictures"] > 0 and provenance["restore"] and provenance["seed"] == 0
+    assert provenance["pictures"] > 0 and provenance["restore"] and provenance["seed"] >= 0
