@@ -124,7 +124,7 @@ def test_parts_that_are_sure_reach_as_far_as_damage_is_likely():
     chances[2, 2, 5] = damage.SURE / 2
     chances[0, 2, 5] -= damage.SURE / 4
     chances[2, 7, 2:7] = (damage.SURE + damage.PERHAPS) / 2  # nowhere sure
-    assert damage.LEAST < damage.damaged_share(chances.sum(axis=0)) < damage.MOST
+    assert damage.LEAST_DAMAGED < damage.damaged_share(chances.sum(axis=0)) < damage.MOST_DAMAGED
     found = find(places(19, 12), seen_as(chances))
     assert list(found) == list(KINDS)
     assert np.argwhere(found["scratches"]).tolist() == [[2, x] for x in range(1, 6)]
@@ -150,23 +150,23 @@ def test_turned_pictures_are_asked_as_well():
 def test_only_what_is_certain_is_found_where_hardly_anything_is_damaged():
     chances = np.full((len(KINDS), 100, 100), 0.001, np.float32)
     chances[0, 10, 10:60] = 0.8
-    assert damage.damaged_share(chances.sum(axis=0)) < damage.LEAST
+    assert damage.damaged_share(chances.sum(axis=0)) < damage.LEAST_DAMAGED
     assert not find(places(100, 100), seen_as(chances))["scratches"].any()
     chances[0, 10, 30:33] = 0.99
     assert find(places(100, 100), seen_as(chances))["scratches"].sum() == 50
     chances[0, 20:50, 10:60] = 0.9  # far more than prints have
     chances[0, 10, 30:33] = 0.8
-    assert damage.damaged_share(chances.sum(axis=0)) > damage.MOST
+    assert damage.damaged_share(chances.sum(axis=0)) > damage.MOST_DAMAGED
     assert not find(places(100, 100), seen_as(chances))["scratches"].any()
 
 
 @pytest.mark.parametrize("damaged", [0.01, 0.05, 0.3])
 def test_the_share_of_damaged_pixels_is_the_likeliest(damaged):
-    weak, strong = 0.01, 0.9
+    weak, strong, usual = 0.01, 0.9, damage.LEARNED_SHARE
     values = np.where(np.arange(10_000) < 10_000 * damaged, strong, weak).astype(np.float32)
     shares = np.linspace(1e-6, 1, 100_001)[:-1]
     likelihood = sum(
-        count * np.log(shares * p / damage.LEARNED + (1 - shares) * (1 - p) / (1 - damage.LEARNED))
+        count * np.log(shares * p / usual + (1 - shares) * (1 - p) / (1 - usual))
         for p, count in ((strong, damaged), (weak, 1 - damaged))
     )
     likeliest = shares[likelihood.argmax()]

@@ -24,10 +24,10 @@ from restore.typing import Flags, Floats
 UNKNOWN = 0.1
 
 #: Largest correction, root mean square around a pixel, in changes of the last round.
-MOST = 2.0
+LARGEST_CHANGE = 2.0
 
-#: "Around" is a square of 2 AROUND + 1 pixels.
-AROUND = 4
+#: Pixels around each over which the changes are averaged.
+REACH = 4
 
 #: Side of the tiles that are corrected, and the margin that they depend on; both even.
 TILE, MARGIN = 256, 12
@@ -98,14 +98,14 @@ def _limited(found: Estimates, unknown: Flags, level: float, coder: Coder) -> Fl
     """The last estimate of one plane with the correction, reduced where it is large."""
     last = found.last[0]
     change = unrolled.correct(*coder_inputs(found, unknown), level, coder)[0] - last
-    size = 2 * AROUND + 1
-    corrected, uncertain = (
-        ndimage.uniform_filter(np.where(unknown, change_of**2, np.float32(0)), size)
-        for change_of in (change, found.before[0] - last)
+    size = 2 * REACH + 1
+    changed, uncertain = (
+        ndimage.uniform_filter(np.where(unknown, difference**2, np.float32(0)), size)
+        for difference in (change, found.before[0] - last)
     )
     # running sums may end a little below 0
-    share = np.sqrt(np.maximum(uncertain, 0) / np.maximum(corrected, np.float32(1e-12)))
-    return last + np.minimum(1, np.float32(MOST) * share) * change
+    share = np.sqrt(np.maximum(uncertain, 0) / np.maximum(changed, np.float32(1e-12)))
+    return last + np.minimum(1, np.float32(LARGEST_CHANGE) * share) * change
 
 
 def coder_inputs(found: Estimates, unknown: Flags) -> tuple[Floats, Kinds]:

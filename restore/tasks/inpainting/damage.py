@@ -33,10 +33,10 @@ SURE, PERHAPS = 0.5, 0.25
 
 #: In a picture with fewer damaged pixels than the first share, or more than the second, a region
 #: must have a probability above the third somewhere: it is hardly damaged, or full of lines.
-LEAST, MOST, CERTAIN = 0.01, 0.08, 0.99
+LEAST_DAMAGED, MOST_DAMAGED, CERTAIN = 0.01, 0.08, 0.99
 
 #: Assumed share of damaged pixels in learning, and steps of the estimate of that of a picture.
-LEARNED, STEPS = 0.05, 20
+LEARNED_SHARE, STEPS = 0.05, 20
 
 #: Quarter turns of the picture over which probabilities are averaged.
 TURNS = 4
@@ -99,7 +99,7 @@ def find(
         turned = detector(np.ascontiguousarray(np.rot90(image, turn)), pool)
         probabilities += np.rot90(turned, -turn, axes=(1, 2)) / np.float32(TURNS)
     total = probabilities.sum(axis=0)
-    usual = LEAST <= damaged_share(total) <= MOST
+    usual = LEAST_DAMAGED <= damaged_share(total) <= MOST_DAMAGED
     sure = total > (SURE if usual else CERTAIN)
     found = ndimage.binary_propagation(sure, np.ones((3, 3)), total > PERHAPS)
     return {
@@ -111,9 +111,9 @@ def find(
 def damaged_share(probabilities: Floats) -> float:
     """Estimate the share of damaged pixels in a picture.
 
-    The probabilities hold for a share of `LEARNED`. A maximum-likelihood estimate of the share that
-    produced them, by expectation maximisation, is nearly 0 for an undamaged picture, although many
-    of its probabilities are not.
+    The probabilities hold for a share of `LEARNED_SHARE`. A maximum-likelihood estimate of the
+    share that produced them, by expectation maximisation, is nearly 0 for an undamaged picture,
+    although many of its probabilities are not.
 
     Parameters
     ----------
@@ -125,10 +125,10 @@ def damaged_share(probabilities: Floats) -> float:
     Saerens, Latinne & Decaestecker, "Adjusting the outputs of a classifier to new a priori
     probabilities", Neural Computation 14(1), 2002, equation 2.5.
     """
-    share = LEARNED
+    share = LEARNED_SHARE
     for _ in range(STEPS):
-        damaged = probabilities * np.float32(share / LEARNED)
-        intact = (1 - probabilities) * np.float32((1 - share) / (1 - LEARNED))
+        damaged = probabilities * np.float32(share / LEARNED_SHARE)
+        intact = (1 - probabilities) * np.float32((1 - share) / (1 - LEARNED_SHARE))
         share = float((damaged / (damaged + intact)).mean())
     return share
 

@@ -14,6 +14,7 @@ import numpy as np
 from restore.imaging.bands import Pool
 from restore.sparse import patches, unrolled, white
 from restore.sparse.unrolled import Kinds
+from restore.tasks.super_resolution.cascade import SCALES
 from restore.typing import Floats
 
 #: Standard deviation of the errors of a cascade, for each unit of its scale.
@@ -40,7 +41,8 @@ def correct_plane(
     """
     inputs = coder_inputs(enlarged, interpolated, scale, pool)
     coder = unrolled.packaged("enlarge")
-    corrected = unrolled.correct(*inputs, coder, learned=(LEVEL, 16 * LEVEL), pool=pool)
+    learned = LEVEL * SCALES[0], LEVEL * SCALES[-1]
+    corrected = unrolled.correct(*inputs, coder, learned=learned, pool=pool)
     height, width = enlarged.shape
     return corrected[0, :height, :width]
 
