@@ -1,15 +1,17 @@
 """Demosaicing against OpenCV and colour-demosaicing; under noise against two steps."""
 
 import functools
+import itertools
 import sys
 
+import imageio.v3 as imageio
 import numpy as np
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
 from restore.imaging.bands import Pool
 from restore.imaging.noise import PhotonNoise
-from restore.tasks.demosaicing import sampled
+from restore.tasks.demosaicing import BAYER, sampled
 from restore.tasks.demosaicing.development import stabilised
 from restore.tasks.demosaicing.noise import estimated
 
@@ -36,6 +38,8 @@ def tables(run):
         found = run.pictures(folder or "none", "coffee-clean.png")
         yield mosaics(run, *found)
         yield under_noise(run, *found)
+    if run.data and (run.data / "raw").is_dir():
+        yield patterns(run)
 
 
 def mosaics(run, name, pictures):
@@ -115,6 +119,35 @@ def under_noise(run, name, pictures):
         notes="Photons: the variance of the noise is gain times the brightness, in [0, 1], and "
         "(1/255)^2 of reading. Worst picture: auto against told.",
         details=details,
+        machine=machine(threads=run.threads),
+    )
+
+
+def patterns(run):
+    """One scene of a camera under the four patterns of Bayer: how well the results agree."""
+    mosaics = {}
+    for pattern in BAYER:
+        (file,) = (run.data / "raw").glob(f"*_{pattern.lower()}_14bit_in_16.png")
+        mosaics[pattern] = np.float32(imageio.imread(file) / (2**14 - 1))
+    ways = {
+        **{title: {"quality": quality} for title, quality in QUALITIES.items()},
+        **{f"restore, --sigma {sigma}": {"sigma": sigma / 255} for sigma in (2, 4)},
+    }
+    inner, rows = np.s_[BORDER:-BORDER, BORDER:-BORDER], []
+    for title, told in ways.items():
+        demosaic = functools.partial(restore.demosaic, pool=Pool(run.threads), **told)
+        found = [demosaic(mosaic, pattern)[inner] for pattern, mosaic in mosaics.items()]
+        agreement = [
+            -10 * np.log10(np.mean((one - other) ** 2))
+            for one, other in itertools.combinations(found, 2)
+        ]
+        rows.append([title, float(np.mean(agreement)), float(min(agreement))])
+    return Table(
+        name="demosaic-patterns",
+        title="One scene under four patterns (DSC_1339), linear",
+        columns=[("method", ""), ("agreement of two (dB)", ".2f"), ("least (dB)", ".2f")],
+        rows=rows,
+        notes="PSNR of the results of two patterns, full scale being 1.",
         machine=machine(threads=run.threads),
     )
 

@@ -17,6 +17,7 @@ from scipy import ndimage
 
 import restore
 from restore.tasks.inpainting.damage import CHANNELS, KINDS, Detector
+from training.network import half_precision
 from training.prints import Damage, drawn, scanned
 
 #: Side of the crops, crops in a batch, and every how many photographs one is held out.
@@ -210,7 +211,7 @@ def fit(folder, weights, start, minutes, rate, seed):
             falling = 0.5 * (1 + np.cos(np.pi * min(done, 1)))
             group["lr"] = rate * min(1, (steps + 1) / 200) * falling
         pictures, labels, counts = batch(learn, random)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             outputs = layers(pictures)
         values = torch.nn.functional.cross_entropy(outputs.float(), labels, reduction="none")
         loss = (values * counts).mean()

@@ -6,6 +6,15 @@ from pathlib import Path
 import numpy as np
 
 
+def half_precision():
+    """A context that computes in bfloat16, if the processor does; others take forty times as
+    long."""
+    import torch  # which drawing examples does not need
+
+    native = torch.cpu._is_avx512_bf16_supported()
+    return torch.autocast("cpu", torch.bfloat16, enabled=native)
+
+
 class Layers:
     """Two hidden layers of `width`, to be fitted.
 

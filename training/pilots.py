@@ -24,7 +24,7 @@ from restore.imaging.resize import resize
 from restore.learning.demosaicing import changed
 from restore.sparse import white
 from restore.sparse.unrolled import UNIT, mean_and_kinds
-from restore.tasks.demosaicing import ROUNDED, estimates, packaged, sampled
+from restore.tasks.demosaicing import LEARNED_SIGMA, ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
 from restore.tasks.inpainting.correcting import Estimates, coder_inputs, level_of
 from restore.tasks.inpainting.grouping import completed
@@ -46,6 +46,9 @@ CAMERAS = {
 
 #: Every how many pictures one is held out; noise levels and JPEG qualities of the validation.
 HELD_OUT, LEVELS, QUALITIES = 25, (15, 25, 50), (10, 20, 40, 80)
+
+#: Noise of mosaics in the validation, in levels of 255.
+NOISES = (5, 10, 20, 40)
 
 #: Shares of the pixels that are missing in the validation.
 MISSING = (0.5, 0.8)
@@ -101,6 +104,21 @@ def mosaic(photo, channels, held_out, random):
     found = estimates(sampled(clean, "RGGB"), ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
     learned, early, before, last = map(to_planes, found)
     return to_planes(clean), (*mean_and_kinds(learned, zip(early, last, before)), UNIT), "mosaic"
+
+
+def noisy_mosaic(photo, channels, held_out, random):
+    """The mosaic of a crop with noise, on the scale on which this is of the usual level."""
+    clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
+    clean = changed(clean, 0 if held_out else 0.3, random)
+    level = random.choice(NOISES) if held_out else np.exp(random.uniform(*np.log((3, 50))))
+    scaled = np.float32(255 * LEARNED_SIGMA / level) * clean
+    mosaic = sampled(scaled, "RGGB")
+    mosaic += np.float32(LEARNED_SIGMA) * random.standard_normal(mosaic.shape, np.float32)
+    model = packaged("demosaic-noisy")
+    found = estimates(mosaic, LEARNED_SIGMA**2, "RGGB", model, pool=Pool(1))
+    learned, early, before, last = map(to_planes, found)
+    inputs = *mean_and_kinds(learned, zip(early, last, before)), UNIT
+    return to_planes(scaled), inputs, f"sigma {level:.0f}"
 
 
 def artefacts(photo, channels, held_out, random):
@@ -176,6 +194,7 @@ COUNTED = {"mosaic": "hidden", "missing": "missing"}
 KINDS = {
     "noise": noise,
     "mosaic": mosaic,
+    "noisy-mosaic": noisy_mosaic,
     "jpeg": artefacts,
     "camera": photograph,
     "enlarged": enlarged,

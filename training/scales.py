@@ -24,6 +24,7 @@ from restore.imaging.colour import AXES, GREY, to_planes
 from restore.sparse.dictionary import overcomplete_dct
 from restore.sparse.scales import SCALES, STRIDE
 from restore.sparse.unrolled import UNIT, Coder
+from training.network import half_precision
 from training.pilots import HELD_OUT, LEVELS
 from training.unrolled import Unrolled
 
@@ -144,7 +145,7 @@ def learn(asked):
         rate = asked.rate * min(1, (step + 1) / 100) * (1 + math.cos(math.pi * done)) / 2
         optimiser.param_groups[0]["lr"] = rate
         clean, noisy, sigmas = batch(photos, areas / areas.sum(), asked.batch, random)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             restored = model(noisy, sigmas)
         # about what is left at each level, so that all of them count the same
         usual = UNIT**0.7 * sigmas**1.3

@@ -24,6 +24,7 @@ from restore.imaging.colour import AXES
 from restore.sparse.dictionary import Dictionary
 from restore.sparse.unrolled import ESTIMATE, STRIDE, UNIT, Coder
 from restore.tasks.demosaicing import sampled
+from training.network import half_precision
 
 #: Side of the crops in a batch; border that the loss ignores.
 CROP, BORDER = 64, 4
@@ -253,7 +254,7 @@ def squared_errors(estimate, clean, counted, kinds):
 def gains_on(model, pictures):
     """Mean gain in dB over the estimate that is corrected, level by level."""
     found = {}
-    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+    with torch.no_grad(), half_precision():
         for known, kinds, sigma, label in pictures.all:
             clean, before = torch.from_numpy(known.astype(np.float32)).unbind(1)
             kinds = torch.from_numpy(kinds.astype(np.float32))[None]
@@ -305,7 +306,7 @@ def fit(rank, settings, board, barrier):
         rate = settings.rate * min(1, (step + 1) / 100) * (1 + math.cos(math.pi * done)) / 2
         optimiser.param_groups[0]["lr"] = rate
         clean, estimate, kinds, sigma = pictures.batch(settings.batch, random)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             restored = model(estimate, kinds, sigma)
         errors = squared_errors(restored, clean, pictures.counted, kinds)
         # so that every strength of damage counts the same

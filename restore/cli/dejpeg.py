@@ -54,12 +54,15 @@ def dejpeg_picture(
     from restore.files.metadata import turned_back, upright
     from restore.sparse.unrolled import Coder
     from restore.tasks.denoising.artefacts import dejpeg, known
+    from restore.tasks.denoising.mapped import stages
 
     coding = picture.metadata.coding if quality_was is None else None
     orientation = picture.metadata.orientation if coding else 1
     if whole is not None:
         coding = known(turned_back(whole.samples, orientation), coding, quality_was)
-    pool = batch.overall(pool, "removing artefacts", _shares(picture))
+    height, width, channels = picture.samples.shape
+    shares = stages((channels, height, width), smooth=True)
+    pool = batch.overall(pool, "removing artefacts", shares)
     samples, found = dejpeg(
         turned_back(picture.samples, orientation),
         coding,
@@ -71,11 +74,3 @@ def dejpeg_picture(
     if found.quality is not None:
         facts["quality"] = found.quality
     return batch.Result(picture.replace(samples=upright(samples, orientation)), facts)
-
-
-def _shares(picture: Picture) -> list[tuple[str, float]]:
-    """The stages of the work, and about how much of the time each takes."""
-    codings = 2 * picture.samples.shape[2]
-    first = [("restoring", 1), ("grouping", 4), ("grouping", 4)]
-    return [*first[:2], *codings // 2 * [("coding", 8)], first[2], *codings // 2 * [("coding", 8)],
-            ("correcting", 7 * codings // 2)]  # fmt: skip

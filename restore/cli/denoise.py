@@ -327,13 +327,12 @@ def _said(found: Noise, levels: float) -> dict[str, Any]:
 def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
     """The stages of denoising by groups, and their approximate shares of the time."""
     from restore.sparse.white import PASSES, strips
+    from restore.tasks.denoising.mapped import stages
 
-    channels = picture.samples.shape[2]
+    height, width, channels = picture.samples.shape
     if kind in ("camera", "jpeg"):
-        channels = 3 if kind == "camera" else channels
-        half = channels * [("coding", 8)]
-        found = [("restoring", 1), ("grouping", 4), *half, ("grouping", 4), *half]
-        return [*found, ("correcting", 7 * channels)]
+        planes = 3 if kind == "camera" else channels
+        return stages((planes, height, width), smooth=kind == "jpeg")
     codings = channels * (PASSES + 2)
     found = [("correcting", 2 * channels), ("grouping", 2), *codings * [("coding", 3)],
              ("correcting", 7 * channels)]  # fmt: skip

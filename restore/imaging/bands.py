@@ -28,6 +28,9 @@ BAND = 16384
 #: Samples per band of pixelwise work: its few passes stay in the cache.
 PIXELS = 1 << 17
 
+#: Samples of the largest picture that is restored as a whole, and of a strip of a larger one.
+WHOLE, STRIP = 80_000_000, 12_000_000
+
 #: Idle executors, by their number of threads.
 _idle: defaultdict[int, list[ThreadPoolExecutor]] = defaultdict(list)
 
@@ -209,6 +212,28 @@ def map_bands(
 def slices(count: int, size: int = BAND) -> list[slice]:
     """Cut ``range(count)`` into slices of `size`, the last one shorter."""
     return [slice(start, min(start + size, count)) for start in range(0, count, size)]
+
+
+def strips(height: int, row: int, step: int) -> list[slice]:
+    """The rows of a picture that are restored together, so that memory stays bounded.
+
+    Parameters
+    ----------
+    height, row : int
+        Of the picture: its rows, and the samples of each.
+    step : int
+        Strips start at multiples of it: patches then lie where they lie in the whole picture.
+    """
+    if height * row <= WHOLE:
+        return [slice(0, height)]
+    return slices(height, max(1, STRIP // (row * step)) * step)
+
+
+def widened(rows: slice, margin: int, height: int) -> tuple[slice, slice]:
+    """A strip with its surroundings, and the strip's rows in it."""
+    top = max(0, rows.start - margin)
+    wide = slice(top, min(rows.stop + margin, height))
+    return wide, slice(rows.start - top, rows.stop - top)
 
 
 @contextlib.contextmanager

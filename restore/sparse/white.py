@@ -29,9 +29,6 @@ FIRST_THRESHOLD, NEXT_THRESHOLD = 2.4, 0.6
 #: Passes with feedback.
 PASSES = 4
 
-#: Samples of the largest picture that is restored as a whole, and of a strip of a larger one.
-WHOLE, STRIP = 80_000_000, 12_000_000
-
 #: Strips start at multiples of these rows, and have as many around them: groups and patches of all
 #: scales then lie where they lie in the whole picture.
 ALIGNED = 112
@@ -71,19 +68,16 @@ def by_groups(
         return _by_groups(image, sigmas, colour, pool, guide, passes)
     restored = np.empty_like(image)
     for rows in cut:
-        top, bottom = max(0, rows.start - ALIGNED), rows.stop + ALIGNED
-        shown = None if guide is None else guide[top:bottom]
-        part = _by_groups(image[top:bottom], sigmas, colour, pool, shown, passes)
-        restored[rows] = part[rows.start - top : rows.stop - top]
+        wide, inner = bands.widened(rows, ALIGNED, len(image))
+        shown = None if guide is None else guide[wide]
+        restored[rows] = _by_groups(image[wide], sigmas, colour, pool, shown, passes)[inner]
     return restored
 
 
 def strips(shape: tuple[int, ...]) -> list[slice]:
     """The rows of a picture (height, width, channels) that `by_groups` restores together."""
     height, width, channels = shape
-    if height * width * channels <= WHOLE:
-        return [slice(0, height)]
-    return bands.slices(height, max(1, STRIP // (width * channels * ALIGNED)) * ALIGNED)
+    return bands.strips(height, width * channels, ALIGNED)
 
 
 def _by_groups(

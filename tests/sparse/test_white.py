@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from restore.imaging import bands
 from restore.sparse import white
 
 
@@ -14,13 +15,13 @@ def test_strips_do_not_show(channels, monkeypatch):
     noisy = clean + 0.1 * random.standard_normal(clean.shape).astype(np.float32)
     sigmas = np.full(channels, 0.1)
     whole = white.by_groups(noisy, sigmas)
-    monkeypatch.setattr(white, "WHOLE", noisy.size - 1)
-    monkeypatch.setattr(white, "STRIP", 2 * white.ALIGNED * noisy[0].size)
+    monkeypatch.setattr(bands, "WHOLE", noisy.size - 1)
+    monkeypatch.setattr(bands, "STRIP", 2 * white.ALIGNED * noisy[0].size)
     assert [rows.stop - rows.start for rows in white.strips(noisy.shape)] == [224, 224, 152]
     assert np.abs(white.by_groups(noisy, sigmas) - whole).max() < 0.1 / 255
     guided = white.by_groups(noisy, sigmas, guide=clean)
     assert np.abs(guided - whole).max() > 1 / 255
-    monkeypatch.setattr(white, "WHOLE", noisy.size)
+    monkeypatch.setattr(bands, "WHOLE", noisy.size)
     assert np.abs(guided - white.by_groups(noisy, sigmas, guide=clean)).max() < 0.1 / 255
 
 

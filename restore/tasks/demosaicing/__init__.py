@@ -24,6 +24,7 @@ from restore.kernels import regression as kernels
 from restore.sparse import unrolled
 from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mosaic
+from restore.sparse.unrolled import Coder
 from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
 from restore.tasks.demosaicing.patterns import BAYER, by_groups, first_estimate, named
@@ -152,8 +153,7 @@ def demosaic(
         raise ValueError("give a model or a dictionary, not both")
     if model is not None and pattern not in BAYER:
         raise ValueError("models are for the patterns of Bayer: leave out the model")
-    # the coder was learned on the errors of the packaged model
-    shipped = model is None and not sigma
+    shipped = model is None  # the coders were learned on the errors of the packaged models
     if model is None:
         model = packaged("demosaic-noisy" if sigma else "demosaic")
     elif model.noisy and not sigma:
@@ -206,8 +206,10 @@ def demosaic(
         colour = found[-1]
         if shipped:
             learned = found[0]
-            colour = _corrected(found, top, left, pool)
-            colour = _completed_again(scaled, error, pattern, learned, colour, quality, pool)
+            coder = unrolled.packaged("demosaic-noisy-coder" if sigma else "demosaic-coder")
+            colour = _corrected(found, top, left, coder, pool)
+            if not sigma:
+                colour = _completed_again(scaled, error, pattern, learned, colour, quality, pool)
     return _in_range(work.back(colour / scale), samples, pattern, sigma)
 
 
@@ -297,14 +299,13 @@ def _put_back(mosaic: Floats, operator: Mosaic, colour: Floats) -> None:
         colour[(*place, channel)] = mosaic[place]
 
 
-def _corrected(found: list[Floats], top: int, left: int, pool: Pool | None) -> Floats:
+def _corrected(found: list[Floats], top: int, left: int, coder: Coder, pool: Pool | None) -> Floats:
     """The last two estimates, averaged and corrected by learned sparse coding.
 
     Patches start at the first red sample, as in learning; samples before it are kept. No colour
     changes by more than the previous steps have changed one nearby. The list is emptied on the way,
     to save memory on large pictures.
     """
-    coder = unrolled.packaged("demosaic-coder")
     colour = found[-1]
     window = tuple(
         slice(first, first + (length - first) // 2 * 2)

@@ -162,10 +162,11 @@ def _restored(
     np.maximum(variances, mapped.LEAST, out=variances)
     coder = model or unrolled.packaged("dejpeg-grey" if channels == 1 else "dejpeg-colour")
 
-    def project(estimate: Floats) -> Floats:
-        return coding.project(estimate, padded, pool=pool)
+    def project(rows: slice, estimate: Floats) -> Floats:
+        return coding.project(estimate, padded[:, rows], pool=pool)
 
-    restored = mapped.restore_mapped(padded, variances, coder, project=project, pool=pool)
-    restored = project(mapped.smoothed(restored, variances, pool=pool))
+    restored = mapped.restore_mapped(
+        padded, variances, coder, project=project, smooth=True, pool=pool
+    )
     top, left = before
     return restored[:, top : top + height, left : left + width], sigma

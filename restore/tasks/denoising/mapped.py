@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from restore.imaging import bands
 from restore.sparse import groups, overlap, unrolled
 from restore.sparse.unrolled import Coder, Kinds
 from restore.typing import Floats, Number
@@ -48,12 +49,18 @@ LEAST = (0.03 / 255) ** 2
 LEARNED = (1 / 255, 50 / 255)
 
 
+#: Strips of a large picture start at multiples of these rows, and have as many around them: groups,
+#: patches, and the blocks of JPEG then lie where they lie in the whole picture.
+ALIGNED = 96
+
+
 def restore_mapped(
     noisy: Floats,
     variances: Floats,
     coder: Coder,
     *,
-    project: Callable[[Floats], Floats] | None = None,
+    project: Callable[[slice, Floats], Floats] | None = None,
+    smooth: bool = False,
     pool: Pool | None = None,
 ) -> Floats:
     """Restore planes whose noise has known variances.
@@ -66,7 +73,10 @@ def restore_mapped(
         Of the noise, all positive.
     coder : Coder
     project : function, optional
-        Projects planes into the known bounds of the picture.
+        Projects rows of the planes, given after their slice, into the known bounds of the picture.
+    smooth : bool
+        Code the result once more over atoms that its groups share, for a small remaining noise: the
+        coder works on one patch at a time, and what it leaves differs between similar patches.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -74,27 +84,34 @@ def restore_mapped(
     -------
     (channels, height, width) float32 ndarray
     """
-    estimate, kinds, sigma = coder_inputs(noisy, variances, project=project, pool=pool)
-    restored = unrolled.correct(estimate, kinds, sigma, coder, learned=LEARNED, pool=pool)
-    return restored if project is None else project(restored)
+    channels, height, width = noisy.shape
+    strength = _strength(variances)
+    restored = np.empty_like(noisy)
+    for rows in strips(noisy.shape):
+        wide, inner = bands.widened(rows, ALIGNED, height)
+        bound = functools.partial(project, wide) if project else _unbound
+        seen, spread = noisy[:, wide], variances[:, wide]
+        inputs = coder_inputs(seen, spread, project=bound, strength=strength, pool=pool)
+        part = bound(unrolled.correct(*inputs, coder, learned=LEARNED, pool=pool))
+        if smooth:
+            part = bound(_smoothed(part, spread, pool))
+        restored[:, rows] = part[:, inner]
+    return restored
 
 
-def smoothed(planes: Floats, variances: Floats, *, pool: Pool | None = None) -> Floats:
-    """Code restored planes once more over atoms that their groups share, for a small remaining
-    noise.
+def strips(shape: tuple[int, ...]) -> list[slice]:
+    """The rows of planes (channels, height, width) that are restored together."""
+    channels, height, width = shape
+    return bands.strips(height, channels * width, ALIGNED)
 
-    The coder works on one patch at a time; the noise that it leaves differs between similar
-    patches. Parameters and results are as in `restore_mapped`.
-    """
-    places = groups.find(planes[0], GROUPING, pool=pool)
-    return np.stack(
-        [
-            groups.code(
-                plane, LEFT * variance, places, GROUPING.side, threshold=THRESHOLD, pool=pool
-            )
-            for plane, variance in zip(planes, variances, strict=True)
-        ]
-    )
+
+def stages(shape: tuple[int, ...], smooth: bool = False) -> list[tuple[str, float]]:
+    """The stages of the work on planes (channels, height, width), and about their shares of it."""
+    channels = shape[0]
+    find, code = ("grouping", 4.0), ("coding", 8.0)
+    codes = channels * [code]
+    found = [("restoring", 1.0), find, *codes, find, *codes, ("correcting", 7.0 * channels)]
+    return len(strips(shape)) * [*found, *([find, *codes] if smooth else [])]
 
 
 def coder_inputs(
@@ -102,13 +119,17 @@ def coder_inputs(
     variances: Floats,
     *,
     project: Callable[[Floats], Floats] | None = None,
+    strength: tuple[float, float] | None = None,
     pool: Pool | None = None,
 ) -> tuple[Floats, Kinds, Number]:
-    """The inputs of the coder: the first three arguments of `unrolled.correct`."""
-    project = project or (lambda planes: planes)
+    """The inputs of the coder: the first three arguments of `unrolled.correct`.
+
+    `strength` is that of the noise of the whole picture, if these are rows of one.
+    """
+    project = project or _unbound
+    level, scale = strength or _strength(variances)
     find = functools.partial(groups.find, grouping=GROUPING, pool=pool)
     code = functools.partial(groups.code, side=GROUPING.side, pool=pool)
-    level = float(np.sqrt(FIRST * variances[0].mean()))
     pilot = overlap.by_dictionary(noisy[0][..., None], level, "grey", None, 2, pool)
     places = find(np.ascontiguousarray(pilot[..., 0]))
     first = np.stack(
@@ -127,7 +148,6 @@ def coder_inputs(
     )
     del shown
     estimate = project(filtered)
-    scale = float(np.sqrt(variances.mean()))
 
     def kinds(rows: slice) -> Sequence[Floats]:
         own = np.s_[:, rows]
@@ -140,3 +160,25 @@ def coder_inputs(
         ]
 
     return estimate, kinds, scale
+
+
+def _strength(variances: Floats) -> tuple[float, float]:
+    """The standard deviation that the first estimate assumes, and that of all planes."""
+    return float(np.sqrt(FIRST * variances[0].mean())), float(np.sqrt(variances.mean()))
+
+
+def _unbound(planes: Floats) -> Floats:
+    """The projection of a picture of which nothing is known."""
+    return planes
+
+
+def _smoothed(planes: Floats, variances: Floats, pool: Pool | None) -> Floats:
+    """Restored planes coded once more by their groups."""
+    places = groups.find(planes[0], GROUPING, pool=pool)
+    code = functools.partial(groups.code, places=places, side=GROUPING.side, pool=pool)
+    return np.stack(
+        [
+            code(plane, LEFT * variance, threshold=THRESHOLD)
+            for plane, variance in zip(planes, variances, strict=True)
+        ]
+    )
