@@ -47,7 +47,7 @@ RIDGES = (1e-5, 1e-3, 1e-2, 1e-1, 1.0)
 #: Regressions are rounded to multiples of this part of a stage's root mean square, which costs
 #: less than 0.005 dB: features are white, so the same step suits every coefficient, and equal steps
 #: give small integers that compress well. If the largest would not fit, steps are longer.
-STEP, LARGEST = 0.25, 127
+STEP, LARGEST = 0.29, 127
 
 #: Added to a photo's mean square error before it divides the weight of its windows.
 EVEN = 1e-5

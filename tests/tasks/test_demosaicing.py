@@ -8,7 +8,15 @@ from PIL import Image
 
 from restore.imaging.bands import Pool
 from restore.tasks import demosaicing
-from restore.tasks.demosaicing import BAYER, Model, demosaic, estimates, packaged, sampled
+from restore.tasks.demosaicing import (
+    BAYER,
+    LEARNED_SIGMA,
+    Model,
+    demosaic,
+    estimates,
+    packaged,
+    sampled,
+)
 from restore.tasks.demosaicing.development import levelled
 from restore.tasks.demosaicing.patterns import moved
 from restore.tasks.demosaicing.stages import Stage
@@ -271,8 +279,12 @@ def test_levels_and_gains():
 def test_a_model_is_used_for_the_noise_it_was_learned_with_or_refused():
     mosaic = sampled(picture(20, 24), "RGGB") / 255
     model = packaged("demosaic-noisy")
-    expected = demosaic(mosaic, sigma=10 / 255)
-    assert np.array_equal(demosaic(mosaic, sigma=10 / 255, model=model), expected)
+    found = demosaic(mosaic, sigma=LEARNED_SIGMA, model=model)
+    *_, groups = estimates(np.float32(mosaic), LEARNED_SIGMA**2, "RGGB", model)
+    assert np.abs(found - np.clip(groups, mosaic.min(), mosaic.max())).max() < 1e-6
+    # the coder was learned on the errors of the packaged model
+    corrected = demosaic(mosaic, sigma=LEARNED_SIGMA)
+    assert np.abs(corrected - found).max() > 1 / 255
     with pytest.raises(ValueError, match="for noisy mosaics: give the sigma"):
         demosaic(mosaic, model=model)
     with pytest.raises(ValueError, match="for mosaics without noise, and sigma is not 0"):
