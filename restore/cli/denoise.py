@@ -227,9 +227,7 @@ def denoise_picture(
     )
     classic = dictionary is not None
     if not classic and quality != "fast":
-        mapped = noise.kind == "jpeg" or noise.levels is not None
-        shares = _shares(picture, noise.kind if mapped else "white")
-        pool = batch.overall(pool, "denoising", shares)
+        pool = batch.overall(pool, "denoising", _shares(picture, noise))
     samples = denoise(
         picture.samples, quality=quality, noise=noise, coding=coding, strength=strength,
         chroma_strength=chroma_strength, dictionary=dictionary,
@@ -324,19 +322,23 @@ def _said(found: Noise, levels: float) -> dict[str, Any]:
     return facts
 
 
-def _shares(picture: Picture, kind: str) -> list[tuple[str, float]]:
+def _shares(picture: Picture, noise: Noise) -> list[tuple[str, float]]:
     """The stages of denoising by groups, and their approximate shares of the time."""
     from restore.sparse.white import PASSES, strips
     from restore.tasks.denoising.mapped import stages
 
     height, width, channels = picture.samples.shape
-    if kind in ("camera", "jpeg"):
-        planes = 3 if kind == "camera" else channels
-        return stages((planes, height, width), smooth=kind == "jpeg")
+    if noise.kind == "jpeg" or noise.levels is not None:
+        planes = 3 if noise.kind == "camera" else channels
+        return stages((planes, height, width), smooth=noise.kind == "jpeg")
     codings = channels * (PASSES + 2)
-    found = [("correcting", 2 * channels), ("grouping", 2), *codings * [("coding", 3)],
-             ("correcting", 7 * channels)]  # fmt: skip
-    return len(strips(picture.samples.shape)) * found
+    found = [("correcting", 2.0 * channels), ("grouping", 2.0), *codings * [("coding", 3.0)],
+             ("correcting", 7.0 * channels)]  # fmt: skip
+    whole = len(strips(picture.samples.shape)) * found
+    if noise.kind != "camera":
+        return whole
+    quarter = len(strips(picture.samples[::2, ::2].shape)) * found
+    return whole + 4 * [(name, share / 4) for name, share in quarter]
 
 
 def _print_noise(

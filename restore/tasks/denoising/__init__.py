@@ -29,7 +29,7 @@ from restore.imaging.noise import (
 from restore.imaging.stabilisation import stabilise, unstabilise
 from restore.sparse import patches as patching
 from restore.sparse import unrolled, white
-from restore.tasks.denoising import artefacts, mapped
+from restore.tasks.denoising import artefacts, coarse, mapped
 from restore.tasks.denoising.dictionary import Classic, classic
 from restore.typing import Floats
 
@@ -151,7 +151,8 @@ def denoise(
         return observed.reshape(array.shape)
     filled = work.filled(image)
     if by_groups:
-        restored = white.by_groups(filled, sigmas, chroma_strength, pool)
+        restore = coarse.restore_coarse if noise.kind == "camera" else white.by_groups
+        restored = restore(filled, sigmas, chroma_strength, pool)
     else:
         sigma = float(np.sqrt(np.mean(sigmas**2)))
         if dictionary is None:
