@@ -1,11 +1,13 @@
 """Demosaicing against OpenCV and colour-demosaicing; under noise against two steps."""
 
 import functools
+import io
 import itertools
 import sys
 
 import imageio.v3 as imageio
 import numpy as np
+import tifffile
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
@@ -14,6 +16,7 @@ from restore.imaging.noise import PhotonNoise
 from restore.tasks.demosaicing import BAYER, sampled
 from restore.tasks.demosaicing.development import stabilised
 from restore.tasks.demosaicing.noise import estimated
+from restore.tasks.demosaicing.patterns import named
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
@@ -29,6 +32,7 @@ COLOUR_DEMOSAICING = {
     "Malvar et al. 2004": "Malvar2004",
     "bilinear": "bilinear",
 }
+LIBRAW = ("AHD", "DHT", "DCB", "AAHD")
 
 
 def tables(run):
@@ -38,6 +42,7 @@ def tables(run):
         found = run.pictures(folder or "none", "coffee-clean.png")
         yield mosaics(run, *found)
         yield under_noise(run, *found)
+        yield xtrans(run, *found)
     if run.data and (run.data / "raw").is_dir():
         yield patterns(run)
 
@@ -54,6 +59,9 @@ def mosaics(run, name, pictures):
     if peer("colour_demosaicing", "colour-demosaicing"):
         for title, function in COLOUR_DEMOSAICING.items():
             methods[f"{title} (colour-demosaicing)"] = functools.partial(colour, name=function)
+    if peer("rawpy"):
+        for algorithm in LIBRAW:
+            methods[f"{algorithm} (LibRaw)"] = functools.partial(libraw, "RGGB", algorithm)
     if peer("cv2", "opencv-python-headless"):
         methods["VNG (OpenCV)"] = functools.partial(opencv, name="VNG")
         methods["edge-aware (OpenCV)"] = functools.partial(opencv, name="EA")
@@ -67,7 +75,9 @@ def mosaics(run, name, pictures):
         rows=[[method, means[method], pace[method]] for method in methods],
         notes=f"8-bit results; {run.rounds()}.",
         details=found.details(),
-        machine=machine("colour-demosaicing", "opencv-python-headless", threads=run.threads),
+        machine=machine(
+            "colour-demosaicing", "opencv-python-headless", "rawpy", threads=run.threads
+        ),
         curves=found.curves("CPSNR (dB)"),
     )
 
@@ -121,6 +131,71 @@ def under_noise(run, name, pictures):
         details=details,
         machine=machine(threads=run.threads),
     )
+
+
+def xtrans(run, name, pictures):
+    """The pattern of Fujifilm's sensors, 6 x 6, on one set of pictures."""
+    methods = {
+        title: functools.partial(
+            restore.demosaic, pattern="xtrans", quality=quality, pool=Pool(run.threads)
+        )
+        for title, quality in [*QUALITIES.items()][:2]
+    }
+    if peer("rawpy"):
+        # which for this pattern is Markesteijn's method in three passes
+        methods["Markesteijn (LibRaw)"] = functools.partial(libraw, named("xtrans"), "AHD")
+    pattern = named("xtrans")
+    cases = [(title, sampled(clean, pattern), clean) for title, clean in pictures.items()]
+    found = compare(cases, methods, cpsnr, run.repetitions)
+    means, pace = found.means(), found.pace()
+    return Table(
+        name=f"demosaic-xtrans-{name}",
+        title=f"Demosaicing, {name} ({len(pictures)} pictures), X-Trans",
+        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".3f")],
+        rows=[[method, means[method], pace[method]] for method in methods],
+        notes=f"8-bit results; {run.rounds()}.",
+        details=found.details(),
+        machine=machine("rawpy", threads=run.threads),
+    )
+
+
+def libraw(pattern, algorithm, mosaic):
+    """One of LibRaw's, which takes files: the 8-bit mosaic as a DNG without any colour matrix."""
+    rawpy = peer("rawpy")
+    side = round(len(pattern) ** 0.5)
+    colours = bytes("RGB".index(colour) for colour in pattern)
+    unit = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
+    tags = [
+        ("DNGVersion", 1, 4, bytes([1, 4, 0, 0])),
+        ("UniqueCameraModel", 2, 0, "simulated"),
+        ("CFARepeatPatternDim", 3, 2, (side, side)),
+        ("CFAPattern", 1, len(colours), colours),
+        ("BlackLevel", 3, 1, 0),
+        ("WhiteLevel", 4, 1, 65535),
+        ("ColorMatrix1", 10, 9, unit),
+        ("CalibrationIlluminant1", 3, 1, 21),
+        ("AsShotNeutral", 5, 3, (1, 1, 1, 1, 1, 1)),
+    ]
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder="<") as tiff:
+        tiff.write(
+            mosaic.astype(np.uint16) * 257,
+            photometric=tifffile.PHOTOMETRIC.CFA,
+            metadata=None,
+            rowsperstrip=len(mosaic),
+            extratags=[(tifffile.TIFF.TAGS[tag], *rest, True) for tag, *rest in tags],
+        )
+    file.seek(0)
+    with rawpy.imread(file) as raw:
+        colour = raw.postprocess(
+            demosaic_algorithm=rawpy.DemosaicAlgorithm[algorithm],
+            output_color=rawpy.ColorSpace.raw,
+            output_bps=16,
+            gamma=(1, 1),
+            user_wb=[1, 1, 1, 1],
+            no_auto_bright=True,
+        )
+    return np.uint8(np.rint(colour / 257))
 
 
 def patterns(run):
