@@ -42,7 +42,8 @@ def tables(run):
         found = run.pictures(folder or "none", "coffee-clean.png")
         yield mosaics(run, *found)
         yield under_noise(run, *found)
-        yield xtrans(run, *found)
+        if folder.endswith("kodak12"):  # at other sizes LibRaw fails for this pattern
+            yield xtrans(run, *found)
     if run.data and (run.data / "raw").is_dir():
         yield patterns(run)
 
