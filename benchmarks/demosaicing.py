@@ -1,4 +1,4 @@
-"""Demosaicing against OpenCV and colour-demosaicing; under noise against two steps."""
+"""Demosaicing against OpenCV, colour-demosaicing and LibRaw; under noise against two steps."""
 
 import functools
 import io
@@ -7,7 +7,6 @@ import sys
 
 import imageio.v3 as imageio
 import numpy as np
-import tifffile
 
 import restore
 from benchmarks.harness import Table, compare, eight_bits, machine, peer, psnr
@@ -17,6 +16,7 @@ from restore.tasks.demosaicing import BAYER, sampled
 from restore.tasks.demosaicing.development import stabilised
 from restore.tasks.demosaicing.noise import estimated
 from restore.tasks.demosaicing.patterns import named
+from tests.files.raw_files import BLACK, WHITE, write_mosaic
 
 SETS = ("test/kodak12", "test/mcmaster18", "test/photos")
 BORDER = 10
@@ -66,20 +66,25 @@ def mosaics(run, name, pictures):
     if peer("cv2", "opencv-python-headless"):
         methods["VNG (OpenCV)"] = functools.partial(opencv, name="VNG")
         methods["edge-aware (OpenCV)"] = functools.partial(opencv, name="EA")
-    cases = [(title, sampled(clean, "RGGB"), clean) for title, clean in pictures.items()]
+    title = f"Demosaicing, {name} ({len(pictures)} pictures), RGGB"
+    packages = ("colour-demosaicing", "opencv-python-headless", "rawpy")
+    return compared(run, f"demosaic-{name}", title, "RGGB", pictures, methods, packages, plot=True)
+
+
+def compared(run, name, title, pattern, pictures, methods, packages, *, plot=False):
+    """A table of methods for mosaics of a pattern."""
+    cases = [(one, sampled(clean, pattern), clean) for one, clean in pictures.items()]
     found = compare(cases, methods, cpsnr, run.repetitions)
     means, pace = found.means(), found.pace()
     return Table(
-        name=f"demosaic-{name}",
-        title=f"Demosaicing, {name} ({len(pictures)} pictures), RGGB",
+        name=name,
+        title=title,
         columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".3f")],
         rows=[[method, means[method], pace[method]] for method in methods],
         notes=f"8-bit results; {run.rounds()}.",
         details=found.details(),
-        machine=machine(
-            "colour-demosaicing", "opencv-python-headless", "rawpy", threads=run.threads
-        ),
-        curves=found.curves("CPSNR (dB)"),
+        machine=machine(*packages, threads=run.threads),
+        curves=found.curves("CPSNR (dB)") if plot else {},
     )
 
 
@@ -136,56 +141,26 @@ def under_noise(run, name, pictures):
 
 def xtrans(run, name, pictures):
     """The pattern of Fujifilm's sensors, 6 x 6, on one set of pictures."""
+    pattern = named("xtrans")
     methods = {
         title: functools.partial(
-            restore.demosaic, pattern="xtrans", quality=quality, pool=Pool(run.threads)
+            restore.demosaic, pattern=pattern, quality=quality, pool=Pool(run.threads)
         )
-        for title, quality in [*QUALITIES.items()][:2]
+        for title, quality in QUALITIES.items()
+        if quality != "best"
     }
     if peer("rawpy"):
         # which for this pattern is Markesteijn's method in three passes
-        methods["Markesteijn (LibRaw)"] = functools.partial(libraw, named("xtrans"), "AHD")
-    pattern = named("xtrans")
-    cases = [(title, sampled(clean, pattern), clean) for title, clean in pictures.items()]
-    found = compare(cases, methods, cpsnr, run.repetitions)
-    means, pace = found.means(), found.pace()
-    return Table(
-        name=f"demosaic-xtrans-{name}",
-        title=f"Demosaicing, {name} ({len(pictures)} pictures), X-Trans",
-        columns=[("method", ""), ("CPSNR (dB)", ".2f"), ("processor s/Mpx", ".3f")],
-        rows=[[method, means[method], pace[method]] for method in methods],
-        notes=f"8-bit results; {run.rounds()}.",
-        details=found.details(),
-        machine=machine("rawpy", threads=run.threads),
-    )
+        methods["Markesteijn (LibRaw)"] = functools.partial(libraw, pattern, "AHD")
+    title = f"Demosaicing, {name} ({len(pictures)} pictures), X-Trans"
+    return compared(run, f"demosaic-xtrans-{name}", title, pattern, pictures, methods, ("rawpy",))
 
 
 def libraw(pattern, algorithm, mosaic):
-    """One of LibRaw's, which takes files: the 8-bit mosaic as a DNG without any colour matrix."""
+    """One of LibRaw's, which takes files: the 8-bit mosaic as a DNG."""
     rawpy = peer("rawpy")
-    side = round(len(pattern) ** 0.5)
-    colours = bytes("RGB".index(colour) for colour in pattern)
-    unit = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
-    tags = [
-        ("DNGVersion", 1, 4, bytes([1, 4, 0, 0])),
-        ("UniqueCameraModel", 2, 0, "simulated"),
-        ("CFARepeatPatternDim", 3, 2, (side, side)),
-        ("CFAPattern", 1, len(colours), colours),
-        ("BlackLevel", 3, 1, 0),
-        ("WhiteLevel", 4, 1, 65535),
-        ("ColorMatrix1", 10, 9, unit),
-        ("CalibrationIlluminant1", 3, 1, 21),
-        ("AsShotNeutral", 5, 3, (1, 1, 1, 1, 1, 1)),
-    ]
-    file = io.BytesIO()
-    with tifffile.TiffWriter(file, byteorder="<") as tiff:
-        tiff.write(
-            mosaic.astype(np.uint16) * 257,
-            photometric=tifffile.PHOTOMETRIC.CFA,
-            metadata=None,
-            rowsperstrip=len(mosaic),
-            extratags=[(tifffile.TIFF.TAGS[tag], *rest, True) for tag, *rest in tags],
-        )
+    stored, file = BLACK + mosaic * ((WHITE - BLACK) / 255), io.BytesIO()
+    write_mosaic(file, np.uint16(np.rint(stored)), pattern, matrix=np.eye(3))
     file.seek(0)
     with rawpy.imread(file) as raw:
         colour = raw.postprocess(
@@ -209,14 +184,11 @@ def patterns(run):
         **{title: {"quality": quality} for title, quality in QUALITIES.items()},
         **{f"restore, --sigma {sigma}": {"sigma": sigma / 255} for sigma in (2, 4)},
     }
-    inner, rows = np.s_[BORDER:-BORDER, BORDER:-BORDER], []
+    rows = []
     for title, told in ways.items():
         demosaic = functools.partial(restore.demosaic, pool=Pool(run.threads), **told)
-        found = [demosaic(mosaic, pattern)[inner] for pattern, mosaic in mosaics.items()]
-        agreement = [
-            -10 * np.log10(np.mean((one - other) ** 2))
-            for one, other in itertools.combinations(found, 2)
-        ]
+        found = [demosaic(mosaic, pattern) for pattern, mosaic in mosaics.items()]
+        agreement = [psnr(*pair, BORDER) for pair in itertools.combinations(found, 2)]
         rows.append([title, float(np.mean(agreement)), float(min(agreement))])
     return Table(
         name="demosaic-patterns",

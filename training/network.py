@@ -7,8 +7,7 @@ import numpy as np
 
 
 def half_precision():
-    """A context that computes in bfloat16, if the processor does; others take forty times as
-    long."""
+    """A context that computes in bfloat16, if the processor does; others emulate it, slowly."""
     import torch  # which drawing examples does not need
 
     native = torch.cpu._is_avx512_bf16_supported()

@@ -99,26 +99,31 @@ def noise(photo, channels, held_out, random):
 
 def mosaic(photo, channels, held_out, random):
     """The mosaic of a crop; one in three has a colour cast."""
-    clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
-    clean = changed(clean, 0 if held_out else 0.3, random)
-    found = estimates(sampled(clean, "RGGB"), ROUNDED, "RGGB", packaged("demosaic"), pool=Pool(1))
-    learned, early, before, last = map(to_planes, found)
-    return to_planes(clean), (*mean_and_kinds(learned, zip(early, last, before)), UNIT), "mosaic"
+    clean = tinted(photo, held_out, random)
+    return demosaiced(clean, sampled(clean, "RGGB"), ROUNDED, "demosaic", "mosaic")
 
 
 def noisy_mosaic(photo, channels, held_out, random):
     """The mosaic of a crop with noise, on the scale on which this is of the usual level."""
-    clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
-    clean = changed(clean, 0 if held_out else 0.3, random)
+    clean = tinted(photo, held_out, random)
     level = random.choice(NOISES) if held_out else np.exp(random.uniform(*np.log((3, 50))))
     scaled = np.float32(255 * LEARNED_SIGMA / level) * clean
-    mosaic = sampled(scaled, "RGGB")
-    mosaic += np.float32(LEARNED_SIGMA) * random.standard_normal(mosaic.shape, np.float32)
-    model = packaged("demosaic-noisy")
-    found = estimates(mosaic, LEARNED_SIGMA**2, "RGGB", model, pool=Pool(1))
+    noisy = sampled(scaled, "RGGB")
+    noisy += np.float32(LEARNED_SIGMA) * random.standard_normal(noisy.shape, np.float32)
+    return demosaiced(scaled, noisy, LEARNED_SIGMA**2, "demosaic-noisy", f"sigma {level:.0f}")
+
+
+def tinted(photo, held_out, random):
+    """A crop of whole levels; one in three has a colour cast."""
+    clean = np.uint8(np.rint(255 * crop(photo, 3, random)))
+    return changed(clean, 0 if held_out else 0.3, random)
+
+
+def demosaiced(clean, mosaic, error, model, label):
+    """What the coder of mosaics corrects: the estimates with errors of this variance."""
+    found = estimates(mosaic, error, "RGGB", packaged(model), pool=Pool(1))
     learned, early, before, last = map(to_planes, found)
-    inputs = *mean_and_kinds(learned, zip(early, last, before)), UNIT
-    return to_planes(scaled), inputs, f"sigma {level:.0f}"
+    return to_planes(clean), (*mean_and_kinds(learned, zip(early, last, before)), UNIT), label
 
 
 def artefacts(photo, channels, held_out, random):

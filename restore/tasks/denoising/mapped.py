@@ -48,7 +48,6 @@ LEAST = (0.03 / 255) ** 2
 #: Noise, as a standard deviation of samples in [0, 1], at which the coders were learned.
 LEARNED = (1 / 255, 50 / 255)
 
-
 #: Strips of a large picture start at multiples of these rows, and have as many around them: groups,
 #: patches, and the blocks of JPEG then lie where they lie in the whole picture.
 ALIGNED = 96
