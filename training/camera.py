@@ -73,6 +73,8 @@ class Camera:
         Standard deviation in pixels of what smooths the colour differences; 0 for none.
     scale : float
         By how much the picture is reduced.
+    softness : float
+        Standard deviation in pixels of the Gaussian that the lens blurs the photograph by.
     grain, grain_size : float
         Standard deviation, in [0, 1], of noise that is put on the finished picture, as that of
         film and scanners, and of the Gaussian that makes it coarse, in pixels.
@@ -97,6 +99,7 @@ class Camera:
     smoothing: float = 0.0
     chroma_blur: float = 0.0
     scale: float = 1.0
+    softness: float = 0.0
     grain: float = 0.0
     grain_size: float = 0.0
     grain_colour: bool = False
@@ -131,6 +134,8 @@ def drawn(random):
         grey=random.random() < 0.15,
         quality=int(random.uniform(60, 99)) if random.random() < 0.75 else None,
         sampling=int(random.choice([0, 2])),
+        # pixels of most cameras are smaller than what their lenses resolve
+        softness=max(0.0, random.uniform(-0.8, 1.5)),
     )
 
 
@@ -169,6 +174,7 @@ def taken(photo, camera, random):
     coding : Coding or None
         How JPEG coded it.
     """
+    photo = softened(photo, camera)
     balance = np.array([camera.red, 1, camera.blue])
     matrix = (1 - camera.matrix) * MATRICES[0] + camera.matrix * MATRICES[1]
     linear = _from_gamma(_tone(photo, camera.contrast, inverse=True))
@@ -213,6 +219,13 @@ def taken(photo, camera, random):
     else:
         saved, coding = as_jpeg(saved, camera.quality, camera.sampling)
     return saved, developed(mosaic), coding
+
+
+def softened(photo, camera):
+    """The photograph (height, width, channels) through the camera's lens."""
+    if not camera.softness:
+        return photo
+    return ndimage.gaussian_filter(photo, (camera.softness, camera.softness, 0))
 
 
 def as_jpeg(picture, quality, sampling):

@@ -28,8 +28,8 @@ KINDS = {"camera": 0.55, "white": 0.15, "clean": 0.12, "jpeg": 0.18}
 def picture(photo, kind, random):
     """A picture of a kind, what it would be without noise, and how it was coded."""
     taken = camera.drawn(random)
-    clean = photo @ jpeg.FROM_RGB[0][:, None] if taken.grey else photo
-    clean = np.float32(clean)
+    clean = camera.softened(photo, taken)
+    clean = np.float32(clean @ jpeg.FROM_RGB[0][:, None] if taken.grey else clean)
     if kind == "camera":
         saved, reference, coding = camera.taken(photo, taken, random)
         # decoded, and saved as another format since

@@ -240,7 +240,7 @@ def _mapped(
     side = mapped.GROUPING.side
     image = patching.pad(image, (side, side, channels))
     planes = jpeg.to_planes(image)
-    variances = mapped.SERVES * noise_map.spread(planes, noise.brightness, noise.levels)
+    variances = noise_map.spread(planes, noise.brightness, noise.levels)
     if coding:
         variances += coding.error(planes, pool=pool)
     variances *= np.float32(strength**2)

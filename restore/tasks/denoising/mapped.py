@@ -32,10 +32,6 @@ GROUPING = groups.Grouping(side=8, size=50, stride=6)
 #: from it, and for the second, which already has them.
 FIRST, SECOND = 2.2, 1.1
 
-#: Factor on the variance of camera noise that gives the best results: remaining noise does more
-#: harm than lost texture.
-SERVES = np.float32(2)
-
 #: Share of the variance that remains after the coder.
 LEFT = np.float32(0.2)
 
