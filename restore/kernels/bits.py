@@ -107,7 +107,7 @@ def learn(models: Integers, at: int, bit: int, limit: int) -> None:
     models[at] = value << 8 | seen
 
 
-@kernel
+@kernel(inline=True)
 def code_bit(coder: Coder, bit: int, count: int, choice: int) -> int:
     """Code a bit under the first `count` active contexts and weights `choice`; return it."""
     models, active, stretched = coder.models, coder.active, coder.stretched

@@ -152,8 +152,8 @@ class _TolerantCache(FunctionCache):
 @overload
 def kernel(function: F) -> F: ...
 @overload
-def kernel(*, reorder: bool) -> Callable[[F], F]: ...
-def kernel(function: Any = None, *, reorder: bool = False) -> Any:
+def kernel(*, reorder: bool = ..., inline: bool = ...) -> Callable[[F], F]: ...
+def kernel(function: Any = None, *, reorder: bool = False, inline: bool = False) -> Any:
     """Compile `function` on its first call: serial, without the interpreter lock, cached.
 
     Parameters
@@ -163,13 +163,19 @@ def kernel(function: Any = None, *, reorder: bool = False) -> Any:
     reorder : bool
         Allow all of `REORDER` within the kernel, for sums inside one patch. Without it
         only a multiplication and an addition may be contracted into one.
+    inline : bool
+        Copy it into the kernels that call it, for what they call most: an array is passed as seven
+        arguments, which takes as long as a few lines of work.
     """
     if function is None:
-        return functools.partial(kernel, reorder=reorder)
+        return functools.partial(kernel, reorder=reorder, inline=inline)
     # numpy's error model: a division by zero gives inf or nan instead of a branch that
     # would keep the loop from being vectorised.
     dispatcher = numba.njit(
-        nogil=True, error_model="numpy", fastmath=REORDER if reorder else {"contract"}
+        nogil=True,
+        error_model="numpy",
+        fastmath=REORDER if reorder else {"contract"},
+        forceinline=inline,
     )(function)
     folder = cache_folder()
     if folder is not None and not numba.config.DISABLE_JIT:

@@ -37,7 +37,7 @@ class Mixer(NamedTuple):
     refined: np.ndarray  # (kinds, KNOTS) int32
 
 
-@kernel
+@kernel(inline=True)
 def code_mixed(
     mixer: Mixer, bit: int, count: int, node: int, first: int, second: int, kind: int
 ) -> int:
