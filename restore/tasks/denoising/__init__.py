@@ -243,6 +243,8 @@ def _mapped(
     variances = noise_map.spread(planes, noise.brightness, noise.levels)
     if coding:
         variances += coding.error(planes, pool=pool)
+    else:
+        variances *= mapped.UNCODED
     variances *= np.float32(strength**2)
     variances[1:] *= np.float32(chroma_strength**2)
     if channels == 1:  # treated as a colour picture without colours

@@ -32,6 +32,10 @@ GROUPING = groups.Grouping(side=8, size=50, stride=6)
 #: from it, and for the second, which already has them.
 FIRST, SECOND = 2.2, 1.1
 
+#: Factor on the variance of noise in pictures that are no JPEG files, where it is found too low. In
+#: JPEG files the expected error of their quantisation is added instead.
+UNCODED = np.float32(1.4)
+
 #: Share of the variance that remains after the coder.
 LEFT = np.float32(0.2)
 
