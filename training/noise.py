@@ -28,12 +28,12 @@ KINDS = {"camera": 0.55, "white": 0.15, "clean": 0.12, "jpeg": 0.18}
 def picture(photo, kind, random):
     """A picture of a kind, what it would be without noise, and how it was coded."""
     taken = camera.drawn(random)
-    clean = camera.softened(photo, taken)
-    clean = np.float32(clean @ jpeg.FROM_RGB[0][:, None] if taken.grey else clean)
     if kind == "camera":
         saved, reference, coding = camera.taken(photo, taken, random)
         # decoded, and saved as another format since
         return saved, reference, None if random.random() < 0.3 else coding
+    clean = camera.softened(photo, taken)
+    clean = np.float32(clean @ jpeg.FROM_RGB[0][:, None] if taken.grey else clean)
     if kind == "white":
         level = np.exp(random.uniform(np.log(0.5), np.log(50))) / 255
         noisy = clean + np.float32(level) * random.standard_normal(clean.shape, np.float32)

@@ -88,16 +88,14 @@ def _invert(codes: Floats, first: int, step: int, at: int) -> None:
 
 
 @kernel
-def _shrink(codes: Floats, slopes: Floats, shares: Floats, at: int) -> None:
-    """Shrink the codes of LANES blocks, and multiply them by W, which replaces `shares`.
-
-    `shares` are one over the thresholds.
-    """
-    share, nothing, whole = load(shares, at), splat(np.float32(0)), splat(np.float32(1))
+def _shrink(codes: Floats, slopes: Floats, thresholds: Floats, shares: Floats, at: int) -> None:
+    """Shrink the codes of LANES blocks, and multiply them by W, which is written to `shares`."""
+    nothing, whole = splat(np.float32(0)), splat(np.float32(1))
+    scale = whole / load(thresholds, at)
     kept, offset = splat(np.float32(1)), np.float32(BEGIN / (END - BEGIN))
     for k in range(1, SIDE * SIDE):
         code = load(codes[k], at)
-        gain = if_greater(code, nothing, code, nothing - code) * (share * slopes[k]) - offset
+        gain = if_greater(code, nothing, code, nothing - code) * (scale * slopes[k]) - offset
         gain = if_greater(gain, nothing, gain, nothing)
         gain = if_greater(whole, gain, gain, whole)
         store(code * gain, codes[k], at)
@@ -138,7 +136,7 @@ def smooth(margined: Floats, out: Floats, top: int, thresholds: Floats, weights:
     most = padded(margined.shape[1] // SIDE)
     # a column for each block of a row
     codes = np.zeros((SIDE * SIDE, most), np.float32)
-    shares = np.ones(most, np.float32)
+    own, shares = np.ones((2, most), np.float32)
     spread = np.empty(most * SIDE, np.float32)
     for shift in range(SHIFTS.shape[0]):
         left = SHIFTS[shift, 1]
@@ -153,13 +151,13 @@ def smooth(margined: Floats, out: Floats, top: int, thresholds: Floats, weights:
                     for b in range(count):
                         code[b] = line[b * SIDE + j]
             for b in range(count):
-                shares[b] = np.float32(1) / _middle(thresholds, y, left + b * SIDE)
+                own[b] = _middle(thresholds, y, left + b * SIDE)
             for at in range(0, count, LANES):
                 for i in range(SIDE):
                     _transform(codes, i, SIDE, at)
                 for i in range(0, SIDE * SIDE, SIDE):
                     _transform(codes, i, 1, at)
-                _shrink(codes, slopes, shares, at)
+                _shrink(codes, slopes, own, shares, at)
                 for i in range(0, SIDE * SIDE, SIDE):
                     _invert(codes, i, 1, at)
                 for i in range(SIDE):
