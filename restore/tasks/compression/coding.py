@@ -179,7 +179,9 @@ def decode(
     empty = [np.empty((height, width), np.float32)] * planes
     none = np.zeros((planes, 0, 0), np.float32)
     shown = _walk(codec, empty, levels, sizes, modes, number, none, seen, pool)
-    return [plane + np.float32(2 * start) for plane, start in zip(shown, starts)]
+    for plane, start in zip(shown, starts):
+        plane += np.float32(2 * start)
+    return shown
 
 
 def _walk(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from restore.imaging import bands
+from restore.imaging.bands import Pool, for_each
 from restore.kernels.blocks import CELL
 from restore.typing import Floats
 
@@ -105,14 +107,25 @@ def to_planes(image: Floats, angles: Sequence[int], luma: bool = False) -> list[
 
 
 def from_planes(
-    planes: list[Floats], angles: Sequence[int], height: int, width: int, luma: bool = False
+    planes: list[Floats],
+    angles: Sequence[int],
+    height: int,
+    width: int,
+    luma: bool = False,
+    pool: Pool | None = None,
 ) -> Floats:
     """Convert planes to an image: the inverse of `to_planes`, clipped to [0, 1]."""
-    levels = np.stack([plane[:height, :width] for plane in planes], axis=-1)
-    if levels.shape[2] == 3:
-        levels = levels @ rotation(angles)
-        if luma:
-            levels /= GAINS
-    levels /= np.float32(255)
-    levels += np.float32(0.5)
-    return np.clip(levels, 0, 1, out=levels)
+    image = np.empty((height, width, len(planes)), np.float32)
+
+    def convert(rows: slice) -> None:
+        levels = np.stack([plane[rows, :width] for plane in planes], axis=-1)
+        if levels.shape[2] == 3:
+            levels = levels @ rotation(angles)
+            if luma:
+                levels /= GAINS
+        levels /= np.float32(255)
+        levels += np.float32(0.5)
+        np.clip(levels, 0, 1, out=image[rows])
+
+    for_each(convert, bands.rows(image.shape), pool)
+    return image

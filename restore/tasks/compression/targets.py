@@ -328,8 +328,14 @@ def decompress(
         planes = coding.decode(codec, payload, shape, header.number, pool, seen)
     steps = coding.steps_of(header.number, (header.channels, *cells), seen)
     planes = smoothing.smooth(planes, header.filter, steps, pool)
-    samples = from_planes(planes, header.angles, header.height, header.width, seen is not None)
-    samples = np.rint(samples * np.float32(container.TOPS[header.depth]))
+    luma = seen is not None
+    samples = from_planes(planes, header.angles, header.height, header.width, luma, pool)
+    top = np.float32(container.TOPS[header.depth])
+
+    def to_integers(rows: slice) -> None:
+        np.rint(samples[rows] * top, out=samples[rows])
+
+    bands.for_each(to_integers, bands.rows(samples.shape), pool)
     check_finite(samples)
     return _decompressed(samples, sections.alpha, header, sections)
 

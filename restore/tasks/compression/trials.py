@@ -91,7 +91,8 @@ class Trials:
 
     def _picture(self, planes: list[Floats]) -> Floats:
         luma = self._seen is not None
-        return from_planes(planes, self._angles, self._height, self._width, luma)
+        size = self._height, self._width
+        return from_planes(planes, self._angles, *size, luma, self._pool)
 
     def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
         """PSNR in dB of the decompressed picture of the last trial."""
