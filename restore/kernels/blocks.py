@@ -213,6 +213,7 @@ def mode_costs(
         costs[2 k + t, n] += sum_i min_q (c_i / step - q)^2 + prices[n] rate(q | expected magnitude)
 
     where c are the coefficients of block n in class k, as it is (t = 0) or transposed (t = 1).
+    Modes whose cost is infinite are skipped.
 
     Parameters
     ----------
@@ -231,14 +232,25 @@ def mode_costs(
     inverse = np.float32(1) / step
     coefficients = np.empty((views.shape[1], count), np.float32)
     table = np.empty(count * _RATED, np.float32)
+    tried = np.empty(views.shape[1], np.int64)
+    rows = np.empty(views.shape[1:], np.float32)
     for mode in range(2 * classes):
-        np.dot(views[mode & 1], analyses[mode >> 1], coefficients)
+        many = 0
+        for n in range(views.shape[1]):
+            if costs[mode, n] < np.inf:
+                tried[many] = n
+                rows[many] = views[mode & 1, n]
+                many += 1
+        if not many:
+            continue
+        np.dot(rows[:many], analyses[mode >> 1], coefficients[:many])
         for i in range(count):
             bucket = scale_bucket(scales[mode >> 1, i], log_step)
             for level in range(_RATED):
                 table[i * _RATED + level] = rates[bucket, level] - rates[bucket, 0]
-        for n in range(views.shape[1]):
-            row, price = coefficients[n], prices[n]
+        for place in range(many):
+            n = tried[place]
+            row, price = coefficients[place], prices[n]
             total = np.float32(0)
             for i in range(count):
                 value = abs(row[i]) * inverse

@@ -28,10 +28,10 @@ _EXPECTED = np.array(
 
 # Index of the first model of each decision, in one table.
 _SPLIT = 0
-_MODE = _SPLIT + 9 * (25 + 9 + 5 + PLACES)
+MODE = _SPLIT + 9 * (25 + 9 + 5 + PLACES)
 _NODES = SIZES * MODES
 _BESIDE = SIZES * MODES + 1
-_CODED = _MODE + _NODES * (3 + 3 * _BESIDE + PLACES)
+_CODED = MODE + _NODES * (3 + 3 * _BESIDE + PLACES)
 _LAST = _CODED + SIZES * 3 * (16 + 9 + 9 + 9 + PLACES) + SIZES * MODES * 2
 _TAIL = _LAST + 16 * (SIZES * 3 * (9 + 9 + 9 + PLACES) + SIZES * MODES * 2)
 _ZERO = _TAIL + SIZES * 16 * 8
@@ -175,11 +175,11 @@ def _code_mode(coder: Coder, mode: int, around: Around, size: int, count: int) -
     node = 1
     for j in range(depth - 1, -1, -1):
         at = size * MODES + node
-        active[0] = _MODE + at * 3 + plane
-        active[1] = _MODE + _NODES * 3 + at * _BESIDE + around.west_mode
-        active[2] = _MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + around.north_mode
-        active[3] = _MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + around.luma_mode
-        active[4] = _MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + around.where
+        active[0] = MODE + at * 3 + plane
+        active[1] = MODE + _NODES * 3 + at * _BESIDE + around.west_mode
+        active[2] = MODE + _NODES * (3 + _BESIDE) + at * _BESIDE + around.north_mode
+        active[3] = MODE + _NODES * (3 + 2 * _BESIDE) + at * _BESIDE + around.luma_mode
+        active[4] = MODE + _NODES * (3 + 3 * _BESIDE) + at * PLACES + around.where
         node = node << 1 | code_bit(coder, wanted >> j & 1, 5, 41 + (1 if plane else 0))
     return min(node - (1 << depth), count - 1)
 

@@ -5,9 +5,19 @@ import io
 import numpy as np
 import pytest
 
+from restore.imaging.arrays import as_image
 from restore.imaging.bands import Pool
 from restore.learning.compression import learn_codec
-from restore.tasks.compression import Codec, coding, compress, decompress, inspect, smoothing
+from restore.tasks.compression import (
+    Codec,
+    coding,
+    compress,
+    decompress,
+    inspect,
+    search,
+    smoothing,
+    tuning,
+)
 from restore.tasks.compression.codec import weights_of_frequencies
 from restore.tasks.compression.planes import colour_angles, from_planes, rotation, to_planes
 from tests import reference
@@ -34,6 +44,38 @@ def test_a_codec_is_asked_for_by_its_hash(other):
         decompress(made.data)
     with pytest.raises(ValueError, match="not with this one"):
         decompress(made.data, codec=Codec.load("photos"))
+
+
+def test_bits_of_modes_are_those_of_an_entropy_coder(other):
+    for codec in (other, Codec.load("photos")):
+        for bits, transforms in zip(codec.mode_bits, codec.transforms, strict=True):
+            assert bits.shape == (3, 2 * len(transforms))
+            chances = (2.0**-bits).sum(axis=1)
+            whole = 1 << (bits.shape[1] - 1).bit_length()
+            assert (chances <= 1 + 1e-5).all()
+            if bits.shape[1] == whole:
+                assert np.allclose(chances, 1, atol=1e-5)
+
+
+def test_a_shortlist_has_the_cheapest_modes_and_is_kept_to():
+    codec = Codec.load("photos")
+    picture = as_image(drawn(72, 136, 3))
+    planes = to_planes(picture, (30, -20, 9))
+    prices, listed = tuning.prices(planes), {}
+    how = codec, planes, coding.number_of(9)
+    first = coding.quantise(*how, prices, shortlist=listed)
+    assert all(np.array_equal(a, b) for a, b in zip(first[2:], coding.quantise(*how, prices)[2:]))
+    assert {key[0] for key in listed} == {0, 1, 2} and {key[2] for key in listed} == {0, 1, 2, 3}
+    for (_, _, size), (modes, costs) in listed.items():
+        count = min(search.KEPT, 2 * len(codec.transforms[size]))
+        assert modes.shape == costs.shape and len(modes) == count and np.isfinite(costs).all()
+        assert all(len(set(column)) == count for column in modes.T)
+    _, _, sizes, modes = coding.quantise(*how, prices, first[0], shortlist=listed)
+    for (plane, top, size), (kept, _) in listed.items():
+        if size == 0:
+            rows = slice(top // 8, top // 8 + kept.shape[1] // 17)
+            tried = (kept == modes[plane, rows].ravel()).any(axis=0)
+            assert tried[sizes[plane, rows].ravel() == 0].all()
 
 
 def test_a_codec_survives_its_file(other):

@@ -129,6 +129,24 @@ class Codec:
             tuple(_analyses(*pair) for pair in zip(transforms, predictors)),
         )
 
+    @functools.cached_property
+    def mode_bits(self) -> tuple[Floats, ...]:
+        """Bits of each mode in the initial statistics, for each size of blocks: (planes, modes)."""
+        every = []
+        for size, part in enumerate(self.transforms):
+            modes = np.arange(2 * len(part))
+            depth = int(modes[-1]).bit_length()
+            bits = np.zeros((3, len(modes)), np.float32)
+            for plane in range(3):
+                node = np.ones_like(modes)
+                for digit in modes[None] >> np.arange(depth)[::-1, None] & 1:
+                    model = entropy.MODE + (size * entropy.MODES + node) * 3 + plane
+                    one = (self.models[model, 0] + 0.5) / (1 << 16)
+                    bits[plane] -= np.log2(np.where(digit, one, 1 - one)).astype(np.float32)
+                    node = 2 * node + digit
+            every.append(bits)
+        return tuple(every)
+
     def weighted(self, slope: int, share: int) -> blocks.Bases:
         """Bases with a larger quantisation step for atoms of fine detail.
 

@@ -8,7 +8,7 @@ from restore.imaging.bands import Pool, map_bands
 from restore.kernels import bits, blocks, coarseness, entropy, walk
 from restore.tasks.compression import smoothing
 from restore.tasks.compression.codec import Codec, weights_of_frequencies
-from restore.tasks.compression.search import choose
+from restore.tasks.compression.search import Shortlist, choose
 from restore.tasks.compression.seen import Seen, bases_of, coarser_of, manners, scales_of
 from restore.typing import Bytes, Floats, Integers, Number
 
@@ -30,7 +30,8 @@ def number_of(step: float) -> int:
 
 def encode(
     codec: Codec, planes: list[Floats], number: int, prices: Floats,
-    decoded: list[Floats] | None = None, seen: Seen | None = None, pool: Pool | None = None,
+    decoded: list[Floats] | None = None, seen: Seen | None = None,
+    shortlist: Shortlist | None = None, pool: Pool | None = None,
 ) -> tuple[bytes, list[Floats]]:  # fmt: skip
     """Encode planes.
 
@@ -48,6 +49,8 @@ def encode(
         planes themselves by default.
     seen : Seen, optional
         Variation of the step; none by default.
+    shortlist : Shortlist, optional
+        As for `search.choose`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -58,7 +61,9 @@ def encode(
         The planes as the decoder reconstructs them, before the filter.
     """
     starts = [_start_of(plane) for plane in planes]
-    shown, levels, sizes, modes = quantise(codec, planes, number, prices, decoded, seen, pool)
+    shown, levels, sizes, modes = quantise(
+        codec, planes, number, prices, decoded, seen, shortlist, pool
+    )
     # enough for most pictures; if not, coding is repeated with the size that it needs
     room = 1024 + 2 * levels.size
     while True:
@@ -96,7 +101,8 @@ def write(
 
 def quantise(
     codec: Codec, planes: list[Floats], number: int, prices: Floats,
-    decoded: list[Floats] | None = None, seen: Seen | None = None, pool: Pool | None = None,
+    decoded: list[Floats] | None = None, seen: Seen | None = None,
+    shortlist: Shortlist | None = None, pool: Pool | None = None,
 ) -> tuple[list[Floats], Integers, Integers, Integers]:  # fmt: skip
     """Choose and quantise the blocks of planes, as for `encode`.
 
@@ -114,7 +120,9 @@ def quantise(
         shown = [plane - start for plane, start in zip(decoded, starts)]
     bases = bases_of(codec, seen, len(planes))
     coarser = coarser_of(seen, prices.shape[1:])
-    sizes, modes = choose(bases, codec.rates, planes, shown, log_step, step, prices, coarser, pool)
+    sizes, modes = choose(
+        codec, bases, planes, shown, log_step, step, prices, coarser, shortlist, pool
+    )
     levels = np.zeros((len(planes), planes[0].size), np.int32)
     shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes

@@ -7,34 +7,40 @@ import numpy as np
 from restore.imaging.bands import Pool, map_bands
 from restore.kernels import blocks
 from restore.kernels.blocks import Bases
-from restore.tasks.compression.codec import SIDES
+from restore.tasks.compression.codec import SIDES, Codec
 from restore.typing import Floats, Integers, Number
+
+#: For the blocks of one size in a row of superblocks, (plane, top, size): their cheapest modes and
+#: what these cost, (`KEPT`, blocks) each.
+Shortlist = dict[tuple[int, int, int], tuple[Integers, Floats]]
 
 #: Price of a bit in squared quantisation steps: the Lagrange multiplier of rate and distortion.
 PRICE = np.float32(0.075)
+#: Modes of a block that are tried again, once all have been.
+KEPT = 5
 #: Bits of a block besides its levels and its mode, and bits of a split.
 _BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
 
 
 def choose(
+    codec: Codec,
     bases: list[Bases],
-    rates: Floats,
     pixels: list[Floats],
     decoded: list[Floats],
     log_step: int,
     step: Number,
     prices: Floats,
     coarser: Integers,
+    shortlist: Shortlist | None = None,
     pool: Pool | None = None,
 ) -> tuple[Integers, Integers]:
     """Choose sizes and modes of the blocks of planes.
 
     Parameters
     ----------
+    codec : Codec
     bases : list of restore.kernels.blocks.Bases
         For each plane.
-    rates : (SCALES, 3, 17) float32 ndarray
-        Of the codec.
     pixels : list of (height, width) float32
         The planes to code; sides multiples of 8.
     decoded : list of (height, width) float32
@@ -45,6 +51,10 @@ def choose(
         Price of a bit in each cell, from `restore.tasks.compression.tuning`.
     coarser : (rows, columns) int8 ndarray
         Increase of the step of each cell, in eighths of octaves.
+    shortlist : Shortlist, optional
+        Written if it is empty: the `KEPT` cheapest modes of each block. Otherwise only these are
+        tried, and what they cost is averaged over both passes: decoded borders depend on the blocks
+        that the other pass chose, exact ones are too good.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
 
@@ -61,8 +71,8 @@ def choose(
     def search(band: tuple[int, int]) -> tuple[Integers, Integers]:
         plane, top = band
         return _search_band(
-            bases[plane], rates, pixels[plane], decoded[plane], top, log_step, step,
-            prices[plane], coarser,
+            codec, bases[plane], pixels[plane], decoded[plane], top, log_step, step,
+            prices[plane], coarser, shortlist, plane,
         )  # fmt: skip
 
     for (plane, top), (size, mode) in zip(bands, map_bands(search, bands, pool)):
@@ -73,8 +83,8 @@ def choose(
 
 
 def _search_band(
+    codec: Codec,
     bases: Bases,
-    rates: Floats,
     pixels: Floats,
     decoded: Floats,
     top: int,
@@ -82,6 +92,8 @@ def _search_band(
     step: Number,
     prices: Floats,
     coarser: Integers,
+    shortlist: Shortlist | None,
+    plane: int,
 ) -> tuple[Integers, Integers]:
     """Sizes and modes of the blocks in one row of superblocks, chosen bottom-up."""
     height, width = min(blocks.SUPER, pixels.shape[0] - top), pixels.shape[1]
@@ -93,11 +105,25 @@ def _search_band(
         if not rows or not columns:
             break
         cells = side // blocks.CELL
-        costs, kinds = _costs(
-            bases, rates, pixels, decoded, top, number, log_step, step,
+        key = plane, top, number
+        listed = None if shortlist is None else shortlist.get(key)
+        every = _costs(
+            codec, bases, pixels, decoded, top, number, plane, log_step, step,
             _means(prices, rows, columns, cells),
             coarser[: rows * cells : cells, : columns * cells : cells].ravel().astype(np.int64),
+            None if listed is None else listed[0],
         )  # fmt: skip
+        if listed is not None:
+            kept, before = listed
+            mean = (np.take_along_axis(every, kept, axis=0) + before) / 2
+            np.put_along_axis(every, kept, mean, axis=0)
+        elif shortlist is not None:
+            most = min(KEPT, len(every))
+            kept = every.argpartition(most - 1, axis=0)[:most]
+            shortlist[key] = kept, np.take_along_axis(every, kept, axis=0)
+        kinds = every.argmin(axis=0)
+        costs = every[kinds, np.arange(len(kinds))].reshape(rows, columns)
+        kinds = kinds.astype(np.uint8).reshape(rows, columns)
         if cost is None:
             cost, modes = costs, kinds
             sizes = np.zeros_like(modes)
@@ -121,21 +147,24 @@ def _means(prices: Floats, rows: int, columns: int, cells: int) -> Floats:
 
 
 def _costs(
+    codec: Codec,
     bases: Bases,
-    rates: Floats,
     pixels: Floats,
     decoded: Floats,
     top: int,
     number: int,
+    plane: int,
     log_step: int,
     step: Number,
     prices: Floats,
     coarser: Integers,
-) -> tuple[Floats, Integers]:
-    """The lowest cost of each block of one size, and its mode.
+    tried: Integers | None,
+) -> Floats:
+    """The cost of each mode of each block of one size, (modes, blocks).
 
-    Costs are in squared steps of the block, times PRICE / price: the error of blocks with a larger
-    step or a higher price of a bit has a lower weight.
+    It is infinite for modes that are not among those to be `tried`, (some modes, blocks). Costs are
+    in squared steps of the block, times PRICE / price: the error of blocks with a larger step or a
+    higher price of a bit has a lower weight.
     """
     (rows, columns), side = prices.shape, SIDES[number]
     corners = np.stack(
@@ -159,19 +188,22 @@ def _costs(
     views[1, :, : coded**2] = turned.reshape(samples.shape)
     views[1, :, coded**2 :] = borders[:, ::-1]
     costs = np.empty((2 * len(analyses), len(corners)), np.float32)
-    rates = rates[:, 1].copy()
+    rates = codec.rates[:, 1].copy()
+    beside = np.float32(_BLOCK_BITS) + codec.mode_bits[number][plane]
     prices = prices.ravel()
     for more in np.unique(coarser):
         some = coarser == more
         seen = views if some.all() else np.ascontiguousarray(views[:, some])
         price = prices[some]
         part = np.empty((len(costs), len(price)), np.float32)
-        part[:] = lost[some] + price * np.float32(_BLOCK_BITS + np.log2(len(costs)))
+        part[:] = lost[some] + price * beside[:, None]
+        if tried is not None:
+            left_out = np.ones(part.shape, bool)
+            np.put_along_axis(left_out, tried[:, some], False, axis=0)
+            part[left_out] = np.inf
         blocks.mode_costs(
             seen, analyses, bases.scales[number], rates, part, log_step + int(more),
             step * blocks.EIGHTHS[more + 64], price,
         )  # fmt: skip
         costs[:, some] = part * (PRICE / price)
-    kinds = costs.argmin(axis=0)
-    least = costs[kinds, np.arange(len(corners))]
-    return least.reshape(rows, columns), kinds.astype(np.uint8).reshape(rows, columns)
+    return costs

@@ -14,10 +14,13 @@ from restore.tasks.compression import atoms, coding, container, smoothing, tunin
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.container import Sections
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
+from restore.tasks.compression.search import Shortlist
 from restore.typing import Floats
 
 #: Smallest step, in levels of 255: nearly exact for 16 bits, and quantised levels do not overflow.
 FINEST = 2.0**-9
+#: Difference of step numbers, half an octave, up to which the same modes are worth trying.
+NEAR = 64
 #: Maximum number of trials for one target.
 TRIALS = 12
 
@@ -47,6 +50,8 @@ class Trials:
         self._depth, self._codec, self._name = depth, codec, name
         self._sections, self._pool = sections, pool
         self._shown: list[Floats] = []
+        self._shortlist: Shortlist = {}
+        self._listed = 0
         self.results: dict[int, tuple[bytes, float]] = {}
 
     def at(self, number: int) -> tuple[bytes, float]:
@@ -76,7 +81,8 @@ class Trials:
         if isinstance(self._codec, Dictionary):
             payload, self._shown = atoms.encode(self._codec, self._planes, number, self._pool)
         else:
-            if not self.results:
+            if not self.results or abs(number - self._listed) > NEAR:
+                self._shortlist, self._listed, self._shown = {}, number, []
                 self._shown, *_ = coding.quantise(*self._how(number))
             if self._seen is not None:
                 shown = self._picture(self._shown)
@@ -86,7 +92,8 @@ class Trials:
 
     def _how(self, number: int) -> tuple[Any, ...]:
         return (
-            self._codec, self._planes, number, self._prices, self._shown, self._seen, self._pool
+            self._codec, self._planes, number, self._prices, self._shown, self._seen,
+            self._shortlist, self._pool,
         )  # fmt: skip
 
     def _picture(self, planes: list[Floats]) -> Floats:
