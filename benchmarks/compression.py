@@ -25,8 +25,18 @@ SETS = ("test/kodak12", "test/mcmaster18", "test/set12", "test/photos")
 RATES = (0.25, 0.5, 1.0)
 #: Bytes within which small pictures of one kind are coded, and the patches of their dictionary.
 BYTES, FACE_PATCH = (200, 300, 500), (12, 12, 1)
-#: This package's codec by what it is tuned for; AVIF as Pillow calls it, and tuned for the PSNR.
-OURS = {"eye": "restore", "psnr": "restore --tune psnr"}
+#: This package's codec, tuned for the eye and for the PSNR, with and without learned correction;
+#: AVIF as Pillow calls it, and tuned for the PSNR.
+OURS = {
+    "restore": {"tune": "eye"},
+    "restore --corrected": {"tune": "eye", "extras": restore.Extras(corrected=True)},
+    "restore --tune psnr": {"tune": "psnr"},
+    "restore --tune psnr --corrected": {
+        "tune": "psnr", "extras": restore.Extras(corrected=True),
+    },
+}  # fmt: skip
+#: Of these, those whose bytes are compared at equal PSNR.
+COMPARED = ("restore --tune psnr", "restore --tune psnr --corrected")
 AVIF = {
     "AVIF as called by default": {},
     "AVIF, speed 4": {"speed": 4, "subsampling": "4:4:4"},
@@ -67,16 +77,16 @@ def codecs(threads=1, fine=False):
     """{name: Peer} of this package and of what Pillow can write; `fine`: at all settings."""
     every = tuple(range(96)) if fine else None
     found = {
-        OURS[tune]: Peer(
+        name: Peer(
             (3, 20, 35, 48, 60, 72, 84, 93),
-            lambda picture, quality, tune=tune: restore.compress(
-                picture, quality=quality, tune=tune, pool=Pool(threads)
+            lambda picture, quality, chosen=chosen: restore.compress(
+                picture, quality=quality, **chosen, pool=Pool(threads)
             ).data,
             lambda data: np.rint(
                 255 * restore.decompress(data, pool=Pool(threads)).samples
             ).astype(np.uint8),
         )
-        for tune in OURS
+        for name, chosen in OURS.items()
     }  # fmt: skip
     if features.check("avif"):
         settings = every or (5, 15, 28, 42, 55, 68, 80, 90)
@@ -202,11 +212,10 @@ def curves(run, name, pictures):
             points[codec].append([(round(8 * size / area, 5), *both) for size, *both in pairs])
         print(f"  {title}: done", file=sys.stderr)
     rows, lines = [], {}
-    ours = OURS["psnr"]
     by_psnr = {codec: only(found, 1) for codec, found in points.items()}
     for codec, pairs in by_psnr.items():
         rows.append([codec, *known(mean_curve(pairs, RATES))])
-        rows[-1].append(None if codec == ours else saved(by_psnr[ours], pairs))
+        rows[-1] += [None if codec == ours else saved(by_psnr[ours], pairs) for ours in COMPARED]
         means = mean_curve(pairs, CURVE)
         kept = ~np.isnan(means)
         lines[codec] = [CURVE[kept].round(4).tolist(), means[kept].round(4).tolist()]
@@ -216,11 +225,11 @@ def curves(run, name, pictures):
         columns=[
             ("codec", ""),
             *((f"PSNR at {rate} bits per pixel (dB)", ".2f") for rate in RATES),
-            (f"bytes of {ours} at equal PSNR (%)", "+.1f"),
+            *((f"bytes of {ours} at equal PSNR (%)", "+.1f") for ours in COMPARED),
         ],
         rows=rows,
         notes="Whole files, header and all (JPEG 2000: the bare codestream); a dash where not "
-        "every picture can be made so small. The last column is the Bjontegaard rate difference.",
+        "every picture can be made so small. The last columns are Bjontegaard rate differences.",
         details={"pictures": list(pictures), "points": points},
         machine=machine("pillow", "imagecodecs"),
         curves={"x": "bits per pixel", "y": "PSNR (dB)", "log": "x", "lines": lines},
@@ -346,7 +355,7 @@ def faces(run):
         )
         rows.append([f"restore, {name}", *np.mean(list(reached), axis=0).tolist()])
     for name, peer in codecs(fine=True).items():
-        if name not in OURS.values():
+        if name not in OURS:
             reached = map_bands(
                 lambda picture, peer=peer: within_bytes(peer, picture), pictures, Pool(run.threads)
             )

@@ -1,10 +1,10 @@
 """Pillow reads and writes ``.ksvd`` files once this is imported.
 
 `Image.open` reads the header; pixels are decoded on first access. `Image.save` takes
-``quality``, ``psnr``, ``bpp``, ``size`` and ``tune`` as `restore.compress` does, and, as other
-formats of Pillow do, ``lossless``, ``icc_profile`` (by default that of the picture), ``exif``,
-``xmp`` and ``dpi``. Modes are L, LA, RGB, RGBA and I;16. Colours or opacity of 16 bits, which
-Pillow has no mode for, are read with 8.
+``quality``, ``psnr``, ``bpp``, ``size`` and ``tune`` as `restore.compress` does, ``corrected`` as
+`restore.Extras` does, and, as other formats of Pillow do, ``lossless``, ``icc_profile`` (by default
+that of the picture), ``exif``, ``xmp`` and ``dpi``. Modes are L, LA, RGB, RGBA and I;16. Colours or
+opacity of 16 bits, which Pillow has no mode for, are read with 8.
 
 Examples
 --------
@@ -106,6 +106,7 @@ def _save(image: Any, file: Any, filename: str | bytes) -> None:
         with_resolution(exif or None, dpi and (*dpi, "inch")),
         given.get("xmp") or None,
         "16" if image.mode == "I;16" else "8",
+        bool(given.get("corrected")),
     )
     options = {name: given[name] for name in _OPTIONS if name in given}
     if given.get("lossless"):

@@ -52,6 +52,8 @@ def test_bytes_are_those_of_compress():
     pixels = np.asarray(image)
     assert saved(image) == compress(pixels).data
     assert saved(image, lossless=True) == compress(pixels, quality="lossless").data
+    corrected = compress(pixels, quality=40, extras=Extras(corrected=True)).data
+    assert saved(image, quality=40, corrected=True) == corrected
     for options in ({"quality": 40, "tune": "psnr"}, {"psnr": 35}, {"bpp": 2}, {"size": 400}):
         assert saved(image, **options) == compress(pixels, **options).data
 

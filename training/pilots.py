@@ -24,6 +24,9 @@ from restore.imaging.resize import resize
 from restore.learning.demosaicing import changed
 from restore.sparse import white
 from restore.sparse.unrolled import UNIT, mean_and_kinds
+from restore.tasks.compression import Codec, compress, container, correction, smoothing, tuning
+from restore.tasks.compression.planes import to_planes as to_coded
+from restore.tasks.compression.targets import planes_of
 from restore.tasks.demosaicing import LEARNED_SIGMA, ROUNDED, estimates, packaged, sampled
 from restore.tasks.denoising import mapped
 from restore.tasks.inpainting.correcting import Estimates, coder_inputs, level_of
@@ -52,6 +55,9 @@ NOISES = (5, 10, 20, 40)
 
 #: Shares of the pixels that are missing in the validation.
 MISSING = (0.5, 0.8)
+
+#: Qualities of compressed pictures in the validation.
+CODED = (25, 50, 75)
 
 #: Share of the crops under white noise that are dimmed, and of these the share that are flat.
 DIM, FLAT = 0.15, 0.4
@@ -193,6 +199,21 @@ def missing(photo, channels, held_out, random):
     return to_planes(clean), (*inputs, level_of(~known)), f"{share:.0%} missing"
 
 
+def compressed(photo, channels, held_out, random):
+    """A crop after `restore.compress`, at the step before the coder of corrected pictures."""
+    clean = crop(photo, channels, random, (1.4, 3))
+    tune = str(random.choice(tuning.TUNES))
+    quality = random.choice(CODED) if held_out else random.uniform(10, 85)
+    data = compress(clean, quality=quality, tune=tune, codec=Codec.load("photos")).data
+    header, _, payload = container.unpack(data)
+    shown, steps = planes_of(header, Codec.load("photos"), payload, Pool(1))
+    smoothed = smoothing.smooth(shown, header.filter, steps, Pool(1))
+    wanted = to_coded(clean, header.angles, tune == "eye")
+    error = correction.error_of(wanted[0], shown[0], steps.step)
+    inputs = correction.coder_inputs(shown, smoothed, steps, error, Pool(1))
+    return correction.to_unit(wanted), inputs, f"{tune} {quality:.0f}"
+
+
 #: The samples that count in learning.
 COUNTED = {"mosaic": "hidden", "missing": "missing"}
 
@@ -204,18 +225,19 @@ KINDS = {
     "camera": photograph,
     "enlarged": enlarged,
     "missing": missing,
+    "compressed": compressed,
 }
 
 
-def crop(photo, channels, random):
-    """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down by 2 to 3 first.
+def crop(photo, channels, random, factors=(2, 3)):
+    """Up to `KEPT` x `KEPT` pixels of a photo; a large one is scaled down first, by 2 to 3.
 
     So is what is to be learned from in colour, since JPEG keeps colours at half the size; but
     not what is tiny.
     """
     width, height = photo.size
     whole = max(width, height) < (1000 if channels == 1 else 400)
-    factor = 1 if whole else random.uniform(2, 3)
+    factor = 1 if whole else random.uniform(*factors)
     photo = photo.resize((round(width / factor), round(height / factor)), Image.Resampling.BICUBIC)
     samples = np.asarray(photo, np.float32)
     if channels == 1:

@@ -10,6 +10,7 @@ gain on held-out pictures, continues after an interruption, and needs PyTorch
 
 import argparse
 import copy
+import dataclasses
 import math
 import time
 from pathlib import Path
@@ -22,7 +23,8 @@ from torch.nn import functional
 import restore
 from restore.imaging.colour import AXES
 from restore.sparse.dictionary import Dictionary
-from restore.sparse.unrolled import ESTIMATE, STRIDE, UNIT, Coder
+from restore.sparse.patches import positions
+from restore.sparse.unrolled import ESTIMATE, STRIDE, UNIT, Coder, coding_at
 from restore.tasks.demosaicing import sampled
 from training.network import half_precision
 
@@ -230,6 +232,40 @@ class Unrolled(torch.nn.Module):
         return Coder(**weights, provenance=provenance)
 
 
+def thinned(coder, count, inputs, pictures):
+    """A coder to start from, with the `count` atoms of `coder` that carry most energy.
+
+    `inputs` says for each input of the pictures which one of `coder` it is most like; "-" for none.
+    """
+    kinds = coder.n_kinds
+    weights = coder.analysis.reshape(2, coder.channels, kinds, -1, len(coder.synthesis))
+    analysis = np.zeros((2, coder.channels, len(inputs), *weights.shape[3:]), np.float32)
+    for own, other in enumerate(inputs):
+        if other != "-":
+            analysis[:, :, own] = weights[:, :, int(other)]
+    analysis = analysis.reshape(2, -1, *weights.shape[3:])
+    whole = dataclasses.replace(coder, analysis=analysis)
+    energy = np.zeros(len(coder.synthesis))
+    for _, kinds, sigma, _ in pictures.all[::40]:
+        rows, columns = (positions(n, coder.side, 4) for n in kinds.shape[2:])
+        given = kinds.astype(np.float32).swapaxes(0, 1)
+        code, _ = coding_at(lambda own, given=given: given[:, :, own], sigma, whole, columns)
+        found = np.zeros(len(energy))
+        for band in np.array_split(rows, -(-len(rows) // 8)):
+            found += sum(np.square(codes).sum(axis=0) for _, codes in code(band))
+        found *= np.square(coder.synthesis).sum(axis=(1, 2, 3))
+        energy += found / found.sum()
+    kept = np.sort(np.argsort(-energy)[:count])
+    return dataclasses.replace(
+        whole,
+        analysis=analysis[..., kept],
+        steps=coder.steps[:, kept][:, :, kept],
+        gains=coder.gains[:, kept],
+        thresholds=coder.thresholds[..., kept],
+        synthesis=coder.synthesis[kept],
+    )
+
+
 # Learning -------------------------------------------------------------------------------
 
 
@@ -276,10 +312,18 @@ def fit(rank, settings, board, barrier):
     validation = Pictures(settings.cache, "validation")
     channels, n_kinds = pictures.all[0][1].shape[:2]
     model = Unrolled(
-        channels, n_kinds, settings.atoms, settings.coder_steps, pictures.counted == "hidden"
+        channels,
+        n_kinds,
+        settings.atoms,
+        settings.coder_steps,
+        pictures.counted == "hidden",
+        stride=settings.stride,
     )
     if settings.start:
-        model.start_from(Coder.load(settings.start))
+        start = Coder.load(settings.start)
+        if settings.start_inputs:
+            start = thinned(start, settings.atoms, settings.start_inputs.split(","), pictures)
+        model.start_from(start)
     optimiser = torch.optim.Adam(model.parameters(), settings.rate, betas=(0.9, 0.99))
     average, step, spent = copy.deepcopy(model), 0, 0.0
     checkpoint = settings.weights.with_suffix(".checkpoint")
@@ -364,8 +408,13 @@ def main():
     parser.add_argument("cache", type=Path)
     parser.add_argument("weights", type=Path)
     parser.add_argument("--start", type=Path, help="weights of another coder")
+    parser.add_argument(
+        "--start-inputs",
+        help="which of its inputs ours are like, e.g. 0,-,2,4; keeps --atoms of its atoms",
+    )
     parser.add_argument("--atoms", type=int, default=192)
     parser.add_argument("--coder-steps", type=int, default=6)
+    parser.add_argument("--stride", type=int, default=STRIDE, help="pixels between patches")
     parser.add_argument("--batch", type=int, default=8, help="crops for each worker")
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--workers", type=int, default=3)

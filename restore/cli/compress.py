@@ -67,12 +67,19 @@ class Atoms(NameOrFile):
     type=click.Choice(["eye", "psnr"]),
     help="Optimise visual quality or the PSNR. [default: eye; psnr with --psnr or --dictionary]",
 )
+@click.option(
+    "--corrected",
+    is_flag=True,
+    help="Have decompress correct the picture by a learned coder: nearer to the original for the "
+    "same bytes, but it takes seconds a megapixel instead of tenths.",
+)
 @click.option("--embed", is_flag=True, help="Store the codec or dictionary FILE in every output.")
 @batch_options(suffix="")
 def compress(
     inputs: tuple[str, ...],
     options: Options,
     embed: bool,
+    corrected: bool,
     model: str | None,
     dictionary: str | None,
     tune: str,
@@ -91,16 +98,25 @@ def compress(
         raise click.UsageError(f"choose one of {', '.join('--' + name for name in targets)}")
     if model and dictionary:
         raise click.UsageError("choose one of --model and --dictionary")
-    if "lossless" in targets and (model or dictionary or tune or embed):
+    if "lossless" in targets and (model or dictionary or tune or embed or corrected):
         raise click.UsageError(
-            "--lossless needs no codec: leave out --model, --dictionary, --tune and --embed"
+            "--lossless needs no codec: leave out --model, --dictionary, --tune, --corrected and "
+            "--embed"
         )
     if targets.pop("lossless", False):
         targets["quality"] = "lossless"
     if tune == "eye" and dictionary:
         raise click.UsageError("--tune eye is for blocks: leave out --dictionary")
+    if corrected and dictionary:
+        raise click.UsageError("--corrected is for blocks: leave out --dictionary")
     process = functools.partial(
-        compress_picture, model=model, dictionary=dictionary, embed=embed, tune=tune, **targets
+        compress_picture,
+        model=model,
+        dictionary=dictionary,
+        embed=embed,
+        corrected=corrected,
+        tune=tune,
+        **targets,
     )
     return batch.run(process, inputs, options, writes=".ksvd")
 
@@ -112,6 +128,7 @@ def compress_picture(
     model: str | None,
     dictionary: str | None,
     embed: bool,
+    corrected: bool,
     tune: str | None,
     **target: Any,
 ) -> batch.Result:
@@ -135,7 +152,7 @@ def compress_picture(
         tune=tune,
         codec=codec,
         embed=embed,
-        extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp, depth),
+        extras=Extras(picture.alpha, metadata.icc, exif, metadata.xmp, depth, corrected),
         pool=pool,
         **target,
     )

@@ -10,9 +10,11 @@ import contextlib
 import hashlib
 import io
 import json
+import lzma
 import math
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,9 @@ VERSION = 1
 #: factor times the file size. Learned data is hardly compressible.
 LARGEST = 128 << 20
 LEAST_ALLOWED, EXPANSION = 8 << 20, 64
+
+#: Bytes saved for which an array is packed by LZMA.
+WORTH = 500_000
 
 #: Maximum bytes of a header.
 LARGEST_HEADER = 4 << 20
@@ -70,7 +75,20 @@ def write(
         "provenance": provenance,
     }
     text = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
-    np.savez_compressed(file, header=np.frombuffer(text, np.uint8), **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(file, "w") as members:
+        for name, array in {"header": np.frombuffer(text, np.uint8), **arrays}.items():
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.asarray(array), allow_pickle=False)
+            plain = content.getvalue()
+            member = zipfile.ZipInfo(f"{name}.npy")  # its date is always the same
+            members.writestr(member, plain, compress_type=_packing(plain))
+
+
+def _packing(content: bytes) -> int:
+    """Deflate, or LZMA, which takes three times as long to load, where that saves `WORTH` bytes."""
+    if len(content) > WORTH and len(zlib.compress(content)) - len(lzma.compress(content)) > WORTH:
+        return zipfile.ZIP_LZMA
+    return zipfile.ZIP_DEFLATED
 
 
 def digest(arrays: Mapping[str, Array]) -> str:
@@ -264,7 +282,11 @@ def _member(
         raise ValueError(f"it has no {name}") from None
     if info.file_size > most:
         raise ValueError(f"its {name} would take {info.file_size >> 20} MB")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    if info.compress_type not in (
+        zipfile.ZIP_STORED,
+        zipfile.ZIP_DEFLATED,
+        zipfile.ZIP_LZMA,
+    ):
         raise ValueError(f"its {name} is packed in an unknown way")
     with members.open(info) as stream:
         content = io.BytesIO(stream.read(info.file_size + 1))

@@ -134,6 +134,15 @@ def test_lossless_says_so_in_the_record(tmp_path):
     assert json.loads(restore("compress", flat, "--json")[1])["lossless"]
 
 
+def test_corrected_files_say_so_and_come_back(tmp_path):
+    source = save(tmp_path / "a.png", scene(3))
+    assert restore("compress", source, "--corrected", "--quality", "40")[0] == 0
+    found = json.loads(restore("inspect", "--json", tmp_path / "a.ksvd")[1])
+    assert found["corrected"] is True and found["version"] == 3
+    assert restore("decompress", tmp_path / "a.ksvd", "-o", tmp_path / "b.png")[0] == 0
+    assert read_picture(tmp_path / "b.png").samples.shape == scene(3).shape
+
+
 @pytest.mark.parametrize("words, most", [("300", 300), ("0.3k", 300), ("300B", 300)])
 def test_size_is_kept(tmp_path, words, most):
     source = save(tmp_path / "a.png", scene(3))
@@ -150,6 +159,8 @@ def test_what_cannot_be_is_said_and_writes_nothing(tmp_path):
         (["--bpp", "1", "--psnr", "30"], "choose one of"),
         (["--bpp", "1", "--lossless"], "choose one of"),
         (["--lossless", "--model", "photos"], "--lossless needs no codec"),
+        (["--lossless", "--corrected"], "--lossless needs no codec"),
+        (["--corrected", "--dictionary", "grey"], "leave out --dictionary"),
         (["--model", "nowhere.npz"], "no file nowhere.npz"),
         (["--dictionary", "nowhere.npz"], "no file nowhere.npz; the names are grey, colour"),
         (["--dictionary", "learn"], "takes more bytes than it saves"),

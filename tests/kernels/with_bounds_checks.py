@@ -205,6 +205,9 @@ def test_mutated_compressed_files_end_in_a_sentence_or_a_picture():
         restore.compress(PICTURE, quality=60, pool=Pool(1)).data,
         restore.compress(GREY, quality=90, codec=small_codec(), embed=True, pool=Pool(1)).data,
         restore.compress(GREY, quality=60, codec=Dictionary.load("grey"), pool=Pool(1)).data,
+        restore.compress(
+            PICTURE, quality=60, extras=Extras(corrected=True), codec="photos", pool=Pool(1)
+        ).data,
         restore.compress(PICTURE, quality="lossless", extras=Extras(GREY), pool=Pool(1)).data,
         restore.compress(FLAT, quality="lossless", extras=Extras(depth="16"), pool=Pool(1)).data,
     ]

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.compression import compress, container, decompress, inspect
+from restore.tasks.compression import Extras, compress, container, decompress, inspect
+from restore.tasks.compression.fields import varint
 from tests import HOUSE
 from tests.tasks.compressed import check_every_error_is_told, drawn, psnr_of
 
@@ -23,11 +24,13 @@ def small():
     return compress(drawn(40, 48, 3), size=400).data
 
 
-@pytest.fixture(scope="module", params=["seen", "bases", "atoms"])
+@pytest.fixture(scope="module", params=["seen", "bases", "atoms", "corrected"])
 def whole(request, small):
-    """A file of each method."""
+    """A file of each method, and one that is corrected."""
     if request.param == "seen":
         return small
+    if request.param == "corrected":
+        return compress(drawn(40, 48, 3), size=400, extras=Extras(corrected=True)).data
     if request.param == "bases":
         return compress(drawn(40, 48, 3), size=400, tune="psnr").data
     return compress(drawn(40, 48, 3), size=400, codec=Dictionary.load("grey")).data
@@ -77,7 +80,7 @@ def test_declared_sizes_are_checked_before_anything_is_allocated(small):
         decompress(sealed(section + b"\xff\xff\x7f" + bytes(9)))
     bomb = zlib.compress(bytes(1 << 27), 9)
     with pytest.raises(ValueError, match="wrong length"):
-        decompress(sealed(section + container._varint(len(bomb)) + bomb))
+        decompress(sealed(section + varint(len(bomb)) + bomb))
 
 
 def test_foreign_and_future_files_are_told_apart(small):
@@ -85,8 +88,8 @@ def test_foreign_and_future_files_are_told_apart(small):
         decompress(b"\x89PNG\r\n\x1a\n" + bytes(50))
     with pytest.raises(ValueError, match="changed as if it were text"):
         decompress(small.replace(b"\r\n", b"\n"))
-    with pytest.raises(ValueError, match="format version 3"):
-        decompress(small[:4] + b"\x03" + small[5:])
+    with pytest.raises(ValueError, match="format version 4"):
+        decompress(small[:4] + b"\x04" + small[5:])
     with pytest.raises(ValueError, match="no compressed picture"):
         decompress(b"")
 

@@ -4,13 +4,16 @@
 bytes                 meaning
 ====================  =======================================================================
 4                     8B 4B 0D 0A
-1                     version of the format: 1 for method "bases", else 2
+1                     version of the format: 3 if the decoded picture is corrected, else 1 for
+                      method "bases" and 2 for the others
 1                     flags: 1 colour, 2 sixteen bits, 4 alpha, 8 ICC profile, 16 EXIF,
                       32 XMP, 64 a codec that is not packaged, 128 that codec is embedded
-1                     version 2 only: index into `METHODS`
+1                     from version 2 on: index into `METHODS`
 1-5, 1-5              width, height: 7 bits per byte, lowest first, last byte below 128
 2                     big-endian: step number (12 bits), above it filter strength (4 bits)
 3                     colour only: angles of the rotation, signed
+2                     version 3 only: index into `correction.PACKAGED`, and the rms error,
+                      from `correction.error_of`
 1 or 3                method "seen" only: numbers of `seen.Seen`, for grey or colour
 1 or 4                number of the packaged codec or dictionary, or the first bytes of its SHA-256
 1-5 and as many       length and content of each section: alpha, ICC, EXIF, XMP, codec
@@ -40,6 +43,8 @@ from restore.sparse.dictionary import Dictionary
 from restore.tasks.compression.codec import PACKAGED as CODECS
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.coding import STEPS
+from restore.tasks.compression.correction import PACKAGED as CORRECTORS
+from restore.tasks.compression.fields import Reader, expand, varint
 from restore.typing import Array
 
 if TYPE_CHECKING:
@@ -51,6 +56,8 @@ MAGIC = b"\x8bK\r\n"
 #: that vary for visual quality. Files contain the indices of methods and of the packaged names of
 #: each: new ones are appended, and none is ever removed.
 METHODS = ("bases", "atoms", "lossless", "seen")
+#: Methods whose decoded picture may be corrected.
+CORRECTED = ("bases", "seen")
 NAMES = {"bases": CODECS, "atoms": DICTIONARIES, "seen": CODECS}
 _COLOUR, _SIXTEEN, _ALPHA, _ICC, _EXIF, _XMP, _OTHER, _EMBEDDED = (1 << i for i in range(8))
 #: Number of bytes of a codec's SHA-256 in a file.
@@ -102,6 +109,7 @@ class Header:
     codec: str | bytes = CODECS[0]
     method: str = METHODS[0]
     alpha: bool = False
+    error: int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -137,12 +145,15 @@ def pack(header: Header, sections: Sections, payload: bytes) -> bytes:
         if there
     )
     method = METHODS.index(header.method)
-    parts = [MAGIC, bytes([2, flags, method] if method else [1, flags])]
-    parts += [_varint(header.width), _varint(header.height)]
+    version = 3 if header.error is not None else 2 if method else 1
+    parts = [MAGIC, bytes([1, flags] if version == 1 else [version, flags, method])]
+    parts += [varint(header.width), varint(header.height)]
     if not exact:
         parts.append((header.filter << 12 | header.number).to_bytes(2, "big"))
         if header.channels == 3:
             parts.append(bytes(angle & 255 for angle in header.angles))
+        if header.error is not None:
+            parts.append(bytes([0, header.error]))
         if header.method == "seen":
             parts.append(bytes(part & 255 for part in header.seen[: header.channels]))
         names = NAMES[header.method]
@@ -151,9 +162,9 @@ def pack(header: Header, sections: Sections, payload: bytes) -> bytes:
     for section in (alpha, sections.icc, sections.exif, sections.xmp):
         if section is not None:
             packed = zlib.compress(section, 9)
-            parts += [_varint(len(packed)), packed]
+            parts += [varint(len(packed)), packed]
     if sections.codec is not None:
-        parts += [_varint(len(sections.codec)), sections.codec]
+        parts += [varint(len(sections.codec)), sections.codec]
     data = b"".join([*parts, payload])
     return data + zlib.crc32(data).to_bytes(4, "big")
 
@@ -192,7 +203,7 @@ def unpack(data: bytes, max_pixels: int | None = None) -> tuple[Header, Sections
     if packed["alpha"] is not None:
         kind = np.dtype(">u2") if header.depth == "16" else np.dtype("u1")
         expected = header.width * header.height * kind.itemsize
-        alpha = np.frombuffer(_expand(packed["alpha"], expected, expected), kind)
+        alpha = np.frombuffer(expand(packed["alpha"], expected, expected), kind)
         alpha = _sums_of(alpha.reshape(header.height, header.width))
     return header, Sections(alpha=alpha, codec=packed["codec"], **_metadata(packed)), payload
 
@@ -224,6 +235,7 @@ def inspect(data: Buffer) -> dict[str, Any]:
         name = header.codec if isinstance(header.codec, str) else f"sha256:{header.codec.hex()}"
         step = 2.0 ** ((header.number - 2048) / 128)
         coding = {"step": round(step, 4), "filter": header.filter, "codec": name}
+        coding["corrected"] = header.error is not None
     return {
         "format": "ksvd",
         "version": data[4],
@@ -319,24 +331,24 @@ def _read(data: bytes) -> tuple[Header, dict[str, Any], bytes]:
         )
     if len(data) < 5:
         raise ValueError("the file is cut off")
-    if data[4] not in (1, 2):
+    if data[4] not in (1, 2, 3):
         raise ValueError(
             f"the file has format version {data[4]}, or is damaged; this program reads "
-            "versions 1 and 2"
+            "versions 1 to 3"
         )
     if len(data) < 12 or zlib.crc32(data[:-4]) != int.from_bytes(data[-4:], "big"):
         raise ValueError("the file is damaged or cut off: its checksum is wrong")
-    reader = _Reader(data[5:-4])
+    reader = Reader(data[5:-4])
     flags = reader.take(1)[0]
-    method = reader.take(1)[0] if data[4] == 2 else 0
-    if method >= len(METHODS):
+    method = reader.take(1)[0] if data[4] > 1 else 0
+    if method >= len(METHODS) or (data[4] == 3 and METHODS[method] not in CORRECTED):
         raise ValueError("the file is coded in a way that this version does not know")
     width, height = reader.varint(), reader.varint()
     if not (0 < width <= _LONGEST and 0 < height <= _LONGEST):
         raise ValueError(f"the file declares impossible sides of {width} x {height} pixels")
     channels = 3 if flags & _COLOUR else 1
     exact = METHODS[method] == "lossless"
-    coding = {} if exact else _coding(reader, flags, METHODS[method], channels)
+    coding = {} if exact else _coding(reader, data[4], flags, METHODS[method], channels)
     packed = {
         name: reader.take(reader.varint()) if flags & flag else None
         for name, flag in (
@@ -359,12 +371,17 @@ def _read(data: bytes) -> tuple[Header, dict[str, Any], bytes]:
     return header, packed, reader.rest()
 
 
-def _coding(reader: _Reader, flags: int, method: str, channels: int) -> dict[str, Any]:
-    """The fields of a `Header` on the quantiser, the colour rotation and the codec."""
+def _coding(reader: Reader, version: int, flags: int, method: str, channels: int) -> dict[str, Any]:
+    """The fields of a `Header` on the quantiser, the colour rotation, the correction, the codec."""
     settings = int.from_bytes(reader.take(2), "big")
     angles = (0, 0, 0)
     if channels == 3:
         angles = tuple((angle + 128) % 256 - 128 for angle in reader.take(3))
+    error = None
+    if version == 3:
+        coder, error = reader.take(2)
+        if coder >= len(CORRECTORS):
+            raise ValueError("the file needs a learned coder that this version does not have")
     seen = (0, 0, 0)
     if method == "seen":
         detail, *colour = reader.take(channels)
@@ -383,58 +400,14 @@ def _coding(reader: _Reader, flags: int, method: str, channels: int) -> dict[str
         "angles": angles,
         "seen": seen,
         "codec": codec,
+        "error": error,
     }
 
 
 def _metadata(packed: dict[str, Any]) -> dict[str, bytes | None]:
     return {
-        name: packed[name] and _expand(packed[name], _MOST_BYTES) for name in ("icc", "exif", "xmp")
+        name: packed[name] and expand(packed[name], _MOST_BYTES) for name in ("icc", "exif", "xmp")
     }
-
-
-class _Reader:
-    """Reads bytes from the front, and raises at the end."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data, self.position = data, 0
-
-    def take(self, count: int) -> bytes:
-        if count > len(self.data) - self.position:
-            raise ValueError("the file is damaged: a section is longer than the file")
-        self.position += count
-        return self.data[self.position - count : self.position]
-
-    def varint(self) -> int:
-        number = 0
-        for shift in range(0, 35, 7):
-            byte = self.take(1)[0]
-            number |= (byte & 127) << shift
-            if byte < 128:
-                return number
-        raise ValueError("the file is damaged: a number in it has no end")
-
-    def rest(self) -> bytes:
-        return self.take(len(self.data) - self.position)
-
-
-def _varint(number: int) -> bytes:
-    data = bytearray()
-    while number > 127:
-        data.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*data, number])
-
-
-def _expand(packed: bytes, most: int, exactly: int | None = None) -> bytes:
-    """Decompress a section, to at most `most` bytes."""
-    expander = zlib.decompressobj()
-    try:
-        data = expander.decompress(packed, most + 1)
-    except zlib.error as error:
-        raise ValueError(f"the file is damaged: a section cannot be expanded ({error})") from error
-    if len(data) > most or not expander.eof or (exactly is not None and len(data) != exactly):
-        raise ValueError("the file is damaged: a section has the wrong length")
-    return data
 
 
 def _steps_of(alpha: Array) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from restore.imaging.bands import Pool
 from restore.sparse.dictionary import Dictionary
-from restore.tasks.compression import atoms, coding, container, smoothing, tuning
+from restore.tasks.compression import atoms, coding, container, correction, smoothing, tuning
 from restore.tasks.compression.codec import Codec
 from restore.tasks.compression.container import Sections
 from restore.tasks.compression.planes import colour_angles, from_planes, to_planes
@@ -36,7 +36,7 @@ class Trials:
 
     def __init__(
         self, image: Floats, depth: str, codec: Codec | Dictionary, tune: str, name: str | None,
-        sections: Sections, pool: Pool | None,
+        sections: Sections, pool: Pool | None, corrected: bool = False,
     ) -> None:  # fmt: skip
         self._height, self._width, channels = image.shape
         together = isinstance(codec, Dictionary) and codec.channels == 3
@@ -48,7 +48,7 @@ class Trials:
         self._top = np.float32(container.TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
-        self._sections, self._pool = sections, pool
+        self._sections, self._pool, self._corrected = sections, pool, corrected
         self._shown: list[Floats] = []
         self._shortlist: Shortlist = {}
         self._listed = 0
@@ -60,6 +60,9 @@ class Trials:
             payload = self._encode(number)
             steps = coding.steps_of(number, self._prices.shape, self._seen)
             strength = smoothing.best_strength(self._planes, self._shown, steps, self._pool)
+            error = None
+            if self._corrected:
+                error = correction.error_of(self._planes[0], self._shown[0], steps.step)
             header = container.Header(
                 self._width,
                 self._height,
@@ -72,9 +75,10 @@ class Trials:
                 self._name or self._codec.digest,
                 method_of(self._codec) if self._seen is None else "seen",
                 self._sections.alpha is not None,
+                error,
             )
             data = container.pack(header, self._sections, payload)
-            self.results[number] = data, self._psnr(strength, steps)
+            self.results[number] = data, self._psnr(strength, steps, error)
         return self.results[number]
 
     def _encode(self, number: int) -> bytes:
@@ -101,15 +105,16 @@ class Trials:
         size = self._height, self._width
         return from_planes(planes, self._angles, *size, luma, self._pool)
 
-    def _psnr(self, strength: int, steps: smoothing.Steps) -> float:
+    def _psnr(self, strength: int, steps: smoothing.Steps, error: int | None) -> float:
         """PSNR in dB of the decompressed picture of the last trial."""
-        smoothed = smoothing.smooth(self._shown, strength, steps, self._pool)
-        samples = self._picture(smoothed)
-        error = np.rint(samples * self._top) - self._levels
-        error = float(np.mean(np.square(error), dtype=np.float64))
-        if not math.isfinite(error):
+        quiet = Pool(self._pool.threads) if self._pool else None
+        planes = correction.finished(self._shown, strength, steps, error, quiet)
+        samples = self._picture(planes)
+        rest = np.rint(samples * self._top) - self._levels
+        squared = float(np.mean(np.square(rest), dtype=np.float64))
+        if not math.isfinite(squared):
             raise ValueError("this codec does not suit the picture: decoded samples are not finite")
-        return 10 * math.log10(float(self._top) ** 2 / error) if error else math.inf
+        return 10 * math.log10(float(self._top) ** 2 / squared) if squared else math.inf
 
 
 def method_of(codec: Codec | Dictionary) -> str:
