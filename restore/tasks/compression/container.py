@@ -96,6 +96,9 @@ class Header:
         For "lossless", step, filter, angles and codec are unused.
     alpha : bool
         Whether there is an alpha channel.
+    error : int or None
+        From `restore.tasks.compression.correction.error_of`; None if the decoded picture is not
+        corrected.
     """
 
     width: int
