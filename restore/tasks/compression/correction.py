@@ -36,8 +36,8 @@ SHARE, THRESHOLD = 0.75, 2.4
 #: learned at.
 STRIDE, LEARNED = 4, (0.5 / 255, 40 / 255)
 
-#: The rms error is stored in eighths of octaves of the step, plus `_SAME`.
-_SAME = 128
+#: The number for an rms error as large as the step; one more is an eighth of an octave more.
+_EQUAL_TO_STEP = 128
 
 #: Levels of 255 of a grey picture are multiplied by this: then it is like a luma.
 _GREY = np.float32(np.sqrt(3))
@@ -46,7 +46,7 @@ _GREY = np.float32(np.sqrt(3))
 def error_of(wanted: Floats, shown: Floats, step: Number) -> int:
     """The number in the file for the rms error of the decoded first plane, 0 to 255."""
     error = float(np.sqrt(np.square(shown - wanted).mean(dtype=np.float64)))
-    return int(np.clip(np.rint(8 * np.log2(max(error, 1e-9) / step)) + _SAME, 0, 255))
+    return int(np.clip(np.rint(8 * np.log2(max(error, 1e-9) / step)) + _EQUAL_TO_STEP, 0, 255))
 
 
 def finished(
@@ -58,7 +58,7 @@ def finished(
 
 
 def correct(
-    shown: list[Floats], smoothed: list[Floats], steps: Steps, number: int, pool: Pool | None = None
+    shown: list[Floats], smoothed: list[Floats], steps: Steps, error: int, pool: Pool | None = None
 ) -> list[Floats]:
     """Correct decoded planes.
 
@@ -69,7 +69,7 @@ def correct(
     smoothed : list of (height, width) float32
         The same after the filter.
     steps : Steps
-    number : int
+    error : int
         From `error_of`.
     pool : Pool, optional
         Threads and progress. The result is the same for any number of threads.
@@ -78,20 +78,20 @@ def correct(
     -------
     list of (height, width) float32
     """
-    inputs = coder_inputs(shown, smoothed, steps, number, pool)
+    inputs = coder_inputs(shown, smoothed, steps, error, pool)
     coder = unrolled.packaged(PACKAGED[0])
     corrected = unrolled.correct(*inputs, coder, stride=STRIDE, learned=LEARNED, pool=pool)
     return from_unit(corrected, len(shown))
 
 
 def coder_inputs(
-    shown: list[Floats], smoothed: list[Floats], steps: Steps, number: int, pool: Pool | None = None
+    shown: list[Floats], smoothed: list[Floats], steps: Steps, error: int, pool: Pool | None = None
 ) -> tuple[Floats, Kinds, Number]:
     """The first three arguments of `unrolled.correct`; parameters as of `correct`."""
     seen, estimate = to_unit(shown), to_unit(smoothed)
     filtered = estimate[0].copy()
     gain = _GREY if len(shown) == 1 else np.float32(1)
-    sigma = gain * steps.step * np.float32(2.0 ** ((number - _SAME) / 8) / 255)
+    sigma = gain * steps.step * np.float32(2.0 ** ((error - _EQUAL_TO_STEP) / 8) / 255)
     coarser = EIGHTHS[steps.coarser.astype(np.int64) + 64]
     coarser /= np.sqrt(np.square(coarser).mean())
     errors = sigma * np.repeat(np.repeat(coarser, CELL, axis=0), CELL, axis=1)
