@@ -23,13 +23,15 @@ GREY = np.array([0.299, 0.587, 0.114], np.float32)
 # einsum rather than matrix products: the same to the bit for any number of BLAS threads
 
 
-def to_planes(image: Floats) -> Floats:
+def to_planes(image: Floats, pool: Pool | None = None) -> Floats:
     """The decorrelated planes of an image, each contiguous.
 
     Parameters
     ----------
     image : (height, width, channels) float32 ndarray
         Channels is 1 or 3. White noise of one level in all channels keeps that level in all planes.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -39,15 +41,24 @@ def to_planes(image: Floats) -> Floats:
     """
     if image.shape[2] == 1:
         return np.ascontiguousarray(image.transpose(2, 0, 1))
-    return np.einsum("kc,ijc->kij", AXES[image.shape[2]], image, order="C")
+    axes = AXES[image.shape[2]]
+    planes = np.empty((3, *image.shape[:2]), np.result_type(image, axes))
+
+    def mix(band: slice) -> None:
+        np.einsum("kc,ijc->kij", axes, image[band], out=planes[:, band])
+
+    bands.for_each(mix, bands.rows(image.shape), pool)
+    return planes
 
 
-def from_planes(planes: Floats) -> Floats:
+def from_planes(planes: Floats, pool: Pool | None = None) -> Floats:
     """The inverse of `to_planes`, up to rounding.
 
     Parameters
     ----------
     planes : (channels, height, width) float32 ndarray
+    pool
+        As in `to_planes`.
 
     Returns
     -------
@@ -56,7 +67,14 @@ def from_planes(planes: Floats) -> Floats:
     """
     if len(planes) == 1:
         return np.ascontiguousarray(planes.transpose(1, 2, 0))
-    return np.einsum("kc,kij->ijc", AXES[len(planes)], planes, order="C")
+    axes = AXES[len(planes)]
+    image = np.empty((*planes.shape[1:], 3), np.result_type(planes, axes))
+
+    def mix(band: slice) -> None:
+        np.einsum("kc,kij->ijc", axes, planes[:, band], out=image[band])
+
+    bands.for_each(mix, bands.rows(image.shape), pool)
+    return image
 
 
 def luminance(image: Floats, pool: Pool | None = None) -> Floats:

@@ -283,7 +283,7 @@ def coding_at(
 
 
 def mean_and_kinds(
-    noisy: Floats, found: Iterable[tuple[Floats, Floats, Floats]]
+    noisy: Floats, found: Iterable[tuple[Floats, Floats, Floats]], pool: Pool | None = None
 ) -> tuple[Floats, Kinds]:
     """The mean of the last two estimates, and the other inputs of the learned coder.
 
@@ -293,6 +293,8 @@ def mean_and_kinds(
     found : iterable
         Plane by plane (first, last, filtered), the estimates of it: (height, width) float32
         ndarrays. For finished planes only differences are kept, in half precision.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -301,10 +303,17 @@ def mean_and_kinds(
     """
     estimate = np.empty_like(noisy)
     apart, early = (np.empty(noisy.shape, np.float16) for _ in range(2))
-    for number, (first, last, filtered) in enumerate(found):
-        apart[number] = last - filtered
-        estimate[number] = (last + filtered) / 2
-        early[number] = first - estimate[number]
+    cut = bands.rows(noisy.shape[1:])
+
+    def take(number: int, planes: tuple[Floats, Floats, Floats], rows: slice) -> None:
+        first, last, filtered = planes
+        own = number, rows
+        apart[own] = last[rows] - filtered[rows]
+        estimate[own] = (last[rows] + filtered[rows]) / 2
+        early[own] = first[rows] - estimate[own]
+
+    for number, planes in enumerate(found):
+        bands.for_each(functools.partial(take, number, planes), cut, pool)
 
     def kinds(rows: slice) -> Sequence[Floats]:
         own = np.s_[:, rows]

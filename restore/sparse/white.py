@@ -91,8 +91,8 @@ def _by_groups(
     """`by_groups` of a strip."""
     height, width, channels = image.shape
     shape = (GROUPING.side, GROUPING.side, channels)
-    planes = to_planes(patching.pad(image, shape))
-    shown = None if guide is None else to_planes(patching.pad(guide, shape))[0]
+    planes = to_planes(patching.pad(image, shape), pool)
+    shown = None if guide is None else to_planes(patching.pad(guide, shape), pool)[0]
     variances = AXES[channels] ** 2 @ np.broadcast_to(sigmas**2, channels).astype(np.float32)
     sigma = float(np.sqrt(variances.mean()))
     variances[1:] *= np.float32(colour**2)
@@ -100,7 +100,7 @@ def _by_groups(
     coder = unrolled.packaged("denoise-grey" if channels == 1 else "denoise-colour")
     restored = unrolled.correct(*inputs, sigma, coder, pool=pool)
     del inputs, planes  # most of what a large picture takes
-    return from_planes(restored)[:height, :width]
+    return from_planes(restored, pool)[:height, :width]
 
 
 def by_scales(image: Floats, sigma: float, pool: Pool | None = None) -> Floats:
@@ -108,7 +108,7 @@ def by_scales(image: Floats, sigma: float, pool: Pool | None = None) -> Floats:
 
     Parameters and results are the same, for noise of one standard deviation.
     """
-    return from_planes(_quick(to_planes(image), sigma, pool))
+    return from_planes(_quick(to_planes(image, pool), sigma, pool), pool)
 
 
 def _quick(planes: Floats, sigma: float, pool: Pool | None) -> Floats:
@@ -149,7 +149,7 @@ def coder_inputs(
         colour = float(np.sqrt(variances[1:].mean()))
         quick[1:] = _quick(planes, colour, pool)[1:]
     found = group_estimates(planes, variances, quick, pool, guide=guide, passes=passes)
-    estimate, kinds = unrolled.mean_and_kinds(planes, found)
+    estimate, kinds = unrolled.mean_and_kinds(planes, found, pool)
     quick -= estimate
 
     def with_quick(rows: slice) -> Sequence[Floats]:

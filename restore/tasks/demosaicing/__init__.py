@@ -316,12 +316,12 @@ def _corrected(found: list[Floats], top: int, left: int, coder: Coder, pool: Poo
     inside = colour[window]
     changed = np.abs(found[1][window] - inside).max(axis=2)
     most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
-    learned, early, before, last = (to_planes(found.pop(0)[window]) for _ in range(4))
-    inputs = unrolled.mean_and_kinds(learned, zip(early, last, before))
+    learned, early, before, last = (to_planes(found.pop(0)[window], pool) for _ in range(4))
+    inputs = unrolled.mean_and_kinds(learned, zip(early, last, before), pool)
     del learned, early, before, last
     corrected = unrolled.correct(*inputs, unrolled.UNIT, coder, pool=pool)
     del inputs
-    inside += np.clip(from_planes(corrected) - inside, -most, most)
+    inside += np.clip(from_planes(corrected, pool) - inside, -most, most)
     return colour
 
 

@@ -78,11 +78,16 @@ def completed(
     for channel, site in sites:
         colours[site] = channel
     grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
-    places = groups.find(to_planes(colour)[0], grouping, pool=pool)
+    places = groups.find(to_planes(colour, pool)[0], grouping, pool=pool)
     estimate = np.ascontiguousarray(colour.transpose(2, 0, 1))
     variances = np.empty_like(estimate)
-    for plane, added in zip(variances, change.transpose(2, 0, 1)):
-        ndimage.uniform_filter(added * added, DOUBT_SIDE, output=plane)
+
+    def average(channel: int) -> None:
+        squares = np.square(change[..., channel])
+        ndimage.uniform_filter(squares, DOUBT_SIDE, output=variances[channel])
+
+    bands.for_each(average, range(3), pool)
+    for plane in variances:
         plane[:] = groups.window_means(plane, SIDE, pool=pool)
     variances *= np.float32(doubt)
     variances += np.float32(LEAST_DOUBT * error)

@@ -145,7 +145,7 @@ def inpaint(
     sigma = float(work.sigma(sigma))
     observed = Mask(known).forward(work.image)
     hole = _holes(known)
-    planes = to_planes(observed)
+    planes = to_planes(observed, pool)
     estimate = interpolate(planes, known, pool)
     unfinished = sigma > 0 or (known | hole).sum() < known.size
     if unfinished and atoms is None:
@@ -155,7 +155,7 @@ def inpaint(
             estimate = corrected(Estimates(estimate, *rounds), unknown, pool)
         else:
             *_, estimate = rounds
-    filled = from_planes(estimate)
+    filled = from_planes(estimate, pool)
     if unfinished and atoms is not None:
         learn = dictionary == "learn"
         coded = by_dictionary(work.image, known, sigma, atoms, learn, quality, seed, pool)

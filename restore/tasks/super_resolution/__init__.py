@@ -149,7 +149,7 @@ def super_resolve(
     else:
         kernel = correction(degradation, assumed, times)
     if kernel is not None:
-        enlarged = apply_correction(enlarged, kernel)
+        enlarged = apply_correction(enlarged, kernel, pool)
     if atoms is not None:
         learn = dictionary == "learn"
         enlarged = by_dictionary(enlarged, size, atoms, learn, quality, seed, pool)

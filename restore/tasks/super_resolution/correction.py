@@ -11,6 +11,8 @@ import functools
 
 import numpy as np
 
+from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.tasks.super_resolution.degradation import kernel_of
 from restore.typing import Floats
 
@@ -133,12 +135,15 @@ def _transform(degradation: str, scale: int, frequencies: Floats) -> Floats:
     return np.cos(2 * np.pi * np.outer(frequencies, places)) @ (weights / weights.sum())
 
 
-def apply_correction(image: Floats, kernel: Floats) -> Floats:
+def apply_correction(image: Floats, kernel: Floats, pool: Pool | None = None) -> Floats:
     """(height, width, channels) float32 `image` under a symmetric filter, its border mirrored."""
     from scipy import ndimage  # slow to import, and rarely needed
 
     kernel = kernel.astype(np.float32)
     result = np.empty_like(image)
-    for channel in range(image.shape[2]):
+
+    def filter_one(channel: int) -> None:
         result[..., channel] = ndimage.correlate(image[..., channel], kernel, mode="reflect")
+
+    bands.for_each(filter_one, range(image.shape[2]), pool)
     return result
