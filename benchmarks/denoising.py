@@ -25,7 +25,7 @@ from training.camera import as_jpeg
 SIGMAS = (15, 25, 50)
 #: What BM3D is told of the noise of cameras; the best of them is its best by hindsight.
 CAMERA_SIGMAS = (10, 15, 20)
-QUALITIES = ("fast", "balanced")
+QUALITIES = ("fast", "medium", "balanced")
 #: Pictures that come with scikit-image, and the PSNR that what is unchanged counts.
 SCIKIT_IMAGE = ("astronaut", "brick", "camera", "chelsea", "coffee", "coins", "grass", "gravel",
                 "moon", "text")  # fmt: skip

@@ -12,8 +12,8 @@ from restore.imaging.arrays import PictureWarning, as_image
 from restore.imaging.bands import Pool
 from restore.imaging.colour import from_planes, to_planes
 from restore.imaging.measures import psnr
-from restore.imaging.noise import PhotonNoise
-from restore.sparse import white
+from restore.imaging.noise import Noise, PhotonNoise
+from restore.sparse import groups, white
 from restore.tasks.denoising.dictionary import Classic
 from tests import SAMPLES
 
@@ -33,10 +33,12 @@ def noisy(clean, level, seed=0):
     "name, level, quality, least",
     [
         ("camera", 25, "fast", 28.0),
+        ("camera", 25, "medium", 28.4),
         ("camera", 15, "balanced", 31.0),
         ("camera", 25, "balanced", 28.0),
         ("camera", 50, "balanced", 25.0),
         ("chelsea", 25, "fast", 29.0),
+        ("chelsea", 25, "medium", 29.2),
         ("chelsea", 25, "balanced", 29.0),
     ],
 )
@@ -49,13 +51,13 @@ def test_quality(name, level, quality, least):
 def test_the_more_work_the_better():
     clean = picture("camera")
     image = noisy(clean, 25)
-    results = [restore.denoise(image, 25 / 255, q) for q in ("fast", "balanced")]
+    results = [restore.denoise(image, 25 / 255, q) for q in ("fast", "medium", "balanced")]
     values = [psnr(clean, result) for result in results]
     assert values == sorted(values)
 
 
 @pytest.mark.parametrize("shape", [(50, 40), (50, 40, 1), (50, 40, 3), (3, 2), (1, 1, 3), (7, 300)])
-@pytest.mark.parametrize("quality", ["fast", "balanced"])
+@pytest.mark.parametrize("quality", ["fast", "medium", "balanced"])
 def test_shapes_come_back(shape, quality):
     image = np.random.default_rng(0).random(shape)
     result = restore.denoise(image, 0.1, quality)
@@ -128,7 +130,7 @@ def test_impossible_settings_are_told(settings):
 
 
 def test_unknown_qualities_are_told():
-    with pytest.raises(ValueError, match="fast, balanced"):
+    with pytest.raises(ValueError, match="fast, medium, balanced"):
         restore.denoise(np.zeros((9, 9)), 0.1, "superb")
 
 
@@ -160,7 +162,7 @@ def test_counts_are_denoised_without_being_told_anything():
     sky = ndimage.gaussian_filter(sky, 1.5)
     assert sky.max() > 10_000
     frame = (sky + 15 * rng.standard_normal(sky.shape)).astype(np.float32)
-    for quality in ("fast", "balanced"):
+    for quality in ("fast", "medium", "balanced"):
         result = restore.denoise(frame, quality=quality)
         assert np.std((result - sky)[sky < 310]) < 5
 
@@ -244,3 +246,33 @@ def test_the_learned_coder_is_worth_its_time(name, level):
     groups = from_planes(white.coder_inputs(planes, level / 255, variance)[0])
     learned = restore.denoise(image, level / 255)
     assert psnr(clean, learned) > psnr(clean, groups.reshape(clean.shape)) + 0.05
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_few_passes_literally(channels):
+    """The passes of the medium quality, written out."""
+    clean = picture("chelsea")[:80, :96, :channels]
+    image = noisy(clean, 25)
+    planes, variance = to_planes(image), np.float32((25 / 255) ** 2)
+    quick = to_planes(white.by_scales(image, 25 / 255))
+    places = groups.find(np.ascontiguousarray(quick[0]), white.SHORT_GROUPING)
+    flat = np.full(planes[0].shape, variance)
+    estimate = quick[0]
+    for share, threshold in white.SHORT_PASSES:
+        mixed = estimate + np.float32(share) * (planes[0] - estimate)
+        left = variance - (np.float32(1 - share) * (planes[0] - estimate)) ** 2
+        estimate = groups.code(mixed, left, places, 8, threshold=threshold)
+    priors = [estimate, *quick[1:]]
+    expected = [
+        (prior + groups.code(plane, flat, places, 8, pilot=np.ascontiguousarray(prior))) / 2
+        for plane, prior in zip(planes, priors, strict=True)
+    ]
+    result = restore.denoise(image, 25 / 255, "medium")
+    assert np.abs(result - from_planes(np.stack(expected))).max() < 1e-4
+
+
+def test_medium_is_balanced_on_noise_of_cameras():
+    image = noisy(picture("chelsea")[:64, :64], 10)
+    camera = Noise("camera", np.full(3, 10 / 255))
+    results = [restore.denoise(image, quality=q, noise=camera) for q in ("medium", "balanced")]
+    assert np.array_equal(*results)
