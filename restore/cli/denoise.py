@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     default=1.0,
     show_default=True,
     metavar="X",
-    help="Assume X times as much noise in the colours, on top of --strength.",
+    help="Assume X times as much in the colours, on top of --strength.",
 )
 @click.option(
     "--keep-grain",
