@@ -339,15 +339,18 @@ def faces(run):
     )
     rows = []
     ways = {
-        "learned on faces": codec,
-        "packaged": "photos",
-        "dictionary of faces": atoms,
-        "packaged dictionary": restore.Dictionary.load("grey"),
+        "learned on faces": (codec, None),
+        "learned on faces, corrected": (codec, restore.Extras(corrected=True)),
+        "packaged": ("photos", None),
+        "dictionary of faces": (atoms, None),
+        "packaged dictionary": (restore.Dictionary.load("grey"), None),
     }
-    for name, chosen in ways.items():
+    for name, (chosen, extras) in ways.items():
         reached = map_bands(
-            lambda picture, chosen=chosen: [
-                restore.compress(picture, size=most, tune="psnr", codec=chosen, pool=Pool(1)).psnr
+            lambda picture, chosen=chosen, extras=extras: [
+                restore.compress(
+                    picture, size=most, tune="psnr", codec=chosen, extras=extras, pool=Pool(1)
+                ).psnr
                 for most in BYTES
             ],
             pictures,

@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     help="Share of the noisy picture that is blended into the result.",
 )
 @quality(
-    "fast takes a 15th of balanced's time, medium a third.",
+    "fast takes a 15th of balanced's time, medium half.",
     ("fast", "medium", "balanced"),
 )
 @dictionary(

@@ -88,7 +88,7 @@ def by_few_passes(
 ) -> Floats:
     """The shorter way: the passes of the groups start from the quick estimate, and that is all.
 
-    Parameters and results are as in `by_groups`, of which it takes about a third of the time.
+    Parameters and results are as in `by_groups`, of which it takes less than half of the time.
     """
 
     def restore(rows: slice) -> Floats:

@@ -74,7 +74,7 @@ def denoise(
     quality : {"fast", "medium", "balanced"}
         ``"fast"``: learned sparse coding from coarse to fine; for noise below three levels of 255,
         each patch on its own over a packaged dictionary. ``"medium"``: groups of patches that are
-        similar in that estimate, coded over their own atoms; takes about 5 times as long.
+        similar in that estimate, coded over their own atoms; takes about 6 times as long.
         ``"balanced"``: more passes of them, corrected by learned sparse coding; about 15 times.
         Noise of cameras and the errors of JPEG are treated alike by the last two.
     noise : {"auto", "white", "photon", "camera"}, PhotonNoise or Noise
