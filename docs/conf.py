@@ -46,6 +46,7 @@ CONTENTS = {
     "Python": ["docs/api", "docs/sparse"],
     "How it works": [
         "docs/how-it-works",
+        "docs/portraits",
         "docs/dictionaries",
         "docs/file-format",
         "docs/architecture",
