@@ -15,9 +15,9 @@ from restore.typing import Floats
 TUNES = ("eye", "psnr")
 
 #: For visual quality: the numbers of `Seen`.
-_DETAIL, _COLOUR, _SHARE = 8, 8, 0
+_DETAIL, _COLOUR, _SHARE = 8, 14, 0
 #: Price of a bit relative to that for the PSNR, in the luma and in the chroma planes.
-_DEARER = (1.2, 0.72)
+_DEARER = (1.2, 0.85)
 #: Step of a quality relative to that for the PSNR, chosen so that files have similar sizes.
 _FINER = 0.4
 #: Exponent of the visibility of errors in the weights that determine the steps.
