@@ -229,7 +229,7 @@ def denoise_picture(
     )
     classic = dictionary is not None
     if not classic and quality != "fast":
-        pool = batch.overall(pool, "denoising", _shares(picture, noise))
+        pool = batch.overall(pool, "denoising", _shares(picture, noise, quality))
     samples = denoise(
         picture.samples, quality=quality, noise=noise, coding=coding, strength=strength,
         chroma_strength=chroma_strength, dictionary=dictionary,
@@ -324,18 +324,20 @@ def _said(found: Noise, levels: float) -> dict[str, Any]:
     return facts
 
 
-def _shares(picture: Picture, noise: Noise) -> list[tuple[str, float]]:
+def _shares(picture: Picture, noise: Noise, quality: str) -> list[tuple[str, float]]:
     """The stages of denoising by groups, and their approximate shares of the time."""
-    from restore.sparse.white import PASSES, strips
+    from restore.sparse.white import PASSES, SHORT_PASSES, strips
     from restore.tasks.denoising.mapped import stages
 
     height, width, channels = picture.samples.shape
     if noise.kind == "jpeg" or noise.levels is not None:
         planes = 3 if noise.kind == "camera" else channels
         return stages((planes, height, width), smooth=noise.kind == "jpeg")
-    codings = channels * (PASSES + 2)
-    found = [("correcting", 2.0 * channels), ("grouping", 2.0), *codings * [("coding", 3.0)],
-             ("correcting", 7.0 * channels)]  # fmt: skip
+    short = quality == "medium" and noise.kind != "camera"
+    codings = (len(SHORT_PASSES) + 1 if short else PASSES + 2) + channels - 1
+    found = [("correcting", 2.0 * channels), ("grouping", 2.0), *codings * [("coding", 3.0)]]
+    if not short:
+        found.append(("correcting", 7.0 * channels))
     whole = len(strips(picture.samples.shape)) * found
     if noise.kind != "camera":
         return whole
