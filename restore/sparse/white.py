@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,9 +17,9 @@ from restore.sparse.groups import Grouping
 from restore.sparse.unrolled import Kinds
 from restore.typing import Floats, Number
 
-#: The groups that a picture is restored from. The weights were learned with a reach of 18, the grey
-#: ones with a stride one pixel larger.
-GROUPING = Grouping(side=8, size=50, reach=28, stride=7)
+#: The groups that a picture is restored from. The grey weights were learned with a stride one pixel
+#: larger.
+GROUPING = Grouping(side=8, size=50, stride=7)
 
 #: Share of the residual that is fed back in every further pass.
 FEEDBACK = 0.07
@@ -33,7 +33,7 @@ PASSES = 4
 
 #: The groups of the shorter way, and of each pass the share of the residual that is fed back and
 #: the energy above which an atom counts as signal.
-SHORT_GROUPING = replace(GROUPING, size=40)
+SHORT_GROUPING = replace(GROUPING, size=40, reach=28)
 SHORT_PASSES = ((0.12, 1.0), (FEEDBACK, NEXT_THRESHOLD))
 
 #: Strips start at multiples of these rows, and have as many around them: groups and patches of all
@@ -88,7 +88,7 @@ def by_few_passes(
 ) -> Floats:
     """The shorter way: the passes of the groups start from the quick estimate, and that is all.
 
-    Parameters and results are as in `by_groups`, of which it takes less than half of the time.
+    Parameters and results are as in `by_groups`, of which it takes half of the time.
     """
 
     def restore(rows: slice) -> Floats:
@@ -167,10 +167,8 @@ def _few_passes(planes: Floats, sigma: float, variances: Floats, pool: Pool | No
     quick = _quick_planes(planes, sigma, variances, pool)
     places = groups.find(quick[0], SHORT_GROUPING, pool=pool)
     code = functools.partial(groups.code, places=places, side=SHORT_GROUPING.side, pool=pool)
-    level, mixed = np.empty_like(planes[0]), np.empty_like(planes[0])
-    for share, threshold in SHORT_PASSES:
-        _put_back(planes[0], quick[0], variances[0], share, mixed, level, pool)
-        quick[0] = code(mixed, level, threshold=threshold)
+    quick[0] = _fed_back(code, planes[0], quick[0], variances[0], SHORT_PASSES, pool)
+    level = np.empty_like(planes[0])
     for plane, variance, prior in zip(planes, variances, quick, strict=True):
         level[:] = variance
         prior += code(plane, level, pilot=prior)
@@ -255,18 +253,30 @@ def group_estimates(
     places = groups.find(quick[0] if guide is None else guide, GROUPING, pool=pool)
     code = functools.partial(groups.code, places=places, side=GROUPING.side, pool=pool)
     level = np.full_like(noisy[0], variances[0])
-    first = estimate = code(noisy[0], level, threshold=FIRST_THRESHOLD)
-    mixed = np.empty_like(estimate)
-    for _ in range(passes):
-        _put_back(noisy[0], estimate, variances[0], FEEDBACK, mixed, level, pool)
-        del estimate  # saves memory on large pictures
-        estimate = code(mixed, level, threshold=NEXT_THRESHOLD)
-    del mixed
-    level[:] = variances[0]
+    first = code(noisy[0], level, threshold=FIRST_THRESHOLD)
+    following = passes * ((FEEDBACK, NEXT_THRESHOLD),)
+    estimate = _fed_back(code, noisy[0], first, variances[0], following, pool)
     yield first, estimate, code(noisy[0], level, pilot=estimate)
     for plane, variance, prior in zip(noisy[1:], variances[1:], quick[1:], strict=True):
         level[:] = variance
         yield prior, prior, code(plane, level, pilot=prior)
+
+
+def _fed_back(
+    code: Callable[..., Floats],
+    plane: Floats,
+    estimate: Floats,
+    variance: Number,
+    passes: Iterable[tuple[float, float]],
+    pool: Pool | None,
+) -> Floats:
+    """An estimate after more passes, of a share of the residual and a threshold each."""
+    mixed, level = np.empty_like(plane), np.empty_like(plane)
+    for share, threshold in passes:
+        _put_back(plane, estimate, variance, share, mixed, level, pool)
+        del estimate  # saves memory on large pictures
+        estimate = code(mixed, level, threshold=threshold)
+    return estimate
 
 
 def _put_back(
