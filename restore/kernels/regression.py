@@ -269,34 +269,85 @@ def local_means(mosaic: Floats, missing: Floats, colour: Floats, means: Floats) 
 
 
 @kernel
-def choose(features: Floats, nodes: Floats, i: int, j: int) -> int:
-    """The leaf in the tree of the sample's kind: 0 at red and blue, 1 at green.
+def flattened(nodes: Floats) -> tuple[Integers, Floats, Integers, int]:
+    """Trees to descend without branches: features, thresholds, first children, and the depth.
 
-    A node is (feature, threshold, first child), the second child is next to the first; a
-    leaf is (-1, 0, number). The trees' roots are the nodes 0 and 1.
+    A leaf is its own child: nothing exceeds its threshold, NaN.
     """
-    node = (i + j) & 1
-    while nodes[node, 0] >= 0:
-        k = int(nodes[node, 0])
-        child = int(nodes[node, 2])
-        node = child if features[k, i, j] < nodes[node, 1] else child + 1
-    return int(nodes[node, 2])
+    features = np.zeros(len(nodes), np.uint32)
+    thresholds = np.full(len(nodes), np.nan, np.float32)
+    children = np.zeros(len(nodes), np.uint32)
+    depths = np.zeros(len(nodes), np.int64)
+    deepest = 0
+    for n in range(len(nodes)):  # children come after parents
+        if nodes[n, 0] < 0:
+            children[n] = n
+            deepest = max(deepest, depths[n])
+        else:
+            features[n] = int(nodes[n, 0])
+            thresholds[n] = nodes[n, 1]
+            children[n] = int(nodes[n, 2])
+            depths[children[n]] = depths[children[n] + 1] = depths[n] + 1
+    return features, thresholds, children, deepest
 
 
 @kernel
-def gather(planes: Floats, means: Floats, radii: Integers, i: int, j: int, inputs: Floats) -> None:
-    """The windows around a sample and its local means, one after the other."""
-    n = 0
-    for k in range(planes.shape[0]):
+def choose(features: Floats, trees: tuple, nodes: Floats, i: int, leaves: Integers) -> None:
+    """The leaves of a row of samples, each in the tree of its kind: 0 at red and blue, 1 at green.
+
+    A node is (feature, threshold, first child), the second child is next to the first; a
+    leaf is (-1, 0, number). The trees' roots are the nodes 0 and 1; `trees` is from `flattened`.
+    All samples descend together, so that the processor waits neither for branches nor for loads.
+    """
+    own, thresholds, children, depth = trees
+    for j in range(len(leaves)):
+        leaves[j] = (i + j) & 1
+    for _ in range(depth):
+        for j in range(len(leaves)):
+            node = leaves[j]
+            leaves[j] = children[node] + np.uint32(features[own[node], i, j] >= thresholds[node])
+    for j in range(len(leaves)):
+        leaves[j] = np.uint32(nodes[leaves[j], 2])
+
+
+@kernel
+def _runs(planes: Floats, radii: Integers) -> Integers:
+    """The windows in runs of four samples, (runs, 2).
+
+    Where each starts in the raveled planes, relative to the sample, and among the inputs.
+    """
+    height, width = planes.shape[1:]
+    count = 0
+    for radius in radii:
+        count += (2 * radius + 1) * ((2 * radius + 4) // 4)
+    runs = np.zeros((count, 2), np.int64)
+    run, start = 0, 0
+    for k in range(len(radii)):
         radius = radii[k]
-        side = 2 * radius + 1
-        left = j - radius
-        for y in range(i - radius, i + radius + 1):
-            for x in range(side):
-                inputs[n + x] = planes[k, y, left + x]
-            n += side
-    for k in range(3):
-        inputs[n + k] = means[k, i, j]
+        for y in range(-radius, radius + 1):
+            for x in range(0, 2 * radius + 1, 4):
+                runs[run, 0] = (k * height + y) * width + x - radius
+                runs[run, 1] = start + x
+                run += 1
+            start += 2 * radius + 1
+    return runs
+
+
+@kernel
+def gather(samples: Floats, place: int, runs: Integers, inputs: Floats) -> None:
+    """The windows around a sample of the raveled planes, one after the other.
+
+    What a run has beyond its window, at most three samples, the next run overwrites, and after the
+    last one the caller, with the local means. Unsigned indices spare numba the check for negative
+    ones, and so four samples move at once.
+    """
+    for run in range(len(runs)):
+        a = np.uint64(place + runs[run, 0])
+        n = np.uint64(runs[run, 1])
+        first, second = samples[a], samples[a + np.uint64(1)]
+        third, fourth = samples[a + np.uint64(2)], samples[a + np.uint64(3)]
+        inputs[n], inputs[n + np.uint64(1)] = first, second
+        inputs[n + np.uint64(2)], inputs[n + np.uint64(3)] = third, fourth
 
 
 @kernel(reorder=True)
@@ -320,10 +371,17 @@ def regress(
     height, width = planes.shape[1:]
     leaves, outputs, count = weights.shape
     inputs = np.zeros(count, np.float32)
+    chosen = np.zeros(width, np.uint32)
+    trees = flattened(nodes)
+    runs = _runs(planes, radii)
+    samples = planes.ravel()
     for i in range(margin, height - margin):
+        choose(features, trees, nodes, i, chosen)
         for j in range(margin, width - margin):
-            leaf = choose(features, nodes, i, j)
-            gather(planes, means, radii, i, j, inputs)
+            leaf = chosen[j]
+            gather(samples, i * width + j, runs, inputs)
+            for k in range(3):
+                inputs[count - 3 + k] = means[k, i, j]
             for k in range(3 - outputs, 3):
                 row = k - 3 + outputs
                 correction = np.float32(0)
@@ -341,9 +399,14 @@ def gather_many(
     columns: Integers,
     inputs: Floats,
 ) -> None:
-    """`gather` for each of many samples, (samples, inputs)."""
+    """`gather` and the local means for each of many samples, (samples, inputs)."""
+    samples = planes.ravel()
+    runs = _runs(planes, radii)
+    count = inputs.shape[1]
     for s in range(len(rows)):
-        gather(planes, means, radii, rows[s], columns[s], inputs[s])
+        gather(samples, rows[s] * planes.shape[2] + columns[s], runs, inputs[s])
+        for k in range(3):
+            inputs[s, count - 3 + k] = means[k, rows[s], columns[s]]
 
 
 @kernel

@@ -193,26 +193,35 @@ def test_regression_by_the_leaf_of_the_tree(estimates):
             expected = planes[:3, i, j].astype(float)
             expected[3 - outputs :] += weights[leaf] @ np.concatenate(inputs)
             np.testing.assert_allclose(found[:, i - 4, j - 4], expected, rtol=1e-4, atol=1e-4)
-            assert regression.choose(features, nodes, i, j) == leaf
 
 
-def test_many_samples_are_gathered_and_chosen_as_one_by_one():
+def test_samples_are_gathered_and_chosen():
     random = np.random.default_rng(1)
     planes, means = random.random((2, 9, 11), np.float32), random.random((3, 9, 11), np.float32)
     features = random.random((2, 9, 11), np.float32)
-    nodes = np.float32([(0, 0.5, 2), (1, 0.25, 4), (-1, 0, 0), (-1, 0, 1), (-1, 0, 2), (-1, 0, 3)])
+    leaf = (-1, 0)
+    nodes = np.float32(
+        [(0, 0.5, 2), (1, 0.25, 4), (*leaf, 3), (1, 0.5, 6), (*leaf, 1), (*leaf, 2), (*leaf, 0),
+         (*leaf, 4)]
+    )  # fmt: skip
     rows, columns, radii = np.array([4, 3, 5, 4]), np.array([4, 7, 3, 6]), np.array([3, 1])
-    inputs, alone = np.zeros((4, 49 + 9 + 3), np.float32), np.zeros(49 + 9 + 3, np.float32)
+    inputs = np.full((4, 49 + 9 + 3), np.nan, np.float32)
     regression.gather_many(planes, means, radii, rows, columns, inputs)
-    leaves = np.zeros(4, np.int64)
+    trees = regression.flattened(nodes)
     for s, (i, j) in enumerate(zip(rows, columns)):
-        regression.gather(planes, means, radii, i, j, alone)
-        assert np.array_equal(inputs[s], alone)
-        assert np.array_equal(alone[:49], planes[0, i - 3 : i + 4, j - 3 : j + 4].ravel())
-        regression.choose_many(
-            np.ascontiguousarray(features[:, i, j][None]), nodes, (i + j) & 1, leaves[s : s + 1]
-        )
-        assert leaves[s] == regression.choose(features, nodes, i, j)
+        windows = [
+            plane[i - r : i + r + 1, j - r : j + r + 1].ravel() for plane, r in zip(planes, radii)
+        ]
+        assert np.array_equal(inputs[s], np.concatenate([*windows, means[:, i, j]]))
+        node = (i + j) % 2
+        while nodes[node, 0] >= 0:
+            feature, threshold, child = nodes[node]
+            node = int(child) + (features[int(feature), i, j] >= threshold)
+        chosen, of_row = np.zeros(1, np.int64), np.zeros(11, np.uint32)
+        one = np.ascontiguousarray(features[:, i, j][None])
+        regression.choose_many(one, nodes, (i + j) & 1, chosen)
+        regression.choose(features, trees, nodes, i, of_row)
+        assert chosen[0] == of_row[j] == nodes[node, 2]
 
 
 def test_one_compiled_signature_per_kernel():

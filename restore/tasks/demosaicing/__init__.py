@@ -66,7 +66,7 @@ LEARNED_SIGMA = 10 / 255
 ROUNDED = (0.7 / 255) ** 2
 
 #: Rows of a band of work, and of a strip whose intermediate results are held in memory.
-BAND, STRIP = 64, 1024
+BAND, STRIP = 128, 1024
 
 
 def demosaic(
