@@ -136,17 +136,23 @@ def _smallest(distances: Floats, own: int, chosen: Integers) -> None:
 
 @kernel
 def gather(planes: Floats, places: Integers, side: int, group: Floats) -> None:
-    """The patches at `places` of (channels, height, width) planes as rows, channel by channel."""
-    width = planes.shape[2]
+    """The patches at `places` of (channels, height, width) planes as rows, channel by channel.
+
+    Indices are unsigned here and in `scatter`: numba then makes no check for negative ones, and
+    whole lines move at once.
+    """
+    height, width = planes.shape[1:]
+    samples = planes.reshape(planes.size)
     for k in range(places.shape[0]):
-        row, column = places[k] // width, places[k] % width
-        at = 0
+        patch = group[k]
+        at = np.uint64(0)
         for c in range(planes.shape[0]):
-            for y in range(side):
-                line = planes[c, row + y, column : column + side]
-                for x in range(side):
-                    group[k, at] = line[x]
-                    at += 1
+            start = np.uint64(c * height * width + places[k])
+            for _ in range(side):
+                for x in range(np.uint64(side)):
+                    patch[at + x] = samples[start + x]
+                at += np.uint64(side)
+                start += np.uint64(width)
 
 
 @kernel
@@ -178,16 +184,18 @@ def scatter(
 
     `top` is the row of the picture at the first row of `total`.
     """
-    width = total.shape[2]
+    height, width = total.shape[1:]
+    sums = total.reshape(total.size)
     for k in range(places.shape[0]):
-        row, column = places[k] // width - top, places[k] % width
-        at = 0
+        patch = centred[k]
+        at = np.uint64(0)
         for c in range(total.shape[0]):
-            for y in range(side):
-                line = total[c, row + y, column : column + side]
-                for x in range(side):
-                    line[x] += confidence * (centred[k, at] + mean[at])
-                    at += 1
+            start = np.uint64((c * height - top) * width + places[k])
+            for _ in range(side):
+                for x in range(np.uint64(side)):
+                    sums[start + x] += confidence * (patch[at + x] + mean[at + x])
+                at += np.uint64(side)
+                start += np.uint64(width)
 
 
 @kernel
