@@ -1,4 +1,8 @@
-"""Patches in and out of images: R_p x and sum_p R_p^T w_p x_p (Elad & Aharon 2006, eq. 4)."""
+"""Patches in and out of images: R_p x and sum_p R_p^T w_p x_p (Elad & Aharon 2006, eq. 4).
+
+A row of a patch is contiguous, its channels included, and moves as a whole. Indices within it are
+unsigned: numba then makes no check for negative ones, which would keep LLVM from doing so.
+"""
 
 import numpy as np
 
@@ -16,13 +20,17 @@ def extract(image: Floats, rows: Integers, columns: Integers, patches: Floats) -
     rows, columns : (n,) int64, top left corners
     patches : (rows, columns, patch_height, patch_width, channels) float32, written
     """
-    _, _, patch_height, patch_width, channels = patches.shape
-    for r in range(rows.shape[0]):
-        for c in range(columns.shape[0]):
+    n_rows, n_columns, patch_height, patch_width, channels = patches.shape
+    length = np.uint64(patch_width * channels)
+    image = image.reshape(image.shape[0], image.shape[1] * channels)
+    patches = patches.reshape(n_rows, n_columns, patch_height, patch_width * channels)
+    for r in range(n_rows):
+        for c in range(n_columns):
+            start = np.uint64(columns[c] * channels)
             for y in range(patch_height):
-                for x in range(patch_width):
-                    for channel in range(channels):
-                        patches[r, c, y, x, channel] = image[rows[r] + y, columns[c] + x, channel]
+                line, own = image[rows[r] + y], patches[r, c, y]
+                for k in range(length):
+                    own[k] = line[start + k]
 
 
 @kernel
@@ -44,17 +52,21 @@ def aggregate(
     total : (height, width, channels) float32, added to
     weight : (height, width) float32, added to
     """
-    _, _, patch_height, patch_width, channels = patches.shape
-    for r in range(rows.shape[0]):
-        for c in range(columns.shape[0]):
+    n_rows, n_columns, patch_height, patch_width, channels = patches.shape
+    length = np.uint64(patch_width * channels)
+    total = total.reshape(total.shape[0], total.shape[1] * channels)
+    patches = patches.reshape(n_rows, n_columns, patch_height, patch_width * channels)
+    for r in range(n_rows):
+        for c in range(n_columns):
             w = weights[r, c]
+            start, corner = np.uint64(columns[c] * channels), np.uint64(columns[c])
             for y in range(patch_height):
-                for x in range(patch_width):
-                    weight[rows[r] + y, columns[c] + x] += w
-                    for channel in range(channels):
-                        total[rows[r] + y, columns[c] + x, channel] += (
-                            w * patches[r, c, y, x, channel]
-                        )
+                line, own = total[rows[r] + y], patches[r, c, y]
+                for k in range(length):
+                    line[start + k] += w * own[k]
+                shares = weight[rows[r] + y]
+                for x in range(np.uint64(patch_width)):
+                    shares[corner + x] += w
 
 
 @kernel

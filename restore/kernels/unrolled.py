@@ -53,11 +53,17 @@ def add_windowed(
     total : (height, width, channels) float32, added to
     weight : (height, width) float32, added to
     """
-    _, _, side, _, channels = patches.shape
-    for r in range(rows.shape[0]):
-        for c in range(columns.shape[0]):
+    n_rows, n_columns, side, _, channels = patches.shape
+    length = np.uint64(side * channels)
+    total = total.reshape(total.shape[0], total.shape[1] * channels)
+    patches = patches.reshape(n_rows, n_columns, side, side * channels)
+    for r in range(n_rows):
+        for c in range(n_columns):
+            start, corner = np.uint64(columns[c] * channels), np.uint64(columns[c])
             for y in range(side):
-                for x in range(side):
-                    weight[rows[r] + y, columns[c] + x] += window[y, x]
-                    for channel in range(channels):
-                        total[rows[r] + y, columns[c] + x, channel] += patches[r, c, y, x, channel]
+                line, own = total[rows[r] + y], patches[r, c, y]
+                for k in range(length):  # unsigned, as in `restore.kernels.patches`
+                    line[start + k] += own[k]
+                shares, window_row = weight[rows[r] + y], window[y]
+                for x in range(np.uint64(side)):
+                    shares[corner + x] += window_row[x]
