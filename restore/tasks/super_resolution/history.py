@@ -126,15 +126,25 @@ def _predicted(plane: Floats, busy: Floats) -> Floats:
     The least squares of x = sum_k a_k (mean of the pixels at places k), over the pixels with
     detail.
     """
-    views = np.lib.stride_tricks.sliding_window_view(plane, (2 * REACH + 1, 2 * REACH + 1))[busy]
-    sums = np.tensordot(views, OFFSETS, ((1, 2), (1, 2)))  # each neighbour, less x
+    rows, columns = np.nonzero(busy)
+    corners = rows * plane.shape[1] + columns
+    sums = np.zeros((len(corners), len(OFFSETS)), order="F")  # each neighbour, less x
+    total = squares = 0.0
+    for y, x in np.ndindex(OFFSETS.shape[1:]):
+        values = plane.take(corners + (y * plane.shape[1] + x))
+        for k in np.flatnonzero(OFFSETS[:, y, x]):
+            sums[:, k] += OFFSETS[k, y, x] * values
+        total += values.sum()
+        squares += values @ values
+    count = len(corners) * OFFSETS[0].size
+    variance = squares / count - (total / count) ** 2
     # all but one: the last follows, since they sum to 1
     middle = sums[:, :1] / -OFFSETS[0, REACH, REACH]
     others = sums[:, 1:] / -OFFSETS[1:, REACH, REACH] - middle
     normal = others.T @ others + 1e-9 * len(others) * np.eye(others.shape[1])
     found = np.linalg.solve(normal, -others.T @ middle[:, 0])
     error = np.mean((middle[:, 0] + others @ found) ** 2)
-    return np.concatenate([found, [np.log((error + _NONE) / (views.var() + _NONE))]])
+    return np.concatenate([found, [np.log((error + _NONE) / (variance + _NONE))]])
 
 
 def _differences(plane: Floats, busy: Floats) -> Floats:
