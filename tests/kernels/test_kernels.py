@@ -17,7 +17,7 @@ MODULES = [name for _, name, _ in pkgutil.iter_modules(kernels.__path__) if name
 
 
 CALLED_BY_KERNELS = {"begin", "bucket", "code_bit", "code_even", "code_large", "code_mixed",
-                     "finish", "project", "split"}  # fmt: skip
+                     "finish", "half_octave", "project", "split"}  # fmt: skip
 
 
 @pytest.mark.parametrize("channels", [1, 3])

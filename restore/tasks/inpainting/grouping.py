@@ -7,7 +7,7 @@ import numpy as np
 from restore.imaging import bands
 from restore.imaging.bands import Pool
 from restore.kernels import inpainting as kernels
-from restore.sparse import overlap
+from restore.sparse import overlap, patches
 from restore.typing import Flags, Floats, Integers
 
 #: Settings of `ROUNDS`.
@@ -82,8 +82,7 @@ def completed(
     first = last = estimate
     for done, (side, stride) in enumerate(rounds, 1):
         shown = _averaged(estimate, observed, known, hole, (side, stride), noisy, ridge, pool)
-        step = np.float32(1 if noisy else RELAXATION)
-        estimate = estimate + step * (shown - estimate)
+        estimate = _relaxed(estimate, shown, np.float32(1 if noisy else RELAXATION), pool)
         first = shown if done == 1 else first
         before, last = last, shown
         bands.tell(pool, "inpainting", done, len(rounds))
@@ -107,32 +106,54 @@ def _averaged(
     channels, height, width = estimate.shape
     side = min(grid[0], height, width)
     stride = min(grid[1], side)
-    places = _places(~known & ~hole, side, stride, everywhere=noisy)
-    slices = np.split(places, np.flatnonzero(np.diff(places[:, 0] // (ROWS * stride))) + 1)
+    rows, columns = (patches.positions(length, side, stride) for length in known.shape)
 
-    def complete_band(band: Integers) -> tuple[slice, Floats, Floats]:
-        top = max(0, band[0, 0] - REACH)
-        bottom = min(height, band[-1, 0] + REACH + side)
+    def complete_band(band: slice) -> tuple[slice, Floats, Floats]:
+        own = rows[band]
+        within = slice(own[0], own[-1] + side)
+        wanted = ~known[within] & ~hole[within]
+        places = _places(wanted, side, own - own[0], columns, everywhere=noisy)
+        places[:, 0] += own[0]
+        top = max(0, own[0] - REACH)
+        bottom = min(height, own[-1] + REACH + side) if len(places) else top
         total = np.zeros((channels, bottom - top, width), np.float32)
         weight = np.zeros((bottom - top, width), np.float32)
         grouping = kernels.Grouping(top, side, REACH, GROUP, SHARE, noisy, ridge)
-        kernels.complete(estimate, observed, known, band, total, weight, grouping)
+        kernels.complete(estimate, observed, known, places, total, weight, grouping)
         return slice(top, bottom), total, weight
 
     total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
-    overlap.accumulate(complete_band, slices, total, weight, pool)
-    replaced = (weight > 0) & (noisy | ~known)
-    return np.where(replaced, total / np.maximum(weight, 1), estimate)
+    overlap.accumulate(complete_band, bands.slices(len(rows), ROWS), total, weight, pool)
+
+    def divide(band: slice) -> None:
+        own = np.s_[:, band]
+        replaced = (weight[band] > 0) & (noisy | ~known[band])
+        mean = total[own] / np.maximum(weight[band], 1)
+        total[own] = np.where(replaced, mean, estimate[own])
+
+    bands.for_each(divide, bands.rows(known.shape), pool)
+    return total
 
 
-def _places(wanted: Flags, side: int, stride: int, everywhere: bool) -> Integers:
-    """(n, 2) corners of the patches on a grid that contain wanted pixels, or of all."""
+def _relaxed(estimate: Floats, shown: Floats, step: np.float32, pool: Pool | None) -> Floats:
+    """estimate + step (shown - estimate)."""
+    result = np.empty_like(estimate)
+
+    def move(band: slice) -> None:
+        own = np.s_[:, band]
+        result[own] = estimate[own] + step * (shown[own] - estimate[own])
+
+    bands.for_each(move, bands.rows(estimate.shape[1:]), pool)
+    return result
+
+
+def _places(
+    wanted: Flags, side: int, rows: Integers, columns: Integers, everywhere: bool
+) -> Integers:
+    """(n, 2) those of the corners rows x columns whose patch has wanted pixels, or all."""
     height, width = wanted.shape
     sums = np.zeros((height + 1, width + 1), np.int64)
     sums[1:, 1:] = wanted.cumsum(axis=0).cumsum(axis=1)
-    rows, columns = (
-        np.append(np.arange(0, length - side, stride), length - side) for length in wanted.shape
-    )
     bottom, right = rows + side, columns + side
     count = (
         sums[np.ix_(bottom, right)]
