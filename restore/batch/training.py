@@ -237,7 +237,7 @@ class DictionaryRun(_Run):
             "learned_from": names,
             "pictures": drawn.pictures,
             "available": drawn.available,
-            "fingerprint": drawn.fingerprint(),
+            "fingerprint": drawn.fingerprint(self.pool),
             "restore": __version__,
         }
         if isinstance(first, Dictionary) and resume and os.path.lexists(self.output):

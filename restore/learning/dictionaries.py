@@ -62,12 +62,14 @@ class Draw(NamedTuple):
     pictures: int
     sample: np.ndarray
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, pool: Pool | None = None) -> str:
         """A short hexadecimal digest of the patches."""
-        if isinstance(self.patches, np.ndarray):
-            digests = [digest(self.patches[chunk]) for chunk in chunks(len(self.patches))]
+        patches = self.patches
+        if isinstance(patches, np.ndarray):
+            parts = (patches[chunk] for chunk in chunks(len(patches)))
+            digests = list(bands.map_bands(digest, parts, pool))
         else:
-            digests = self.patches.digests()
+            digests = patches.digests()
         digests.append(digest(self.held_out))
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 

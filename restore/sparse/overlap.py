@@ -51,6 +51,15 @@ def accumulate(
         weight[rows] += band_weight
 
 
+def divide(total: Floats, weight: Floats, pool: Pool | None = None) -> None:
+    """total /= weight, band by band: (..., height, width) by (height, width)."""
+
+    def average(rows: slice) -> None:
+        total[..., rows, :] /= weight[rows]
+
+    bands.for_each(average, bands.rows(weight.shape), pool)
+
+
 def restore_image(
     image: Floats,
     patch_shape: tuple[int, ...],

@@ -227,9 +227,13 @@ def correct(
     total, weight = np.zeros_like(estimate), np.zeros((height, width), np.float32)
     cut = bands.slices(len(rows), BAND_ROWS)
     overlap.accumulate(correct_band, cut, total, weight, pool, "correcting")
-    weight *= scale
-    total /= weight
-    total += estimate
+
+    def average(band: slice) -> None:
+        own = np.s_[:, band]
+        total[own] /= scale * weight[band]
+        total[own] += estimate[own]
+
+    bands.for_each(average, bands.rows(weight.shape), pool)
     return total
 
 

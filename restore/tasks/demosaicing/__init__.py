@@ -314,14 +314,26 @@ def _corrected(found: list[Floats], top: int, left: int, coder: Coder, pool: Poo
     if min(side.stop - side.start for side in window) < coder.side:
         return colour
     inside = colour[window]
-    changed = np.abs(found[1][window] - inside).max(axis=2)
-    most = ndimage.maximum_filter(changed, coder.side + 1)[..., None]
+    most = np.empty(inside.shape[:2], np.float32)
+
+    def limit(rows: slice) -> None:
+        wide, own = bands.widened(rows, coder.side, len(most))
+        changed = np.abs(found[1][window][wide] - inside[wide]).max(axis=2)
+        most[rows] = ndimage.maximum_filter(changed, coder.side + 1)[own]
+
+    bands.for_each(limit, bands.rows(most.shape), pool)
     learned, early, before, last = (to_planes(found.pop(0)[window], pool) for _ in range(4))
     inputs = unrolled.mean_and_kinds(learned, zip(early, last, before), pool)
     del learned, early, before, last
     corrected = unrolled.correct(*inputs, unrolled.UNIT, coder, pool=pool)
     del inputs
-    inside += np.clip(from_planes(corrected, pool) - inside, -most, most)
+    corrected = from_planes(corrected, pool)
+
+    def change(rows: slice) -> None:
+        bound = most[rows, :, None]
+        inside[rows] += np.clip(corrected[rows] - inside[rows], -bound, bound)
+
+    bands.for_each(change, bands.rows(most.shape), pool)
     return colour
 
 

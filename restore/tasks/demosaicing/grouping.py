@@ -79,7 +79,7 @@ def completed(
         colours[site] = channel
     grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
     places = groups.find(to_planes(colour, pool)[0], grouping, pool=pool)
-    estimate = np.ascontiguousarray(colour.transpose(2, 0, 1))
+    estimate = bands.copied(colour.transpose(2, 0, 1), pool)
     variances = np.empty_like(estimate)
 
     def average(channel: int) -> None:
@@ -108,7 +108,7 @@ def completed(
         total, weight = np.zeros_like(estimate), np.zeros_like(mosaic)
         part = bands.part(pool, number, rounds)
         overlap.accumulate(complete_band, places, total, weight, part, "completing")
-        total /= weight
+        overlap.divide(total, weight, pool)
         before, shown = shown, total
-    last = np.ascontiguousarray(shown.transpose(1, 2, 0))
-    return np.ascontiguousarray(before.transpose(1, 2, 0)), last
+    last = bands.copied(shown.transpose(1, 2, 0), pool)
+    return bands.copied(before.transpose(1, 2, 0), pool), last
