@@ -116,13 +116,14 @@ def from_planes(
 ) -> Floats:
     """Convert planes to an image: the inverse of `to_planes`, clipped to [0, 1]."""
     image = np.empty((height, width, len(planes)), np.float32)
+    gains = np.tile(GAINS, width)  # numpy is slow where the last axis is short
 
     def convert(rows: slice) -> None:
         levels = np.stack([plane[rows, :width] for plane in planes], axis=-1)
         if levels.shape[2] == 3:
             levels = levels @ rotation(angles)
             if luma:
-                levels /= GAINS
+                levels.reshape(len(levels), -1)[:] /= gains
         levels /= np.float32(255)
         levels += np.float32(0.5)
         np.clip(levels, 0, 1, out=image[rows])
