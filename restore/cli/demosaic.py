@@ -164,16 +164,9 @@ def demosaic(
     )  # fmt: skip
 
 
-#: Approximate share of the time of each stage, by quality; the last is left out under noise.
-_STAGES = (
-    *("demosaicing", "demosaicing", "grouping", "completing", "correcting", "grouping"),
-    "completing",
-)
-_SHARES = {
-    "fast": (1, 9),
-    "balanced": (1, 11, 5, 52, 9, 5, 17),
-    "best": (1, 3, 6, 62, 3, 6, 20),
-}
+#: Approximate share of the time of each stage, by quality; the last two are left out under noise.
+_STAGES = ("demosaicing", "grouping", "completing", "correcting", "grouping", "completing")
+_SHARES = {"fast": (1,), "balanced": (12, 5, 52, 9, 5, 17), "best": (4, 6, 62, 3, 6, 20)}
 
 
 def _hint_at_white(picture: Picture) -> None:
@@ -231,7 +224,7 @@ def demosaic_picture(
     model = Model.load(model) if model else None
     settings: dict[str, Any] = {"quality": quality, "model": model, "dictionary": dictionary}
     if dictionary is None:
-        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 7]
+        shares = list(zip(_STAGES, _SHARES[quality]))[: 4 if sigma else 6]
         pool = batch.overall(pool, "demosaicing", shares)
     if picture.metadata.camera:
         if stored.simulate:

@@ -9,7 +9,9 @@ from typing import overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from restore.typing import Flags, Floats, Level
+from restore.imaging import bands
+from restore.imaging.bands import Pool
+from restore.typing import Array, Flags, Floats, Level
 
 
 def as_image(array: ArrayLike) -> Floats:
@@ -195,3 +197,14 @@ def _unit(image: Floats, where: Flags | None) -> float:
         if _DARKEST * white <= reached <= _UNIT_RANGE * white:
             return white
     return reached
+
+
+def copied(view: Array, pool: Pool | None = None) -> Array:
+    """A contiguous copy of an array, such as a transposed one, made in slices of its first axis."""
+    copy = np.empty(view.shape, view.dtype)
+
+    def take(part: slice) -> None:
+        copy[part] = view[part]
+
+    bands.for_each(take, bands.rows(view.shape), pool)
+    return copy

@@ -18,10 +18,6 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import numpy as np
-
-from restore.typing import Array
-
 Band = TypeVar("Band")
 Result = TypeVar("Result")
 
@@ -269,14 +265,3 @@ def rows(shape: tuple[int, ...]) -> list[slice]:
     shape : (height, width, ...)
     """
     return slices(shape[0], max(1, PIXELS // math.prod(shape[1:])))
-
-
-def copied(view: Array, pool: Pool | None = None) -> Array:
-    """A contiguous copy of an array, such as a transposed one, made in slices of its first axis."""
-    copy = np.empty(view.shape, view.dtype)
-
-    def take(part: slice) -> None:
-        copy[part] = view[part]
-
-    for_each(take, rows(view.shape), pool)
-    return copy

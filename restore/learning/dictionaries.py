@@ -64,12 +64,11 @@ class Draw(NamedTuple):
 
     def fingerprint(self, pool: Pool | None = None) -> str:
         """A short hexadecimal digest of the patches."""
-        patches = self.patches
-        if isinstance(patches, np.ndarray):
-            parts = (patches[chunk] for chunk in chunks(len(patches)))
+        if isinstance(self.patches, np.ndarray):
+            parts = (self.patches[chunk] for chunk in chunks(len(self.patches)))
             digests = list(bands.map_bands(digest, parts, pool))
         else:
-            digests = patches.digests()
+            digests = self.patches.digests()
         digests.append(digest(self.held_out))
         return hashlib.sha256(b"".join(digests)).hexdigest()[:16]
 
@@ -142,9 +141,8 @@ def draw(
         for strip, places, left_out in _strips(image, patch_shape, (seed, number), pool):
             rows, chosen = reservoir.offer(len(places), left_out)
             _fill(patches, rows, strip, patch_shape, places[chosen], centred, pool)
-    rows, held_out, sample = reservoir.order(mixed)
-    taken = (_ordered(patches, part, pool) for part in (rows, held_out, sample))
-    patches, held_out, sample = taken
+    parts = reservoir.order(mixed)
+    patches, held_out, sample = (_ordered(patches, part, pool) for part in parts)
     return Draw(patches, held_out, reservoir.available, used, sample)
 
 

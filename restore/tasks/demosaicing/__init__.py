@@ -14,17 +14,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import ndimage
 
 from restore.imaging import archive, bands
 from restore.imaging.arrays import as_image, working
 from restore.imaging.bands import Pool
-from restore.imaging.colour import from_planes, to_planes
 from restore.kernels import regression as kernels
 from restore.sparse import unrolled
 from restore.sparse.dictionary import Dictionary, load_for
 from restore.sparse.operators import Mosaic
-from restore.sparse.unrolled import Coder
+from restore.tasks.demosaicing.correcting import corrected_by
 from restore.tasks.demosaicing.dictionary import by_dictionary
 from restore.tasks.demosaicing.grouping import completed
 from restore.tasks.demosaicing.patterns import BAYER, by_groups, first_estimate, named
@@ -207,7 +205,7 @@ def demosaic(
         if shipped:
             learned = found[0]
             coder = unrolled.packaged("demosaic-noisy-coder" if sigma else "demosaic-coder")
-            colour = _corrected(found, top, left, coder, pool)
+            colour = corrected_by(coder, found, top, left, pool)
             if not sigma:
                 colour = _completed_again(scaled, error, pattern, learned, colour, quality, pool)
     return _in_range(work.back(colour / scale), samples, pattern, sigma)
@@ -299,44 +297,6 @@ def _put_back(mosaic: Floats, operator: Mosaic, colour: Floats) -> None:
         colour[(*place, channel)] = mosaic[place]
 
 
-def _corrected(found: list[Floats], top: int, left: int, coder: Coder, pool: Pool | None) -> Floats:
-    """The last two estimates, averaged and corrected by learned sparse coding.
-
-    Patches start at the first red sample, as in learning; samples before it are kept. No colour
-    changes by more than the previous steps have changed one nearby. The list is emptied on the way,
-    to save memory on large pictures.
-    """
-    colour = found[-1]
-    window = tuple(
-        slice(first, first + (length - first) // 2 * 2)
-        for first, length in zip((top, left), colour.shape)
-    )
-    if min(side.stop - side.start for side in window) < coder.side:
-        return colour
-    inside = colour[window]
-    most = np.empty(inside.shape[:2], np.float32)
-
-    def limit(rows: slice) -> None:
-        wide, own = bands.widened(rows, coder.side, len(most))
-        changed = np.abs(found[1][window][wide] - inside[wide]).max(axis=2)
-        most[rows] = ndimage.maximum_filter(changed, coder.side + 1)[own]
-
-    bands.for_each(limit, bands.rows(most.shape), pool)
-    learned, early, before, last = (to_planes(found.pop(0)[window], pool) for _ in range(4))
-    inputs = unrolled.mean_and_kinds(learned, zip(early, last, before), pool)
-    del learned, early, before, last
-    corrected = unrolled.correct(*inputs, unrolled.UNIT, coder, pool=pool)
-    del inputs
-    corrected = from_planes(corrected, pool)
-
-    def change(rows: slice) -> None:
-        bound = most[rows, :, None]
-        inside[rows] += np.clip(corrected[rows] - inside[rows], -bound, bound)
-
-    bands.for_each(change, bands.rows(most.shape), pool)
-    return colour
-
-
 def sampled(picture: Array, pattern: str) -> Array:
     """The mosaic (height, width) that a camera with this pattern would measure."""
     return Mosaic(pattern).forward(picture)
@@ -395,12 +355,12 @@ def _strip(mosaic: Floats, stages: Sequence[Stage], pool: Pool | None) -> Floats
             return function(slice(rows.start, rows.stop + 2 * by))
 
         together: Floats | None = None
-        parts = bands.map_bands(run, cut, bands.part(pool, number, steps), "demosaicing")
-        for part, band in zip(parts, cut):  # run to the end, since the parts report progress
+        for part, band in zip(bands.map_bands(run, cut, pool), cut):
             if together is None:
                 together = np.empty((*part.shape[:-2], rows, part.shape[-1]), np.float32)
             together[..., band, :] = part
         assert together is not None  # a strip has rows
+        bands.tell(pool, "demosaicing", number + 1, steps)
         return together
 
     def correct(

@@ -11,6 +11,7 @@ import numpy as np
 from scipy import ndimage
 
 from restore.imaging import bands
+from restore.imaging.arrays import copied
 from restore.imaging.bands import Pool
 from restore.imaging.colour import to_planes
 from restore.kernels import completion
@@ -79,7 +80,7 @@ def completed(
         colours[site] = channel
     grouping = groups.Grouping(SIDE, SIZE, REACH, stride)
     places = groups.find(to_planes(colour, pool)[0], grouping, pool=pool)
-    estimate = bands.copied(colour.transpose(2, 0, 1), pool)
+    estimate = copied(colour.transpose(2, 0, 1), pool)
     variances = np.empty_like(estimate)
 
     def average(channel: int) -> None:
@@ -110,5 +111,5 @@ def completed(
         overlap.accumulate(complete_band, places, total, weight, part, "completing")
         overlap.divide(total, weight, pool)
         before, shown = shown, total
-    last = bands.copied(shown.transpose(1, 2, 0), pool)
-    return bands.copied(before.transpose(1, 2, 0), pool), last
+    last = copied(shown.transpose(1, 2, 0), pool)
+    return copied(before.transpose(1, 2, 0), pool), last
