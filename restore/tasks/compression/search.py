@@ -19,7 +19,7 @@ PRICE = np.float32(0.075)
 #: Modes of a block that are tried again, once all have been.
 KEPT = 5
 #: Bits of a block besides its levels and its mode, and bits of a split.
-_BLOCK_BITS, _SPLIT_BITS = 2.0, 0.3
+_BLOCK_BITS, _SPLIT_BITS = 4.0, 0.3
 
 
 def choose(
