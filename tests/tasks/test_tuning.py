@@ -46,6 +46,14 @@ def test_steps_and_prices_follow_what_is_seen():
     np.testing.assert_allclose(worth, worth[0, 0], rtol=1e-5)
 
 
+def test_texture_of_the_luma_hides_errors_of_colours_less():
+    picture = as_image(np.repeat(half_textured()[..., None], 3, axis=2))
+    _, (luma, *colours) = tuning.for_the_eye(picture)
+    for prices in colours:
+        dearer = prices / luma
+        assert dearer[:, 11:].max() < dearer[:, :5].min()
+
+
 def test_for_the_eye_smooth_parts_come_first():
     picture = half_textured()
     errors = {}

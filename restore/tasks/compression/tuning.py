@@ -16,14 +16,15 @@ TUNES = ("eye", "psnr")
 
 #: For visual quality: the numbers of `Seen`.
 _DETAIL, _COLOUR, _SHARE = 8, 14, 0
-#: Price of a bit relative to that for the PSNR, in the luma and in the chroma planes.
-_DEARER = (1.2, 0.85)
+#: Price of a bit relative to that for the PSNR.
+_DEARER = 1.2
 #: Step of a quality relative to that for the PSNR, chosen so that files have similar sizes.
 _FINER = 0.4
-#: Exponent of the visibility of errors in the weights that determine the steps.
-_POWER = 0.5
-#: Weights of the scales (factors of reduction); standard deviation of the window at each.
-_SCALES, _WINDOW = {4: 0.56, 8: 0.44}, 1.5
+#: Exponents of the visibility of errors in the weights of the luma, which determine the steps, and
+#: in those of the chroma planes: what goes on in the luma hides errors of colours less.
+_POWER, _COLOUR_POWER = 0.5, 0.3
+#: Factor by which the picture is reduced for `visibility`; standard deviation of the window there.
+_SCALE, _WINDOW = 4, 1.5
 #: The constant c of `visibility`, as a variance of lightness in [0, 1].
 _UNSEEN = 0.00045
 #: Light added to black, so that the slope of the cube root is finite.
@@ -69,18 +70,18 @@ def for_the_eye(image: Floats, shown: Floats | None = None) -> tuple[Seen, Float
     prices : (channels, rows, columns) float32 ndarray
         As from `prices`.
     """
-    weights = visibility(image, shown) ** _POWER
-    rows, columns = weights.shape
+    visible = visibility(image, shown)
+    rows, columns = visible.shape
     tall, wide = tiles_of(rows, columns)
     ends = [(0, count * TILE - side) for count, side in ((tall, rows), (wide, columns))]
-    octaves = np.pad(np.log2(weights), ends, "edge")
+    octaves = np.pad(_POWER * np.log2(visible), ends, "edge")
     octaves = octaves.reshape(tall, TILE, wide, TILE).mean(axis=(1, 3))
     tiles = np.clip(np.rint(-2 * octaves), -coarseness.MOST, coarseness.MOST).astype(np.int8)
     seen = Seen(_DETAIL, _COLOUR, _SHARE, tiles)
     # the part of the weights that the steps of the tiles do not account for
-    rest = weights * 4.0 ** (coarser_of(seen, (rows, columns)) / 8)
-    dearer = np.array([_DEARER[0], *[_DEARER[1]] * 2])[: image.shape[2], None, None]
-    return seen, np.clip(PRICE * dearer / rest, PRICE / 8, PRICE * 16).astype(np.float32)
+    powers = np.array([_POWER, *[_COLOUR_POWER] * 2])[: image.shape[2], None, None]
+    rest = visible**powers * 4.0 ** (coarser_of(seen, (rows, columns)) / 8)
+    return seen, np.clip(PRICE * _DEARER / rest, PRICE / 8, PRICE * 16).astype(np.float32)
 
 
 def step_of(quality: float, tune: str) -> float:
@@ -107,7 +108,7 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
     Notes
     -----
     Multi-scale structural similarity (Wang, Simoncelli & Bovik 2003) divides a squared error by the
-    local variance; lightness is the cube root of light. So in the picture reduced 4 and 8 times, a
+    local variance; lightness is the cube root of light. So in the picture reduced 4 times, a
     squared error of the lightness has the weight
 
         w = c (v + c) / ((v + u) / 2 + c)^2,
@@ -120,21 +121,18 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
     height, width = image.shape[:2]
     rows, columns = -(-height // CELL), -(-width // CELL)
     both = [_light(picture) for picture in (image, shown) if picture is not None]
-    total = np.zeros((rows, columns))
-    for scale, share in _SCALES.items():
-        many = CELL // scale
-        variances = []
-        for light in both[::-1]:
-            small = light.reshape(rows * many, scale, columns * many, scale).mean(axis=(1, 3))
-            lightness = np.cbrt(small + _BLACK)
-            variance = gaussian_filter(np.square(lightness), _WINDOW)
-            variance -= np.square(gaussian_filter(lightness, _WINDOW))
-            variances.append(np.maximum(variance, 0) + _UNSEEN)
-        weights = _UNSEEN * variances[-1] / np.square(np.mean(variances, axis=0))
-        weights = gaussian_filter(weights, _WINDOW)
-        weights *= (lightness / _GREY) ** -0.73  # squared derivative of lightness by level
-        total += share * weights.reshape(rows, many, columns, many).mean(axis=(1, 3))
-    return total
+    many = CELL // _SCALE
+    variances = []
+    for light in both[::-1]:
+        small = light.reshape(rows * many, _SCALE, columns * many, _SCALE).mean(axis=(1, 3))
+        lightness = np.cbrt(small + _BLACK)
+        variance = gaussian_filter(np.square(lightness), _WINDOW)
+        variance -= np.square(gaussian_filter(lightness, _WINDOW))
+        variances.append(np.maximum(variance, 0) + _UNSEEN)
+    weights = _UNSEEN * variances[-1] / np.square(np.mean(variances, axis=0))
+    weights = gaussian_filter(weights, _WINDOW)
+    weights *= (lightness / _GREY) ** -0.73  # squared derivative of lightness by level
+    return weights.reshape(rows, many, columns, many).mean(axis=(1, 3))
 
 
 def _light(image: Floats) -> Floats:
