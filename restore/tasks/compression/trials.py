@@ -44,7 +44,7 @@ class Trials:
         self._angles = (0, 0, 0) if channels == 1 or together else colour_angles(image, eye)
         self._planes = to_planes(image, self._angles, eye)
         self._image = image
-        self._seen, self._prices = tuning.plan(image, self._planes, tune)
+        self._seen, self._prices = tuning.plan(image, self._planes, tune, pool)
         self._top = np.float32(container.TOPS[depth])
         self._levels = np.rint(image * self._top)
         self._depth, self._codec, self._name = depth, codec, name
@@ -90,7 +90,7 @@ class Trials:
                 self._shown, *_ = coding.quantise(*self._how(number))
             if self._seen is not None:
                 shown = self._picture(self._shown)
-                self._seen, self._prices = tuning.for_the_eye(self._image, shown)
+                self._seen, self._prices = tuning.for_the_eye(self._image, shown, self._pool)
             payload, self._shown = coding.encode(*self._how(number))
         return payload
 

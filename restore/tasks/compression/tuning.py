@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from restore.imaging import bands
+from restore.imaging.bands import Pool
 from restore.kernels import coarseness
 from restore.kernels.blocks import CELL
 from restore.tasks.compression.search import PRICE
@@ -49,12 +51,16 @@ def prices(planes: list[Floats]) -> Floats:
     return np.full((len(planes), *(side // CELL for side in planes[0].shape)), PRICE)
 
 
-def plan(image: Floats, planes: list[Floats], tune: str) -> tuple[Seen | None, Floats]:
+def plan(
+    image: Floats, planes: list[Floats], tune: str, pool: Pool | None = None
+) -> tuple[Seen | None, Floats]:
     """The variation of the step of a picture, or None, and the prices of its planes."""
-    return for_the_eye(image) if tune == "eye" else (None, prices(planes))
+    return for_the_eye(image, pool=pool) if tune == "eye" else (None, prices(planes))
 
 
-def for_the_eye(image: Floats, shown: Floats | None = None) -> tuple[Seen, Floats]:
+def for_the_eye(
+    image: Floats, shown: Floats | None = None, pool: Pool | None = None
+) -> tuple[Seen, Floats]:
     """The variation of the step and the prices for visual quality.
 
     Parameters
@@ -63,6 +69,8 @@ def for_the_eye(image: Floats, shown: Floats | None = None) -> tuple[Seen, Float
         In [0, 1].
     shown : (height, width, 1 or 3) float32 ndarray, optional
         The picture as decoded by an earlier pass.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -70,7 +78,7 @@ def for_the_eye(image: Floats, shown: Floats | None = None) -> tuple[Seen, Float
     prices : (channels, rows, columns) float32 ndarray
         As from `prices`.
     """
-    visible = visibility(image, shown)
+    visible = visibility(image, shown, pool)
     rows, columns = visible.shape
     tall, wide = tiles_of(rows, columns)
     ends = [(0, count * TILE - side) for count, side in ((tall, rows), (wide, columns))]
@@ -90,7 +98,7 @@ def step_of(quality: float, tune: str) -> float:
     return (_FINER if tune == "eye" else 1) * 2.0 ** (7.35 - 0.0435 * quality + ends)
 
 
-def visibility(image: Floats, shown: Floats | None = None) -> Floats:
+def visibility(image: Floats, shown: Floats | None = None, pool: Pool | None = None) -> Floats:
     """Visibility of a squared error of the luma in each cell.
 
     Parameters
@@ -99,6 +107,8 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
         In [0, 1].
     shown : (height, width, 1 or 3) float32 ndarray, optional
         The picture as decoded by an earlier pass; `image` by default.
+    pool : Pool, optional
+        Threads and progress. The result is the same for any number of threads.
 
     Returns
     -------
@@ -118,14 +128,11 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
     by the squared error if the error is the part of the picture that is not decoded: where a
     texture was lost (u = 0), a part of it has up to four times the weight.
     """
-    height, width = image.shape[:2]
-    rows, columns = -(-height // CELL), -(-width // CELL)
-    both = [_light(picture) for picture in (image, shown) if picture is not None]
+    rows, columns = (-(-side // CELL) for side in image.shape[:2])
     many = CELL // _SCALE
     variances = []
-    for light in both[::-1]:
-        small = light.reshape(rows * many, _SCALE, columns * many, _SCALE).mean(axis=(1, 3))
-        lightness = np.cbrt(small + _BLACK)
+    for picture in (shown, image) if shown is not None else (image,):
+        lightness = _lightness(picture, pool)
         variance = gaussian_filter(np.square(lightness), _WINDOW)
         variance -= np.square(gaussian_filter(lightness, _WINDOW))
         variances.append(np.maximum(variance, 0) + _UNSEEN)
@@ -135,8 +142,18 @@ def visibility(image: Floats, shown: Floats | None = None) -> Floats:
     return weights.reshape(rows, many, columns, many).mean(axis=(1, 3))
 
 
-def _light(image: Floats) -> Floats:
-    """Linear light of a picture, padded to whole cells."""
+def _lightness(image: Floats, pool: Pool | None) -> Floats:
+    """Lightness of a picture that is padded to whole cells and reduced."""
     ends = [(0, -side % CELL) for side in image.shape[:2]]
-    light = np.pad(image, (*ends, (0, 0)), "edge").astype(np.float64) ** 2.2
-    return light @ (_LIGHT if image.shape[2] == 3 else np.ones(1))
+    image = np.pad(image, (*ends, (0, 0)), "edge")
+    height, width, channels = image.shape
+    reduced = np.empty((height // _SCALE, width // _SCALE))
+
+    def reduce(rows: slice) -> None:
+        light = image[_SCALE * rows.start : _SCALE * rows.stop].astype(np.float64) ** 2.2
+        light = light @ (_LIGHT if channels == 3 else np.ones(1))
+        small = light.reshape(-1, _SCALE, width // _SCALE, _SCALE).mean(axis=(1, 3))
+        reduced[rows] = np.cbrt(small + _BLACK)
+
+    bands.for_each(reduce, bands.rows((len(reduced), _SCALE * width, channels)), pool)
+    return reduced
