@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import numpy as np
 
 from restore.imaging.bands import Pool, map_bands
@@ -124,7 +129,8 @@ def quantise(
         codec, bases, planes, shown, log_step, step, prices, coarser, shortlist, pool
     )
     levels = np.zeros((len(planes), planes[0].size), np.int32)
-    shown = _walk(codec, planes, levels, sizes, modes, number, prices, seen, pool)
+    walks = _walks(codec, planes, levels, sizes, modes, number, prices, seen)
+    shown = map_bands(_run, walks, pool)
     return [plane + start for plane, start in zip(shown, starts)], levels, sizes, modes
 
 
@@ -179,20 +185,37 @@ def decode(
         raise ValueError("the compressed data end before the picture is complete")
     picture = picture_of(levels, sizes, modes, coarser_of(seen, sizes.shape[1:]))
     scales = scales_of(codec, seen, planes)
-    for top in range(0, sizes.shape[1], blocks.CELLS):
-        if not entropy.code_row(coder, scales, picture, step_of(number)[1], top):
-            raise ValueError("the compressed data end before the picture is complete")
-    if len(starts) < planes:
-        raise ValueError("the compressed data end before the picture is complete")
+    tops = range(0, sizes.shape[1], blocks.CELLS)
+    rows = [threading.Event() for _ in tops]
+
+    def read() -> None:
+        """Read all rows of superblocks, and tell the walks of the planes of each."""
+        try:
+            for top, row in zip(tops, rows):
+                if not entropy.code_row(coder, scales, picture, step_of(number)[1], top):
+                    raise ValueError("the compressed data end before the picture is complete")
+                row.set()
+        finally:
+            for row in rows:  # let the walks end, whatever went wrong
+                row.set()
+
     empty = [np.empty((height, width), np.float32)] * planes
     none = np.zeros((planes, 0, 0), np.float32)
-    shown = _walk(codec, empty, levels, sizes, modes, number, none, seen, pool)
+    walks = _walks(codec, empty, levels, sizes, modes, number, none, seen, rows)
+    # the first of the tasks is always begun first, so the others do not wait in vain
+    shown = list(map_bands(_run, [read, *walks], pool))[1:]
+    if len(starts) < planes:
+        raise ValueError("the compressed data end before the picture is complete")
     for plane, start in zip(shown, starts):
         plane += np.float32(2 * start)
     return shown
 
 
-def _walk(
+def _run(task: Callable[[], Any]) -> Any:
+    return task()
+
+
+def _walks(
     codec: Codec,
     planes: list[Floats],
     levels: Integers,
@@ -201,11 +224,12 @@ def _walk(
     number: int,
     prices: Floats,
     seen: Seen | None,
-    pool: Pool | None,
-) -> list[Floats]:
-    """Quantise planes into `levels`, or without prices only decode; return the decoded planes.
+    rows: Sequence[threading.Event] = (),
+) -> list[Callable[[], Floats]]:
+    """Functions that quantise a plane into `levels`, or without prices only decode, and return it.
 
-    Planes are processed in parallel, each in rows of superblocks, so that calls are short.
+    They run in parallel, each in rows of superblocks, so that calls are short; where given, `rows`
+    tell them when the levels of a row are there.
     """
     step, log_step = step_of(number)
     quantiser = walk.Quantiser(codec.rates, codec.bias, log_step, step)
@@ -223,11 +247,13 @@ def _walk(
             coarser,
         )
         start = 0
-        for top in range(0, sizes.shape[1], blocks.CELLS):
+        for row, top in enumerate(range(0, sizes.shape[1], blocks.CELLS)):
+            if rows:
+                rows[row].wait()
             start = walk.code_plane(bases[number], plane, quantiser, top, start)
         return shown
 
-    return list(map_bands(code_one, range(len(planes)), pool))
+    return [functools.partial(code_one, number) for number in range(len(planes))]
 
 
 def steps_of(number: int, shape: tuple[int, ...], seen: Seen | None = None) -> smoothing.Steps:
