@@ -84,7 +84,9 @@ def decompress_bytes(
     if dictionary:
         codec = Dictionary.load(dictionary)
     found = decompress_data(data, codec=codec, max_pixels=max_pixels, pool=pool)
-    samples = np.dstack([part for part in (found.samples, found.alpha) if part is not None])
+    samples = np.atleast_3d(found.samples)
+    if found.alpha is not None:
+        samples = np.dstack([samples, found.alpha])
     fields: dict[str, Any] = {"icc": found.icc, "exif": found.exif, "xmp": found.xmp}
     fields["resolution"] = resolution_of(found.exif)
     picture = picture_of(samples, fields, depth=found.depth, alpha=found.alpha is not None)
