@@ -249,7 +249,14 @@ def test_the_scheduler_goes_away(tmp_path, cluster):
     assert process.wait(20) == 1
     assert b"the scheduler is gone" in process.stderr.read()
     process.stdout.close(), process.stderr.close()
-    time.sleep(0.5)
+
+    def settled():
+        """Whether no worker has ended its last picture within a second."""
+        before = tree(tmp_path / "out")
+        time.sleep(1)
+        return tree(tmp_path / "out") == before
+
+    until(settled)
     done = tree(tmp_path / "out")
     assert 0 < len(done) < 12
     again = command(*arguments, "--skip-existing")
