@@ -269,37 +269,39 @@ def local_means(mosaic: Floats, missing: Floats, colour: Floats, means: Floats) 
 
 
 @kernel
-def flattened(nodes: Floats) -> tuple[Integers, Floats, Integers, int]:
-    """Trees to descend without branches: features, thresholds, first children, and the depth.
+def flattened(nodes: Floats) -> tuple[Integers, Floats, Integers, Integers, int]:
+    """Trees to descend without branches: features, thresholds, children, leaves, and the depth.
 
     A leaf is its own child: nothing exceeds its threshold, NaN.
     """
     features = np.zeros(len(nodes), np.uint32)
     thresholds = np.full(len(nodes), np.nan, np.float32)
     children = np.zeros(len(nodes), np.uint32)
+    numbers = np.zeros(len(nodes), np.uint32)
     depths = np.zeros(len(nodes), np.int64)
     deepest = 0
     for n in range(len(nodes)):  # children come after parents
         if nodes[n, 0] < 0:
             children[n] = n
+            numbers[n] = int(nodes[n, 2])
             deepest = max(deepest, depths[n])
         else:
             features[n] = int(nodes[n, 0])
             thresholds[n] = nodes[n, 1]
             children[n] = int(nodes[n, 2])
             depths[children[n]] = depths[children[n] + 1] = depths[n] + 1
-    return features, thresholds, children, deepest
+    return features, thresholds, children, numbers, deepest
 
 
 @kernel
-def choose(features: Floats, trees: tuple, nodes: Floats, i: int, leaves: Integers) -> None:
+def choose(features: Floats, trees: tuple, i: int, leaves: Integers) -> None:
     """The leaves of a row of samples, each in the tree of its kind: 0 at red and blue, 1 at green.
 
     A node is (feature, threshold, first child), the second child is next to the first; a
     leaf is (-1, 0, number). The trees' roots are the nodes 0 and 1; `trees` is from `flattened`.
     All samples descend together, so that the processor waits neither for branches nor for loads.
     """
-    own, thresholds, children, depth = trees
+    own, thresholds, children, numbers, depth = trees
     for j in range(len(leaves)):
         leaves[j] = (i + j) & 1
     for _ in range(depth):
@@ -307,7 +309,7 @@ def choose(features: Floats, trees: tuple, nodes: Floats, i: int, leaves: Intege
             node = leaves[j]
             leaves[j] = children[node] + np.uint32(features[own[node], i, j] >= thresholds[node])
     for j in range(len(leaves)):
-        leaves[j] = np.uint32(nodes[leaves[j], 2])
+        leaves[j] = numbers[leaves[j]]
 
 
 @kernel
@@ -376,7 +378,7 @@ def regress(
     runs = _runs(planes, radii)
     samples = planes.ravel()
     for i in range(margin, height - margin):
-        choose(features, trees, nodes, i, chosen)
+        choose(features, trees, i, chosen)
         for j in range(margin, width - margin):
             leaf = chosen[j]
             gather(samples, i * width + j, runs, inputs)

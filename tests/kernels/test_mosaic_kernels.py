@@ -220,7 +220,7 @@ def test_samples_are_gathered_and_chosen():
         chosen, of_row = np.zeros(1, np.int64), np.zeros(11, np.uint32)
         one = np.ascontiguousarray(features[:, i, j][None])
         regression.choose_many(one, nodes, (i + j) & 1, chosen)
-        regression.choose(features, trees, nodes, i, of_row)
+        regression.choose(features, trees, i, of_row)
         assert chosen[0] == of_row[j] == nodes[node, 2]
 
 
